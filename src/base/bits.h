@@ -1,0 +1,71 @@
+/* Alignment, powers of two, and sets of small numbers in words. */
+#pragma once
+
+#include "base/compiler.h"
+
+static inline bool is_power_of_two(size_t n)
+{
+	return n && !(n & (n - 1));
+}
+
+/* alignment is a power of two; wraps to a small number when n is near SIZE_MAX. */
+static inline size_t align_up(size_t n, size_t alignment)
+{
+	return (n + alignment - 1) & ~(alignment - 1);
+}
+
+static inline size_t align_down(size_t n, size_t alignment)
+{
+	return n & ~(alignment - 1);
+}
+
+static inline bool is_aligned(uintptr_t n, size_t alignment)
+{
+	return (n & (alignment - 1)) == 0;
+}
+
+/* n > 0 */
+static inline unsigned log2_floor(size_t n)
+{
+	return 63u - (unsigned)__builtin_clzl(n);
+}
+
+/* n > 0 */
+static inline unsigned log2_ceil(size_t n)
+{
+	return n == 1 ? 0 : log2_floor(n - 1) + 1;
+}
+
+/* word > 0 */
+static inline unsigned lowest_bit(uint64_t word)
+{
+	return (unsigned)__builtin_ctzll(word);
+}
+
+static inline unsigned highest_bit(uint64_t word)
+{
+	return 63u - (unsigned)__builtin_clzll(word);
+}
+
+static inline bool bit_test(const uint64_t *words, size_t i)
+{
+	return words[i / 64] >> (i % 64) & 1;
+}
+
+static inline void bit_set(uint64_t *words, size_t i)
+{
+	words[i / 64] |= (uint64_t)1 << (i % 64);
+}
+
+static inline void bit_clear(uint64_t *words, size_t i)
+{
+	words[i / 64] &= ~((uint64_t)1 << (i % 64));
+}
+
+/* Spreads the bits of x over the whole word; a bijection (the finalizer of splitmix64). */
+static inline uint64_t mix64(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}

@@ -1,0 +1,84 @@
+/* What differs between compilers and processors; beside src/os, the one home of #if. */
+#pragma once
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LIKELY(x)    __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)  __builtin_expect(!!(x), 0)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NOINLINE     __attribute__((noinline))
+#define COLD         __attribute__((noinline, cold))
+#define ALIGNED(n)   __attribute__((aligned(n)))
+#define PUBLIC       __attribute__((visibility("default")))
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+
+/* For variables that several files use: without it the compiler would ask the dynamic linker
+   where they are, and loam must know before it is relocated. */
+#define HIDDEN       __attribute__((visibility("hidden")))
+
+/* For readers of another thread's counts, which it changes without atomics because its hot path
+   does: the figure may be a moment old.  ThreadSanitizer is told so. */
+#define UNSYNCHRONIZED __attribute__((noinline, no_sanitize("thread")))
+
+/* Keeps a value in a register, where the compiler would compute it again from its parts. */
+#define IN_REGISTER(x) __asm__("" : "+r"(x))
+
+#ifdef __has_feature
+#define HAS_FEATURE(x) __has_feature(x)
+#else
+#define HAS_FEATURE(x) 0
+#endif
+
+#define KIB ((size_t)1024)
+#define MIB (KIB * KIB)
+#define GIB (KIB * MIB)
+
+/* Where lines of cache are shared between processors. */
+#define CACHE_LINE 64
+
+/*
+ * Reads and writes of words that other threads read or write too.  Relaxed is
+ * for words that publish nothing but themselves.
+ */
+#define load_relaxed(p)      __atomic_load_n(p, __ATOMIC_RELAXED)
+#define store_relaxed(p, v)  __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#define load_acquire(p)      __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define store_release(p, v)  __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define add_relaxed(p, v)    __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
+
+/*
+ * What ThreadSanitizer cannot know by itself.  load_hot is a plain read, which
+ * the compiler can make part of another instruction, of a word that is written
+ * atomically.  left_by and found_at order what a thread did before the kernel
+ * told that it is gone before what the finder does.
+ */
+#if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+#define load_hot(p) load_relaxed(p)
+#define left_by(p)  __tsan_release(p)
+#define found_at(p) __tsan_acquire(p)
+#else
+#define load_hot(p) (*(p))
+#define left_by(p)  ((void)(p))
+#define found_at(p) ((void)(p))
+#endif
+
+/* The running thread, as the address of its thread control block: no system call, never 0. */
+static inline uintptr_t thread_self(void)
+{
+	return (uintptr_t)__builtin_thread_pointer();
+}
+
+/* Tells a spinning processor that it waits. */
+static inline void cpu_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}

@@ -1,0 +1,17 @@
+/*
+ * The values of the options in force.  Any floor reads them; api/options.c
+ * alone writes them, at start and for mallopt.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+struct options {
+#define OPTION(type, name, default_value, least, most, what) size_t name;
+#include "base/options.def"
+#undef OPTION
+};
+
+enum options_stats { STATS_NEVER, STATS_EXIT };
+
+extern HIDDEN struct options options;

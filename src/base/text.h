@@ -1,0 +1,23 @@
+/*
+ * Text put together in a buffer of the caller's, without libc: what reports,
+ * statistics and malloc_info print with.  A text that is full drops the rest.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+#include <stdarg.h>
+
+struct text {
+	char *buffer;
+	size_t capacity; /* bytes of buffer */
+	size_t length;   /* bytes written; no end mark is kept */
+};
+
+void text_put(struct text *t, const char *string);
+void text_put_bytes(struct text *t, const char *bytes, size_t nbytes);
+void text_put_number(struct text *t, uint64_t n);
+
+/* The format knows %s, %zu, %p and %%, and a width for %zu and %s (as %8zu, %-8s). */
+void text_format(struct text *t, const char *format, va_list arguments);
+void text_printf(struct text *t, const char *format, ...) PRINTF(2, 3);
