@@ -1,0 +1,131 @@
+/* Locks; see lock.h. */
+#include "os/lock.h"
+
+#include "base/check.h"
+#include "os/os.h"
+
+#define SPINS 100
+
+#define FREE   ((uintptr_t)0)
+#define WAITED ((uintptr_t)1)
+
+/* Ranks that the thread holds, a bit each; kept at assert_level 1 only. */
+static __thread uint32_t held_ranks __attribute__((tls_model("initial-exec")));
+
+static void note_taken(const struct lock *lock)
+{
+	if (CONFIG_ASSERT < 1)
+		return;
+	ASSERT(held_ranks >> lock->rank == 0);
+	held_ranks |= 1u << lock->rank;
+}
+
+static void note_released(const struct lock *lock)
+{
+	if (CONFIG_ASSERT < 1)
+		return;
+	ASSERT(held_ranks >> lock->rank & 1);
+	held_ranks &= ~(1u << lock->rank);
+}
+
+bool lock_held(const struct lock *lock)
+{
+	return (load_relaxed(&lock->word) & ~WAITED) == thread_self();
+}
+
+static bool take(struct lock *lock, uintptr_t mark)
+{
+	uintptr_t free = FREE;
+
+	if (!__atomic_compare_exchange_n(&lock->word, &free, thread_self() | mark, false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return false;
+	note_taken(lock);
+	return true;
+}
+
+bool lock_try(struct lock *lock)
+{
+	return take(lock, 0);
+}
+
+static bool spin(struct lock *lock)
+{
+	for (int i = 0; i < SPINS; i++) {
+		if (load_relaxed(&lock->word) == FREE && take(lock, 0))
+			return true;
+		cpu_pause();
+	}
+	return false;
+}
+
+/* The half of the word with the lowest bit. */
+static uint32_t *futex_of(struct lock *lock)
+{
+	return (uint32_t *)&lock->word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+}
+
+/* Who has slept takes the lock as waited for: others may sleep still. */
+static NOINLINE void wait(struct lock *lock)
+{
+	if (os_cpus() > 1 && spin(lock))
+		return;
+	while (!take(lock, WAITED)) {
+		uintptr_t word = load_relaxed(&lock->word);
+
+		if (word == FREE)
+			continue;
+		if (word & WAITED ||
+		    __atomic_compare_exchange_n(&lock->word, &word, word | WAITED, false,
+						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			os_futex_wait(futex_of(lock), (uint32_t)(word | WAITED));
+	}
+}
+
+void lock_acquire(struct lock *lock)
+{
+	if (LIKELY(lock_try(lock)))
+		return;
+	if (UNLIKELY(lock_held(lock))) {
+		CHECK(lock->forking);
+		lock->nested++;
+		return;
+	}
+	wait(lock);
+}
+
+void lock_release(struct lock *lock)
+{
+	ASSERT(lock_held(lock));
+	if (UNLIKELY(lock->nested)) {
+		lock->nested--;
+		return;
+	}
+	note_released(lock);
+	if (__atomic_exchange_n(&lock->word, FREE, __ATOMIC_RELEASE) & WAITED)
+		os_futex_wake(futex_of(lock), 1);
+}
+
+void lock_prefork(struct lock *lock)
+{
+	lock_acquire(lock);
+	lock->forking = true;
+}
+
+void lock_postfork(struct lock *lock)
+{
+	if (!lock_held(lock) || !lock->forking)
+		return;
+	lock->forking = false;
+	lock_release(lock);
+}
+
+bool lock_recover(struct lock *lock)
+{
+	if (load_relaxed(&lock->word) == FREE || lock_held(lock))
+		return false;
+	lock->forking = false;
+	lock->nested = 0;
+	store_release(&lock->word, FREE);
+	return true;
+}

@@ -1,0 +1,97 @@
+/*
+ * The system, as little of it as loam needs.  os_linux.c is the one that ships;
+ * tests link os_sim.c in its place, which counts the calls and fails the nth.
+ *
+ * Once for all: sizes are positive multiples of os_page_size(), addresses are
+ * multiples of it too.  Memory from the system reads as zero.  Nothing here
+ * allocates, locks or touches errno.  After os_start() only mmap, munmap,
+ * mremap, madvise, brk, futex and write are called.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+/* What a mapping is for: its name in /proc/PID/maps, "[anon:loam: pages]" and so on. */
+enum os_use {
+	OS_PAGES,    /* regions of a zone */
+	OS_HUGE,     /* huge objects */
+	OS_METADATA, /* loam's own: page map, descriptors, arenas */
+	OS_USES
+};
+
+/*
+ * Reads what is asked only once: page size, random bytes, AT_SECURE, and whether
+ * mappings can be named.  Called once, before anything else here but os_map,
+ * os_unmap, os_write and os_abort, which work at any time.
+ */
+void os_start(void);
+
+/* Bytes of a hardware page: 4, 16 or 64 KiB. */
+size_t os_page_size(void);
+
+/* True when the program runs with rights that its user does not have (AT_SECURE). */
+bool os_secure(void);
+
+/* 64 bits that nobody outside can guess; the same all through the life of a process. */
+uint64_t os_random(void);
+
+/* The value of an environment variable, or NULL. */
+const char *os_getenv(const char *name);
+
+/* The environment: strings "NAME=value", the last followed by NULL; NULL itself when unknown. */
+const char *const *os_environment(void);
+
+/* Nanoseconds from a fixed moment, coarse (a tick of some milliseconds), by the vdso. */
+uint64_t os_clock(void);
+
+/* How many processors this process may run on; at least 1. */
+unsigned os_cpus(void);
+
+/* The bytes that this process may map at most, as far as a limit was set when it started;
+   SIZE_MAX: none. */
+size_t os_memory_limit(void);
+
+/* Fresh zeroed memory, or NULL when the system refuses. */
+void *os_map(size_t nbytes, enum os_use use);
+
+/* The same at a multiple of alignment, a power of two of at least a page. */
+void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use);
+
+/* Memory as os_map gives it between two unreadable pages; NULL when refused. */
+void *os_map_guarded(size_t nbytes, enum os_use use);
+
+void os_unmap(void *mem, size_t nbytes);
+
+/*
+ * Grows or shrinks a mapping of os_map; it may move, and keeps its contents up
+ * to the smaller size.  NULL, and all as it was, when the system refuses.
+ */
+void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move);
+
+/* Moves a mapping onto another of new_nbytes, which it replaces; false, and both as they
+   were, when the system refuses. */
+bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes);
+
+/* Gives the pages' memory back; they then read as zero.  False, and they kept
+   their contents, when the system refuses (locked memory). */
+bool os_purge(void *mem, size_t nbytes);
+
+/* The end of the data segment moved up by nbytes (down when negative, no multiple
+   of anything): its old end, or NULL when the system refuses.  0 asks for the end. */
+void *os_sbrk(intptr_t nbytes);
+
+/* Makes this page read as zero in a forked child; false when the system cannot. */
+bool os_wipe_on_fork(void *mem, size_t nbytes);
+
+/* Sleeps while *word == value; may wake early. */
+void os_futex_wait(uint32_t *word, uint32_t value);
+void os_futex_wake(uint32_t *word, int waiters);
+
+/* Writes all that it can; never fails as far as the caller can tell. */
+void os_write(int fd, const char *bytes, size_t nbytes);
+
+/* Ends the process by SIGABRT, core file included. */
+_Noreturn void os_abort(void);
+
+/* The end of the initial thread's stack (its highest address); 0 when unknown. */
+uintptr_t os_stack_end(void);

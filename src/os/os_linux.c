@@ -1,0 +1,387 @@
+/*
+ * os.h on Linux.
+ *
+ * Mappings carry names, as [anon:loam: pages] in /proc/PID/maps.  The call that
+ * names one, prctl, is not among those that loam makes after start.  But a part
+ * of a mapping that is moved away keeps the name: so at start a template is
+ * mapped and named for each use, never touched, and a new mapping is a page of
+ * the template, moved and grown by mremap.  When the template is down to its
+ * last page, that one grows into the next template.
+ *
+ * The price: a mapping made so costs 7 us in place of 1.3, and the kernel does
+ * not merge it with its neighbours.  A process may have 65,530 areas, so the
+ * first two thousand mappings get names, and the rest, which do merge, none.
+ */
+#include "os/os.h"
+
+#include "base/bits.h"
+#include "os/syscall.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MADV_WIPEONFORK_      18
+#define PR_SET_VMA_	      0x53564d41
+#define PR_SET_VMA_ANON_NAME_ 0
+#define RANDOM_BYTES	      16
+#define TEMPLATE_PAGES	      8
+#define TEMPLATES_MOST	      256
+
+extern char **environ;
+
+/* Where the initial thread's stack was when the process began; of the dynamic linker. */
+extern void *__libc_stack_end __attribute__((weak));
+
+/* Set by os_start(), then constant, but the templates. */
+static size_t page_size = 4096;
+static bool secure, started;
+static unsigned cpus = 1;
+static uintptr_t stack_end;
+static uint64_t random_word;
+static size_t memory_limit = SIZE_MAX;
+
+/* What is left of each template: the address of its next page plus how many there are, in one
+   word so that threads can take pages without a lock.  Atomic; 0 where mappings have no names. */
+static uintptr_t templates[OS_USES];
+static unsigned templates_made; /* after the first of each use; atomic */
+
+static void *map_at(void *address, size_t nbytes, int protection, int flags)
+{
+	long result = syscall6(SYS_mmap, (long)address, (long)nbytes, protection,
+			       MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+
+	return syscall_failed(result) ? NULL : (void *)result;
+}
+
+/* --- names --------------------------------------------------------------------------------- */
+
+/* A chain and not a table: a table of strings would need the dynamic linker. */
+static const char *name_of(enum os_use use)
+{
+	return use == OS_PAGES ? "loam: pages" : use == OS_HUGE ? "loam: huge" : "loam: metadata";
+}
+
+static void make_template(enum os_use use)
+{
+	size_t nbytes = TEMPLATE_PAGES * page_size;
+	char *mem = map_at(NULL, nbytes, PROT_READ | PROT_WRITE, 0);
+
+	if (!mem)
+		return;
+	if (syscall_failed(syscall6(SYS_prctl, PR_SET_VMA_, PR_SET_VMA_ANON_NAME_, (long)mem,
+				    (long)nbytes, (long)name_of(use), 0))) {
+		os_unmap(mem, nbytes);
+		return;
+	}
+	templates[use] = (uintptr_t)mem + TEMPLATE_PAGES;
+}
+
+/* The last page becomes the next template, and gives its first page; NULL, and it is put back,
+   when the system refuses.  After the last template it is a page as the others were. */
+static char *refill(uintptr_t *rest, char *last)
+{
+	char *mem;
+
+	if (add_relaxed(&templates_made, 1) >= TEMPLATES_MOST)
+		return last;
+	mem = os_remap(last, page_size, TEMPLATE_PAGES * page_size, true);
+	if (mem)
+		store_release(rest, (uintptr_t)(mem + page_size) + TEMPLATE_PAGES - 1);
+	else
+		store_release(rest, (uintptr_t)last + 1);
+	return mem;
+}
+
+/* A page of a template, nobody else's from now on; NULL when there is none just now. */
+static char *take_page(uintptr_t *rest)
+{
+	uintptr_t old = load_acquire(rest);
+	char *page;
+
+	while (!is_aligned(old, page_size))
+		if (__atomic_compare_exchange_n(rest, &old, old + page_size - 1, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+			page = (char *)align_down(old, page_size);
+			return old == (uintptr_t)page + 1 ? refill(rest, page) : page;
+		}
+	return NULL;
+}
+
+static void *map_named(size_t nbytes, enum os_use use)
+{
+	char *page = take_page(&templates[use]), *mem;
+
+	if (!page || nbytes == page_size)
+		return page;
+	mem = os_remap(page, page_size, nbytes, true);
+	if (!mem)
+		os_unmap(page, page_size);
+	return mem;
+}
+
+/* --- mappings ------------------------------------------------------------------------------ */
+
+void *os_map(size_t nbytes, enum os_use use)
+{
+	void *mem = map_named(nbytes, use);
+
+	return mem ? mem : map_at(NULL, nbytes, PROT_READ | PROT_WRITE, 0);
+}
+
+void os_unmap(void *mem, size_t nbytes)
+{
+	(void)syscall3(SYS_munmap, (long)mem, (long)nbytes,
+		       0); /* fails at the limit of mappings only */
+}
+
+/* Where addresses are short: nbytes and no more, in the hope that they lie well. */
+static void *map_lucky(size_t nbytes, size_t alignment, enum os_use use)
+{
+	char *mem = os_map(nbytes, use);
+
+	if (mem && !is_aligned((uintptr_t)mem, alignment)) {
+		char *below = (char *)align_down((uintptr_t)mem, alignment);
+
+		os_unmap(mem, nbytes);
+		mem = map_at(below, nbytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE);
+		if (mem && mem != below) {
+			os_unmap(mem, nbytes);
+			mem = NULL;
+		}
+	}
+	return mem;
+}
+
+void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use)
+{
+	size_t whole = nbytes + alignment - page_size;
+	char *mem, *start;
+
+	if (alignment <= page_size)
+		return os_map(nbytes, use);
+	if (whole < nbytes)
+		return NULL;
+	mem = os_map(whole, use);
+	if (!mem)
+		return map_lucky(nbytes, alignment, use);
+	start = (char *)align_up((uintptr_t)mem, alignment);
+	if (start > mem)
+		os_unmap(mem, (size_t)(start - mem));
+	if (start + nbytes < mem + whole)
+		os_unmap(start + nbytes, (size_t)(mem + whole - start) - nbytes);
+	return start;
+}
+
+void *os_map_guarded(size_t nbytes, enum os_use use)
+{
+	char *fence = map_at(NULL, nbytes + 2 * page_size, PROT_NONE, 0);
+	char *mem;
+
+	if (!fence)
+		return os_map(nbytes, use);
+	mem = os_map(nbytes, use);
+	if (mem && os_remap_onto(mem, nbytes, fence + page_size, nbytes))
+		return fence + page_size;
+	os_unmap(fence, nbytes + 2 * page_size);
+	return mem ? mem : os_map(nbytes, use);
+}
+
+void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
+{
+	long result = syscall6(SYS_mremap, (long)mem, (long)old_nbytes, (long)new_nbytes,
+			       may_move ? MREMAP_MAYMOVE : 0, 0, 0);
+
+	return syscall_failed(result) ? NULL : (void *)result;
+}
+
+bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
+{
+	return !syscall_failed(syscall6(SYS_mremap, (long)mem, (long)old_nbytes, (long)new_nbytes,
+					MREMAP_MAYMOVE | MREMAP_FIXED, (long)onto, 0));
+}
+
+bool os_purge(void *mem, size_t nbytes)
+{
+	return !syscall_failed(syscall3(SYS_madvise, (long)mem, (long)nbytes, MADV_DONTNEED));
+}
+
+bool os_wipe_on_fork(void *mem, size_t nbytes)
+{
+	return !syscall_failed(syscall3(SYS_madvise, (long)mem, (long)nbytes, MADV_WIPEONFORK_));
+}
+
+/* By libc's sbrk, so that libc's own idea of the end stays true for the program's calls. */
+void *os_sbrk(intptr_t nbytes)
+{
+	int saved = errno;
+	void *end = sbrk(nbytes);
+
+	errno = saved;
+	return end == (void *)-1 ? NULL : end;
+}
+
+/* --- the rest ------------------------------------------------------------------------------ */
+
+static unsigned count_cpus(void)
+{
+	unsigned long mask[1024 / 64] = {0};
+	long nbytes = syscall3(SYS_sched_getaffinity, 0, sizeof mask, (long)mask);
+	unsigned n = 0;
+
+	if (syscall_failed(nbytes))
+		return 1;
+	for (size_t i = 0; i < (size_t)nbytes / sizeof mask[0]; i++)
+		n += (unsigned)__builtin_popcountl(mask[i]);
+	return n ? n : 1;
+}
+
+static size_t read_limit(int which)
+{
+	struct rlimit limit;
+	long result = syscall6(SYS_prlimit64, 0, which, 0, (long)&limit, 0, 0);
+
+	return syscall_failed(result) || limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX
+									 : limit.rlim_cur;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The 16 bytes that the kernel gives each process are the stack protector's too: only a mix of
+   them is used. */
+static uint64_t mix_random(const unsigned char *bytes)
+{
+	uint64_t word = (uintptr_t)&page_size;
+
+	for (int i = 0; bytes && i < RANDOM_BYTES; i++)
+		word = mix64(word ^ bytes[i]);
+	return mix64(word ^ os_clock());
+}
+
+void os_start(void)
+{
+	const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
+
+	if (getauxval(AT_PAGESZ))
+		page_size = getauxval(AT_PAGESZ);
+	secure = getauxval(AT_SECURE);
+	random_word = mix_random(random);
+	stack_end = align_up(getauxval(AT_EXECFN), page_size); /* the last string on the stack */
+	store_relaxed(&cpus, count_cpus());
+	memory_limit = smaller(read_limit(RLIMIT_AS), read_limit(RLIMIT_DATA));
+	for (enum os_use use = 0; use < OS_USES; use++)
+		make_template(use);
+	started = true;
+}
+
+size_t os_page_size(void)
+{
+	return page_size;
+}
+
+bool os_secure(void)
+{
+	return secure;
+}
+
+uint64_t os_random(void)
+{
+	return random_word;
+}
+
+/* Before libc has set environ: the strings that the process was started with lie on its stack,
+   behind the count of arguments, the arguments, and a NULL. */
+static char **initial_environment(void)
+{
+	return __libc_stack_end ? (char **)__libc_stack_end + *(long *)__libc_stack_end + 2 : NULL;
+}
+
+const char *const *os_environment(void)
+{
+	return (const char *const *)(environ ? environ : initial_environment());
+}
+
+/* What follows "NAME=", if entry begins so; else NULL. */
+static const char *value_in(const char *entry, const char *name)
+{
+	while (*name && *entry == *name)
+		entry++, name++;
+	return !*name && *entry == '=' ? entry + 1 : NULL;
+}
+
+const char *os_getenv(const char *name)
+{
+	for (const char *const *entry = os_environment(); entry && *entry; entry++)
+		if (value_in(*entry, name))
+			return value_in(*entry, name);
+	return NULL;
+}
+
+uint64_t os_clock(void)
+{
+	struct timespec now = {0, 0};
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+unsigned os_cpus(void)
+{
+	return load_relaxed(&cpus);
+}
+
+size_t os_memory_limit(void)
+{
+	return memory_limit;
+}
+
+uintptr_t os_stack_end(void)
+{
+	return stack_end;
+}
+
+void os_futex_wait(uint32_t *word, uint32_t value)
+{
+	(void)syscall6(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, 0, 0, 0);
+}
+
+void os_futex_wake(uint32_t *word, int waiters)
+{
+	(void)syscall6(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, waiters, 0, 0, 0);
+}
+
+void os_write(int fd, const char *bytes, size_t nbytes)
+{
+	while (nbytes) {
+		long written = syscall3(SYS_write, fd, (long)bytes, (long)nbytes);
+
+		if (written == -EINTR)
+			continue;
+		if (syscall_failed(written) || written == 0)
+			return;
+		bytes += written;
+		nbytes -= (size_t)written;
+	}
+}
+
+/* libc's abort also unblocks the signal, and ends the process if a handler returns; before
+   relocation there is no handler. */
+void os_abort(void)
+{
+	if (started)
+		abort();
+	syscall3(SYS_kill, syscall3(SYS_getpid, 0, 0, 0), SIGABRT, 0);
+	for (;;)
+		syscall3(SYS_exit_group, 127, 0, 0);
+}

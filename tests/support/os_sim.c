@@ -1,0 +1,342 @@
+/* The system for tests; see os_sim.h. */
+#include "os_sim.h"
+
+#include "base/bits.h"
+#include "base/check.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SIM_SEGMENT (256 * MIB)
+
+extern void *__libc_stack_end; /* the dynamic linker's */
+
+static struct {
+	size_t calls, fail_from, fail_once; /* atomic */
+	size_t mapped;			    /* atomic */
+	size_t most_mapped, page_size;
+	bool refuse_purge, secure;
+	uint64_t clock;
+	const char *const *environment;
+} sim = {.most_mapped = SIZE_MAX, .page_size = 4096};
+
+static struct {
+	pthread_mutex_t lock;
+	char *base, *now, *most;
+} segment = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void os_sim_fail_from(size_t n)
+{
+	sim.calls = sim.fail_once = 0;
+	store_relaxed(&sim.fail_from, n);
+}
+
+void os_sim_fail_once(size_t n)
+{
+	sim.calls = sim.fail_from = 0;
+	store_relaxed(&sim.fail_once, n);
+}
+
+size_t os_sim_calls(void)
+{
+	return load_relaxed(&sim.calls);
+}
+
+static bool refused(void)
+{
+	size_t call = add_relaxed(&sim.calls, 1) + 1;
+
+	return (sim.fail_from && call >= sim.fail_from) || call == sim.fail_once;
+}
+
+void os_sim_refuse_purge(bool refuse)
+{
+	sim.refuse_purge = refuse;
+}
+
+size_t os_sim_mapped(void)
+{
+	return load_relaxed(&sim.mapped);
+}
+
+void os_sim_map_limit(size_t nbytes)
+{
+	sim.most_mapped = nbytes < SIZE_MAX - os_sim_mapped() ? os_sim_mapped() + nbytes : SIZE_MAX;
+}
+
+void os_sim_set_page_size(size_t nbytes)
+{
+	sim.page_size = nbytes;
+}
+
+void os_sim_advance(uint64_t nanoseconds)
+{
+	sim.clock += nanoseconds;
+}
+
+void os_sim_environment(const char *const *environment)
+{
+	sim.environment = environment;
+}
+
+void os_sim_set_secure(bool secure)
+{
+	sim.secure = secure;
+}
+
+/* --- the contract of os.h ------------------------------------------------------------------ */
+
+void os_start(void)
+{
+}
+
+size_t os_page_size(void)
+{
+	return sim.page_size;
+}
+
+bool os_secure(void)
+{
+	return sim.secure;
+}
+
+uint64_t os_random(void)
+{
+	return 0x9e3779b97f4a7c15u;
+}
+
+const char *const *os_environment(void)
+{
+	return sim.environment;
+}
+
+const char *os_getenv(const char *name)
+{
+	for (const char *const *entry = sim.environment; entry && *entry; entry++) {
+		size_t i = 0;
+
+		while (name[i] && (*entry)[i] == name[i])
+			i++;
+		if (!name[i] && (*entry)[i] == '=')
+			return *entry + i + 1;
+	}
+	return NULL;
+}
+
+uint64_t os_clock(void)
+{
+	return sim.clock;
+}
+
+unsigned os_cpus(void)
+{
+	return 2;
+}
+
+size_t os_memory_limit(void)
+{
+	return SIZE_MAX;
+}
+
+uintptr_t os_stack_end(void)
+{
+	return (uintptr_t)__libc_stack_end;
+}
+
+/* What os.h asks of every range. */
+static void check_range(const void *mem, size_t nbytes)
+{
+	CHECK(nbytes > 0);
+	CHECK(is_aligned((uintptr_t)mem, sim.page_size));
+	CHECK(is_aligned(nbytes, sim.page_size));
+}
+
+static bool no_room(size_t nbytes)
+{
+	return nbytes > sim.most_mapped || os_sim_mapped() > sim.most_mapped - nbytes;
+}
+
+/* At a multiple of the page size, which may be larger than this machine's. */
+static void *map(size_t nbytes)
+{
+	size_t slack = sim.page_size - 4096;
+	char *mem, *start;
+
+	if (no_room(nbytes) || nbytes + slack < nbytes)
+		return NULL;
+	mem = mmap(NULL, nbytes + slack, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mem == MAP_FAILED)
+		return NULL;
+	start = (char *)align_up((uintptr_t)mem, sim.page_size);
+	if (start > mem)
+		munmap(mem, (size_t)(start - mem));
+	if (start < mem + slack)
+		munmap(start + nbytes, (size_t)(mem + slack - start));
+	add_relaxed(&sim.mapped, nbytes);
+	return start;
+}
+
+void *os_map(size_t nbytes, enum os_use use)
+{
+	(void)use;
+	check_range(NULL, nbytes);
+	return refused() ? NULL : map(nbytes);
+}
+
+void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use)
+{
+	char *mem = os_map(nbytes + alignment, use), *start;
+
+	if (!mem)
+		return NULL;
+	start = (char *)align_up((uintptr_t)mem, alignment);
+	if (start > mem)
+		os_unmap(mem, (size_t)(start - mem));
+	if (start < mem + alignment)
+		os_unmap(start + nbytes, (size_t)(mem + alignment - start));
+	return start;
+}
+
+void *os_map_guarded(size_t nbytes, enum os_use use)
+{
+	return os_map(nbytes, use);
+}
+
+void os_unmap(void *mem, size_t nbytes)
+{
+	check_range(mem, nbytes);
+	munmap(mem, nbytes);
+	add_relaxed(&sim.mapped, -nbytes);
+}
+
+/* Where hardware pages are larger than this machine's, a mapping may come to lie between two. */
+static void *move_to_page(void *mem, size_t nbytes)
+{
+	void *start = map(nbytes);
+
+	CHECK(start && mremap(mem, nbytes, nbytes, MREMAP_MAYMOVE | MREMAP_FIXED, start) == start);
+	add_relaxed(&sim.mapped, -nbytes);
+	return start;
+}
+
+void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
+{
+	void *moved;
+
+	check_range(mem, old_nbytes);
+	check_range(mem, new_nbytes);
+	if (refused() || (new_nbytes > old_nbytes && no_room(new_nbytes - old_nbytes)))
+		return NULL;
+	moved = mremap(mem, old_nbytes, new_nbytes, may_move ? MREMAP_MAYMOVE : 0);
+	if (moved == MAP_FAILED)
+		return NULL;
+	if (!is_aligned((uintptr_t)moved, sim.page_size))
+		moved = move_to_page(moved, new_nbytes);
+	add_relaxed(&sim.mapped, new_nbytes - old_nbytes);
+	return moved;
+}
+
+bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
+{
+	if (refused() ||
+	    mremap(mem, old_nbytes, new_nbytes, MREMAP_MAYMOVE | MREMAP_FIXED, onto) == MAP_FAILED)
+		return false;
+	add_relaxed(&sim.mapped, -old_nbytes);
+	return true;
+}
+
+bool os_purge(void *mem, size_t nbytes)
+{
+	check_range(mem, nbytes);
+	return !refused() && !sim.refuse_purge && madvise(mem, nbytes, MADV_DONTNEED) == 0;
+}
+
+bool os_wipe_on_fork(void *mem, size_t nbytes)
+{
+	return madvise(mem, nbytes, MADV_WIPEONFORK) == 0;
+}
+
+void os_futex_wait(uint32_t *word, uint32_t value)
+{
+	if (load_relaxed(word) == value)
+		usleep(50);
+}
+
+void os_futex_wake(uint32_t *word, int waiters)
+{
+	(void)word;
+	(void)waiters;
+}
+
+void os_write(int fd, const char *bytes, size_t nbytes)
+{
+	while (nbytes) {
+		ssize_t written = write(fd, bytes, nbytes);
+
+		if (written <= 0)
+			return;
+		bytes += written;
+		nbytes -= (size_t)written;
+	}
+}
+
+void os_abort(void)
+{
+	abort();
+}
+
+/* --- the data segment ---------------------------------------------------------------------- */
+
+/* Reserved at the first call; it starts away from a page's start, as a real one may. */
+static void reserve_segment(void)
+{
+	segment.base = mmap(NULL, SIM_SEGMENT, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	segment.now = segment.base + 48;
+	segment.most = segment.base + SIM_SEGMENT;
+}
+
+/* Pages that the break leaves are lost with their contents. */
+static void lose(char *from, char *to)
+{
+	char *first = (char *)align_up((uintptr_t)from, sim.page_size);
+	char *last = (char *)align_up((uintptr_t)to, sim.page_size);
+
+	if (first < last)
+		madvise(first, (size_t)(last - first), MADV_DONTNEED);
+}
+
+void *os_sim_foreign_sbrk(intptr_t nbytes)
+{
+	char *old, *end;
+
+	pthread_mutex_lock(&segment.lock);
+	if (!segment.base)
+		reserve_segment();
+	old = segment.now;
+	end = old + nbytes;
+	if (end > segment.most || end < segment.base)
+		old = NULL;
+	else
+		segment.now = end;
+	if (old && end < old)
+		lose(end, old);
+	pthread_mutex_unlock(&segment.lock);
+	return old;
+}
+
+void *os_sbrk(intptr_t nbytes)
+{
+	return nbytes && refused() ? NULL : os_sim_foreign_sbrk(nbytes);
+}
+
+void os_sim_brk_limit(size_t nbytes)
+{
+	char *now = os_sim_foreign_sbrk(0);
+	size_t room = (size_t)(segment.base + SIM_SEGMENT - now);
+
+	segment.most = now + (nbytes < room ? nbytes : room);
+}

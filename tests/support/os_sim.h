@@ -1,0 +1,45 @@
+/*
+ * A system for tests, in the place of os_linux.c: the same contract (os/os.h)
+ * on memory of this process, with every refusal at the test's command.
+ */
+#pragma once
+
+#include "os/os.h"
+
+/*
+ * Calls that the system may refuse (map, remap, sbrk, purge) are counted from
+ * here on, and from the nth (1 is the next) all are refused; 0: none is.
+ */
+void os_sim_fail_from(size_t n);
+
+/* The same, but the nth alone is refused. */
+void os_sim_fail_once(size_t n);
+
+/* Calls counted since the last of these two. */
+size_t os_sim_calls(void);
+
+/* At most nbytes more are mapped from here on; SIZE_MAX: no limit. */
+void os_sim_map_limit(size_t nbytes);
+
+/* The hardware page: 4, 16 or 64 KiB; before anything is mapped.  Ranges that are no multiples
+   of it end the program, as os.h has it. */
+void os_sim_set_page_size(size_t nbytes);
+
+/* The data segment grows by at most nbytes more; SIZE_MAX: no limit. */
+void os_sim_brk_limit(size_t nbytes);
+
+/* The program itself moves the break, by any amount: what sbrk() gave it, or NULL. */
+void *os_sim_foreign_sbrk(intptr_t nbytes);
+
+/* Refuses purges, as for locked memory. */
+void os_sim_refuse_purge(bool refuse);
+
+/* Bytes mapped now, data segment excluded. */
+size_t os_sim_mapped(void);
+
+/* Moves the clock. */
+void os_sim_advance(uint64_t nanoseconds);
+
+/* The environment: strings "NAME=value" and a NULL, which must stay; NULL: unknown. */
+void os_sim_environment(const char *const *environment);
+void os_sim_set_secure(bool secure);
