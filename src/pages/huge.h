@@ -1,0 +1,54 @@
+/*
+ * Huge objects: those with a mapping of their own, over 4 MiB.
+ *
+ * Only the first page is tagged, since a tag a page would cost 2 MiB a GiB; an
+ * address further in is found by the table, which nothing but a wrong pointer
+ * asks for.  Freed mappings are kept under the rule of retain.h, and reused for
+ * a request that they fit within an eighth.
+ *
+ * Invariants, proved by huge_check():
+ *	G1  the tag of an object's first page is its descriptor;
+ *	G2  the sums are those of the objects in use.
+ *
+ * Locking: the huge lock, held around the table, not around system calls.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "base/list.h"
+#include "pages/pagemap.h"
+
+struct huge {
+	struct descriptor tag;
+	struct link link; /* in use or kept; huge lock */
+	char *mem;        /* huge lock */
+	size_t nbytes;    /* of the mapping, all usable; written by whoever holds the object */
+};
+
+/* NULL without memory.  *ret_zero says that all reads as zero. */
+void *huge_alloc(size_t nbytes, size_t alignment, bool *ret_zero);
+void huge_free(struct huge *h);
+
+/* The object, moved if need be, with room for nbytes; NULL, and all as before, without memory. */
+void *huge_resize(struct huge *h, size_t nbytes);
+
+/* The huge object that an address lies in, or NULL. */
+struct huge *huge_around(const void *mem);
+
+/* Unmaps kept ones, oldest first, until at least nbytes are; the bytes unmapped. */
+size_t huge_purge(size_t nbytes);
+
+struct huge_sizes {
+	size_t count, nbytes;           /* in use */
+	size_t most_count, most_nbytes; /* the highest these were */
+	size_t kept;                    /* bytes of freed mappings that are kept */
+	size_t made;                    /* objects so far */
+};
+void huge_sizes(struct huge_sizes *ret_sizes);
+
+COLD bool huge_check(void);
+
+bool huge_locked(void); /* by the calling thread */
+void huge_prefork(void);
+void huge_postfork(void);
+void huge_recover(void);

@@ -1,0 +1,137 @@
+/*
+ * Pools of loam's own objects; see metadata.h.
+ *
+ * Objects of all pools are cut one after the other from areas that are mapped
+ * between unreadable pages, each area twice the size of the one before.  What
+ * is freed waits in its pool's list, linked through the object's last word (a
+ * late reader looks at the first ones).
+ */
+#include "pages/metadata.h"
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "os/lock.h"
+#include "os/os.h"
+#include "pages/pagemap.h"
+
+#define AREA_FIRST (128 * KIB)
+#define AREA_MOST  (4 * MIB)
+
+static struct lock metadata_lock = LOCK_INIT(LOCK_METADATA);
+static char *area_next, *area_end; /* metadata lock */
+static size_t area_bytes = AREA_FIRST;
+static size_t mapped; /* metadata lock; read relaxed */
+
+static struct descriptor metadata_tag = {.kind = KIND_METADATA};
+
+static void **link_of(struct pool *pool, void *object)
+{
+	return (void **)((char *)object + pool->size) - 1;
+}
+
+static bool map_area(size_t nbytes)
+{
+	char *area = os_map_guarded(nbytes, OS_METADATA);
+
+	if (!area)
+		return false;
+	if (!pagemap_reserve(area, nbytes)) {
+		os_unmap(area, nbytes);
+		return false;
+	}
+	metadata_tag.hot = HOT_NOBODY;
+	pagemap_set(area, nbytes, &metadata_tag);
+	area_next = area;
+	area_end = area + nbytes;
+	store_relaxed(&mapped, mapped + nbytes);
+	return true;
+}
+
+static bool new_area(size_t at_least)
+{
+	size_t least = align_up(at_least, os_page_size());
+
+	if (least <= area_bytes && map_area(area_bytes)) {
+		if (area_bytes < AREA_MOST)
+			area_bytes *= 2;
+		return true;
+	}
+	return map_area(least);
+}
+
+static void *cut(size_t nbytes)
+{
+	char *object;
+
+	if ((size_t)(area_end - area_next) < nbytes && !new_area(nbytes))
+		return NULL;
+	object = area_next;
+	area_next += nbytes;
+	return object;
+}
+
+void *pool_alloc(struct pool *pool)
+{
+	void *object;
+
+	lock_acquire(&metadata_lock);
+	object = pool->free;
+	if (object) {
+		pool->free = *link_of(pool, object);
+		for (size_t i = 0; i < pool->size / sizeof(uint64_t); i++)
+			store_relaxed((uint64_t *)object + i, 0);
+	} else {
+		object = cut(pool->size);
+	}
+	pool->in_use += object != NULL;
+	lock_release(&metadata_lock);
+	return object;
+}
+
+void pool_free(struct pool *pool, void *object)
+{
+	lock_acquire(&metadata_lock);
+	*link_of(pool, object) = pool->free;
+	pool->free = object;
+	pool->in_use--;
+	lock_release(&metadata_lock);
+}
+
+void *metadata_alloc(size_t nbytes)
+{
+	void *mem;
+
+	lock_acquire(&metadata_lock);
+	mem = cut(align_up(nbytes, CACHE_LINE));
+	lock_release(&metadata_lock);
+	return mem;
+}
+
+size_t metadata_mapped(void)
+{
+	return load_relaxed(&mapped);
+}
+
+bool metadata_locked(void)
+{
+	return lock_held(&metadata_lock);
+}
+
+void metadata_prefork(void)
+{
+	lock_prefork(&metadata_lock);
+}
+
+void metadata_postfork(void)
+{
+	lock_postfork(&metadata_lock);
+}
+
+bool metadata_recover(void)
+{
+	bool half_changed = lock_recover(&metadata_lock);
+
+	if (half_changed)
+		area_next = area_end = NULL;
+	return half_changed;
+}

@@ -1,0 +1,36 @@
+/*
+ * loam's own memory: pools of equal objects (descriptors, regions, arenas) in
+ * mappings that no object of the program ever shares, between unreadable pages.
+ *
+ * An object that is freed stays of its type for ever, so a reader that comes
+ * late still finds a descriptor, if an empty one.  Memory of pools never goes
+ * back; it is a few bytes in a thousand of what it describes.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "base/list.h"
+
+struct pool {
+	size_t size;       /* of an object; a multiple of CACHE_LINE; constant */
+	void *free;        /* freed objects, linked through their last word; metadata lock */
+	size_t in_use;     /* metadata lock */
+};
+
+#define POOL_INIT(type) {.size = (sizeof(type) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1)}
+
+/* A zeroed object on lines of cache of its own, or NULL when the system refuses. */
+void *pool_alloc(struct pool *pool);
+void pool_free(struct pool *pool, void *object);
+
+/* Zeroed memory that is never given back, for tables; NULL when refused. */
+void *metadata_alloc(size_t nbytes);
+
+/* Bytes mapped for metadata so far. */
+size_t metadata_mapped(void);
+
+/* Around fork(), see os/lock.h. */
+bool metadata_locked(void); /* by the calling thread */
+void metadata_prefork(void);
+void metadata_postfork(void);
+bool metadata_recover(void);

@@ -1,0 +1,109 @@
+/*
+ * The page map: who owns an address.  Two levels, as a processor's page table.
+ *
+ *	address   [ root index: bits 46..29 | leaf index: bits 28..12 | offset in page ]
+ *
+ *	root      2^18 offsets in .bss: 2 MiB of addresses, a page or two touched
+ *	leaf      512 MiB of addresses: 2^17 tags and 2^7 regions, mapped on demand
+ *	tag       the descriptor of what the page belongs to, or NULL
+ *
+ * A leaf is named by its distance from an empty leaf that lies before the root,
+ * so that a root of zeroes is whole and a look-up has no case for "no leaf".
+ * All memory of loam is tagged, so a pointer that is not loam's is known
+ * before it is touched.  Of a huge object only the first page is.  (A flat
+ * table would be one load shorter, and need a reservation of 256 GiB, which
+ * valgrind and `ulimit -v` refuse.)
+ *
+ * Invariants:
+ *	P1  a tag other than NULL names a descriptor that lives;
+ *	P2  the tags of a block are written before any address in it is handed
+ *	    out, and cleared before the block is free in a zone;
+ *	P3  readers need no lock: a tag is read and written whole.
+ *
+ * Writers hold whatever makes the pages theirs; leaves are added under a lock.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE  ((size_t)1 << PAGE_SHIFT)
+
+#define REGION_SHIFT 22
+#define REGION_SIZE  ((size_t)1 << REGION_SHIFT)
+
+#define LEAF_SHIFT   29
+#define LEAF_TAGS    ((size_t)1 << (LEAF_SHIFT - PAGE_SHIFT))
+#define LEAF_REGIONS ((size_t)1 << (LEAF_SHIFT - REGION_SHIFT))
+
+#define ADDRESS_BITS 47
+#define ROOT_LEAVES  ((size_t)1 << (ADDRESS_BITS - LEAF_SHIFT))
+
+struct arena;
+struct region;
+
+enum kind {
+	KIND_NONE,
+	KIND_SLAB,     /* struct slab */
+	KIND_HEAP,     /* struct heap: a piece of an arena that chunks are cut from */
+	KIND_RUN,      /* struct run */
+	KIND_HUGE,     /* struct huge */
+	KIND_EARLY,    /* memory handed out before loam was relocated */
+	KIND_METADATA, /* loam's own */
+};
+
+/* In place of the arena whose fast path may serve objects: nobody's may.  (Not NULL, which
+   is what a thread's own arena reads as before the program's threads are set up.) */
+#define HOT_NOBODY ((struct arena *)1)
+
+/* What every descriptor starts with. */
+struct descriptor {
+	/* The arena whose fast path may take and give back objects here: of a slab
+	   its owner, HOT_NOBODY in every other kind.  Read by any thread. */
+	struct arena *hot;
+	uint32_t live; /* a slab's count of objects out, see slab.h; else unused */
+	uint8_t kind;  /* enum kind; constant while any page is tagged with it */
+};
+
+struct leaf {
+	struct descriptor *tags[LEAF_TAGS];
+	struct region *regions[LEAF_REGIONS]; /* written under the zone's lock */
+};
+
+struct pagemap {
+	struct leaf none; /* all NULL, for ever */
+	intptr_t root[ROOT_LEAVES]; /* distance of the leaf from none; 0: no leaf */
+};
+
+extern HIDDEN struct pagemap pagemap;
+
+/* The leaf for an address, perhaps the empty one.  Any bit pattern may be asked for;
+   2^47 and above are answered as their lower bits would be. */
+ALWAYS_INLINE struct leaf *pagemap_leaf(uintptr_t address)
+{
+	struct pagemap *map = &pagemap;
+	size_t index = address >> (LEAF_SHIFT - 3) & (ROOT_LEAVES - 1) << 3; /* in bytes: less work */
+	char *leaf;
+
+	IN_REGISTER(map);
+	leaf = (char *)map + load_relaxed((const intptr_t *)((const char *)map->root + index));
+	IN_REGISTER(leaf);
+	return (struct leaf *)leaf;
+}
+
+/* The descriptor of the page that p lies in, or NULL. */
+ALWAYS_INLINE struct descriptor *pagemap_get(const void *p)
+{
+	uintptr_t address = (uintptr_t)p;
+
+	return load_relaxed(&pagemap_leaf(address)->tags[address >> PAGE_SHIFT & (LEAF_TAGS - 1)]);
+}
+
+/* Makes sure that [mem, mem + nbytes) can be tagged; false when the system refuses a leaf. */
+bool pagemap_reserve(const void *mem, size_t nbytes);
+
+/* Tags the pages of [mem, mem + nbytes), which must be reserved; NULL clears. */
+void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag);
+
+/* Where the region around an address is noted; the range must be reserved. */
+struct region **pagemap_region(const void *mem);

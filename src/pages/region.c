@@ -1,0 +1,285 @@
+/* The buddy of one region; see region.h. */
+#include "pages/region.h"
+
+#include "base/bits.h"
+#include "base/check.h"
+
+/* Where the bits of an order begin, and how many there are. */
+static unsigned order_start(unsigned order)
+{
+	return 2 * REGION_PAGES - (2 * REGION_PAGES >> order);
+}
+
+static unsigned order_blocks(unsigned order)
+{
+	return REGION_PAGES >> order;
+}
+
+static size_t bit_of(unsigned page, unsigned order)
+{
+	return order_start(order) + (page >> order);
+}
+
+/* The bits of words [from, from + count) that lie in word w, as a mask. */
+static uint64_t mask_in_word(unsigned w, unsigned from, unsigned count)
+{
+	unsigned low = from > w * 64 ? from - w * 64 : 0;
+	unsigned end = from + count < (w + 1) * 64 ? from + count - w * 64 : 64;
+
+	return (end - low == 64 ? ~(uint64_t)0 : ((uint64_t)1 << (end - low)) - 1) << low;
+}
+
+static unsigned count_bits(const uint64_t *words, struct pages p)
+{
+	unsigned n = 0;
+
+	for (unsigned w = p.first / 64; w <= (p.first + p.count - 1) / 64; w++)
+		n += (unsigned)__builtin_popcountll(words[w] & mask_in_word(w, p.first, p.count));
+	return n;
+}
+
+static void set_bits(uint64_t *words, struct pages p, bool value)
+{
+	for (unsigned w = p.first / 64; w <= (p.first + p.count - 1) / 64; w++) {
+		uint64_t mask = mask_in_word(w, p.first, p.count);
+
+		words[w] = value ? words[w] | mask : words[w] & ~mask;
+	}
+}
+
+unsigned region_dirty(const struct region *r, struct pages pages)
+{
+	return count_bits(r->dirty, pages);
+}
+
+void region_touch(struct region *r, struct pages pages)
+{
+	if (pages.count)
+		set_bits(r->dirty, pages, true);
+}
+
+/* Whether a block of that order has bits left, after one of its bits was cleared. */
+static bool any_free(const struct region *r, enum state state, unsigned order)
+{
+	struct pages blocks = {order_start(order), order_blocks(order)};
+
+	return count_bits(r->free[state], blocks) != 0;
+}
+
+static void insert(struct region *r, enum state state, unsigned page, unsigned order)
+{
+	bit_set(r->free[state], bit_of(page, order));
+	r->orders[state] |= (uint16_t)(1u << order);
+}
+
+static void remove(struct region *r, enum state state, unsigned page, unsigned order)
+{
+	bit_clear(r->free[state], bit_of(page, order));
+	if (!any_free(r, state, order))
+		r->orders[state] &= (uint16_t)~(1u << order);
+}
+
+static bool is_free(const struct region *r, unsigned page, unsigned order, enum state *ret_state)
+{
+	for (enum state s = DIRTY; s < STATES; s++)
+		if (bit_test(r->free[s], bit_of(page, order))) {
+			*ret_state = s;
+			return true;
+		}
+	return false;
+}
+
+static enum state state_of(const struct region *r, unsigned page, unsigned order)
+{
+	return region_dirty(r, (struct pages){page, 1u << order}) ? DIRTY : CLEAN;
+}
+
+/* Takes a free block out of the lists and of the sums. */
+static void take(struct region *r, enum state state, unsigned page, unsigned order)
+{
+	struct pages pages = {page, 1u << order};
+
+	remove(r, state, page, order);
+	r->free_pages -= pages.count;
+	r->dirty_pages -= region_dirty(r, pages);
+}
+
+/* Frees a block, merged with its buddy as long as that is free too; how many merges. */
+static unsigned give(struct region *r, unsigned page, unsigned order)
+{
+	struct pages pages = {page, 1u << order};
+	unsigned merges = 0;
+	enum state state;
+
+	r->free_pages += pages.count;
+	r->dirty_pages += region_dirty(r, pages);
+	while (order < ORDER_MAX && is_free(r, page ^ (1u << order), order, &state)) {
+		remove(r, state, page ^ (1u << order), order);
+		page &= ~(1u << order);
+		order++;
+		merges++;
+	}
+	insert(r, state_of(r, page, order), page, order);
+	return merges;
+}
+
+static unsigned lowest_block(const struct region *r, enum state state, unsigned order)
+{
+	unsigned start = order_start(order), blocks = order_blocks(order);
+
+	for (unsigned w = start / 64;; w++) {
+		uint64_t word = r->free[state][w] & mask_in_word(w, start, blocks);
+
+		if (word)
+			return (w * 64 + lowest_bit(word) - start) << order;
+	}
+}
+
+unsigned region_highest(const struct region *r, enum state state, unsigned order)
+{
+	unsigned start = order_start(order), blocks = order_blocks(order);
+
+	for (unsigned w = (start + blocks - 1) / 64;; w--) {
+		uint64_t word = r->free[state][w] & mask_in_word(w, start, blocks);
+
+		if (word)
+			return (w * 64 + highest_bit(word) - start) << order;
+	}
+}
+
+unsigned region_take(struct region *r, enum state state, unsigned order)
+{
+	unsigned from = lowest_bit((uint64_t)r->orders[state] >> order) + order;
+	unsigned page = lowest_block(r, state, from);
+
+	take(r, state, page, from);
+	while (from > order) {
+		from--;
+		give(r, page + (1u << from), from);
+	}
+	return page;
+}
+
+unsigned region_give(struct region *r, struct pages pages)
+{
+	unsigned merges = 0;
+
+	while (pages.count) {
+		unsigned order = log2_floor(pages.count);
+
+		if (pages.first && lowest_bit(pages.first) < order)
+			order = lowest_bit(pages.first);
+		merges += give(r, pages.first, order);
+		pages.first += 1u << order;
+		pages.count -= 1u << order;
+	}
+	return merges;
+}
+
+/* The free block that holds a page: its order and state; false when the page is not free. */
+static bool block_around(const struct region *r, unsigned page, unsigned *ret_order,
+			 enum state *ret_state)
+{
+	for (unsigned order = 0; order < ORDERS; order++)
+		if (is_free(r, page, order, ret_state)) {
+			*ret_order = order;
+			return true;
+		}
+	return false;
+}
+
+bool region_page_free(const struct region *r, unsigned page)
+{
+	unsigned order;
+	enum state state;
+
+	return block_around(r, page, &order, &state);
+}
+
+bool region_take_exactly(struct region *r, struct pages pages)
+{
+	unsigned end = pages.first + pages.count, order;
+	enum state state;
+
+	if (end > REGION_PAGES)
+		return false;
+	for (unsigned page = pages.first; page < end; page = (page | ((1u << order) - 1)) + 1)
+		if (!block_around(r, page, &order, &state))
+			return false;
+	for (unsigned page = pages.first, past; page < end; page = past) {
+		unsigned start;
+
+		block_around(r, page, &order, &state);
+		start = page & ~((1u << order) - 1);
+		past = start + (1u << order);
+		take(r, state, start, order);
+		region_give(r, (struct pages){start, page - start});
+		if (past > end)
+			region_give(r, (struct pages){end, past - end});
+	}
+	return true;
+}
+
+void region_own(struct region *r, struct pages pages)
+{
+	set_bits(r->owned, pages, true);
+	r->owned_pages += pages.count;
+	region_give(r, pages);
+}
+
+struct pages region_owned_from(const struct region *r, unsigned from)
+{
+	struct pages found = {from, 0};
+
+	while (found.first < REGION_PAGES && !bit_test(r->owned, found.first))
+		found.first++;
+	while (found.first + found.count < REGION_PAGES &&
+	       bit_test(r->owned, found.first + found.count))
+		found.count++;
+	return found;
+}
+
+void region_clean(struct region *r, unsigned first, unsigned order)
+{
+	struct pages pages = {first, 1u << order};
+
+	r->dirty_pages -= region_dirty(r, pages);
+	set_bits(r->dirty, pages, false);
+	remove(r, DIRTY, first, order);
+	insert(r, CLEAN, first, order);
+}
+
+static bool check_block(const struct region *r, enum state state, unsigned page, unsigned order,
+			uint64_t *seen)
+{
+	struct pages pages = {page, 1u << order};
+	enum state other;
+	bool ok = true;
+
+	if (order < ORDER_MAX)
+		ok &= expect_eq("B1", is_free(r, page ^ (1u << order), order, &other), false);
+	ok &= expect_eq("B2", count_bits(seen, pages), 0u);
+	set_bits(seen, pages, true);
+	ok &= expect_eq("B3", state_of(r, page, order), state);
+	return ok & expect_eq("B6", count_bits(r->owned, pages), pages.count);
+}
+
+bool region_check(const struct region *r)
+{
+	uint64_t seen[REGION_PAGES / 64] = {0};
+	struct pages all = {0, REGION_PAGES};
+	unsigned free_dirty = 0;
+	bool ok = true;
+
+	for (enum state s = DIRTY; s < STATES; s++)
+		for (unsigned order = 0; order < ORDERS; order++) {
+			ok &= expect_eq("B4", any_free(r, s, order), r->orders[s] >> order & 1);
+			for (unsigned i = 0; i < order_blocks(order); i++)
+				if (bit_test(r->free[s], order_start(order) + i))
+					ok &= check_block(r, s, i << order, order, seen);
+		}
+	for (unsigned w = 0; w < REGION_PAGES / 64; w++)
+		free_dirty += (unsigned)__builtin_popcountll(seen[w] & r->dirty[w]);
+	ok &= expect_eq("B5", count_bits(seen, all), r->free_pages);
+	return ok & expect_eq("B5", free_dirty, r->dirty_pages);
+}

@@ -1,0 +1,89 @@
+/*
+ * A region: 1,024 page frames at a multiple of 4 MiB, and their buddy.
+ *
+ * Which blocks are free is told by bitmaps beside the region, one bit a block
+ * of each order, so that free pages stay untouched:
+ *
+ *	bits   0 ............ 1023 | 1024 ..... 1535 | 1536 .. 1791 | ... | 2046
+ *	order  0                   | 1               | 2            | ... | 10
+ *
+ * A block is split by taking its lower half and freeing the upper; a freed
+ * block finds its one possible partner by flipping the lowest bit of its index.
+ *
+ *	8 pages, page 5 allocated:
+ *
+ *	order 2   [     free      ]
+ *	order 1                    [       ][ free ]
+ *	order 0                    [fr][##]
+ *	page       0   1   2   3   4   5   6   7
+ *
+ * There are two such bitmaps: clean blocks hold no memory and read as zero;
+ * dirty ones do not, because one page of them at least does not.
+ *
+ * Invariants, proved by region_check():
+ *	B1  a block and its buddy are never both free (below order 10);
+ *	B2  free blocks do not overlap: no page lies in two;
+ *	B3  a clean block has no dirty page, a dirty block has one at least;
+ *	B4  orders[] has the bit of an order exactly when a block of it is free;
+ *	B5  free_pages and dirty_pages are the sums over the free blocks;
+ *	B6  every free page is owned.
+ *
+ * Locking: the zone's lock is held around every call.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "pages/pagemap.h"
+#include "pages/zone.h"
+
+#define REGION_PAGES (REGION_SIZE / PAGE_SIZE)
+
+enum state { DIRTY, CLEAN, STATES };
+
+/* A stretch of pages of a region. */
+struct pages {
+	unsigned first, count;
+};
+
+struct region {
+	char *base;               /* constant */
+	unsigned slot;            /* its number in the zone; constant */
+	uint16_t orders[STATES];  /* B4: bit o */
+	unsigned owned_pages;     /* of the window, mapped by us */
+	unsigned free_pages;      /* B5 */
+	unsigned dirty_pages;     /* B5: of the free ones */
+	uint64_t free[STATES][2 * REGION_PAGES / 64]; /* one bit a block, see above */
+	uint64_t dirty[REGION_PAGES / 64]; /* pages that may hold memory; of a block in use: held it before */
+	uint64_t owned[REGION_PAGES / 64]; /* where only part of the window could be mapped */
+};
+
+/* The lowest free block of the order in that state, split off the smallest that there is;
+   orders[state] must have a bit of that order or above.  Its first page. */
+unsigned region_take(struct region *r, enum state state, unsigned order);
+
+/* Frees pages that are owned and not free, as the blocks that they make; how many merges. */
+unsigned region_give(struct region *r, struct pages pages);
+
+/* Takes exactly these pages; false, and nothing taken, unless all are free. */
+bool region_take_exactly(struct region *r, struct pages pages);
+
+/* Makes pages owned, and free and clean. */
+void region_own(struct region *r, struct pages pages);
+
+/* The next stretch of owned pages at or after page `from`; count is 0 when there is none. */
+struct pages region_owned_from(const struct region *r, unsigned from);
+
+/* Notes that pages hold memory (in use), or that the whole free block no longer does. */
+void region_touch(struct region *r, struct pages pages);
+void region_clean(struct region *r, unsigned first, unsigned order);
+
+/* Whether the page lies in a free block. */
+bool region_page_free(const struct region *r, unsigned page);
+
+/* How many of the pages hold memory. */
+unsigned region_dirty(const struct region *r, struct pages pages);
+
+/* The first page of the highest free block of that order and state, which must exist. */
+unsigned region_highest(const struct region *r, enum state state, unsigned order);
+
+COLD bool region_check(const struct region *r);

@@ -1,0 +1,72 @@
+/* Runs of pages; see run.h. */
+#include "pages/run.h"
+
+#include "base/bits.h"
+#include "pages/metadata.h"
+#include "pages/zone.h"
+
+size_t runs_made;
+
+static struct pool runs = POOL_INIT(struct run);
+
+static size_t pages_for(size_t nbytes)
+{
+	return (nbytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+}
+
+void *run_alloc(size_t nbytes, size_t alignment, bool *ret_zero)
+{
+	unsigned align_order = alignment > PAGE_SIZE ? log2_floor(alignment) - PAGE_SHIFT : 0;
+	struct run *run = pool_alloc(&runs);
+
+	if (!run)
+		return NULL;
+	run->npages = pages_for(nbytes);
+	run->mem = zone_alloc_pages(run->npages, align_order, ret_zero);
+	if (!run->mem) {
+		pool_free(&runs, run);
+		return NULL;
+	}
+	run->tag.hot = HOT_NOBODY;
+	run->tag.kind = KIND_RUN;
+	pagemap_set(run->mem, run->npages << PAGE_SHIFT, &run->tag);
+	add_relaxed(&runs_made, 1);
+	return run->mem;
+}
+
+void run_free(struct run *run)
+{
+	char *mem = run->mem;
+	size_t npages = run->npages;
+
+	pagemap_set(mem, npages << PAGE_SHIFT, NULL);
+	pool_free(&runs, run);
+	zone_free_pages(mem, npages);
+}
+
+static void shrink(struct run *run, size_t npages)
+{
+	char *tail = run->mem + (npages << PAGE_SHIFT);
+	size_t tail_pages = run->npages - npages;
+
+	store_relaxed(&run->npages, npages);
+	pagemap_set(tail, tail_pages << PAGE_SHIFT, NULL);
+	zone_free_pages(tail, tail_pages);
+}
+
+bool run_resize(struct run *run, size_t nbytes)
+{
+	size_t npages = pages_for(nbytes);
+
+	if (npages < run->npages) {
+		shrink(run, npages);
+	} else if (npages > run->npages) {
+		if (npages > RUN_MAX >> PAGE_SHIFT ||
+		    !zone_extend_pages(run->mem, run->npages, npages))
+			return false;
+		pagemap_set(run->mem + (run->npages << PAGE_SHIFT),
+			    (npages - run->npages) << PAGE_SHIFT, &run->tag);
+		store_relaxed(&run->npages, npages);
+	}
+	return true;
+}

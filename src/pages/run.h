@@ -1,0 +1,34 @@
+/*
+ * A run: a whole number of pages, at most a region, given to the program as
+ * one object.  It is cut from the smallest block that holds it; what is left of
+ * that goes back at once.  It shrinks by giving pages back, and grows into the
+ * pages behind it while those are free.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "pages/pagemap.h"
+
+#define RUN_MAX REGION_SIZE
+
+struct run {
+	struct descriptor tag;
+	char *mem;
+	size_t npages; /* written by whoever holds the object */
+};
+
+/* nbytes (rounded up to pages, at most RUN_MAX) at a multiple of alignment (at most RUN_MAX);
+   NULL without memory.  *ret_zero says that all reads as zero. */
+void *run_alloc(size_t nbytes, size_t alignment, bool *ret_zero);
+void run_free(struct run *run);
+
+/* Makes room for nbytes in place; false, and all as before, if that cannot be. */
+bool run_resize(struct run *run, size_t nbytes);
+
+static inline size_t run_usable(const struct run *run)
+{
+	return load_relaxed(&run->npages) << PAGE_SHIFT;
+}
+
+/* Runs made so far. */
+extern HIDDEN size_t runs_made;

@@ -1,0 +1,519 @@
+/* Regions under one lock; see zone.h. */
+#include "pages/zone.h"
+
+#include "base/bitset.h"
+#include "base/check.h"
+#include "os/lock.h"
+#include "os/os.h"
+#include "pages/metadata.h"
+#include "pages/region.h"
+#include "pages/retain.h"
+
+/* What is mapped at once. */
+#define STEP_LEAST (1 * MIB)
+#define STEP_MOST  (64 * MIB)
+
+/* The least where the system limits the process. */
+#define STEP_LIMITED (64 * KIB)
+
+/* The table of regions by number, in two levels so that a small one is small. */
+#define SLOTS_PER_PART ((size_t)512)
+#define SLOT_PARTS     (BITSET_MOST / SLOTS_PER_PART)
+
+static struct zone {
+	struct lock lock;
+	size_t slots;                      /* numbers in use are below this */
+	uint16_t orders[STATES];           /* bit o: with[][o] is not empty */
+	unsigned purge_pause;              /* frees until a purge that was refused is tried again */
+	struct zone_sizes sizes;           /* Z4 */
+} zone = {.lock = LOCK_INIT(LOCK_ZONE)};
+
+/* Large and zero at first, so apart from what is not. */
+static struct region **parts[SLOT_PARTS];   /* Z1 */
+static struct bitset with[STATES][ORDERS]; /* Z3 */
+
+static struct pool regions = POOL_INIT(struct region);
+
+static struct region *region_at(size_t slot)
+{
+	struct region *const *part = parts[slot / SLOTS_PER_PART];
+
+	return part ? part[slot % SLOTS_PER_PART] : NULL;
+}
+
+/* The region of a block; NULL when that is of a zone given up by zone_recover(). */
+static struct region *region_of(const void *mem)
+{
+	return *pagemap_region(mem);
+}
+
+static unsigned page_index(const struct region *r, const void *mem)
+{
+	return (unsigned)(((const char *)mem - r->base) >> PAGE_SHIFT);
+}
+
+static void *page_address(const struct region *r, unsigned page)
+{
+	return r->base + ((size_t)page << PAGE_SHIFT);
+}
+
+/* What changed since `before` in one state's orders, brought into the zone's sets. */
+static void update_state(struct region *r, enum state state, uint16_t before)
+{
+	uint16_t changed = before ^ r->orders[state];
+
+	for (; changed; changed &= (uint16_t)(changed - 1)) {
+		unsigned order = lowest_bit(changed);
+
+		if (r->orders[state] >> order & 1)
+			bitset_add(&with[state][order], r->slot);
+		else
+			bitset_remove(&with[state][order], r->slot);
+		if (bitset_from(&with[state][order], 0) < BITSET_MOST)
+			zone.orders[state] |= (uint16_t)(1u << order);
+		else
+			zone.orders[state] &= (uint16_t)~(1u << order);
+	}
+}
+
+/* What a region was before it is changed, so that the zone's sets and sums can follow. */
+struct change {
+	struct region *region;
+	uint16_t orders[STATES];
+	unsigned free_pages, dirty_pages;
+};
+
+static struct change change_begin(struct region *r)
+{
+	return (struct change){r, {r->orders[DIRTY], r->orders[CLEAN]}, r->free_pages, r->dirty_pages};
+}
+
+static void change_end(const struct change *before)
+{
+	struct region *r = before->region;
+	size_t dirty = ((size_t)r->dirty_pages - before->dirty_pages) << PAGE_SHIFT;
+	size_t all = ((size_t)r->free_pages - before->free_pages) << PAGE_SHIFT;
+
+	for (enum state s = DIRTY; s < STATES; s++)
+		update_state(r, s, before->orders[s]);
+	zone.sizes.free_dirty += dirty;
+	zone.sizes.free_clean += all - dirty;
+	retain_add((intptr_t)dirty);
+	ASSERT_SLOW(region_check(r));
+}
+
+static bool note_slot(struct region *r)
+{
+	size_t slot = 0;
+
+	while (slot < zone.slots && region_at(slot))
+		slot++;
+	if (slot == BITSET_MOST)
+		return false;
+	if (!parts[slot / SLOTS_PER_PART]) {
+		size_t nbytes = SLOTS_PER_PART * sizeof(struct region *);
+
+		parts[slot / SLOTS_PER_PART] = metadata_alloc(nbytes);
+		if (!parts[slot / SLOTS_PER_PART])
+			return false;
+	}
+	parts[slot / SLOTS_PER_PART][slot % SLOTS_PER_PART] = r;
+	r->slot = (unsigned)slot;
+	if (slot >= zone.slots)
+		zone.slots = slot + 1;
+	return true;
+}
+
+/* The region of the window that mem lies in, perhaps a new one; NULL without memory. */
+static struct region *window(char *mem)
+{
+	struct region *r = region_of(mem);
+
+	if (r)
+		return r;
+	r = pool_alloc(&regions);
+	if (!r)
+		return NULL;
+	r->base = (char *)align_down((uintptr_t)mem, REGION_SIZE);
+	if (!note_slot(r)) {
+		pool_free(&regions, r);
+		return NULL;
+	}
+	*pagemap_region(mem) = r;
+	zone.sizes.regions++;
+	return r;
+}
+
+static void own(struct region *r, char *mem, size_t nbytes)
+{
+	struct change change = change_begin(r);
+
+	region_own(r, (struct pages){page_index(r, mem), (unsigned)(nbytes >> PAGE_SHIFT)});
+	change_end(&change);
+	zone.sizes.mapped += nbytes;
+}
+
+/* Maps nbytes aligned to a region, or to their size if they are less, and frees them here. */
+static bool map(size_t nbytes)
+{
+	size_t alignment = nbytes < REGION_SIZE ? nbytes : REGION_SIZE;
+	char *mem = os_map_aligned(nbytes, alignment, OS_PAGES);
+	size_t done = 0;
+
+	if (!mem)
+		return false;
+	if (pagemap_reserve(mem, nbytes))
+		for (; done < nbytes; done += alignment) {
+			struct region *r = window(mem + done);
+
+			if (!r)
+				break;
+			own(r, mem + done, alignment);
+		}
+	if (done < nbytes)
+		os_unmap(mem + done, nbytes - done);
+	return done > 0;
+}
+
+/* Half of what is mapped, in bounds: so a small program stays small, and a large one asks seldom.
+   Of a limited space no more than a small part is taken at once. */
+static size_t step_for(size_t least)
+{
+	size_t step = STEP_LEAST;
+
+	while (step < STEP_MOST && 4 * step <= zone.sizes.mapped)
+		step *= 2;
+	while (step > STEP_LIMITED && step > os_memory_limit() / 64)
+		step /= 2;
+	return step > least ? step : least;
+}
+
+static bool grow(unsigned order)
+{
+	size_t least = ORDER_BYTES(order) > os_page_size() ? ORDER_BYTES(order) : os_page_size();
+	size_t step = step_for(least);
+
+	while (!map(step)) {
+		if (step == least)
+			return false;
+		step = step / 4 > least ? step / 4 : least;
+	}
+	return true;
+}
+
+/* A block from the dirty ones, else from the clean ones; NULL when there is none. */
+static void *take_block(unsigned order, bool *ret_clean)
+{
+	for (enum state s = DIRTY; s < STATES; s++) {
+		uint16_t fit = (uint16_t)(zone.orders[s] >> order << order);
+		struct region *r;
+		struct change change;
+		unsigned page, from;
+
+		if (!fit)
+			continue;
+		from = lowest_bit(fit);
+		r = region_at(bitset_from(&with[s][from], 0));
+		change = change_begin(r);
+		page = region_take(r, s, order);
+		change_end(&change);
+		zone.sizes.splits += from - order;
+		*ret_clean = region_dirty(r, (struct pages){page, 1u << order}) == 0;
+		return page_address(r, page);
+	}
+	return NULL;
+}
+
+static void *alloc_locked(unsigned order, bool *ret_clean)
+{
+	void *block = take_block(order, ret_clean);
+
+	if (!block && grow(order))
+		block = take_block(order, ret_clean);
+	zone.sizes.takes += block != NULL;
+	return block;
+}
+
+static void give_locked(struct region *r, struct pages pages)
+{
+	struct change change = change_begin(r);
+
+	zone.sizes.merges += region_give(r, pages);
+	change_end(&change);
+}
+
+/* Purges one dirty block, the largest of the newest region; false when none is left or allowed. */
+static bool purge_one(size_t *purged)
+{
+	unsigned least = log2_floor(os_page_size() >> PAGE_SHIFT), order;
+	struct region *r;
+	struct change change;
+	unsigned page;
+
+	if (!(zone.orders[DIRTY] >> least))
+		return false;
+	order = highest_bit(zone.orders[DIRTY]);
+	r = region_at(bitset_highest(&with[DIRTY][order]));
+	page = region_highest(r, DIRTY, order);
+	if (!os_purge(page_address(r, page), ORDER_BYTES(order))) {
+		zone.purge_pause = 256;
+		return false;
+	}
+	change = change_begin(r);
+	region_clean(r, page, order);
+	*purged += (size_t)(change.dirty_pages - r->dirty_pages) << PAGE_SHIFT;
+	change_end(&change);
+	return true;
+}
+
+static size_t purge_locked(size_t nbytes)
+{
+	size_t purged = 0;
+
+	if (nbytes && zone.purge_pause) {
+		zone.purge_pause--;
+		return 0;
+	}
+	while (purged < nbytes && purge_one(&purged))
+		;
+	zone.sizes.purged += purged;
+	return purged;
+}
+
+void *zone_alloc(unsigned order, bool *ret_clean)
+{
+	void *block;
+
+	lock_acquire(&zone.lock);
+	block = alloc_locked(order, ret_clean);
+	lock_release(&zone.lock);
+	if (block)
+		retain_add_live((intptr_t)ORDER_BYTES(order));
+	return block;
+}
+
+void zone_free(void *block, unsigned order, size_t touched)
+{
+	struct region *r = region_of(block);
+	unsigned page;
+
+	if (!r)
+		return;
+	page = page_index(r, block);
+	retain_add_live(-(intptr_t)ORDER_BYTES(order));
+	lock_acquire(&zone.lock);
+	region_touch(r, (struct pages){page, (unsigned)((touched + PAGE_SIZE - 1) >> PAGE_SHIFT)});
+	give_locked(r, (struct pages){page, 1u << order});
+	purge_locked(retain_excess());
+	lock_release(&zone.lock);
+}
+
+void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean)
+{
+	unsigned order = log2_ceil(npages) > align_order ? log2_ceil(npages) : align_order;
+	void *mem;
+
+	lock_acquire(&zone.lock);
+	mem = alloc_locked(order, ret_clean);
+	if (mem) {
+		struct region *r = region_of(mem);
+		unsigned end = page_index(r, mem) + (unsigned)npages;
+
+		give_locked(r, (struct pages){end, (1u << order) - (unsigned)npages});
+	}
+	lock_release(&zone.lock);
+	if (mem)
+		retain_add_live((intptr_t)(npages << PAGE_SHIFT));
+	return mem;
+}
+
+void zone_free_pages(void *mem, size_t npages)
+{
+	struct region *r = region_of(mem);
+	struct pages pages = {0, (unsigned)npages};
+
+	if (!r)
+		return;
+	pages.first = page_index(r, mem);
+	retain_add_live(-(intptr_t)(npages << PAGE_SHIFT));
+	lock_acquire(&zone.lock);
+	region_touch(r, pages);
+	give_locked(r, pages);
+	purge_locked(retain_excess());
+	lock_release(&zone.lock);
+}
+
+bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
+{
+	struct region *r = region_of(mem);
+	struct pages more = {0, (unsigned)(new_npages - npages)};
+	struct change change;
+	bool taken;
+
+	if (!r)
+		return false;
+	more.first = page_index(r, mem) + (unsigned)npages;
+	lock_acquire(&zone.lock);
+	change = change_begin(r);
+	taken = region_take_exactly(r, more);
+	change_end(&change);
+	lock_release(&zone.lock);
+	if (taken)
+		retain_add_live((intptr_t)((size_t)more.count << PAGE_SHIFT));
+	return taken;
+}
+
+size_t zone_purge(size_t nbytes)
+{
+	size_t purged;
+
+	lock_acquire(&zone.lock);
+	purged = purge_locked(nbytes);
+	lock_release(&zone.lock);
+	return purged;
+}
+
+/* Unmaps a region all of whose pages are free, and forgets it. */
+static size_t unmap_region(struct region *r)
+{
+	struct change change = change_begin(r);
+	size_t nbytes = (size_t)r->owned_pages << PAGE_SHIFT;
+	struct pages pages = {0, 0};
+
+	r->orders[DIRTY] = r->orders[CLEAN] = 0;
+	r->free_pages = r->dirty_pages = 0;
+	for (enum state s = DIRTY; s < STATES; s++)
+		update_state(r, s, change.orders[s]);
+	zone.sizes.free_dirty -= (size_t)change.dirty_pages << PAGE_SHIFT;
+	zone.sizes.free_clean -= (size_t)(change.free_pages - change.dirty_pages) << PAGE_SHIFT;
+	retain_add(-((intptr_t)change.dirty_pages << PAGE_SHIFT));
+	zone.sizes.mapped -= nbytes;
+	zone.sizes.regions--;
+	parts[r->slot / SLOTS_PER_PART][r->slot % SLOTS_PER_PART] = NULL;
+	*pagemap_region(r->base) = NULL;
+	while ((pages = region_owned_from(r, pages.first + pages.count)).count)
+		os_unmap(page_address(r, pages.first), (size_t)pages.count << PAGE_SHIFT);
+	pool_free(&regions, r);
+	return nbytes;
+}
+
+size_t zone_unmap_free(void)
+{
+	size_t unmapped = 0;
+
+	lock_acquire(&zone.lock);
+	for (size_t slot = 0; slot < zone.slots; slot++) {
+		struct region *r = region_at(slot);
+
+		if (r && r->free_pages == r->owned_pages)
+			unmapped += unmap_region(r);
+	}
+	lock_release(&zone.lock);
+	return unmapped;
+}
+
+void zone_sizes(struct zone_sizes *ret_sizes)
+{
+	lock_acquire(&zone.lock);
+	*ret_sizes = zone.sizes;
+	lock_release(&zone.lock);
+}
+
+static void visit_region(struct region *r,
+			 void (*visit)(struct descriptor *, char *, size_t, void *), void *arg)
+{
+	for (unsigned page = 0, end; page < REGION_PAGES; page = end) {
+		char *mem = page_address(r, page);
+		struct descriptor *tag = pagemap_get(mem);
+
+		for (end = page + 1; end < REGION_PAGES; end++)
+			if (pagemap_get(page_address(r, end)) != tag)
+				break;
+		if (tag)
+			visit(tag, mem, (size_t)(end - page) << PAGE_SHIFT, arg);
+	}
+}
+
+void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, void *arg), void *arg)
+{
+	lock_acquire(&zone.lock);
+	for (size_t slot = 0; slot < zone.slots; slot++)
+		if (region_at(slot))
+			visit_region(region_at(slot), visit, arg);
+	lock_release(&zone.lock);
+}
+
+static bool check_free_untagged(const struct region *r)
+{
+	bool ok = true;
+
+	for (enum state s = DIRTY; s < STATES; s++)
+		for (unsigned order = 0; order < ORDERS; order++)
+			ok &= expect_eq("Z3", r->orders[s] >> order & 1,
+					bitset_from(&with[s][order], r->slot) == r->slot);
+	for (unsigned page = 0; page < REGION_PAGES; page++) {
+		if (region_page_free(r, page))
+			ok &= expect_eq("Z5", (uintptr_t)pagemap_get(page_address(r, page)), 0);
+	}
+	return ok;
+}
+
+bool zone_check(void)
+{
+	size_t free_dirty = 0, free_all = 0, mapped = 0, count = 0;
+	bool ok = true;
+
+	lock_acquire(&zone.lock);
+	for (size_t slot = 0; slot < zone.slots; slot++) {
+		struct region *r = region_at(slot);
+
+		if (!r)
+			continue;
+		ok &= expect_eq("Z1", r->slot, slot);
+		ok &= expect_eq("Z2", (uintptr_t)*pagemap_region(r->base), (uintptr_t)r);
+		ok &= region_check(r);
+		ok &= check_free_untagged(r);
+		free_dirty += (size_t)r->dirty_pages << PAGE_SHIFT;
+		free_all += (size_t)r->free_pages << PAGE_SHIFT;
+		mapped += (size_t)r->owned_pages << PAGE_SHIFT;
+		count++;
+	}
+	ok &= expect_eq("Z4", free_dirty, zone.sizes.free_dirty);
+	ok &= expect_eq("Z4", free_all - free_dirty, zone.sizes.free_clean);
+	ok &= expect_eq("Z4", mapped, zone.sizes.mapped);
+	ok &= expect_eq("Z4", count, zone.sizes.regions);
+	lock_release(&zone.lock);
+	return ok;
+}
+
+bool zone_locked(void)
+{
+	return lock_held(&zone.lock);
+}
+
+void zone_prefork(void)
+{
+	lock_prefork(&zone.lock);
+}
+
+void zone_postfork(void)
+{
+	lock_postfork(&zone.lock);
+}
+
+void zone_recover(void)
+{
+	if (!lock_recover(&zone.lock))
+		return;
+	for (size_t slot = 0; slot < zone.slots; slot++)
+		if (region_at(slot))
+			*pagemap_region(region_at(slot)->base) = NULL;
+	zone.slots = 0;
+	zone.orders[DIRTY] = zone.orders[CLEAN] = 0;
+	for (size_t i = 0; i < SLOT_PARTS; i++)
+		parts[i] = NULL;
+	for (unsigned o = 0; o < ORDERS; o++)
+		for (enum state s = DIRTY; s < STATES; s++)
+			with[s][o] = (struct bitset){0};
+	zone.sizes = (struct zone_sizes){0};
+}

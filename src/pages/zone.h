@@ -1,0 +1,79 @@
+/*
+ * A zone: regions of page frames under one lock, each a buddy allocator.
+ *
+ * Blocks have 2^order pages, order 0 (one page) to 10 (1,024 pages, a region).
+ * Dirty free blocks are taken before clean ones, since they cost nothing more,
+ * and lower-numbered (older) regions before higher ones, so that the newest
+ * empty.  What may stay dirty is the rule of retain.h; the largest blocks of
+ * the newest regions are purged first.
+ *
+ * Memory is mapped when a block is wanted and none is free, in steps of half of
+ * what is mapped, 1 to 64 MiB; where the system refuses that, in smaller ones
+ * down to the block itself.  Steps below a region fill its window piece by
+ * piece, since the system hands out addresses in a row.
+ *
+ * There is one zone; NUMA nodes would have one each.
+ *
+ * Invariants, proved by zone_check(), beside those of its regions:
+ *	Z1  slot i of the table holds the region whose number is i, or NULL;
+ *	Z2  the page map notes each region at its address;
+ *	Z3  a region is in the set of a state and order exactly when it has such a block;
+ *	Z4  the sums are those of the regions;
+ *	Z5  free pages have no tag.
+ *
+ * Locking: one lock, taken here in every function, for a block, never for an
+ * object.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "pages/pagemap.h"
+
+#define ORDERS             11
+#define ORDER_MAX          (ORDERS - 1)
+#define ORDER_BYTES(order) (PAGE_SIZE << (order))
+
+/*
+ * A block of 2^order pages, aligned to its size, its pages ready to be tagged;
+ * NULL when the system refuses.  *ret_clean says that all of it reads as zero.
+ */
+void *zone_alloc(unsigned order, bool *ret_clean);
+
+/* Gives a block back, of which the first `touched` bytes may have been written since
+   it was allocated.  Its tags must be cleared. */
+void zone_free(void *block, unsigned order, size_t touched);
+
+/*
+ * npages pages, at most 1,024, aligned to a block of at least 2^align_order
+ * pages; the rest of the block they are cut from goes back at once.
+ */
+void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean);
+void zone_free_pages(void *mem, size_t npages);
+
+/* Takes the pages that follow [mem, mem + npages) too, up to new_npages; false if they are not free. */
+bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
+
+/* Purges dirty blocks until at least nbytes are, or none is left; the bytes purged. */
+size_t zone_purge(size_t nbytes);
+
+/* Unmaps what is wholly free, so that addresses go back too; the bytes unmapped. */
+size_t zone_unmap_free(void);
+
+/* All in bytes but the counts. */
+struct zone_sizes {
+	size_t mapped, free_clean, free_dirty;
+	size_t regions, takes, splits, merges, purged;
+};
+void zone_sizes(struct zone_sizes *ret_sizes);
+
+/* Calls visit for each stretch of pages with the same tag, the zone locked. */
+void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, void *arg), void *arg);
+
+COLD bool zone_check(void);
+
+/* Around fork(), see os/lock.h.  zone_recover is for a child that ran no handlers: if the zone
+   was half changed it is left as it is for ever, and a new one is begun. */
+bool zone_locked(void); /* by the calling thread */
+void zone_prefork(void);
+void zone_postfork(void);
+void zone_recover(void);
