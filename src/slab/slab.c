@@ -1,0 +1,198 @@
+/* Slabs; see slab.h. */
+#include "slab/slab.h"
+
+#include "base/check.h"
+#include "base/options.h"
+#include "pages/metadata.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+
+struct slab slab_none = {
+	.tag = {.hot = HOT_NOBODY, .kind = KIND_SLAB},
+	.free = &slab_none.end,
+};
+
+static struct pool slabs = POOL_INIT(struct slab);
+static uint64_t process_secret;
+
+void slab_start(uint64_t secret)
+{
+	process_secret = secret;
+}
+
+/* floor(2^64 / size) + 1; 2^64 itself does not fit a word. */
+static uint64_t magic_of(size_t size)
+{
+	return UINT64_MAX / size + (is_power_of_two(size) ? 2 : 1);
+}
+
+static void set_carved(struct slab *s, uint32_t carved)
+{
+	uint64_t e = s->magic * s->size;
+
+	s->carved = carved;
+	s->extent = (size_t)carved * s->size;
+	store_relaxed(&s->limit, carved * e);
+}
+
+void slab_set_hot(struct slab *s)
+{
+	bool watched = options.perturb || s->withdrawn;
+
+	store_release(&s->tag.hot, watched ? HOT_NOBODY : s->owner);
+}
+
+static void describe(struct slab *s, struct arena *owner, unsigned class, void *block, unsigned order)
+{
+	s->base = (uintptr_t)block;
+	s->secret = mix64(process_secret ^ s->base ^ (uintptr_t)s) | 1;
+	s->class = (uint8_t)class;
+	s->order = (uint8_t)order;
+	s->size = (uint32_t)class_size(class);
+	s->capacity = (uint32_t)(ORDER_BYTES(s->order) / s->size);
+	s->magic = magic_of(s->size);
+	s->end.link = (s->base - 1) ^ s->secret;
+	s->free = &s->end;
+	set_carved(s, 0);
+	s->state = SLAB_CURRENT;
+	s->tag.live = 1;
+	s->tag.kind = KIND_SLAB;
+	s->owner = owner;
+	s->swept = UINT32_MAX;
+	slab_set_hot(s);
+}
+
+struct slab *slab_new(struct arena *owner, unsigned class, unsigned order)
+{
+	struct slab *s = pool_alloc(&slabs);
+	void *block;
+	bool clean;
+
+	if (!s)
+		return NULL;
+	block = zone_alloc(order, &clean);
+	if (!block) {
+		pool_free(&slabs, s);
+		return NULL;
+	}
+	describe(s, owner, class, block, order);
+	pagemap_set(block, ORDER_BYTES(s->order), &s->tag);
+	ASSERT_SLOW(slab_check(s));
+	return s;
+}
+
+void slab_free(struct slab *s)
+{
+	void *block = (void *)s->base;
+	unsigned order = s->order;
+	uint64_t pages = slab_carved_pages(s) & ~s->withdrawn;
+	size_t touched = pages ? (highest_bit(pages) + 1) * PAGE_SIZE : 0;
+
+	ASSERT_SLOW(slab_check(s));
+	retain_add_live((intptr_t)slab_page_bytes(s->withdrawn));
+	pagemap_set(block, ORDER_BYTES(order), NULL);
+	store_relaxed(&s->tag.hot, HOT_NOBODY);
+	pool_free(&slabs, s);
+	zone_free(block, order, touched);
+}
+
+UNSYNCHRONIZED uint32_t slab_objects_out(const struct slab *s)
+{
+	switch (s->state) {
+	case SLAB_CURRENT:
+		return s->tag.live - 1;
+	case SLAB_FULL:
+		return s->capacity;
+	default:
+		return s->tag.live + s->mark;
+	}
+}
+
+/* Carves what starts in the next page, at least one object; false when all is carved.  The
+   free list is empty. */
+static bool carve(struct slab *s)
+{
+	size_t room = PAGE_SIZE - s->extent % PAGE_SIZE;
+	uint32_t more = (uint32_t)((room + s->size - 1) / s->size);
+	uint32_t first = s->carved;
+	struct object *o;
+
+	if (more > s->capacity - first)
+		more = s->capacity - first;
+	if (!more)
+		return false;
+	set_carved(s, first + more);
+	s->free = &s->end;
+	for (uint32_t i = first + more; i-- > first;) {
+		o = (struct object *)(s->base + (size_t)i * s->size);
+		o->link = (uintptr_t)s->free ^ s->secret;
+		s->free = o;
+	}
+	return true;
+}
+
+void slab_report_link(const struct slab *s, const struct object *o)
+{
+	report_corruption("link of a free object",
+			  (struct report_about){.mem = o, .kind = "object", .usable = s->size});
+}
+
+struct object *slab_take(struct slab *s)
+{
+	struct object *o = s->free, *next;
+
+	if (slab_is_end(s, o)) {
+		if (!slab_restore(s) && !carve(s))
+			return NULL;
+		o = s->free;
+	}
+	next = slab_next(s, o);
+	if (!slab_is_end(s, next) && !slab_in_extent(s, next))
+		slab_report_link(s, o);
+	s->free = next;
+	o->key = 0;
+	return o;
+}
+
+bool slab_has_free(const struct slab *s, const struct object *o)
+{
+	const struct object *free = s->free;
+
+	for (uint32_t i = 0; i < s->carved && slab_starts_object(s, free); i++) {
+		if (free == o)
+			return true;
+		free = slab_next(s, free);
+	}
+	return false;
+}
+
+static uint32_t count_withdrawn(const struct slab *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; s->withdrawn && i < s->carved; i++)
+		n += (slab_pages(s, i) & s->withdrawn) != 0;
+	return n;
+}
+
+bool slab_check(const struct slab *s)
+{
+	const struct object *o = s->free;
+	uint32_t free = 0;
+	bool ok = true;
+
+	for (; free < s->carved && slab_starts_object(s, o); free++) {
+		ok &= expect_eq("S5", slab_is_withdrawn(s, o), false);
+		o = slab_next(s, o);
+	}
+	ok &= expect_eq("S1", (uintptr_t)o, (uintptr_t)&s->end);
+	ok &= expect_eq("S2", slab_objects_out(s), s->carved - free - count_withdrawn(s));
+	ok &= expect_eq("S5", s->withdrawn & ~slab_carved_pages(s), 0);
+	if (s->withdrawn)
+		ok &= expect_eq("S6", (uintptr_t)load_relaxed(&s->tag.hot), (uintptr_t)HOT_NOBODY);
+	ok &= expect_eq("S3", s->extent, (size_t)s->carved * s->size);
+	ok &= expect_eq("S3", s->carved <= s->capacity, true);
+	for (size_t i = 0; i < ORDER_BYTES(s->order); i += PAGE_SIZE)
+		ok &= expect_eq("S4", (uintptr_t)pagemap_get((char *)s->base + i), (uintptr_t)s);
+	return ok;
+}

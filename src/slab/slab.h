@@ -1,0 +1,238 @@
+/*
+ * A slab: a block carved into equal objects of one size class, owned by one
+ * arena.  What is hot lives here.
+ *
+ *	struct slab (metadata)           block of 2^order pages, aligned to its size
+ *	+------------------------+      base                                    base + bytes
+ *	| hot | live,kind | free-+---+   +------+------+------+------+----........----+
+ *	| secret | base | magic  |   |   | out  | free | out  | free |   not carved   |
+ *	| limit | extent         |   |   +------+-^--|-+------+-^----+----........----+
+ *	+------------------------+   |            |  |          |    ^ extent
+ *	| links, class, state    |   +------------|--|----------+
+ *	| withdrawn pages, mark  |                +--(-- link of the second, encoded
+ *	+------------------------+                   +-> slab->end: the list's end
+ *
+ *	a free object   +-----------------------+--------+----.....
+ *	                | next ^ slab->secret   | secret |
+ *	                +-----------------------+--------+----.....
+ *
+ * Objects go straight back to the slab that they came from: nothing is hoarded,
+ * every slab knows at once when it is empty, and neighbours stay neighbours.
+ *
+ * Carving is lazy, a page at a time, so that pages not needed stay untouched.
+ *
+ * The list ends at the slab's own field `end`.  That is no object's address, so
+ * the check that the next object lies in the carved part fails for the last
+ * object, and the hot path needs no test for an empty list: it leaves by the
+ * same branch for a list that ends and for a link that was overwritten, and the
+ * slow path tells the two apart.  `end` decodes to no address, so the same
+ * happens when the list is empty already.
+ *
+ * That a pointer is the start of an object that was carved takes one
+ * multiplication: with magic = floor(2^64 / size) + 1 and e = magic * size -
+ * 2^64, an offset k * size + r gives k * e + r * magic modulo 2^64, which is
+ * below carved * e exactly when r is 0 and k < carved.
+ *
+ * `live` counts the objects out, and one more while the arena's fast bin
+ * points here: so the hot free of an object sees 0 only when something is to be
+ * done, be the slab empty or, having been full and off every list, no longer full.
+ *
+ *	state      on list             live
+ *	CURRENT    none; fast bin      objects out + 1
+ *	LISTED     arena's, by class   objects out - mark
+ *	FULL       none                1, and all objects are out
+ *
+ * The mark of a listed slab is how few objects are out when its owner wants to
+ * look at it next: 0 when it is empty, more while it may become sparse.
+ *
+ * Free pages between objects that stay can be withdrawn (withdraw.c): the system
+ * has their memory, and the objects that overlap them are on no list.  They
+ * come back page by page when the list has run out, before more is carved.
+ *
+ *	pages      |         | withdrawn withdrawn |         |
+ *	objects    | out | free | w'drawn | w'drawn | w'drawn | out |
+ *
+ * Invariants, proved by slab_check():
+ *	S1  the free list visits distinct carved objects and ends at `end`;
+ *	S2  live is as the table says, objects out = carved - free - withdrawn ones;
+ *	S3  limit and extent say how many are carved, at most capacity;
+ *	S4  the tag of every page of the block is the slab;
+ *	S5  an object is withdrawn when it overlaps a withdrawn page, and then it is
+ *	    neither free nor out; withdrawn pages lie in the carved part;
+ *	S6  a slab with withdrawn pages is watched.
+ *
+ * While a slab is watched no arena's fast path may free to it: every free takes
+ * the slow path, where more can be done with it.  That is so while pages are
+ * withdrawn, since the mark of a free object is gone with its page, and always
+ * under options.perturb.
+ *
+ * Locking: none; the owner alone writes, others read owner, base, magic, limit,
+ * secret, class, order and withdrawn, and may set tag.hot to HOT_NOBODY.  Of an
+ * object that is out they all see that it is not withdrawn, for no page of it was
+ * since they were given it.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "base/list.h"
+#include "pages/pagemap.h"
+#include "slab/classes.h"
+
+enum slab_state { SLAB_CURRENT, SLAB_LISTED, SLAB_FULL };
+
+struct object {
+	uintptr_t link; /* the next free object ^ secret */
+	uint64_t key;   /* the secret while free */
+};
+
+struct slab {
+	struct descriptor tag; /* hot: the owner, or HOT_NOBODY while watched; live: see above */
+	struct object *free;   /* S1 */
+	uint64_t secret;       /* odd, of this slab alone */
+	uintptr_t base;        /* the first object */
+	uint64_t magic;        /* constant */
+	uint64_t limit;        /* S3: carved * e */
+	size_t extent;         /* S3: carved * size */
+
+	struct arena *owner;   /* constant */
+	struct link link;      /* in the arena's list of the class while LISTED */
+	struct object end;     /* where the list ends; its link decodes to no address */
+	uint64_t withdrawn;    /* S5: a bit a page */
+	uint32_t size;         /* constant */
+	uint32_t carved;       /* S3 */
+	uint32_t capacity;     /* constant */
+	uint8_t class;         /* constant */
+	uint8_t order;         /* constant */
+	uint8_t state;         /* enum slab_state */
+
+	struct link idle; /* in the arena's list while kept != 0 */
+	uint32_t kept;    /* bytes of it that retain.h was told of */
+	uint32_t mark;    /* of a LISTED one, see above */
+	uint32_t swept;   /* how many were out when pages were last withdrawn, LISTED since then */
+};
+
+static_assert(offsetof(struct slab, extent) + sizeof(size_t) == CACHE_LINE,
+	      "the hot path touches one line");
+
+/* What every fast bin starts with: a slab without objects, so that the hot path meets no NULL. */
+extern HIDDEN struct slab slab_none;
+
+static inline bool slab_is_end(const struct slab *s, const struct object *o)
+{
+	return o == &s->end;
+}
+
+/* Whether a pointer is the start of a carved object; for the owner. */
+ALWAYS_INLINE bool slab_starts_object(const struct slab *s, const void *mem)
+{
+	return ((uintptr_t)mem - s->base) * s->magic < s->limit;
+}
+
+/* The same for any thread. */
+static inline bool slab_starts_object_anywhere(const struct slab *s, const void *mem)
+{
+	return ((uintptr_t)mem - s->base) * s->magic < load_relaxed(&s->limit);
+}
+
+/* The start of the object that an address in the slab lies in. */
+static inline void *slab_object_around(const struct slab *s, const void *mem)
+{
+	uintptr_t offset = (uintptr_t)mem - s->base;
+
+	return (void *)(s->base + offset - offset % s->size);
+}
+
+/* What follows a free object. */
+ALWAYS_INLINE struct object *slab_next(const struct slab *s, const struct object *o)
+{
+	return (struct object *)(o->link ^ s->secret);
+}
+
+/* Whether the hot path may take the object before `next` off the list. */
+ALWAYS_INLINE bool slab_in_extent(const struct slab *s, const struct object *next)
+{
+	return (uintptr_t)next - s->base < s->extent;
+}
+
+ALWAYS_INLINE void slab_push(struct slab *s, struct object *o, uint64_t secret)
+{
+	o->link = (uintptr_t)s->free ^ secret;
+	o->key = secret;
+	s->free = o;
+}
+
+/* The set of n pages from a first one on, a bit each; n > 0. */
+static inline uint64_t slab_page_set(size_t first, size_t n)
+{
+	return UINT64_MAX >> (64 - n) << first;
+}
+
+/* The pages that object i overlaps. */
+static inline uint64_t slab_pages(const struct slab *s, uint32_t i)
+{
+	size_t first = (size_t)i * s->size / PAGE_SIZE;
+	size_t last = ((size_t)(i + 1) * s->size - 1) / PAGE_SIZE;
+
+	return slab_page_set(first, last - first + 1);
+}
+
+/* The pages that the carved part overlaps. */
+static inline uint64_t slab_carved_pages(const struct slab *s)
+{
+	return s->extent ? slab_page_set(0, (s->extent - 1) / PAGE_SIZE + 1) : 0;
+}
+
+/* Bytes of pages of a set. */
+static inline size_t slab_page_bytes(uint64_t pages)
+{
+	return (size_t)__builtin_popcountll(pages) * PAGE_SIZE;
+}
+
+/* Whether an object is withdrawn; for any thread. */
+static inline bool slab_is_withdrawn(const struct slab *s, const void *mem)
+{
+	uint64_t withdrawn = load_relaxed(&s->withdrawn);
+
+	return withdrawn &&
+	       slab_pages(s, (uint32_t)(((uintptr_t)mem - s->base) / s->size)) & withdrawn;
+}
+
+/* For all slabs to come: what their secrets derive from. */
+void slab_start(uint64_t secret);
+
+/* A slab of that class for that arena in a block of that order, CURRENT, nothing carved; NULL
+   without memory. */
+struct slab *slab_new(struct arena *owner, unsigned class, unsigned order);
+
+/* Gives its block back.  No object may be out. */
+void slab_free(struct slab *s);
+
+/*
+ * Takes one object off a list that the hot path gave up on: the last one, or
+ * one of those that come back or are carved now.  NULL when the slab is full.  Reports a link that
+ * was overwritten.  Does not count it in live.
+ */
+struct object *slab_take(struct slab *s);
+
+/* Gives whole pages of free objects back to the system; the bytes given back now. */
+size_t slab_withdraw(struct slab *s);
+
+/* Brings pages back, lowest first, until an object is free again; false if none is withdrawn. */
+bool slab_restore(struct slab *s);
+
+/* Bytes of objects that are free and may be in RAM. */
+size_t slab_idle_bytes(const struct slab *s);
+
+/* Decides anew who may free by the hot path: the owner, or nobody. */
+void slab_set_hot(struct slab *s);
+
+/* A report that the link which leads to an object, or the one in it, was overwritten. */
+_Noreturn void slab_report_link(const struct slab *s, const struct object *o);
+
+/* Objects that the program holds, as far as another thread can tell. */
+uint32_t slab_objects_out(const struct slab *s);
+
+/* Whether an object is on the free list, by walking it. */
+bool slab_has_free(const struct slab *s, const struct object *o);
+
+COLD bool slab_check(const struct slab *s);
