@@ -1,0 +1,146 @@
+/*
+ * Bins: where the free chunks of an arena are found by size.
+ *
+ *	 0          unsorted: chunks as they were freed, oldest first
+ *	 2 ..  63   small: one size each, 32, 48 ... 1008; a ring, oldest first
+ *	64 .. 126   large: four a doubling, from 1 KiB; a tree by size
+ *
+ * A bin's head is one pointer, NULL when the bin is empty, so that bins are
+ * ready when they are zero, and a bin that is not used costs no memory.
+ *
+ * The tree of a large bin branches on the bits of the size, from the highest
+ * that can differ within the bin downwards.  Every node is a chunk; further
+ * chunks of its size are in a ring with it.  So the best fit takes as many
+ * steps as there are such bits, at most (3 to 21; ptmalloc walks a list of all
+ * sizes), and no balance is kept.
+ *
+ *	bin 64, sizes 1024 .. 1264:       [1040] = [1040]      bit 7
+ *	                                 /      \
+ *	                            [1024]      [1200]         bit 6
+ *
+ * Invariants, proved by bins_check():
+ *	H1  a ring's links agree, both ways;
+ *	H2  a chunk in a bin is free, and of a size that belongs there; in unsorted
+ *	    exactly when its header says so;
+ *	H3  a tree's node is where the bits of its size lead, and its slot points to it;
+ *	H4  a bin's bit in the map is set exactly when the bin is not empty;
+ *	H5  count and dirty are the sums over all bins.
+ *
+ * Locking: the owner's.
+ */
+#pragma once
+
+#include "base/bits.h"
+#include "base/compiler.h"
+#include "heap/chunk.h"
+
+#define BINS	      127
+#define BINS_UNSORTED 0
+#define BINS_LARGE    64
+#define BINS_LAST     (BINS - 1)
+
+struct bins {
+	size_t count;		   /* H5: free chunks; written by the owner, read by any thread */
+	size_t dirty;		   /* H5: bytes of big chunks that may hold memory, at most */
+	uint64_t map[2];	   /* H4: a bit a bin */
+	struct chunk *first[BINS]; /* the oldest of a ring, the root of a tree */
+};
+
+/* The bin of chunks of csize bytes once they are sorted. */
+static inline unsigned bins_index(size_t csize)
+{
+	unsigned doubling, index;
+
+	if (csize < CHUNK_LARGE)
+		return (unsigned)(csize / CHUNK_ALIGN);
+	doubling = log2_floor(csize);
+	index = BINS_LARGE + (doubling - 10) * 4 + (csize >> (doubling - 2) & 3);
+	return index < BINS_LAST ? index : BINS_LAST;
+}
+
+/* The least size of a large bin, and the highest bit by which sizes in it differ. */
+static inline size_t bins_least(unsigned index)
+{
+	return (4 + (size_t)(index - BINS_LARGE) % 4) << (8 + (index - BINS_LARGE) / 4);
+}
+
+static inline unsigned bins_top_bit(unsigned index)
+{
+	return index == BINS_LAST ? CHUNK_WORD_BITS - 1 : 7 + (index - BINS_LARGE) / 4;
+}
+
+ALWAYS_INLINE void bins_count(struct bins *bins, size_t n)
+{
+	store_relaxed(&bins->count, bins->count + n);
+}
+
+/* Puts c last into the ring of first, with which it is equal. */
+ALWAYS_INLINE void ring_push(struct chunk *first, struct chunk *c)
+{
+	struct chunk *last = first->prev;
+
+	if (UNLIKELY(last->next != first))
+		chunk_report_links(first);
+	c->next = first;
+	c->prev = last;
+	last->next = c;
+	first->prev = c;
+}
+
+ALWAYS_INLINE void ring_remove(struct chunk *c)
+{
+	struct chunk *next = c->next, *prev = c->prev;
+
+	if (UNLIKELY(next->prev != c || prev->next != c))
+		chunk_report_links(c);
+	next->prev = prev;
+	prev->next = next;
+}
+
+/* Into and out of a bin that is a ring: a small one, or unsorted. */
+ALWAYS_INLINE void bins_push(struct bins *bins, unsigned index, struct chunk *c)
+{
+	struct chunk *first = bins->first[index];
+
+	bins_count(bins, 1);
+	if (first) {
+		ring_push(first, c);
+		return;
+	}
+	bins->first[index] = c->next = c->prev = c;
+	bit_set(bins->map, index);
+}
+
+ALWAYS_INLINE void bins_unlink(struct bins *bins, unsigned index, struct chunk *c)
+{
+	struct chunk *next = c->next;
+
+	ring_remove(c);
+	bins_count(bins, (size_t)-1);
+	if (bins->first[index] != c)
+		return;
+	bins->first[index] = next == c ? NULL : next;
+	if (next == c)
+		bit_clear(bins->map, index);
+}
+
+/*
+ * Puts a chunk of csize bytes, whose header says whether it is for unsorted,
+ * into its bin; of a big chunk dirty must be set.
+ */
+void bins_insert(struct bins *bins, struct chunk *c, uint64_t word);
+
+/* Takes it out again; word is its header's. */
+void bins_remove(struct bins *bins, struct chunk *c, uint64_t word);
+
+/* The smallest sorted chunk of at least csize bytes, or NULL; it stays where it is. */
+struct chunk *bins_best(struct bins *bins, size_t csize);
+
+/*
+ * Calls visit for each chunk in the bins from last down to the bin `least`,
+ * then in unsorted, until it returns false.  It must not change the bins.
+ */
+typedef bool bins_visitor(struct chunk *c, size_t csize, void *arg);
+void bins_visit(struct bins *bins, unsigned least, bins_visitor *visit, void *arg);
+
+COLD bool bins_check(const struct bins *bins);

@@ -1,0 +1,189 @@
+/*
+ * A chunk: a boundary-tagged piece of a heap, 16-byte granular.
+ *
+ *	      in use                                free
+ *	 c -> +-----------------------------+      +-----------------------------+
+ *	      | user memory of the previous |      | user memory of the previous |
+ *	  +8  | checksum 16 | size 44 | END UNSORTED PREV_IN_USE IN_USE          |
+ *	 +16  | user memory <- mem          |      | next, prev: ring of a list  |
+ *	      |                             |      | child, slot: tree (large)   |
+ *	      |                             |      | dirty (big)                 |
+ *	 +size|  ... 8 bytes more           |      | prev_size: a copy of size   |
+ *	  +8  | header of the next chunk    |      | header of the next chunk    |
+ *	      +-----------------------------+      +-----------------------------+
+ *
+ * So a chunk of csize bytes gives csize - 8 bytes to the program, and a free
+ * chunk is found from the one behind it.  A free chunk that is merged into
+ * another leaves its header behind, not in use: a second free() of it is then
+ * told as such.
+ *
+ * The checksum is keyed by a secret of the process and the header's address.
+ * Every header that is read is verified, at some six instructions; what does
+ * not match ends the program.
+ *
+ * The last 16 bytes of a heap are an end: a chunk of size 16 that is in use and
+ * is nobody's.  It is written when the heap stops being the one with top.
+ */
+#pragma once
+
+#include "base/bits.h"
+#include "base/compiler.h"
+#include "pages/pagemap.h"
+
+struct chunk {
+	size_t prev_size; /* of the chunk before, when that is free; else its user memory */
+	uint64_t header;
+	struct chunk *next,
+		*prev;		/* ring: of a small bin, of unsorted, of one size in a large bin */
+	struct chunk *child[2]; /* in the tree of a large bin: by the next bit of the size */
+	struct chunk *
+		*slot; /* what points here in that tree; NULL: another of this size is there */
+	size_t dirty;  /* big ones: bytes of it that may hold memory, at most */
+};
+
+#define CHUNK_ALIGN 16
+#define CHUNK_MEM   16 /* from a chunk to its user memory */
+#define CHUNK_LEAST ((size_t)32)
+#define CHUNK_LARGE ((size_t)1024)     /* from here on: large bins */
+#define CHUNK_BIG   ((size_t)64 * KIB) /* from here on: whole pages are purged */
+#define CHUNK_END   ((size_t)16)       /* bytes of an end */
+
+static_assert(offsetof(struct chunk, header) == 8, "the header lies right before mem");
+static_assert(offsetof(struct chunk, next) == CHUNK_MEM, "links lie in user memory");
+static_assert(offsetof(struct chunk, child) == CHUNK_LEAST, "the least chunk holds a ring");
+
+#define CHUNK_IN_USE	  ((uint64_t)1)
+#define CHUNK_PREV_IN_USE ((uint64_t)2)
+#define CHUNK_UNSORTED	  ((uint64_t)4) /* free and in the unsorted list */
+#define CHUNK_IS_END	  ((uint64_t)8)
+#define CHUNK_FLAGS	  ((uint64_t)15)
+
+#define CHUNK_WORD_BITS 48
+#define CHUNK_WORD	(((uint64_t)1 << CHUNK_WORD_BITS) - 1) /* size and flags */
+#define CHUNK_MULTIPLY	((uint64_t)0x9e3779b97f4a7c15u)
+
+/* Of the process; written once by heap_start(). */
+extern HIDDEN uint64_t chunk_secret;
+
+/* Ends the program: the header of c was overwritten. */
+_Noreturn COLD void chunk_report_header(const struct chunk *c);
+
+/* Ends the program: the links of the free chunk c were overwritten. */
+_Noreturn COLD void chunk_report_links(const struct chunk *c);
+
+/* Ends the program: mem, given to call, starts no chunk in use; finds out and says why. */
+_Noreturn COLD void chunk_report_mem(const void *mem, const char *call);
+
+/* False where mem begins a heap: the header before it is no memory of ours. */
+bool chunk_has_header(const void *mem);
+
+/* The chunk for a request of at most PTRDIFF_MAX bytes. */
+static inline size_t chunk_need(size_t req)
+{
+	size_t csize = (req + 8 + CHUNK_ALIGN - 1) & ~(size_t)(CHUNK_ALIGN - 1);
+
+	return csize < CHUNK_LEAST ? CHUNK_LEAST : csize;
+}
+
+ALWAYS_INLINE void *chunk_mem(const struct chunk *c)
+{
+	return (char *)c + CHUNK_MEM;
+}
+
+static inline struct chunk *chunk_of(const void *mem)
+{
+	return (struct chunk *)((char *)mem - CHUNK_MEM);
+}
+
+static inline struct chunk *chunk_at(const struct chunk *c, size_t csize)
+{
+	return (struct chunk *)((char *)c + csize);
+}
+
+/* In the upper 16 bits; the others are noise. */
+ALWAYS_INLINE uint64_t chunk_checksum(const struct chunk *c, uint64_t word)
+{
+	return (word ^ (uintptr_t)c ^ chunk_secret) * CHUNK_MULTIPLY;
+}
+
+/* The header of c, whole: another thread may read it while the owner notes that the chunk before
+   has become free. */
+ALWAYS_INLINE uint64_t chunk_header(const struct chunk *c)
+{
+	return load_relaxed(&c->header);
+}
+
+/* True when header is one that chunk_set wrote for c. */
+ALWAYS_INLINE bool chunk_valid(const struct chunk *c, uint64_t header)
+{
+	return (header ^ chunk_checksum(c, header & CHUNK_WORD)) >> CHUNK_WORD_BITS == 0;
+}
+
+ALWAYS_INLINE bool chunk_verify(const struct chunk *c)
+{
+	return chunk_valid(c, chunk_header(c));
+}
+
+/* Size and flags of c, verified. */
+ALWAYS_INLINE uint64_t chunk_word(const struct chunk *c)
+{
+	uint64_t header = chunk_header(c);
+
+	if (UNLIKELY(!chunk_valid(c, header)))
+		chunk_report_header(c);
+	return header & CHUNK_WORD;
+}
+
+ALWAYS_INLINE size_t chunk_word_size(uint64_t word)
+{
+	return word & ~CHUNK_FLAGS;
+}
+
+ALWAYS_INLINE size_t chunk_size(const struct chunk *c)
+{
+	return chunk_word_size(chunk_word(c));
+}
+
+ALWAYS_INLINE void chunk_set(struct chunk *c, uint64_t word)
+{
+	store_relaxed(&c->header, word | (chunk_checksum(c, word) & ~CHUNK_WORD));
+}
+
+/* The chunk in use that mem starts; whatever else mem is ends the program, in the name of call. */
+ALWAYS_INLINE struct chunk *chunk_in_use(const void *mem, const char *call)
+{
+	struct chunk *c = chunk_of(mem);
+	uint64_t header;
+
+	if (UNLIKELY(!is_aligned((uintptr_t)mem, CHUNK_ALIGN) ||
+		     (is_aligned((uintptr_t)mem, PAGE_SIZE) && !chunk_has_header(mem))))
+		chunk_report_mem(mem, call);
+	header = chunk_header(c);
+	if (UNLIKELY(!chunk_valid(c, header) ||
+		     (header & (CHUNK_IN_USE | CHUNK_IS_END)) != CHUNK_IN_USE))
+		chunk_report_mem(mem, call);
+	return c;
+}
+
+/* The free chunk before c, whose header says that there is one. */
+static inline struct chunk *chunk_prev(const struct chunk *c)
+{
+	struct chunk *prev = (struct chunk *)((char *)c - c->prev_size);
+
+	if (UNLIKELY(c->prev_size & CHUNK_FLAGS || c->prev_size > CHUNK_WORD ||
+		     (chunk_word(prev) & ~CHUNK_UNSORTED) != (c->prev_size | CHUNK_PREV_IN_USE)))
+		chunk_report_header(c);
+	return prev;
+}
+
+/* Bytes of a free chunk that may hold memory, at most. */
+static inline size_t chunk_dirty(const struct chunk *c, size_t csize)
+{
+	return csize < CHUNK_BIG ? csize : c->dirty;
+}
+
+/* Bytes that the program may use at mem, which starts a chunk in use. */
+static inline size_t chunk_usable(const void *mem)
+{
+	return chunk_word_size(chunk_header(chunk_in_use(mem, "malloc_usable_size")) & CHUNK_WORD) - 8;
+}

@@ -1,0 +1,441 @@
+/* Chunks out and in: the pipeline of malloc, and free with its merging; see heap.h. */
+#include "heap/heap.h"
+
+#include "base/check.h"
+#include "base/options.h"
+#include "heap/top.h"
+#include "os/os.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+
+#define SWEEP_MOST  64			   /* chunks of unsorted that one request sorts */
+#define BLOCK_LEAST (32 * KIB)		   /* no heap of a block is smaller */
+#define RETAIN_STEP ((intptr_t)(64 * KIB)) /* changes below it are not worth an atomic add */
+
+uint64_t chunk_secret;
+
+void heap_start(uint64_t secret)
+{
+	chunk_secret = secret;
+}
+
+/*
+ * A free piece of memory, between neighbours in use, becomes a chunk in the
+ * bins.  A small one goes straight to its bin, unless it is what is left of a
+ * larger one: those wait in unsorted for the next request.
+ */
+static void put(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty, bool unsorted)
+{
+	uint64_t word = csize | CHUNK_PREV_IN_USE | (unsorted ? CHUNK_UNSORTED : 0);
+
+	chunk_at(c, csize)->prev_size = csize;
+	chunk_set(c, word);
+	if (csize >= CHUNK_BIG)
+		c->dirty = dirty < csize ? dirty : csize;
+	bins_insert(&ch->bins, c, word);
+}
+
+/*
+ * Hands out need bytes of the free chunk c, which is in no bin; the chunk after
+ * it says that it is free.
+ */
+static void *carve(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t need)
+{
+	size_t rest = csize - need, dirty = chunk_dirty(c, csize);
+	struct chunk *next = chunk_at(c, csize);
+
+	if (rest < CHUNK_LEAST) {
+		need = csize;
+		chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
+	} else {
+		put(ch, chunk_at(c, need), rest, dirty, true);
+		heap_count(&ch->splits, 1);
+	}
+	chunk_set(c, need | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
+	heap_count(&ch->in_use, need);
+	return chunk_mem(c);
+}
+
+struct purge {
+	struct chunk_heap *ch;
+	size_t wanted, done;
+};
+
+static bool purge_chunk(struct chunk *c, size_t csize, void *arg)
+{
+	struct purge *purge = arg;
+	size_t page = os_page_size();
+	char *from = (char *)align_up((size_t)(c + 1), page);
+	char *end = (char *)align_down((size_t)c + csize, page);
+
+	if (csize < CHUNK_BIG || c->dirty == 0)
+		return true;
+	if (from >= end || !os_purge(from, (size_t)(end - from)))
+		return false;
+	heap_count(&purge->ch->purged_bytes, c->dirty);
+	purge->done += c->dirty;
+	purge->ch->bins.dirty -= c->dirty;
+	c->dirty = 0;
+	return purge->done < purge->wanted;
+}
+
+/* Purges big free chunks, the largest bins first, until `wanted` bytes are; how many. */
+static size_t purge_chunks(struct chunk_heap *ch, size_t wanted)
+{
+	struct purge purge = {.ch = ch, .wanted = wanted};
+
+	if (ch->bins.dirty)
+		bins_visit(&ch->bins, bins_index(CHUNK_BIG), purge_chunk, &purge);
+	return purge.done;
+}
+
+/* Tells retain.h what this heap retains, when that has changed by much. */
+static void tell_retained(struct chunk_heap *ch)
+{
+	size_t retained = ch->bins.dirty + top_retained(ch);
+	intptr_t change = (intptr_t)(retained - ch->retained);
+
+	if (LIKELY(change < RETAIN_STEP && -change < RETAIN_STEP))
+		return;
+	retain_add(change);
+	ch->retained = retained;
+}
+
+/* Gives memory back when more is retained than the rule allows: top's, chunks', the zone's. */
+static COLD void obey_rule(struct chunk_heap *ch, size_t excess)
+{
+	size_t before = top_retained(ch), pad = top_pad(ch), done;
+
+	if (!options.trim_threshold)
+		top_trim(ch, pad + (before > excess ? before - excess : 0));
+	done = before - top_retained(ch);
+	if (done < excess)
+		done += purge_chunks(ch, excess - done);
+	tell_retained(ch);
+	if (done < excess)
+		zone_purge(excess - done);
+}
+
+static void retain(struct chunk_heap *ch)
+{
+	size_t before = ch->retained, excess;
+
+	tell_retained(ch);
+	if (ch->retained <= before)
+		return;
+	if (options.trim_threshold && top_size(ch) > options.trim_threshold) {
+		top_trim(ch, top_pad(ch));
+		tell_retained(ch);
+	}
+	excess = retain_excess();
+	if (excess)
+		obey_rule(ch, excess);
+}
+
+/* When the free piece fills a block: the block goes back to the zone. */
+static bool return_block(struct chunk_heap *ch, struct chunk *c, size_t csize)
+{
+	struct heap *heap;
+
+	if (csize < BLOCK_LEAST - CHUNK_END || !is_aligned((uintptr_t)c, PAGE_SIZE))
+		return false;
+	heap = (struct heap *)pagemap_get(c);
+	if (heap->brk || heap->base != (char *)c || heap->end != (char *)c + csize + CHUNK_END)
+		return false;
+	return heap_release(ch, heap, csize + CHUNK_END);
+}
+
+void heap_settle(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty)
+{
+	struct chunk *next = chunk_at(c, csize);
+
+	if (return_block(ch, c, csize))
+		return;
+	chunk_set(next, chunk_word(next) & ~CHUNK_PREV_IN_USE);
+	put(ch, c, csize, dirty, csize >= CHUNK_LARGE);
+	if (csize >= CHUNK_BIG)
+		retain(ch);
+}
+
+/* Takes the free chunk c out of the bins to be merged; the bytes of it that may hold memory. */
+static size_t absorb(struct chunk_heap *ch, struct chunk *c, uint64_t word)
+{
+	bins_remove(&ch->bins, c, word);
+	heap_count(&ch->merges, 1);
+	return chunk_dirty(c, chunk_word_size(word));
+}
+
+/* Merges c, whose header is word, with its free neighbours. */
+static NOINLINE void merge(struct chunk_heap *ch, struct chunk *c, uint64_t word)
+{
+	size_t csize = chunk_word_size(word), dirty = csize;
+	struct chunk *next = chunk_at(c, csize);
+
+	/* It may be read again, if the program frees it twice. */
+	chunk_set(c, word & ~CHUNK_IN_USE);
+	if (!(word & CHUNK_PREV_IN_USE)) {
+		c = chunk_prev(c);
+		word = chunk_word(c);
+		dirty += absorb(ch, c, word);
+		csize += chunk_word_size(word);
+	}
+	if (next == ch->top) {
+		top_move(ch, c);
+		heap_count(&ch->merges, 1);
+		retain(ch);
+		return;
+	}
+	word = chunk_word(next);
+	if (!(word & CHUNK_IN_USE)) {
+		dirty += absorb(ch, next, word);
+		csize += chunk_word_size(word);
+	}
+	heap_settle(ch, c, csize, dirty);
+}
+
+/* Frees the chunk in use c, whose header is word. */
+ALWAYS_INLINE void release(struct chunk_heap *ch, struct chunk *c, uint64_t word)
+{
+	size_t csize = chunk_word_size(word);
+	struct chunk *next = chunk_at(c, csize);
+	uint64_t next_word = chunk_word(next);
+
+	heap_count(&ch->in_use, -csize);
+	if (UNLIKELY(!(next_word & CHUNK_PREV_IN_USE)))
+		chunk_report_header(next);
+	if (csize >= CHUNK_LARGE || !(word & CHUNK_PREV_IN_USE) || !(next_word & CHUNK_IN_USE)) {
+		merge(ch, c, word);
+		return;
+	}
+	next->prev_size = csize;
+	chunk_set(next, next_word & ~CHUNK_PREV_IN_USE);
+	chunk_set(c, csize | CHUNK_PREV_IN_USE);
+	bins_push(&ch->bins, (unsigned)(csize / CHUNK_ALIGN), c);
+}
+
+void heap_free(struct chunk_heap *ch, void *mem)
+{
+	struct chunk *c = chunk_in_use(mem, "free");
+
+	release(ch, c, c->header & CHUNK_WORD);
+}
+
+/*
+ * Looks at the chunks of unsorted, oldest first, `most` of them: one that fits
+ * exactly is handed out, the others go into their bins.  The last remainder,
+ * when it is alone there, goes on to be cut, so that small requests in a row
+ * lie side by side.
+ */
+static void *sweep(struct chunk_heap *ch, size_t need, unsigned most)
+{
+	struct chunk *c;
+
+	for (; most && (c = ch->bins.first[BINS_UNSORTED]) != NULL; most--) {
+		uint64_t word = chunk_word(c);
+		size_t csize = chunk_word_size(word);
+
+		if (UNLIKELY(!(word & CHUNK_UNSORTED)))
+			chunk_report_header(c);
+		bins_remove(&ch->bins, c, word);
+		if (need < CHUNK_LARGE && c == ch->last_remainder &&
+		    !ch->bins.first[BINS_UNSORTED] && csize >= need + CHUNK_LEAST) {
+			ch->last_remainder = chunk_at(c, need);
+			heap_count(&ch->remainder_hits, 1);
+			return carve(ch, c, csize, need);
+		}
+		if (csize == need) {
+			heap_count(&ch->unsorted_hits, 1);
+			return carve(ch, c, csize, need);
+		}
+		chunk_set(c, word & ~CHUNK_UNSORTED);
+		bins_insert(&ch->bins, c, word & ~CHUNK_UNSORTED);
+	}
+	return NULL;
+}
+
+/* Hands out of the smallest sorted chunk that is large enough. */
+static void *take_best(struct chunk_heap *ch, size_t need)
+{
+	struct chunk *c = bins_best(&ch->bins, need);
+	uint64_t word;
+	size_t csize;
+
+	if (!c)
+		return NULL;
+	word = chunk_word(c);
+	csize = chunk_word_size(word);
+	bins_remove(&ch->bins, c, word);
+	if (need < CHUNK_LARGE && csize >= need + CHUNK_LEAST)
+		ch->last_remainder = chunk_at(c, need);
+	heap_count(csize < CHUNK_LARGE ? &ch->small_hits : &ch->large_hits, 1);
+	return carve(ch, c, csize, need);
+}
+
+/* What no small bin has: the rest of the pipeline. */
+static NOINLINE void *find(struct chunk_heap *ch, size_t need, bool *ret_zero)
+{
+	void *mem = sweep(ch, need, SWEEP_MOST);
+
+	if (!mem)
+		mem = take_best(ch, need);
+	if (!mem)
+		mem = top_malloc(ch, need, ret_zero);
+	if (!mem && ch->bins.first[BINS_UNSORTED]) {
+		/* Nothing is asked of the system while unsorted may still have it. */
+		mem = sweep(ch, need, ~0u);
+		if (!mem)
+			mem = take_best(ch, need);
+	}
+	if (!mem && top_grow(ch, need))
+		mem = top_malloc(ch, need, ret_zero);
+	tell_retained(ch);
+	return mem;
+}
+
+/* A chunk of need bytes. */
+ALWAYS_INLINE void *take(struct chunk_heap *ch, size_t need, bool *ret_zero)
+{
+	struct chunk *c, *next;
+
+	if (need >= CHUNK_LARGE || !(c = ch->bins.first[need / CHUNK_ALIGN]))
+		return find(ch, need, ret_zero);
+	if (UNLIKELY(chunk_word(c) != (need | CHUNK_PREV_IN_USE)))
+		chunk_report_header(c);
+	bins_unlink(&ch->bins, (unsigned)(need / CHUNK_ALIGN), c);
+	next = chunk_at(c, need);
+	chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
+	chunk_set(c, need | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
+	heap_count(&ch->in_use, need);
+	heap_count(&ch->small_hits, 1);
+	return chunk_mem(c);
+}
+
+void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero)
+{
+	bool unasked;
+
+	ret_zero = ret_zero ? ret_zero : &unasked;
+	*ret_zero = false;
+	return LIKELY(req <= HEAP_MAX_REQ) ? take(ch, chunk_need(req), ret_zero) : NULL;
+}
+
+/* Cuts a chunk in use in two, both in use; the second. */
+static struct chunk *cut(struct chunk *c, size_t need)
+{
+	uint64_t word = chunk_word(c);
+	struct chunk *second = chunk_at(c, need);
+
+	chunk_set(second, (chunk_word_size(word) - need) | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
+	chunk_set(c, need | (word & CHUNK_FLAGS));
+	return second;
+}
+
+void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req)
+{
+	size_t lead;
+	struct chunk *c;
+	char *mem;
+	bool zero;
+
+	if (alignment <= CHUNK_ALIGN)
+		return heap_malloc(ch, req, NULL);
+	if (req > HEAP_MAX_REQ || alignment > HEAP_MAX_REQ)
+		return NULL;
+	/* Room for a chunk that is aligned, and one before it that is none too small. */
+	mem = take(ch, chunk_need(req) + alignment + CHUNK_LEAST - CHUNK_ALIGN, &zero);
+	if (!mem)
+		return NULL;
+	lead = align_up((size_t)mem, alignment) - (size_t)mem;
+	if (lead && lead < CHUNK_LEAST)
+		lead += alignment;
+	if (lead) {
+		c = chunk_of(mem);
+		mem = chunk_mem(cut(c, lead));
+		release(ch, c, chunk_word(c));
+	}
+	heap_resize(ch, mem, req);
+	return mem;
+}
+
+/* Makes the chunk in use c one of need bytes, with what it lacks from a free chunk after it. */
+static bool grow(struct chunk_heap *ch, struct chunk *c, size_t need)
+{
+	uint64_t word = chunk_word(c), next_word;
+	size_t csize = chunk_word_size(word), whole, dirty;
+	struct chunk *next = chunk_at(c, csize);
+
+	next_word = chunk_word(next);
+	whole = csize + chunk_word_size(next_word);
+	if (next_word & CHUNK_IN_USE || whole < need)
+		return false;
+	dirty = absorb(ch, next, next_word);
+	if (whole - need < CHUNK_LEAST) {
+		need = whole;
+		next = chunk_at(c, whole);
+		chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
+	} else {
+		put(ch, chunk_at(c, need), whole - need, dirty, true);
+	}
+	chunk_set(c, need | (word & CHUNK_FLAGS));
+	heap_count(&ch->in_use, need - csize);
+	return true;
+}
+
+/* The same when what follows is top. */
+static bool grow_into_top(struct chunk_heap *ch, struct chunk *c, size_t need)
+{
+	uint64_t word = chunk_word(c);
+	size_t csize = chunk_word_size(word);
+
+	if (!top_extend(ch, need - csize))
+		return false;
+	chunk_set(c, need | (word & CHUNK_FLAGS));
+	top_move(ch, chunk_at(c, need));
+	heap_count(&ch->in_use, need - csize);
+	return true;
+}
+
+bool heap_resize(struct chunk_heap *ch, void *mem, size_t req)
+{
+	struct chunk *c = chunk_in_use(mem, "realloc");
+	size_t csize = chunk_word_size(c->header & CHUNK_WORD), need;
+
+	if (req > HEAP_MAX_REQ)
+		return false;
+	need = chunk_need(req);
+	if (need > csize)
+		return chunk_at(c, csize) == ch->top ? grow_into_top(ch, c, need)
+						     : grow(ch, c, need);
+	if (csize - need >= CHUNK_LEAST) {
+		c = cut(c, need);
+		release(ch, c, chunk_word(c));
+	}
+	return true;
+}
+
+size_t heap_trim(struct chunk_heap *ch, size_t pad)
+{
+	size_t done = top_trim(ch, pad) + purge_chunks(ch, SIZE_MAX);
+
+	tell_retained(ch);
+	return done;
+}
+
+void heap_sizes(const struct chunk_heap *ch, struct heap_sizes *ret_sizes)
+{
+	const struct heap *heap = load_relaxed(&ch->top_heap);
+	const struct chunk *top = load_relaxed(&ch->top);
+	size_t free, room = heap ? (size_t)(load_relaxed(&heap->end) - (char *)top) : 0;
+
+	ret_sizes->system = load_relaxed(&ch->system);
+	ret_sizes->in_use = load_relaxed(&ch->in_use);
+	free = ret_sizes->system - ret_sizes->in_use;
+	ret_sizes->free = free <= ret_sizes->system ? free : 0;
+	ret_sizes->top = top && room - CHUNK_END <= ret_sizes->free ? room - CHUNK_END : 0;
+	ret_sizes->free_chunks = load_relaxed(&ch->bins.count) + (top != NULL);
+}
+
+void heap_visit_free(struct chunk_heap *ch, bins_visitor *visit, void *arg)
+{
+	bins_visit(&ch->bins, 1, visit, arg);
+}

@@ -1,0 +1,48 @@
+/*
+ * Top: the free chunk at the end of the newest heap, from which requests are cut
+ * that nothing else fits.
+ *
+ *	top          top_clean                                      end
+ *	 | may hold memory |  zero and untouched  ........  | CHUNK_END |
+ *
+ * Top is in no bin, has no copy of its size behind it, and never is smaller
+ * than CHUNK_LEAST, so that it can be closed at any time: an end is written
+ * behind it, and it becomes a free chunk like others.  Of the main arena top
+ * grows and shrinks with the data segment; when somebody else has moved that,
+ * top is closed and a new heap begins behind theirs.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "base/options.h"
+#include "heap/heap.h"
+
+/* Bytes of top; 0 when there is none. */
+static inline size_t top_size(const struct chunk_heap *ch)
+{
+	return ch->top ? (size_t)(ch->top_heap->end - CHUNK_END - (char *)ch->top) : 0;
+}
+
+/* What top keeps in any case; a top by brk alone keeps anything. */
+static inline size_t top_pad(const struct chunk_heap *ch)
+{
+	return ch->top && ch->top_heap->brk ? options.top_pad : 0;
+}
+
+/* Cuts a chunk of need bytes off top; NULL when top is too small. */
+void *top_malloc(struct chunk_heap *ch, size_t need, bool *ret_zero);
+
+/* Makes room for a chunk of need bytes in top, or in a new one; false when the system refuses. */
+bool top_grow(struct chunk_heap *ch, size_t need);
+
+/* Makes top larger where it is, to room for need bytes; false when it cannot. */
+bool top_extend(struct chunk_heap *ch, size_t need);
+
+/* Top begins at c from now on: memory before it was freed or given out. */
+void top_move(struct chunk_heap *ch, struct chunk *c);
+
+/* Bytes of top beyond the pad that may hold memory. */
+size_t top_retained(const struct chunk_heap *ch);
+
+/* Gives back what top has beyond pad bytes, in whole pages; with pad 0 an empty heap too. */
+size_t top_trim(struct chunk_heap *ch, size_t pad);
