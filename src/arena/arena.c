@@ -1,0 +1,197 @@
+/* An arena's slow path of allocation, and its upkeep; see arena.h. */
+#include "arena/arena.h"
+
+#include "arena/early.h"
+#include "arena/hot.h"
+#include "arena/registry.h"
+#include "arena/remote.h"
+#include "base/bits.h"
+#include "base/check.h"
+#include "base/options.h"
+#include "os/os.h"
+#include "pages/huge.h"
+#include "pages/metadata.h"
+#include "pages/retain.h"
+#include "pages/run.h"
+#include "pages/zone.h"
+
+/* Slow paths between two looks at what is retained and at arenas that nobody holds. */
+#define TICKS 256
+
+#define NANOSECONDS_OF_DECAY ((uint64_t)1000 * 1000 * 1000)
+
+struct arena arena_none = {.fast = {[0 ... FAST_GRANULES - 1] = &slab_none}};
+
+__thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;
+
+size_t fast_limit;
+
+bool arena_hold_anew(struct arena *a)
+{
+	pthread_mutexattr_t attributes;
+
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(&a->holder, &attributes);
+	return pthread_mutex_lock(&a->holder) == 0;
+}
+
+bool arena_init(struct arena *a, bool brk)
+{
+	for (size_t g = 0; g < FAST_GRANULES; g++)
+		a->fast[g] = &slab_none;
+	a->chunks.arena = a;
+	a->chunks.brk = brk;
+	return arena_hold_anew(a);
+}
+
+/* --- allocation ------------------------------------------------------------------------- */
+
+/* Now and then: memory that threads which are gone left behind, and what has long been idle. */
+void arena_tick(struct arena *a)
+{
+	static uint64_t last_decay;
+	uint64_t now;
+
+	if (++a->ticks % TICKS)
+		return;
+	registry_tend_next();
+	now = os_clock();
+	if (now - load_relaxed(&last_decay) < NANOSECONDS_OF_DECAY)
+		return;
+	store_relaxed(&last_decay, now);
+	hot_demote_idle(a);
+	zone_purge(load_relaxed(&retain_retained) / 4);
+}
+
+static void *alloc_small(struct arena *a, size_t req, bool *ret_zero)
+{
+	unsigned class = class_of(req ? req : 1);
+	void *mem;
+
+	if (hot_is(a, class) || hot_promote(a, class)) {
+		*ret_zero = false;
+		mem = hot_take(a, class);
+		if (mem)
+			return mem;
+	}
+	return heap_malloc(&a->chunks, req, ret_zero);
+}
+
+static void *alloc_pages(size_t req, size_t alignment, bool *ret_zero)
+{
+	void *mem = NULL;
+
+	if (req <= RUN_MAX && alignment <= RUN_MAX)
+		mem = run_alloc(req ? req : 1, alignment, ret_zero);
+	if (!mem)
+		mem = huge_alloc(req ? req : 1, alignment, ret_zero);
+	return mem;
+}
+
+void *arena_alloc(size_t req, bool *ret_zero)
+{
+	struct arena *a;
+	void *mem;
+
+	*ret_zero = false;
+	if (req > PTRDIFF_MAX)
+		return NULL;
+	a = arena_enter();
+	if (UNLIKELY(!a))
+		return early_alloc(GRANULE, req);
+	arena_tick(a);
+	remote_drain(a);
+	if (req <= CLASS_SIZE_MAX)
+		mem = alloc_small(a, req, ret_zero);
+	else if (req < options.mmap_threshold)
+		mem = heap_malloc(&a->chunks, req, ret_zero);
+	else
+		mem = NULL;
+	if (!mem)
+		mem = alloc_pages(req, GRANULE, ret_zero);
+	arena_leave(a);
+	return mem;
+}
+
+/* The size of the smallest class whose objects are all aligned so and hold req; 0: none. */
+static size_t aligned_class_size(size_t alignment, size_t req)
+{
+	size_t size = align_up(req ? req : 1, alignment);
+
+	while (size <= CLASS_SIZE_MAX) {
+		size_t whole = class_size(class_of(size));
+
+		if (is_aligned(whole, alignment))
+			return whole;
+		size = align_up(whole, alignment);
+	}
+	return 0;
+}
+
+void *arena_alloc_aligned(size_t alignment, size_t req)
+{
+	size_t size = alignment <= PAGE_SIZE ? aligned_class_size(alignment, req) : 0;
+	struct arena *a;
+	void *mem = NULL;
+	bool zero;
+
+	if (alignment <= GRANULE)
+		return arena_alloc(req, &zero);
+	if (req > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
+		return NULL;
+	a = arena_enter();
+	if (UNLIKELY(!a))
+		return early_alloc(alignment, req);
+	arena_tick(a);
+	if (size && (hot_is(a, class_of(size)) || hot_promote(a, class_of(size))))
+		mem = hot_take(a, class_of(size));
+	if (!mem && req + alignment < options.mmap_threshold)
+		mem = heap_memalign(&a->chunks, alignment, req);
+	if (!mem)
+		mem = alloc_pages(req, alignment, &zero);
+	arena_leave(a);
+	return mem;
+}
+
+/* --- watching ------------------------------------------------------------------------------ */
+
+static void watch_slab(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
+{
+	(void)mem, (void)nbytes, (void)arg;
+	if (tag->kind == KIND_SLAB)
+		store_relaxed(&tag->hot, HOT_NOBODY);
+}
+
+void arena_watch_all(void)
+{
+	store_relaxed(&fast_limit, 0);
+	zone_visit(watch_slab, NULL);
+}
+
+/* --- upkeep -------------------------------------------------------------------------------- */
+
+void arena_tend(struct arena *a, size_t pad)
+{
+	remote_flush(a);
+	remote_drain(a);
+	hot_demote_idle(a);
+	heap_trim(&a->chunks, pad);
+}
+
+size_t arena_trim(struct arena *a, size_t pad)
+{
+	size_t live = load_relaxed(&retain_live);
+
+	arena_tend(a, pad);
+	hot_withdraw(a);
+	return live - load_relaxed(&retain_live);
+}
+
+bool arena_check(struct arena *a)
+{
+	bool ok = heap_check(&a->chunks);
+
+	ok &= hot_check(a);
+	return ok;
+}

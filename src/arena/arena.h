@@ -1,0 +1,143 @@
+/*
+ * An arena: all that one thread allocates from.
+ *
+ * Every size class starts in the chunk heap, where bins pack a few objects of
+ * many sizes tightly.  A class from which this arena has allocated
+ * options.promote_after times is hot: from then on slabs serve it, through a
+ * fast bin.  So a thread with a few blocks stays small, and a thread that churns
+ * one size is fast.
+ *
+ *	struct arena
+ *	fast[granule] ---> the slab that the class is taken from, or slab_none
+ *	hot ------------> current[class], and the lists of slabs with free objects
+ *	chunks ---------> bins, top, heaps (heap/)
+ *	outbox[] -------> objects of other arenas that this thread freed
+ *	inbox <---------- objects of ours that other threads freed
+ *
+ * An arena is a robust mutex that its thread holds as long as it lives.  The
+ * kernel marks the mutex when the thread is gone, after its last destructor, so
+ * nobody needs to be told; and whoever can lock the mutex may tend the arena or
+ * adopt it.  Only the holder writes to an arena, and takes no lock and no
+ * atomic read-modify-write for it.
+ *
+ * Invariants, proved by arena_check():
+ *	A1  fast[g] is the current slab of g's class, or slab_none;
+ *	A2  a current slab is CURRENT and ours; listed slabs are LISTED and ours;
+ *	A3  a class that is not hot has no slab at all, not even a full one;
+ *	A4  idle slabs are LISTED, and those that retain.h was told of.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "base/list.h"
+#include "heap/heap.h"
+#include "slab/slab.h"
+
+#include <pthread.h>
+
+/* Requests up to FAST_MAX find their slab by granule; larger hot ones by class. */
+#define FAST_MAX      ((size_t)1024)
+#define FAST_GRANULES (FAST_MAX / GRANULE + 1)
+
+#define OUTBOX_SLOTS 4
+
+/* Freed objects of one other arena, linked through their first words. */
+struct outbox {
+	struct arena *to; /* NULL: empty */
+	struct object *first, *last;
+	uint32_t count;
+	size_t nbytes;
+};
+
+/* The hot side of an arena (arena/hot.h), made when its first class is promoted. */
+struct hot {
+	struct slab *current[CLASSES]; /* A2; NULL: none now */
+	struct link listed[CLASSES];   /* A2; NULLs: the class is not hot */
+	struct link idle;              /* A4; the oldest first */
+	uint32_t slabs[CLASSES];       /* A3: of the class, full ones too, which are on no list */
+};
+
+/* Counts of what happened in an arena; written by its holder, read by any thread. */
+struct arena_counts {
+	size_t promotions, demotions;
+	size_t fast;                       /* objects that left through fast bins, at least */
+	size_t refills, slabs_new, slabs_back;
+	size_t remote_sent, remote_posts, remote_drained;
+};
+
+struct arena {
+	struct slab *fast[FAST_GRANULES]; /* A1 */
+	struct hot *hot;
+	struct chunk_heap chunks;
+	uint16_t uses[CLASSES]; /* allocations by class while it is not hot */
+	struct outbox outbox[OUTBOX_SLOTS];
+	struct arena_counts counts;
+	uint32_t ticks;         /* slow paths taken */
+	bool retired;           /* its thread did not survive a fork; constant then */
+	bool shared;            /* used by several threads behind a lock; constant */
+	bool busy;              /* between arena_enter() and arena_leave(); the holder's */
+	uint32_t number;        /* in the registry; constant */
+	struct arena *next;     /* in the registry, constant once there */
+	pthread_mutex_t holder; /* see above */
+
+	ALIGNED(CACHE_LINE) struct object *inbox; /* atomic; any thread pushes, the holder takes all */
+};
+
+/* What a thread has before it allocates: all fast bins are empty. */
+extern HIDDEN struct arena arena_none;
+
+/* The running thread's arena, or arena_none.  NULL, or no address at all, before the dynamic
+   linker has set up the program's threads: fast_limit is 0 then, and nothing reads it. */
+extern HIDDEN __thread struct arena *arena_mine __attribute__((tls_model("initial-exec")));
+
+/* Granules below this take the hot path: 0 until loam has started. */
+extern HIDDEN size_t fast_limit;
+
+/* How a request that the hot path did not serve is served; NULL without memory.
+   *ret_zero says that all of it reads as zero. */
+void *arena_alloc(size_t req, bool *ret_zero);
+
+/* The same at a multiple of alignment, a power of two. */
+void *arena_alloc_aligned(size_t alignment, size_t req);
+
+/* Frees what the hot path did not; call is the function's name for reports.
+   False: the address is not loam's. */
+bool arena_release(void *mem, const char *call);
+
+/* Frees what was found in the inbox of an arena that the caller holds. */
+void arena_release_drained(struct arena *a, void *mem);
+
+/* To be called when the hot free of mem has seen live reach 0. */
+void arena_slab_event(void *mem, struct slab *s);
+
+/* What the program may use of an object; tag is that of its page.  Reports what is no object. */
+size_t arena_usable(const void *mem, struct descriptor *tag, const char *call);
+
+/* The object with room for req bytes without being copied, which may have moved (huge);
+   NULL, and all as before, if that cannot be. */
+void *arena_resize(void *mem, struct descriptor *tag, size_t req);
+
+/* Called in every slow path: now and then looks at what threads that are gone left behind, and
+   at what has long been idle. */
+void arena_tick(struct arena *a);
+
+/* From now on every allocation and every free of the process takes the slow path. */
+void arena_watch_all(void);
+
+/* Makes the calling thread the holder of an arena, whatever its mutex was. */
+bool arena_hold_anew(struct arena *a);
+
+/* Sets up an arena's fields; the calling thread then holds it. */
+bool arena_init(struct arena *a, bool brk);
+
+/* Gives back what the arena does not need, but for pages inside slabs, which the rule of retain.h
+   takes care of; the caller holds it. */
+void arena_tend(struct arena *a, size_t pad);
+
+/* The same, and pages inside slabs.  The bytes given back, about. */
+size_t arena_trim(struct arena *a, size_t pad);
+
+COLD bool arena_check(struct arena *a);
+
+/* A report for a pointer that is no object, with all that is known about it. */
+_Noreturn void arena_report_bad(const void *mem, struct descriptor *tag, const char *call);

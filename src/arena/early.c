@@ -1,0 +1,88 @@
+/* Memory when nothing else can be touched; see early.h. */
+#include "arena/early.h"
+
+#include "arena/arena.h"
+#include "base/bits.h"
+#include "os/os.h"
+#include "pages/pagemap.h"
+
+#define EARLY_STEP (64 * KIB)
+
+/* Before each object: its size. */
+struct header {
+	size_t nbytes, unused;
+};
+
+/* The start of a mapping that objects are cut from. */
+struct area {
+	char *next, *end; /* next is atomic */
+};
+
+static struct descriptor early_tag;
+static struct area *area; /* atomic */
+
+/* Holds the address that it has only after relocation. */
+static void *const relocated = &early_tag;
+
+bool early_is_over(void)
+{
+	return *(void *const volatile *)&relocated == &early_tag && arena_mine;
+}
+
+/* Two callers may map one each; the later one's serves. */
+static bool map_area(size_t nbytes)
+{
+	size_t step = align_up(nbytes, EARLY_STEP);
+	struct area *new = os_map(step, OS_METADATA);
+
+	if (!new)
+		return false;
+	if (!pagemap_reserve(new, step)) {
+		os_unmap(new, step);
+		return false;
+	}
+	early_tag.hot = HOT_NOBODY;
+	early_tag.kind = KIND_EARLY;
+	pagemap_set(new, step, &early_tag);
+	new->next = (char *)(new + 1);
+	new->end = (char *)new + step;
+	store_release(&area, new);
+	return true;
+}
+
+/* Cuts from an area; NULL when it has too little left. */
+static void *cut(struct area *from, size_t alignment, size_t nbytes)
+{
+	char *next = load_relaxed(&from->next), *mem, *past;
+
+	do {
+		mem = (char *)align_up((uintptr_t)next + sizeof(struct header), alignment);
+		past = (char *)align_up((uintptr_t)mem + nbytes, sizeof(struct header));
+		if (past > from->end)
+			return NULL;
+	} while (!__atomic_compare_exchange_n(&from->next, &next, past, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	((struct header *)mem)[-1].nbytes = nbytes;
+	return mem;
+}
+
+void *early_alloc(size_t alignment, size_t nbytes)
+{
+	size_t most = sizeof(struct area) + 2 * sizeof(struct header) + alignment + nbytes;
+	struct area *from = load_acquire(&area);
+	void *mem;
+
+	if (alignment < sizeof(struct header))
+		alignment = sizeof(struct header);
+	if (nbytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX || most > PTRDIFF_MAX - EARLY_STEP)
+		return NULL;
+	mem = from ? cut(from, alignment, nbytes) : NULL;
+	if (!mem && map_area(most))
+		mem = cut(load_acquire(&area), alignment, nbytes);
+	return mem;
+}
+
+size_t early_usable(const void *mem)
+{
+	return ((const struct header *)mem)[-1].nbytes;
+}

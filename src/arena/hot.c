@@ -1,0 +1,313 @@
+/* The hot side of an arena: promotion, refills, and what becomes of slabs; see hot.h. */
+#include "arena/hot.h"
+
+#include "arena/registry.h"
+#include "arena/remote.h"
+#include "base/check.h"
+#include "base/options.h"
+#include "pages/metadata.h"
+#include "pages/retain.h"
+
+/* Slabs of smaller objects seldom have a whole free page before they are empty. */
+#define SPARSE_SIZE KIB
+
+static struct pool hots = POOL_INIT(struct hot);
+
+static void set_current(struct arena *a, unsigned class, struct slab *s)
+{
+	size_t least = class ? class_size(class - 1) / GRANULE + 1 : 1;
+
+	a->hot->current[class] = s;
+	for (size_t g = least; g <= class_size(class) / GRANULE && g < FAST_GRANULES; g++)
+		a->fast[g] = s ? s : &slab_none;
+}
+
+/* Sets how few objects of a listed slab are out at its next event. */
+static void set_mark(struct slab *s, uint32_t out, uint32_t mark)
+{
+	s->mark = mark;
+	s->tag.live = out - mark;
+}
+
+/* Lists a slab that was full until now; the oldest is taken first. */
+static void list_slab(struct arena *a, struct slab *s)
+{
+	s->state = SLAB_LISTED;
+	set_mark(s, s->capacity - 1, s->size < SPARSE_SIZE ? 0 : s->capacity / 4);
+	list_push_back(&a->hot->listed[s->class], &s->link);
+}
+
+/* The slab's free bytes are retained until they are used or withdrawn. */
+static void keep_idle(struct arena *a, struct slab *s)
+{
+	s->kept = (uint32_t)slab_idle_bytes(s);
+	if (!s->kept)
+		return;
+	list_push_back(&a->hot->idle, &s->idle);
+	retain_add(s->kept);
+}
+
+static void forget_idle(struct slab *s)
+{
+	if (!s->kept)
+		return;
+	list_remove(&s->idle);
+	retain_add(-(intptr_t)s->kept);
+	s->kept = 0;
+}
+
+static size_t withdraw(struct slab *s)
+{
+	forget_idle(s);
+	s->swept = slab_objects_out(s);
+	return slab_withdraw(s);
+}
+
+/* Withdraws pages of idle slabs while more is retained than the rule allows.  They are used
+   again after those that need no memory for it. */
+static void withdraw_excess(struct arena *a)
+{
+	size_t excess = retain_excess(), kept;
+	struct slab *s;
+
+	for (; excess && !list_empty(&a->hot->idle); excess -= kept < excess ? kept : excess) {
+		s = container_of(a->hot->idle.next, struct slab, idle);
+		kept = s->kept;
+		if (withdraw(s)) {
+			list_remove(&s->link);
+			list_push_back(&a->hot->listed[s->class], &s->link);
+		}
+	}
+}
+
+/* A listed slab has become sparse, or sparser. */
+static void note_sparse(struct arena *a, struct slab *s)
+{
+	set_mark(s, s->mark, s->mark / 2);
+	forget_idle(s);
+	keep_idle(a, s);
+	withdraw_excess(a);
+}
+
+static void make_current(struct arena *a, struct slab *s)
+{
+	uint32_t out = slab_objects_out(s);
+
+	forget_idle(s);
+	s->swept = UINT32_MAX;
+	s->state = SLAB_CURRENT;
+	s->tag.live = out + 1;
+	set_current(a, s->class, s);
+}
+
+static void free_slab(struct arena *a, struct slab *s)
+{
+	forget_idle(s);
+	a->counts.slabs_back++;
+	a->hot->slabs[s->class]--;
+	slab_free(s);
+}
+
+/* live has reached 0: the slab was full and is no longer, or it is sparse, or empty. */
+static void slab_event(struct arena *a, struct slab *s)
+{
+	if (s->state == SLAB_FULL) {
+		list_slab(a, s);
+	} else if (s->mark) {
+		note_sparse(a, s);
+	} else {
+		list_remove(&s->link);
+		free_slab(a, s);
+	}
+}
+
+void arena_slab_event(void *mem, struct slab *s)
+{
+	struct arena *a = arena_enter();
+
+	if (LIKELY(a != NULL)) {
+		slab_event(a, s);
+		arena_leave(a);
+		return;
+	}
+	/* In a signal handler that interrupted the slow path: the free is undone, and left for later. */
+	s->free = slab_next(s, mem);
+	((struct object *)mem)->key = 0;
+	s->tag.live = 1;
+	remote_defer(mem);
+}
+
+void hot_free(struct arena *a, struct slab *s, struct object *o)
+{
+	slab_push(s, o, s->secret);
+	if (--s->tag.live == 0)
+		slab_event(a, s);
+}
+
+/* The current slab has no object left: it goes off every list until one comes back. */
+static void retire_full(struct arena *a, struct slab *s)
+{
+	a->counts.fast += s->capacity;
+	s->state = SLAB_FULL;
+	s->tag.live = 1;
+	set_current(a, s->class, NULL);
+}
+
+/* Makes a slab current that has free objects: a listed one, else a new one. */
+static bool refill(struct arena *a, unsigned class)
+{
+	struct link *l;
+	struct slab *s;
+
+	remote_drain(a);
+	a->counts.refills++;
+	l = list_pop(&a->hot->listed[class]);
+	if (l) {
+		s = container_of(l, struct slab, link);
+		a->counts.fast -= slab_objects_out(s);
+		make_current(a, s);
+		return true;
+	}
+	s = slab_new(a, class, a->hot->slabs[class] ? class_order(class) : class_first_order(class));
+	if (!s)
+		return false;
+	a->counts.slabs_new++;
+	a->hot->slabs[class]++;
+	set_current(a, class, s);
+	return true;
+}
+
+/* An object of a hot class; NULL without memory. */
+void *hot_take(struct arena *a, unsigned class)
+{
+	for (;;) {
+		struct slab *s = a->hot->current[class];
+		struct object *o = s ? slab_take(s) : NULL;
+
+		if (o) {
+			s->tag.live++;
+			return o;
+		}
+		if (s)
+			retire_full(a, s);
+		if (!refill(a, class))
+			return NULL;
+	}
+}
+
+bool hot_is(const struct arena *a, unsigned class)
+{
+	return a->hot && a->hot->listed[class].next;
+}
+
+static bool make_hot_side(struct arena *a)
+{
+	if (a->hot)
+		return true;
+	a->hot = pool_alloc(&hots);
+	if (a->hot)
+		list_init(&a->hot->idle);
+	return a->hot != NULL;
+}
+
+/* Counts a use of a class; true when it is hot now. */
+bool hot_promote(struct arena *a, unsigned class)
+{
+	if (++a->uses[class] < options.promote_after || !make_hot_side(a))
+		return false;
+	list_init(&a->hot->listed[class]);
+	a->counts.promotions++;
+	return true;
+}
+
+/* A class all of whose objects are back goes back to the bins. */
+static bool demote(struct arena *a, unsigned class)
+{
+	struct slab *s = a->hot->current[class];
+
+	if (!s || s->tag.live != 1 || a->hot->slabs[class] != 1)
+		return false;
+	set_current(a, class, NULL);
+	a->hot->listed[class] = (struct link){NULL, NULL};
+	a->uses[class] = 0;
+	a->counts.demotions++;
+	free_slab(a, s);
+	return true;
+}
+
+void hot_demote_idle(struct arena *a)
+{
+	for (unsigned class = 0; a->hot && class < CLASSES; class++)
+		if (hot_is(a, class))
+			demote(a, class);
+}
+
+/* Pages inside slabs.  Of a listed one more can be had only after further frees. */
+static void withdraw_class(struct arena *a, unsigned class)
+{
+	if (a->hot->current[class])
+		slab_withdraw(a->hot->current[class]);
+	list_for_each(l, &a->hot->listed[class]) {
+		struct slab *s = container_of(l, struct slab, link);
+
+		if (s->swept != slab_objects_out(s))
+			withdraw(s);
+	}
+}
+
+void hot_withdraw(struct arena *a)
+{
+	for (unsigned class = 0; a->hot && class < CLASSES; class++)
+		if (hot_is(a, class))
+			withdraw_class(a, class);
+}
+
+static bool check_class(struct arena *a, unsigned class)
+{
+	struct slab *current = a->hot->current[class];
+	size_t last = class_size(class) / GRANULE;
+	bool ok = true;
+
+	if (last < FAST_GRANULES)
+		ok &= expect_eq("A1", (uintptr_t)a->fast[last],
+				(uintptr_t)(current ? current : &slab_none));
+	if (current) {
+		ok &= expect_eq("A2", current->state, SLAB_CURRENT);
+		ok &= expect_eq("A2", (uintptr_t)current->owner, (uintptr_t)a);
+		ok &= slab_check(current);
+	}
+	if (!hot_is(a, class))
+		return expect_eq("A3", (uintptr_t)current, 0) &&
+		       expect_eq("A3", a->hot->slabs[class], 0u) && ok;
+	list_for_each(l, &a->hot->listed[class]) {
+		struct slab *s = container_of(l, struct slab, link);
+
+		ok &= expect_eq("A2", s->state, SLAB_LISTED);
+		ok &= expect_eq("A2", (uintptr_t)s->owner, (uintptr_t)a);
+		ok &= slab_check(s);
+	}
+	return ok;
+}
+
+static bool check_idle(struct arena *a)
+{
+	bool ok = true;
+
+	list_for_each(l, &a->hot->idle) {
+		struct slab *s = container_of(l, struct slab, idle);
+
+		ok &= expect_eq("A4", s->state, SLAB_LISTED);
+		ok &= expect_eq("A4", s->kept != 0, true);
+		ok &= expect_eq("A4", (uintptr_t)s->owner, (uintptr_t)a);
+	}
+	return ok;
+}
+
+bool hot_check(struct arena *a)
+{
+	bool ok = !a->hot || check_idle(a);
+
+	for (unsigned class = 0; a->hot && class < CLASSES; class++)
+		ok &= check_class(a, class);
+	return ok;
+}

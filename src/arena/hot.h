@@ -1,0 +1,39 @@
+/*
+ * What is hot in an arena: classes that slabs serve.
+ *
+ * A class is promoted after options.promote_after allocations, and goes back to
+ * the bins when all its objects are back and the arena is tended.  In between
+ * it has a current slab, which the fast bin takes from, and a list of slabs with
+ * free objects, of which the oldest becomes current next.  A full slab is on no
+ * list until an object comes back; an empty one goes back to the zone.
+ *
+ * A listed slab of larger objects that has become sparse is noted as idle, and
+ * its free pages are withdrawn while more is retained than the rule of
+ * pages/retain.h allows.
+ *
+ * Locking: the caller holds the arena.
+ */
+#pragma once
+
+#include "arena/arena.h"
+
+/* Whether slabs serve the class. */
+bool hot_is(const struct arena *a, unsigned class);
+
+/* Counts a use of a class that is not hot; true when it is hot from now on. */
+bool hot_promote(struct arena *a, unsigned class);
+
+/* An object of a hot class; NULL without memory. */
+void *hot_take(struct arena *a, unsigned class);
+
+/* Gives an object back to its slab, which is the arena's. */
+void hot_free(struct arena *a, struct slab *s, struct object *o);
+
+/* Classes without an object out go back to the bins. */
+void hot_demote_idle(struct arena *a);
+
+/* Free pages inside slabs go back to the system. */
+void hot_withdraw(struct arena *a);
+
+/* Proves A1 to A4. */
+COLD bool hot_check(struct arena *a);

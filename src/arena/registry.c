@@ -1,0 +1,274 @@
+/* All arenas, and how threads come by them; see registry.h. */
+#include "arena/registry.h"
+
+#include "arena/remote.h"
+#include "base/check.h"
+#include "base/options.h"
+#include "os/lock.h"
+#include "os/os.h"
+#include "pages/metadata.h"
+
+#include <errno.h>
+
+/* Arenas looked at for one that nobody holds, when a thread wants one. */
+#define LOOKS 16
+
+/* The last threads' arenas: when threads come and go, the next one finds the last one's there. */
+#define RECENT 32
+
+struct arena arena_main;
+
+/* The thread is being bound: a signal handler that allocates now must not begin it again. */
+static __thread bool binding __attribute__((tls_model("initial-exec")));
+
+/* For threads without an arena of their own; common lock. */
+static struct arena common_first;
+static struct arena *common = &common_first;
+static struct lock common_lock = LOCK_INIT(LOCK_COMMON);
+
+static struct lock registry_lock = LOCK_INIT(LOCK_REGISTRY);
+static struct arena *all;    /* every arena, newest first; release-published */
+static uint32_t count;       /* registry lock; read relaxed */
+static struct arena *cursor; /* where the next look begins; a hint */
+static struct arena *recent[RECENT]; /* a ring; hints */
+static uint32_t recent_last;
+static struct pool arenas = POOL_INIT(struct arena);
+
+static void add(struct arena *a)
+{
+	lock_acquire(&registry_lock);
+	a->number = count;
+	a->next = all;
+	store_release(&all, a);
+	store_relaxed(&count, count + 1);
+	lock_release(&registry_lock);
+}
+
+size_t registry_count(void)
+{
+	return load_relaxed(&count);
+}
+
+void registry_start(void)
+{
+	arena_init(&arena_main, true);
+	add(&arena_main);
+	arena_mine = &arena_main;
+}
+
+/* Locks an arena that nobody holds; false when somebody does.  One whose thread was killed in
+   the middle of its use (by asynchronous cancellation) is retired. */
+static bool try_hold(struct arena *a)
+{
+	int error;
+
+	if (load_relaxed(&a->retired) || a->shared)
+		return false;
+	error = pthread_mutex_trylock(&a->holder);
+	if (error == EOWNERDEAD) {
+		found_at(a);
+		store_relaxed(&a->retired, load_relaxed(&a->busy));
+		error = pthread_mutex_consistent(&a->holder);
+	}
+	if (error == 0 && a->retired)
+		pthread_mutex_unlock(&a->holder);
+	return error == 0 && !a->retired;
+}
+
+static struct arena *advance(void)
+{
+	struct arena *a = load_acquire(&cursor);
+
+	a = a && a->next ? a->next : load_acquire(&all);
+	store_release(&cursor, a);
+	return a;
+}
+
+static void note_recent(struct arena *a)
+{
+	store_release(&recent[(add_relaxed(&recent_last, 1) + 1) % RECENT], a);
+}
+
+static struct arena *adopt_recent(void)
+{
+	uint32_t last = load_relaxed(&recent_last);
+
+	for (uint32_t i = 0; i < RECENT; i++) {
+		struct arena *a = load_acquire(&recent[(last - i) % RECENT]);
+
+		if (a && try_hold(a))
+			return a;
+	}
+	return NULL;
+}
+
+static struct arena *adopt(void)
+{
+	uint32_t looks = registry_count() < LOOKS ? (uint32_t)registry_count() : LOOKS;
+	struct arena *a = adopt_recent();
+
+	for (; !a && looks; looks--) {
+		a = advance();
+		if (!try_hold(a))
+			a = NULL;
+	}
+	return a;
+}
+
+static struct arena *make(void)
+{
+	struct arena *a = pool_alloc(&arenas);
+
+	if (!a)
+		return NULL;
+	if (!arena_init(a, false)) {
+		pool_free(&arenas, a);
+		return NULL;
+	}
+	add(a);
+	return a;
+}
+
+/* NULL without memory, or when a signal handler interrupted its holder. */
+static struct arena *enter_common(void)
+{
+	if (lock_held(&common_lock) && !common_lock.forking)
+		return NULL;
+	lock_acquire(&common_lock);
+	if (!common)
+		common = pool_alloc(&arenas);
+	if (common && !common->shared) {
+		arena_init(common, false);
+		common->shared = true;
+		add(common);
+	}
+	if (!common)
+		lock_release(&common_lock);
+	return common;
+}
+
+/* The calling thread has no arena: adopts one, makes one, or uses the common one for now. */
+static NOINLINE struct arena *bind(void)
+{
+	struct arena *a;
+
+	if (binding)
+		return NULL;
+	binding = true;
+	a = adopt();
+	if (!a && (!options.arena_max || registry_count() < options.arena_max))
+		a = make();
+	if (a) {
+		note_recent(a);
+		arena_mine = a;
+	}
+	binding = false;
+	return a ? a : enter_common();
+}
+
+struct arena *arena_enter(void)
+{
+	struct arena *a = arena_mine;
+
+	if (UNLIKELY(a == &arena_none))
+		a = bind();
+	if (UNLIKELY(!a || a->busy))
+		return NULL;
+	store_relaxed(&a->busy, true);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return a;
+}
+
+void arena_leave(struct arena *a)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	store_relaxed(&a->busy, false);
+	left_by(a);
+	if (UNLIKELY(a->shared))
+		lock_release(&common_lock);
+}
+
+void registry_tend(struct arena *a)
+{
+	if (!try_hold(a))
+		return;
+	arena_tend(a, options.top_pad);
+	pthread_mutex_unlock(&a->holder);
+}
+
+void registry_tend_next(void)
+{
+	if (registry_count() > 1)
+		registry_tend(advance());
+}
+
+struct arena *registry_next(const struct arena *a)
+{
+	return a ? a->next : load_acquire(&all);
+}
+
+bool registry_hold(struct arena *a)
+{
+	if (load_relaxed(&a->retired))
+		return false;
+	if (a != arena_mine && !a->shared)
+		return try_hold(a);
+	if (a->shared ? lock_held(&common_lock) : a->busy)
+		return false;
+	if (a->shared)
+		lock_acquire(&common_lock);
+	store_relaxed(&a->busy, true);
+	return true;
+}
+
+void registry_let_go(struct arena *a)
+{
+	if (a->shared || a == arena_mine)
+		arena_leave(a);
+	else
+		pthread_mutex_unlock(&a->holder);
+}
+
+/* --- fork ---------------------------------------------------------------------------------- */
+
+bool registry_locked(void)
+{
+	return lock_held(&registry_lock) || lock_held(&common_lock);
+}
+
+void registry_prefork(void)
+{
+	lock_prefork(&common_lock);
+	lock_prefork(&registry_lock);
+}
+
+void registry_postfork(void)
+{
+	lock_postfork(&registry_lock);
+	lock_postfork(&common_lock);
+}
+
+/* The kernel knows the child's thread by another number, so it must hold its arena anew. */
+static void retire_others(void)
+{
+	for (struct arena *a = load_acquire(&all); a; a = a->next) {
+		if (a->shared || a->retired)
+			continue;
+		if (a == arena_mine)
+			arena_hold_anew(a);
+		else if (try_hold(a))
+			pthread_mutex_unlock(&a->holder);
+		else
+			store_relaxed(&a->retired, true);
+	}
+}
+
+void registry_recover(void)
+{
+	lock_recover(&registry_lock);
+	if (lock_recover(&common_lock)) {
+		common->retired = true;
+		common = NULL;
+	}
+	retire_others();
+}

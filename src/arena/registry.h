@@ -1,0 +1,52 @@
+/*
+ * All arenas of the process, and how threads come by them.
+ *
+ * The list only grows; an arena whose thread is gone waits in it until a new
+ * thread adopts it whole, or one that frees to it tends it.  Nothing waits for
+ * a thread that never comes.
+ *
+ * Locking: the registry lock for adding to the list; readers need none.
+ */
+#pragma once
+
+#include "arena/arena.h"
+
+/* The initial thread's arena, the one whose top grows by brk. */
+extern HIDDEN struct arena arena_main;
+
+/* Makes arena_main the calling thread's. */
+void registry_start(void);
+
+/*
+ * The arena that the calling thread may change now, until arena_leave(): its own
+ * (bound at its first call), or the common one, locked, for threads over
+ * options.arena_max and such as could get none.  NULL when we are in a signal
+ * handler that interrupted the thread between these two calls: then nothing
+ * may be touched and no lock taken.
+ */
+struct arena *arena_enter(void);
+void arena_leave(struct arena *a);
+
+/* Tends another arena if nobody holds it: drains its inbox and gives back what it does not need. */
+void registry_tend(struct arena *a);
+
+/* Tends one arena that nobody holds, each call another, if there is one. */
+void registry_tend_next(void);
+
+/* Every arena, newest first: a = registry_next(NULL), then registry_next(a), until NULL. */
+struct arena *registry_next(const struct arena *a);
+
+/* Takes hold of an arena for a moment, if it is the caller's own, or nobody's, or the common
+   one; false when another thread runs on it. */
+bool registry_hold(struct arena *a);
+void registry_let_go(struct arena *a);
+
+size_t registry_count(void);
+
+/* Around fork(), see os/lock.h. */
+bool registry_locked(void); /* by the calling thread */
+void registry_prefork(void);
+void registry_postfork(void);
+
+/* In a child: the calling thread keeps its arena, idle arenas stay, all others are retired. */
+void registry_recover(void);

@@ -1,0 +1,212 @@
+/* What becomes of a pointer that the program gives back or asks about: by the kind of its page. */
+#include "arena/arena.h"
+
+#include "arena/early.h"
+#include "arena/hot.h"
+#include "arena/registry.h"
+#include "arena/remote.h"
+#include "base/bits.h"
+#include "base/check.h"
+#include "base/options.h"
+#include "pages/huge.h"
+#include "pages/run.h"
+
+static void check_object(const struct slab *s, const void *mem, const char *call)
+{
+	if (!slab_starts_object_anywhere(s, mem))
+		arena_report_bad(mem, (struct descriptor *)&s->tag, call);
+}
+
+static _Noreturn void report_object_double_free(const struct slab *s, const void *mem,
+						const char *call)
+{
+	report_double_free(call,
+			   (struct report_about){.mem = mem, .kind = "object", .usable = s->size});
+}
+
+/* A current slab that is freed to brings pages back one by one, so that the hot path may soon
+   free to it again. */
+static void release_own(struct arena *self, struct slab *s, struct object *o, const char *call)
+{
+	if (o->key == s->secret && slab_has_free(s, o))
+		report_object_double_free(s, o, call);
+	if (s->state == SLAB_CURRENT)
+		slab_restore(s);
+	hot_free(self, s, o);
+}
+
+static void release_object(struct arena *self, struct slab *s, struct object *o, const char *call)
+{
+	check_object(s, o, call);
+	if (slab_is_withdrawn(s, o))
+		report_object_double_free(s, o, call);
+	if (s->owner == self) {
+		release_own(self, s, o, call);
+		return;
+	}
+	if (o->key == s->secret)
+		report_object_double_free(s, o, call);
+	o->key = s->secret;
+	remote_free(self, s->owner, o, s->size);
+}
+
+static void release_chunk(struct arena *self, struct heap *h, void *mem)
+{
+	if (h->owner == &self->chunks)
+		heap_free(&self->chunks, mem);
+	else
+		remote_free(self, h->owner->arena, mem, chunk_usable(mem));
+}
+
+static void release(struct arena *self, struct descriptor *tag, void *mem, const char *call)
+{
+	switch (tag->kind) {
+	case KIND_SLAB:
+		release_object(self, (struct slab *)tag, mem, call);
+		break;
+	case KIND_HEAP:
+		release_chunk(self, (struct heap *)tag, mem);
+		break;
+	case KIND_RUN:
+		if (((struct run *)tag)->mem != mem)
+			arena_report_bad(mem, tag, call);
+		run_free((struct run *)tag);
+		break;
+	case KIND_HUGE:
+		if (((struct huge *)tag)->mem != mem)
+			arena_report_bad(mem, tag, call);
+		huge_free((struct huge *)tag);
+		break;
+	case KIND_EARLY:
+		break;
+	default:
+		arena_report_bad(mem, tag, call);
+	}
+}
+
+bool arena_release(void *mem, const char *call)
+{
+	struct descriptor *tag = pagemap_get(mem);
+	struct arena *self;
+
+	if (!tag)
+		return false;
+	self = arena_enter();
+	if (UNLIKELY(!self)) {
+		remote_defer(mem);
+		return true;
+	}
+	arena_tick(self);
+	release(self, tag, mem, call);
+	arena_leave(self);
+	return true;
+}
+
+void arena_release_drained(struct arena *a, void *mem)
+{
+	struct descriptor *tag = pagemap_get(mem);
+
+	if (tag->kind == KIND_SLAB && ((struct slab *)tag)->owner == a)
+		hot_free(a, (struct slab *)tag, mem);
+	else
+		release(a, tag, mem, "free");
+}
+
+/* --- objects in use ------------------------------------------------------------------------ */
+
+size_t arena_usable(const void *mem, struct descriptor *tag, const char *call)
+{
+	switch (tag->kind) {
+	case KIND_SLAB:
+		check_object((struct slab *)tag, mem, call);
+		return ((struct slab *)tag)->size;
+	case KIND_HEAP:
+		return chunk_usable(mem);
+	case KIND_RUN:
+		if (((struct run *)tag)->mem == mem)
+			return run_usable((struct run *)tag);
+		break;
+	case KIND_HUGE:
+		if (((struct huge *)tag)->mem == mem)
+			return load_relaxed(&((struct huge *)tag)->nbytes);
+		break;
+	case KIND_EARLY:
+		return early_usable(mem);
+	}
+	arena_report_bad(mem, tag, call);
+}
+
+/* Whether req bytes may stay in an object of that many: it fits, and not half is wasted. */
+static bool stays(size_t usable, size_t req)
+{
+	return req <= usable && req >= usable / 2;
+}
+
+static bool resize_chunk(struct heap *h, void *mem, size_t req)
+{
+	struct arena *self;
+	bool resized;
+
+	if (req >= options.mmap_threshold && req > chunk_usable(mem))
+		return false;
+	self = arena_enter();
+	if (UNLIKELY(!self))
+		return false;
+	resized = h->owner == &self->chunks ? heap_resize(&self->chunks, mem, req)
+					    : stays(chunk_usable(mem), req);
+	arena_leave(self);
+	return resized;
+}
+
+void *arena_resize(void *mem, struct descriptor *tag, size_t req)
+{
+	switch (tag->kind) {
+	case KIND_SLAB:
+		return stays(((struct slab *)tag)->size, req) ? mem : NULL;
+	case KIND_HEAP:
+		return resize_chunk((struct heap *)tag, mem, req) ? mem : NULL;
+	case KIND_RUN:
+		if (req < options.mmap_threshold / 2)
+			return NULL;
+		return run_resize((struct run *)tag, req) ? mem : NULL;
+	case KIND_HUGE:
+		if (req <= RUN_MAX / 2)
+			return NULL;
+		return huge_resize((struct huge *)tag, req);
+	default:
+		return NULL;
+	}
+}
+
+/* --- reports ------------------------------------------------------------------------------- */
+
+static _Noreturn void report_inside(const void *mem, const void *start, size_t usable,
+				    const char *kind, const char *call)
+{
+	report_interior_pointer(call, (struct report_about){mem, kind, usable, start});
+}
+
+void arena_report_bad(const void *mem, struct descriptor *tag, const char *call)
+{
+	struct slab *s = (struct slab *)tag;
+	struct huge *h = tag ? NULL : huge_around(mem);
+
+	if (h)
+		report_inside(mem, h->mem, h->nbytes, "huge object", call);
+	if (!tag)
+		report_unknown_pointer(call, (struct report_about){.mem = mem});
+	if (!is_aligned((uintptr_t)mem, GRANULE))
+		report_misaligned_pointer(call, (struct report_about){.mem = mem});
+	switch (tag->kind) {
+	case KIND_SLAB:
+		if ((uintptr_t)mem - s->base < s->extent)
+			report_inside(mem, slab_object_around(s, mem), s->size, "object", call);
+		break;
+	case KIND_RUN:
+		report_inside(mem, ((struct run *)tag)->mem, run_usable((struct run *)tag), "run",
+			      call);
+	case KIND_METADATA:
+		report_metadata_pointer(call, (struct report_about){.mem = mem});
+	}
+	report_unknown_pointer(call, (struct report_about){.mem = mem});
+}

@@ -1,0 +1,96 @@
+/* Outboxes and inbox; see remote.h. */
+#include "arena/remote.h"
+
+#include "arena/registry.h"
+#include "base/bits.h"
+
+#define BATCH_OBJECTS 64
+#define BATCH_BYTES   (32 * KIB)
+
+/* Links of inbox and outbox are plain: both ends check an object again when it is freed. */
+static void set_next(struct object *o, struct object *next)
+{
+	o->link = (uintptr_t)next;
+}
+
+static struct object *next_of(const struct object *o)
+{
+	return (struct object *)o->link;
+}
+
+/* Puts a chain into an inbox; false when that was empty. */
+static bool push(struct arena *to, struct object *first, struct object *last)
+{
+	struct object *head = load_relaxed(&to->inbox);
+
+	do
+		set_next(last, head);
+	while (!__atomic_compare_exchange_n(&to->inbox, &head, first, true, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED));
+	return head != NULL;
+}
+
+/* Who finds the last post still there looks whether a thread takes care of the arena at all. */
+static void post(struct arena *self, struct outbox *box)
+{
+	struct arena *to = box->to;
+
+	box->to = NULL;
+	self->counts.remote_posts++;
+	if (!load_relaxed(&to->retired) && push(to, box->first, box->last))
+		registry_tend(to);
+}
+
+void remote_defer(void *mem)
+{
+	push(&arena_main, mem, mem);
+}
+
+static struct outbox *outbox_for(struct arena *self, struct arena *to)
+{
+	struct outbox *box = &self->outbox[to->number % OUTBOX_SLOTS];
+
+	if (box->to && box->to != to)
+		post(self, box);
+	if (!box->to)
+		*box = (struct outbox){.to = to};
+	return box;
+}
+
+void remote_free(struct arena *self, struct arena *to, void *mem, size_t nbytes)
+{
+	struct outbox *box = outbox_for(self, to);
+	struct object *o = mem;
+
+	set_next(o, box->first);
+	box->first = o;
+	if (!box->last)
+		box->last = o;
+	box->count++;
+	box->nbytes += nbytes;
+	self->counts.remote_sent++;
+	if (box->count == BATCH_OBJECTS || box->nbytes >= BATCH_BYTES)
+		post(self, box);
+}
+
+void remote_flush(struct arena *self)
+{
+	for (unsigned i = 0; i < OUTBOX_SLOTS; i++)
+		if (self->outbox[i].to)
+			post(self, &self->outbox[i]);
+}
+
+bool remote_drain(struct arena *self)
+{
+	struct object *o, *next;
+
+	if (!load_relaxed(&self->inbox))
+		return false;
+	o = __atomic_exchange_n(&self->inbox, NULL, __ATOMIC_ACQUIRE);
+	for (; o; o = next) {
+		next = next_of(o);
+		arena_release_drained(self, o);
+		self->counts.remote_drained++;
+	}
+	return true;
+}
