@@ -1,0 +1,138 @@
+/*
+ * loam's interface under names of its own.
+ *
+ * Each loam_x() below is the x() that libloam.so and libloam.a put in the place of libc's: the
+ * same heap, the same code, so that memory from either name goes back by either.  A program
+ * calls these to be sure that it talks to loam whatever else is loaded; at the end stand the
+ * three functions that only loam has.
+ *
+ * Sizes and alignments are in bytes.  Memory of a function that names no alignment is a multiple
+ * of 16.  Without memory the result is NULL and errno ENOMEM, and a size over PTRDIFF_MAX is
+ * such a case; a call that succeeds leaves errno as it was, and freeing always does.  All may be
+ * called from any thread.  A pointer that loam did not give goes to the next allocator of the
+ * process; one that nobody can have given (freed twice, inside an object, on the stack) ends
+ * the program with one line on standard error.
+ */
+#pragma once
+
+#include <malloc.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define LOAM_API	 __attribute__((visibility("default"), nothrow))
+#define LOAM_NEW	 __attribute__((malloc, warn_unused_result))
+#define LOAM_USED	 __attribute__((warn_unused_result))
+#define LOAM_SIZE(n)	 __attribute__((alloc_size(n)))
+#define LOAM_SIZE2(n, m) __attribute__((alloc_size(n, m)))
+#define LOAM_ALIGN(n)	 __attribute__((alloc_align(n)))
+#define LOAM_NONNULL(n)	 __attribute__((nonnull(n)))
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* C and POSIX ------------------------------------------------------------------------------ */
+
+/* An object of at least size bytes, its contents undefined.  size 0 gives one too, unlike any
+   other, that must be freed. */
+LOAM_API LOAM_NEW LOAM_SIZE(1) void *loam_malloc(size_t size);
+
+/* An array of count members of size bytes, all zero.  ENOMEM also where the product overflows. */
+LOAM_API LOAM_NEW LOAM_SIZE2(1, 2) void *loam_calloc(size_t count, size_t size);
+
+/* The object with its new size, perhaps elsewhere; its contents stay up to the smaller size.
+   mem NULL: loam_malloc(size).  size 0: frees mem, and the result is NULL with errno untouched,
+   as glibc has it (undefined in C23).  Without memory mem stays as it is. */
+LOAM_API LOAM_USED LOAM_SIZE(2) void *loam_realloc(void *mem, size_t size);
+
+/* loam_realloc(mem, count * size); ENOMEM where the product overflows (POSIX.1-2024). */
+LOAM_API LOAM_USED LOAM_SIZE2(2, 3) void *loam_reallocarray(void *mem, size_t count, size_t size);
+
+/* Ends the object's life.  NULL: nothing happens.  errno is kept (POSIX.1-2024). */
+LOAM_API void loam_free(void *mem);
+
+/* An object at a multiple of alignment; size need not be one.  EINVAL where alignment is not a
+   power of two (C11, with C17's DR 460). */
+LOAM_API LOAM_NEW LOAM_ALIGN(1)
+	LOAM_SIZE(2) void *loam_aligned_alloc(size_t alignment, size_t size);
+
+/* The same by *ret_mem, which is written on success alone.  The result is 0 or the error: EINVAL
+   where alignment is not a power of two and a multiple of sizeof(void *), or ENOMEM.  errno is
+   never set (POSIX). */
+LOAM_API LOAM_USED LOAM_NONNULL(1) int loam_posix_memalign(void **ret_mem, size_t alignment,
+							   size_t size);
+
+/* C23 -------------------------------------------------------------------------------------- */
+
+/* loam_free for what malloc, calloc or realloc gave when asked for size bytes. */
+LOAM_API void loam_free_sized(void *mem, size_t size);
+
+/* loam_free for what aligned_alloc(alignment, size) gave. */
+LOAM_API void loam_free_aligned_sized(void *mem, size_t alignment, size_t size);
+
+/* The largest power of two that the address is a multiple of; 0 for NULL. */
+LOAM_API size_t loam_memalignment(const void *mem);
+
+/* glibc ------------------------------------------------------------------------------------ */
+
+/* loam_aligned_alloc whose alignment is raised to the next power of two; EINVAL where there is
+   none. */
+LOAM_API LOAM_NEW LOAM_SIZE(2) void *loam_memalign(size_t alignment, size_t size);
+
+/* An object that starts at a page. */
+LOAM_API LOAM_NEW LOAM_SIZE(1) void *loam_valloc(size_t size);
+
+/* The same of whole pages: size is rounded up to them. */
+LOAM_API LOAM_NEW LOAM_SIZE(1) void *loam_pvalloc(size_t size);
+
+/* loam_free under its name of old. */
+LOAM_API void loam_cfree(void *mem);
+
+/* How many bytes of the object may be used, at least what was asked for; 0 for NULL. */
+LOAM_API size_t loam_malloc_usable_size(void *mem);
+
+/* What loam holds and what of it is in use: arena = uordblks + fordblks, in bytes; hblks and
+   hblkhd count objects with a mapping of their own; ordblks counts free chunks; keepcost is top. */
+LOAM_API struct mallinfo2 loam_mallinfo2(void);
+
+/* The same in int; a figure that does not fit is INT_MAX. */
+LOAM_API struct mallinfo loam_mallinfo(void);
+
+/* Sets one of <malloc.h>'s M_* parameters, as far as loam has the thing.  The result is glibc's:
+   1, for what is unknown too. */
+LOAM_API int loam_mallopt(int parameter, int value);
+
+/* Gives free memory back to the system, but for pad bytes of top.  1 when some was given back,
+   else 0. */
+LOAM_API int loam_malloc_trim(size_t pad);
+
+/* Prints bytes held and in use on standard error. */
+LOAM_API void loam_malloc_stats(void);
+
+/* Writes the same in detail to file, in glibc's XML.  The result is 0, or EINVAL where options
+   is not 0. */
+LOAM_API LOAM_NONNULL(2) int loam_malloc_info(int options, FILE *file);
+
+/* There is no state to save: NULL and ENOSYS. */
+LOAM_API void *loam_malloc_get_state(void);
+
+/* There is no state to restore: -1. */
+LOAM_API int loam_malloc_set_state(void *state);
+
+/* loam ------------------------------------------------------------------------------------- */
+
+/* Proves the heap: its zone, the page map, the calling thread's arena and every arena that no
+   thread runs on.  false when an invariant does not hold; which one, and the two values that
+   disagree, stands on standard error. */
+LOAM_API LOAM_USED bool loam_check(void);
+
+/* Whether the address lies in memory that loam holds, be it in use or free. */
+LOAM_API LOAM_USED bool loam_owns(const void *mem);
+
+/* "major.minor.patch"; constant. */
+LOAM_API LOAM_USED const char *loam_version(void);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,77 @@
+/* The aligned family; each function's errors are glibc's. */
+#include "api/start.h"
+#include "arena/early.h"
+#include "base/bits.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <loam/loam.h>
+
+/* alignment is a power of two. */
+static void *aligned(size_t alignment, size_t req)
+{
+	if (UNLIKELY(!start()))
+		return early_alloc(alignment, req);
+	return arena_alloc_aligned(alignment, req);
+}
+
+static void *or_enomem(void *mem)
+{
+	if (UNLIKELY(!mem))
+		errno = ENOMEM;
+	return mem;
+}
+
+static void *invalid(void)
+{
+	errno = EINVAL;
+	return NULL;
+}
+
+void *loam_memalign(size_t alignment, size_t req)
+{
+	if (UNLIKELY(alignment > SIZE_MAX / 2 + 1))
+		return invalid();
+	if (UNLIKELY(!is_power_of_two(alignment)))
+		alignment = alignment ? (size_t)1 << log2_ceil(alignment) : 1;
+	return or_enomem(aligned(alignment, req));
+}
+
+void *loam_aligned_alloc(size_t alignment, size_t req)
+{
+	if (UNLIKELY(!is_power_of_two(alignment)))
+		return invalid();
+	return or_enomem(aligned(alignment, req));
+}
+
+int loam_posix_memalign(void **ret_mem, size_t alignment, size_t req)
+{
+	void *mem;
+
+	if (UNLIKELY(!is_power_of_two(alignment) || alignment % sizeof(void *)))
+		return EINVAL;
+	mem = aligned(alignment, req);
+	if (UNLIKELY(!mem))
+		return ENOMEM;
+	*ret_mem = mem;
+	return 0;
+}
+
+void *loam_valloc(size_t req)
+{
+	return or_enomem(aligned(os_page_size(), req));
+}
+
+void *loam_pvalloc(size_t req)
+{
+	size_t whole = align_up(req, os_page_size());
+
+	return or_enomem(whole < req ? NULL : aligned(os_page_size(), whole));
+}
+
+size_t loam_memalignment(const void *mem)
+{
+	uintptr_t address = (uintptr_t)mem;
+
+	return address & -address;
+}

@@ -1,0 +1,20 @@
+/* malloc and free with the hot path inlined: what preload/ and loam.h's functions are made of. */
+#pragma once
+
+#include "arena/fast.h"
+
+/* malloc where the hot path gave up; NULL and ENOMEM without memory. */
+void *malloc_slow(size_t req);
+
+/* free where the hot path gave up, all kinds of pointers; errno stays as it is. */
+void free_slow(void *mem);
+
+ALWAYS_INLINE void *malloc_inline(size_t req)
+{
+	return arena_malloc(req, malloc_slow);
+}
+
+ALWAYS_INLINE void free_inline(void *mem)
+{
+	arena_free(mem, free_slow);
+}

@@ -1,0 +1,21 @@
+/*
+ * From the environment to base/options.h: LOAM_OPTIONS, and what users have
+ * set for glibc already (MALLOC_ARENA_MAX and its like, GLIBC_TUNABLES).
+ * A later source wins: default, MALLOC_*, GLIBC_TUNABLES, LOAM_OPTIONS, mallopt.
+ */
+#pragma once
+
+#include "base/options.h"
+
+/*
+ * Reads the environment once, unless os_secure().  What is not understood is
+ * reported in one line, with the nearest name, and the default stands.
+ * Prints what `help` and `confirm` ask for.
+ */
+void options_read(void);
+
+/*
+ * mallopt(3): sets what the parameter stands for here.  The result is glibc's:
+ * 1 for every parameter it knows, and for those that it does not.
+ */
+int options_mallopt(int parameter, int value);

@@ -1,0 +1,41 @@
+/* The rows of options.def as data, and how a value gets into one: for the readers of options. */
+#pragma once
+
+#include "base/options.h"
+
+enum option_type { SIZE, COUNT, FLAG, WORD };
+
+struct option {
+	const char *name, *what;
+	size_t *value; /* in struct options */
+	size_t default_value, least, most;
+	enum option_type type;
+};
+
+/* All rows, in the order of options.def. */
+extern HIDDEN const struct option option_table[];
+extern HIDDEN const unsigned option_count;
+
+/* A part of a string. */
+struct word {
+	const char *start;
+	size_t length;
+};
+
+struct word word_of(const char *string);
+bool word_is(struct word w, const char *string);
+
+/* The row of that name, or NULL. */
+const struct option *option_find(struct word name);
+
+/* Puts a value into force; source names where it comes from, for `confirm`. */
+void option_set(const struct option *o, size_t value, const char *source);
+
+/* Says in one line that source gave the row a value it does not take, and which one stands. */
+void option_complain(const struct option *o, struct word value, const char *source);
+
+/* Reads what users have set for glibc: GLIBC_TUNABLES and MALLOC_*. */
+void options_read_glibc(void);
+
+/* Names once, under `verbose`, what was set for glibc and has no meaning here. */
+void options_say_meaningless(void);

@@ -1,0 +1,41 @@
+/* The first call; see start.h. */
+#include "api/start.h"
+
+#include "api/fork.h"
+#include "api/options.h"
+#include "arena/early.h"
+#include "arena/registry.h"
+#include "base/bits.h"
+#include "os/lock.h"
+#include "os/os.h"
+
+static struct lock start_lock = LOCK_INIT(LOCK_START);
+static bool started; /* start lock; release-published */
+
+static void start_once(void)
+{
+	os_start();
+	slab_start(mix64(os_random()));
+	heap_start(mix64(os_random() + 1));
+	options_read();
+	fork_start();
+	registry_start();
+	store_release(&started, true);
+	if (!options.perturb)
+		store_release(&fast_limit, FAST_GRANULES);
+}
+
+bool start(void)
+{
+	if (LIKELY(load_acquire(&started))) {
+		fork_notice();
+		return true;
+	}
+	if (!early_is_over())
+		return false;
+	lock_acquire(&start_lock);
+	if (!started)
+		start_once();
+	lock_release(&start_lock);
+	return true;
+}

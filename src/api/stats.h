@@ -1,0 +1,53 @@
+/*
+ * What loam holds and what happened in it, collected from all floors: for
+ * mallinfo, malloc_info, malloc_stats and the lines that stats=exit prints.
+ */
+#pragma once
+
+#include "arena/arena.h"
+#include "pages/huge.h"
+#include "pages/zone.h"
+
+#define STATS_COUNTERS(COUNTER)                                                                    \
+	COUNTER(promotions)                                                                        \
+	COUNTER(demotions)                                                                         \
+	COUNTER(fast)                                                                              \
+	COUNTER(refills)                                                                           \
+	COUNTER(slabs_new)                                                                         \
+	COUNTER(slabs_back)                                                                        \
+	COUNTER(remote_sent)                                                                       \
+	COUNTER(remote_posts)                                                                      \
+	COUNTER(remote_drained)
+
+/* Sizes in bytes, of one arena or of all. */
+struct stats {
+	size_t arenas;
+	struct heap_sizes heap;   /* chunk heaps */
+	size_t slabs, slab_bytes; /* blocks that are slabs */
+	size_t objects, object_bytes; /* out of slabs */
+	size_t runs, run_bytes;
+	size_t top;               /* of the main arena */
+	struct zone_sizes zone;
+	struct huge_sizes huge;
+	size_t metadata;
+	struct arena_counts counts;
+#define COUNTER(name) size_t name;
+	HEAP_COUNTERS(COUNTER)
+#undef COUNTER
+};
+
+void stats_collect(struct stats *ret_stats);
+
+/* In use by the program, huge objects aside; and what is free but held. */
+static inline size_t stats_in_use(const struct stats *s)
+{
+	return s->heap.in_use + s->object_bytes + s->run_bytes;
+}
+
+static inline size_t stats_free(const struct stats *s)
+{
+	return s->heap.free + (s->slab_bytes - s->object_bytes) + s->zone.free_dirty;
+}
+
+/* One line a floor on standard error. */
+void stats_print(void);
