@@ -1,0 +1,7 @@
+/* C has no catch: here is one. */
+#pragma once
+
+#include "base/compiler.h"
+
+/* Calls f.  True when it returned; false when an exception ended it, which is then gone. */
+HIDDEN bool call_and_catch(void (*f)(void));

@@ -1,0 +1,36 @@
+/*
+ * RTLD_DEEPBIND binds a plugin to libc's malloc behind our back: its free then
+ * gets our memory.  Here the flag is taken away, unless an option keeps it.
+ * Not in libloam.a, since a static program has no second allocator to bind to.
+ */
+#include "dlopen.h"
+
+#include "api/start.h"
+#include "base/check.h"
+#include "base/options.h"
+
+#include <dlfcn.h>
+
+int dlopen_mask;
+uintptr_t dlopen_next, dlmopen_next;
+
+static void *unavailable(void)
+{
+	return NULL;
+}
+
+/* The next function of this name; where there is none, one that opens nothing. */
+static uintptr_t next_of(const char *name)
+{
+	void *next = dlsym(RTLD_NEXT, name);
+
+	return next ? (uintptr_t)next : (uintptr_t)unavailable;
+}
+
+void dlopen_find(void)
+{
+	start();
+	dlopen_mask = options.keep_deepbind ? ~0 : ~RTLD_DEEPBIND;
+	dlopen_next = next_of("dlopen");
+	dlmopen_next = next_of("dlmopen");
+}
