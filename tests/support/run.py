@@ -1,0 +1,199 @@
+"""Builds each configuration of loam, runs its tests, and counts; tests/run installs, then calls it.
+
+Each configuration has a build folder of its own, build/tests-NAME, which later runs bring up to
+date.  What failed is shown whole at the end, with the command that runs it alone.  A build that
+fails, and a configuration in which no test ran, count as one failed.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COMPILERS = {'gcc': 'g++', 'clang': 'clang++'}
+TAIL = 100  # lines shown of a failure's output
+
+
+@dataclass(frozen=True)
+class Configuration:
+    name: str
+    cc: str
+    options: str        # for meson setup
+    tests: str = ''     # for meson test: which suites, under what
+    build: str = ''     # the configuration whose build it shares, if not its own
+
+    @property
+    def folder(self):
+        return ROOT / 'build' / f'tests-{self.build or self.name}'
+
+
+RELEASE = '-Dbuildtype=release -Dassert_level=0'
+CHECKED = '-Dbuildtype=debugoptimized -Dassert_level=2'
+CONFIGURATIONS = [
+    Configuration('release', 'gcc', RELEASE),
+    Configuration('debug', 'gcc', CHECKED, '--no-suite=programs'),
+    Configuration('clang', 'clang', '-Dbuildtype=release -Dassert_level=1', '--no-suite=programs'),
+    Configuration('asan', 'gcc', f'{CHECKED} -Db_sanitize=address,undefined'),
+    Configuration('tsan', 'clang', '-Dbuildtype=debugoptimized -Dassert_level=1'
+                  ' -Db_sanitize=thread -Db_lundef=false'),
+    Configuration('valgrind', 'gcc', RELEASE, '--suite=unit --setup=valgrind', build='release'),
+]
+COVERAGE = Configuration('coverage', 'gcc', '-Dbuildtype=debug -Dassert_level=0 -Db_coverage=true'
+                         ' -Dc_args=-fprofile-update=atomic', '--suite=unit --suite=model')
+
+
+@dataclass
+class Outcome:
+    passed: int = 0
+    skipped: list = field(default_factory=list)     # (name, reason)
+    failed: list = field(default_factory=list)      # (name, output, command that runs it again)
+    seconds: float = 0
+
+    def __str__(self):
+        text = f'{self.passed} passed, {len(self.failed)} failed'
+        return text + (f', {len(self.skipped)} skipped' if self.skipped else '')
+
+
+START = time.monotonic()
+
+
+def clock(seconds):
+    return f'{int(seconds) // 60}:{int(seconds) % 60:02}'
+
+
+def progress(text):
+    print(f'[{clock(time.monotonic() - START):>5}] {text}', flush=True)
+
+
+def tail(text):
+    return '\n'.join(text.rstrip().splitlines()[-TAIL:])
+
+
+def environment(configuration):
+    """Ours, without what would change how loam is built or what the tests run on."""
+    foreign = re.compile('(C|CPP|CXX|LD)FLAGS|LD_PRELOAD|LOAM_OPTIONS|LOAM_SO|'
+                         'MALLOC_.*|GLIBC_TUNABLES')
+    env = {name: value for name, value in os.environ.items() if not foreign.fullmatch(name)}
+    return env | {'CC': configuration.cc, 'CXX': COMPILERS[configuration.cc]}
+
+
+def build(configuration, env):
+    """Returns the output of the step that failed and its command, or None."""
+    folder = configuration.folder
+    again = ['--reconfigure'] if (folder / 'build.ninja').exists() else []
+    for command in (['meson', 'setup', *again, *configuration.options.split(), folder, ROOT],
+                    ['meson', 'compile', '-C', folder]):
+        step = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors='replace')
+        if step.returncode != 0:
+            return step.stdout, shlex.join(map(str, command))
+    return None
+
+
+def run_tests(configuration, env):
+    """Runs meson test, shows failures as they come, and returns the records of its log."""
+    setup = re.search(r'--setup=(\w+)', configuration.tests)
+    log = configuration.folder / 'meson-logs' / f'tests{"-" + setup[1] if setup else ""}.json'
+    log.unlink(missing_ok=True)
+    command = ['meson', 'test', '-C', configuration.folder, '--no-rebuild', '--logbase=tests',
+               *configuration.tests.split()]
+    with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors='replace') as process:
+        output = []
+        for line in process.stdout:
+            output.append(line)
+            if re.match(r' *\d+/\d+ .* (FAIL|TIMEOUT|ERROR|INTERRUPT|UNEXPECTEDPASS) ', line):
+                progress(f'{configuration.name}: {" ".join(line.split())}')
+    records = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return records, ''.join(output), shlex.join(map(str, command))
+
+
+def count(configuration, record, outcome):
+    output = '\n'.join(filter(None, (record.get('stdout'), record.get('stderr'))))
+    name = f'{configuration.name}: {record["name"]}'
+    if record['result'] in ('OK', 'EXPECTEDFAIL'):
+        outcome.passed += 1
+    elif record['result'] == 'SKIP':
+        reasons = re.findall(r'skipped: (.*)', output) or ['no reason given']
+        outcome.skipped.append((name, '; '.join(reasons)))
+    else:
+        setup = [word for word in configuration.tests.split() if word.startswith('--setup')]
+        command = ['meson', 'test', '-C', configuration.folder.relative_to(ROOT), '-v', *setup,
+                   record['name'].rpartition(' / ')[2]]
+        what = f'{record["result"]}, exit status {record["returncode"]}'
+        outcome.failed.append((f'{name}: {what}', output, shlex.join(map(str, command))))
+
+
+def run(configuration):
+    outcome, start, env = Outcome(), time.monotonic(), environment(configuration)
+    progress(f'{configuration.name}: building')
+    failure = build(configuration, env)
+    if failure:
+        outcome.failed.append((f'{configuration.name}: does not build', *failure))
+    else:
+        progress(f'{configuration.name}: testing')
+        records, output, command = run_tests(configuration, env)
+        for record in records:
+            count(configuration, record, outcome)
+        if not records:
+            outcome.failed.append((f'{configuration.name}: no test ran', output, command))
+    outcome.seconds = time.monotonic() - start
+    progress(f'{configuration.name}: {outcome} in {clock(outcome.seconds)}')
+    return outcome
+
+
+def report_coverage():
+    """Prints the lines that ran of each file of src, and of all."""
+    subprocess.run(['gcovr', '--root', ROOT, '--filter', ROOT / 'src', '--sort-percentage',
+                    COVERAGE.folder], cwd=ROOT, check=True)
+
+
+def report(outcomes):
+    total = Outcome()
+    for name, outcome in outcomes.items():
+        total.passed += outcome.passed
+        total.failed += outcome.failed
+        total.skipped += outcome.skipped
+    for name, output, command in total.failed:
+        print(f'\n---- {name}\n{tail(output)}\n---- again: {command}')
+    print()
+    for name, reason in total.skipped:
+        print(f'skipped: {name}: {reason}')
+    for name, outcome in outcomes.items():
+        print(f'{name:<10} {clock(outcome.seconds):>6}  {outcome}')
+    print(total, flush=True)
+    return 1 if total.failed else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='tests/run', description='Runs the tests of loam.')
+    parser.add_argument('names', nargs='*', metavar='NAME', help='a configuration (default: all)')
+    parser.add_argument('--list', action='store_true', help='list the configurations')
+    parser.add_argument('--coverage', action='store_true',
+                        help='the lines of src that the unit and model tests reach')
+    arguments = parser.parse_args()
+    if arguments.list:
+        for row in CONFIGURATIONS:
+            print(f'{row.name:<10} {row.cc:<6} {row.options} {row.tests}'.rstrip())
+        return 0
+    if arguments.coverage:
+        for counters in COVERAGE.folder.rglob('*.gcda'):
+            counters.unlink()
+        outcomes = {COVERAGE.name: run(COVERAGE)}
+        report_coverage()
+        return report(outcomes)
+    known = {row.name: row for row in CONFIGURATIONS}
+    unknown = set(arguments.names) - set(known)
+    if unknown:
+        parser.error(f'no configuration {", ".join(unknown)}; there are {", ".join(known)}')
+    return report({name: run(known[name]) for name in arguments.names or known})
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,132 @@
+/* Memory for calls at which nothing else can be touched. */
+#include "arena/early.h"
+#include "base/bits.h"
+#include "os_sim.h"
+#include "pages/pagemap.h"
+#include "test.h"
+
+#include <pthread.h>
+#include <string.h>
+
+static bool is_zero(const char *mem, size_t nbytes)
+{
+	for (size_t i = 0; i < nbytes; i++)
+		if (mem[i])
+			return false;
+	return true;
+}
+
+TEST(a_program_that_runs_is_relocated)
+{
+	EXPECT(early_is_over());
+}
+
+/* The first area: the mapping, and its leaf of the page map. */
+TEST(a_refusal_at_any_call_is_null_and_loses_nothing)
+{
+	for (size_t n = 1; n <= 2; n++) {
+		os_sim_fail_from(n);
+		EXPECT(!early_alloc(16, 100));
+		EXPECT_EQ(os_sim_mapped(), 0);
+	}
+	os_sim_fail_from(0);
+	EXPECT(early_alloc(16, 100) != NULL);
+}
+
+TEST(objects_are_zero_apart_and_know_their_size)
+{
+	char *last = NULL;
+
+	for (size_t nbytes = 0; nbytes < 3000; nbytes += 7) {
+		char *mem = early_alloc(16, nbytes);
+
+		REQUIRE(mem);
+		EXPECT(is_aligned((uintptr_t)mem, 16));
+		EXPECT_EQ(early_usable(mem), nbytes);
+		EXPECT(is_zero(mem, nbytes));
+		EXPECT(mem != last);
+		EXPECT_EQ(pagemap_get(mem)->kind, KIND_EARLY);
+		EXPECT(pagemap_get(mem)->hot == HOT_NOBODY);
+		if (last)
+			EXPECT_EQ(early_usable(last), nbytes - 7);
+		memset(mem, 0xff, nbytes);
+		last = mem;
+	}
+}
+
+TEST(any_alignment_is_kept)
+{
+	for (size_t alignment = 1; alignment <= 4 * MIB; alignment *= 2) {
+		char *mem = early_alloc(alignment, 33);
+
+		REQUIRE(mem);
+		EXPECT(is_aligned((uintptr_t)mem, alignment < 16 ? 16 : alignment));
+		EXPECT_EQ(early_usable(mem), 33);
+		EXPECT(is_zero(mem, 33));
+	}
+}
+
+TEST(what_is_larger_than_an_area_has_one_of_its_own)
+{
+	size_t nbytes = 3 * MIB;
+	char *mem = early_alloc(64, nbytes);
+
+	REQUIRE(mem);
+	EXPECT(is_zero(mem, nbytes));
+	EXPECT(pagemap_get(mem + nbytes - 1) == pagemap_get(mem));
+}
+
+TEST(impossible_sizes_are_refused)
+{
+	size_t mapped = os_sim_mapped();
+
+	EXPECT(!early_alloc(16, SIZE_MAX));
+	EXPECT(!early_alloc(16, PTRDIFF_MAX));
+	EXPECT(!early_alloc(SIZE_MAX / 2 + 1, 16));
+	EXPECT(!early_alloc(SIZE_MAX / 4 + 1, PTRDIFF_MAX));
+	EXPECT_EQ(os_sim_mapped(), mapped);
+}
+
+TEST(a_full_area_without_another_is_null)
+{
+	int taken = 0;
+
+	os_sim_fail_from(1);
+	while (taken < 10000 && early_alloc(16, 4000))
+		taken++;
+	EXPECT(taken < 10000);
+	os_sim_fail_from(0);
+	EXPECT(early_alloc(16, 4000) != NULL);
+}
+
+enum { THREADS = 4, OBJECTS = 2000 };
+
+static void *allocate(void *arg)
+{
+	char **mems = arg;
+
+	for (int i = 0; i < OBJECTS; i++) {
+		mems[i] = early_alloc(16, 40);
+		if (mems[i] && is_zero(mems[i], 40))
+			memset(mems[i], 1 + i % 100, 40);
+		else
+			mems[i] = NULL;
+	}
+	return NULL;
+}
+
+TEST(threads_get_objects_of_their_own)
+{
+	static char *mems[THREADS][OBJECTS];
+	pthread_t threads[THREADS];
+
+	for (int t = 0; t < THREADS; t++)
+		pthread_create(&threads[t], NULL, allocate, mems[t]);
+	for (int t = 0; t < THREADS; t++) {
+		pthread_join(threads[t], NULL);
+		for (int i = 0; i < OBJECTS; i++)
+			if (!EXPECT(mems[t][i] && mems[t][i][0] == 1 + i % 100 &&
+				    mems[t][i][39] == 1 + i % 100))
+				return;
+	}
+}

@@ -1,0 +1,100 @@
+/* Bits and alignment, each against its plain definition. */
+#include "base/bits.h"
+#include "test.h"
+
+TEST(powers_of_two_are_told_from_others)
+{
+	EXPECT(!is_power_of_two(0));
+	for (unsigned i = 0; i < 64; i++) {
+		size_t power = (size_t)1 << i;
+
+		EXPECT(is_power_of_two(power));
+		if (i > 1) {
+			EXPECT(!is_power_of_two(power - 1));
+			EXPECT(!is_power_of_two(power + 1));
+		}
+	}
+}
+
+TEST(alignment_rounds_to_the_next_multiple)
+{
+	for (size_t alignment = 1; alignment <= 64; alignment *= 2)
+		for (size_t n = 0; n < 300; n++) {
+			EXPECT_EQ(align_down(n, alignment), n / alignment * alignment);
+			EXPECT_EQ(align_up(n, alignment),
+				  (n + alignment - 1) / alignment * alignment);
+			EXPECT_EQ(is_aligned(n, alignment), n % alignment == 0);
+		}
+	EXPECT_EQ(align_up(SIZE_MAX, 16), 0); /* wraps, as documented */
+	EXPECT_EQ(align_down(SIZE_MAX, 16), SIZE_MAX - 15);
+}
+
+TEST(logarithms_bracket_their_number)
+{
+	EXPECT_EQ(log2_floor(1), 0);
+	EXPECT_EQ(log2_ceil(1), 0);
+	EXPECT_EQ(log2_floor(SIZE_MAX), 63);
+	for (size_t n = 2; n < 5000; n++) {
+		EXPECT((size_t)1 << log2_floor(n) <= n && n < (size_t)2 << log2_floor(n));
+		EXPECT((size_t)1 << log2_ceil(n) >= n && n > (size_t)1 << (log2_ceil(n) - 1));
+	}
+	for (unsigned i = 1; i < 64; i++) {
+		EXPECT_EQ(log2_floor((size_t)1 << i), i);
+		EXPECT_EQ(log2_ceil((size_t)1 << i), i);
+		EXPECT_EQ(log2_floor(((size_t)1 << i) - 1), i - 1);
+	}
+}
+
+TEST(ends_of_a_word_are_found)
+{
+	for (unsigned low = 0; low < 64; low++)
+		for (unsigned high = low; high < 64; high++) {
+			uint64_t word = (uint64_t)1 << low | (uint64_t)1 << high;
+
+			EXPECT_EQ(lowest_bit(word), low);
+			EXPECT_EQ(highest_bit(word), high);
+		}
+}
+
+TEST(sets_over_words_hold_what_was_set)
+{
+	uint64_t words[4] = {0}, state = test_seed();
+	bool shadow[256] = {false};
+
+	for (int i = 0; i < 20000; i++) {
+		size_t n = test_random(&state) % 256;
+
+		if (test_random(&state) % 2) {
+			bit_set(words, n);
+			shadow[n] = true;
+		} else {
+			bit_clear(words, n);
+			shadow[n] = false;
+		}
+		n = test_random(&state) % 256;
+		EXPECT_EQ(bit_test(words, n), shadow[n]);
+	}
+	for (size_t n = 0; n < 256; n++)
+		EXPECT_EQ(bit_test(words, n), shadow[n]);
+}
+
+TEST(mixing_spreads_each_bit_over_the_word)
+{
+	uint64_t state = test_seed();
+	unsigned least = 64, most = 0;
+
+	for (int i = 0; i < 200; i++) {
+		uint64_t x = test_random(&state);
+
+		for (unsigned bit = 0; bit < 64; bit++) {
+			uint64_t changed = mix64(x) ^ mix64(x ^ (uint64_t)1 << bit);
+			unsigned n = (unsigned)__builtin_popcountll(changed);
+
+			least = n < least ? n : least;
+			most = n > most ? n : most;
+		}
+	}
+	EXPECT(least >= 8); /* of 64; 32 expected, 4 to a standard deviation */
+	EXPECT(most <= 56);
+	EXPECT_EQ(mix64(0), 0);
+}

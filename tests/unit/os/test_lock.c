@@ -1,0 +1,354 @@
+/* Locks: one holder at a time, fork with and without handlers, and the debug checks. */
+#include "os/lock.h"
+#include "base/check.h"
+#include "os/os.h"
+#include "test.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define THREADS 8
+#define ROUNDS	20000
+
+static struct lock lock = LOCK_INIT(LOCK_ZONE);
+static struct lock low = LOCK_INIT(LOCK_REGISTRY);
+
+/* Runs body in a child; its exit status, or -1 when it did not exit within some seconds. */
+static int in_child(int (*body)(void))
+{
+	int status = 0;
+	pid_t child = fork();
+
+	REQUIRE(child >= 0);
+	if (child == 0) {
+		alarm(20);
+		_exit(body());
+	}
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(a_lock_knows_its_holder)
+{
+	EXPECT(!lock_held(&lock));
+	lock_acquire(&lock);
+	EXPECT(lock_held(&lock));
+	EXPECT(!lock_try(&lock));
+	lock_release(&lock);
+	EXPECT(!lock_held(&lock));
+	EXPECT(lock_try(&lock));
+	EXPECT(lock_held(&lock));
+	lock_release(&lock);
+}
+
+static void *try_it(void *arg)
+{
+	(void)arg;
+	return (void *)(uintptr_t)(lock_held(&lock) || lock_try(&lock));
+}
+
+static bool another_thread_gets_it(void)
+{
+	pthread_t thread;
+	void *got;
+
+	REQUIRE(pthread_create(&thread, NULL, try_it, NULL) == 0);
+	pthread_join(thread, &got);
+	return got != NULL;
+}
+
+TEST(a_held_lock_is_nobody_elses)
+{
+	lock_acquire(&lock);
+	EXPECT(!another_thread_gets_it());
+	lock_release(&lock);
+}
+
+static size_t counter; /* under the lock, not atomic */
+
+static void *count(void *arg)
+{
+	uint64_t state = test_seed() + (uintptr_t)arg * 2;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		if (test_random(&state) % 4)
+			lock_acquire(&lock);
+		else
+			while (!lock_try(&lock))
+				sched_yield();
+		counter++;
+		if (test_random(&state) % 512 == 0)
+			usleep(1); /* long enough for the others to fall asleep */
+		lock_release(&lock);
+	}
+	return NULL;
+}
+
+TEST(threads_that_contend_lose_no_count)
+{
+	pthread_t threads[THREADS];
+
+	counter = 0;
+	test_seed();
+	for (uintptr_t i = 0; i < THREADS; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, count, (void *)i) == 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT_EQ(counter, (size_t)THREADS * ROUNDS);
+	EXPECT_EQ(lock.word, 0);
+}
+
+static void *wait_for_it(void *arg)
+{
+	lock_acquire(&lock);
+	++*(int *)arg;
+	lock_release(&lock);
+	return NULL;
+}
+
+TEST(every_sleeper_wakes)
+{
+	pthread_t threads[THREADS];
+	int entered = 0;
+
+	lock_acquire(&lock);
+	for (int i = 0; i < THREADS; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, wait_for_it, &entered) == 0);
+	usleep(50000);
+	EXPECT_EQ(load_relaxed(&entered), 0);
+	lock_release(&lock);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT_EQ(entered, THREADS);
+}
+
+TEST(while_forking_the_holder_may_take_it_again)
+{
+	lock_prefork(&lock);
+	lock_acquire(&lock);
+	lock_acquire(&lock);
+	lock_release(&lock);
+	lock_release(&lock);
+	EXPECT(lock_held(&lock));
+	lock_postfork(&lock);
+	EXPECT(!lock_held(&lock));
+	EXPECT_EQ(lock.word, 0);
+}
+
+TEST(a_postfork_alone_changes_nothing)
+{
+	lock_postfork(&lock);
+	EXPECT_EQ(lock.word, 0);
+	lock_acquire(&lock); /* as of the thread that a signal handler forks on */
+	lock_postfork(&lock);
+	EXPECT(lock_held(&lock));
+	lock_release(&lock);
+}
+
+static bool stop;
+
+static void *hammer(void *arg)
+{
+	while (!load_relaxed(&stop)) {
+		lock_acquire(&lock);
+		counter++; /* the pair is equal whenever the lock is free */
+		*(size_t *)arg += 1;
+		lock_release(&lock);
+	}
+	return NULL;
+}
+
+static size_t *twin;
+
+static int use_in_child(void)
+{
+	lock_postfork(&lock);
+	if (lock_recover(&lock) || counter != *twin)
+		return 1;
+	lock_acquire(&lock);
+	lock_release(&lock);
+	return lock.word == 0 ? 0 : 2;
+}
+
+TEST(a_child_of_fork_finds_it_free_and_what_it_protects_whole)
+{
+	static size_t copy;
+	pthread_t threads[THREADS];
+
+	counter = 0;
+	twin = &copy;
+	store_relaxed(&stop, false);
+	for (int i = 0; i < THREADS; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, hammer, &copy) == 0);
+	for (int i = 0; i < 100; i++) {
+		lock_prefork(&lock);
+		EXPECT_EQ(in_child(use_in_child), 0);
+		lock_postfork(&lock);
+		sched_yield();
+	}
+	store_relaxed(&stop, true);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT_EQ(counter, copy);
+}
+
+static bool holding;
+
+static void *hold(void *arg)
+{
+	lock_acquire(&lock);
+	store_release(&holding, true);
+	while (load_acquire(&holding))
+		sched_yield();
+	lock_release(&lock);
+	return arg;
+}
+
+static int recover_in_child(void)
+{
+	if (lock_held(&lock) || lock_try(&lock))
+		return 1;
+	if (!lock_recover(&lock))
+		return 2;
+	if (lock_recover(&lock)) /* free now */
+		return 3;
+	lock_acquire(&lock);
+	lock_release(&lock);
+	return lock.word == 0 ? 0 : 4;
+}
+
+TEST(a_child_without_handlers_recovers_what_a_lost_thread_held)
+{
+	pthread_t holder, waiter;
+	int entered = 0;
+
+	REQUIRE(pthread_create(&holder, NULL, hold, NULL) == 0);
+	while (!load_acquire(&holding))
+		sched_yield();
+	EXPECT_EQ(in_child(recover_in_child), 0);
+	REQUIRE(pthread_create(&waiter, NULL, wait_for_it, &entered) == 0);
+	usleep(20000);
+	EXPECT_EQ(in_child(recover_in_child), 0); /* waited for, besides */
+	store_release(&holding, false);
+	pthread_join(holder, NULL);
+	pthread_join(waiter, NULL);
+	EXPECT_EQ(entered, 1);
+}
+
+static int keep_own_in_child(void)
+{
+	if (lock_recover(&lock) || !lock_held(&lock))
+		return 1;
+	lock_release(&lock);
+	return lock.word == 0 ? 0 : 2;
+}
+
+TEST(a_lock_that_the_forking_thread_holds_stays_its_own)
+{
+	lock_acquire(&lock);
+	EXPECT_EQ(in_child(keep_own_in_child), 0);
+	EXPECT(lock_held(&lock));
+	lock_release(&lock);
+	EXPECT(!lock_recover(&lock)); /* free */
+}
+
+/* As a fork from a signal handler begins: no lock is waited for if the thread holds one. */
+static volatile int found_held;
+
+static void fork_in_handler(int signal)
+{
+	(void)signal;
+	found_held = lock_held(&lock);
+	if (found_held)
+		return;
+	lock_prefork(&lock);
+	lock_postfork(&lock);
+}
+
+/* A child that takes and releases the lock, and is interrupted after so many instructions; its
+   wait status. */
+static int interrupt_after(int steps)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	REQUIRE(child >= 0);
+	if (child == 0) {
+		signal(SIGUSR1, fork_in_handler);
+		alarm(5); /* the default ends a process that waits for ever */
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		lock_acquire(&lock);
+		lock_release(&lock);
+		_exit(lock.word == 0 ? found_held : 2);
+	}
+	waitpid(child, &status, 0);
+	while (steps-- && WIFSTOPPED(status)) {
+		ptrace(PTRACE_SINGLESTEP, child, NULL, NULL);
+		waitpid(child, &status, 0);
+	}
+	if (WIFSTOPPED(status)) {
+		ptrace(PTRACE_DETACH, child, NULL, (void *)(uintptr_t)SIGUSR1);
+		waitpid(child, &status, 0);
+	}
+	return status;
+}
+
+TEST(a_signal_handler_at_any_instruction_does_not_wait_for_its_own_thread)
+{
+	const char *preload = getenv("LD_PRELOAD");
+	int held = 0, released = 0;
+
+	if (preload && strstr(preload, "vgpreload"))
+		test_skip("valgrind's instructions would be stepped through");
+	for (int steps = 1; steps < 3000 && !(held && released > 20); steps++) {
+		int status = interrupt_after(steps);
+
+		REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
+		held += WEXITSTATUS(status);
+		released = WEXITSTATUS(status) ? 0 : released + 1;
+	}
+	EXPECT(held > 3);
+}
+
+static void take_twice(void *arg)
+{
+	(void)arg;
+	lock_acquire(&lock);
+	lock_acquire(&lock);
+}
+
+TEST(taking_it_twice_is_reported)
+{
+	EXPECT_ABORT(take_twice, NULL, "does not hold: lock->forking");
+}
+
+static void take_in_wrong_order(void *arg)
+{
+	(void)arg;
+	lock_acquire(&lock);
+	lock_acquire(&low);
+}
+
+static void release_anothers(void *arg)
+{
+	(void)arg;
+	lock_release(&lock);
+}
+
+TEST(debug_builds_report_wrong_order_and_wrong_release)
+{
+	if (CONFIG_ASSERT < 1)
+		test_skip("assert_level is 0");
+	EXPECT_ABORT(take_in_wrong_order, NULL, "lock.c:");
+	EXPECT_ABORT(release_anothers, NULL, "does not hold: lock_held(lock)");
+	lock_acquire(&low);
+	lock_acquire(&lock);
+	lock_release(&low);
+	lock_release(&lock);
+}

@@ -1,0 +1,123 @@
+/* Huge objects: mappings of their own, kept under the rule, moved by remapping, found by any address. */
+#include "base/bits.h"
+#include "os_sim.h"
+#include "pages/huge.h"
+#include "pages/retain.h"
+#include "test.h"
+
+#include <string.h>
+
+static struct huge *huge_of(void *mem)
+{
+	struct descriptor *tag = pagemap_get(mem);
+
+	REQUIRE(tag && tag->kind == KIND_HUGE);
+	return (struct huge *)tag;
+}
+
+static struct huge_sizes sizes(void)
+{
+	struct huge_sizes s;
+
+	huge_sizes(&s);
+	return s;
+}
+
+TEST(only_the_first_page_is_tagged_and_all_addresses_are_found)
+{
+	bool zero;
+	char *mem = huge_alloc(5 * MIB + 1, 16, &zero);
+
+	REQUIRE(mem);
+	EXPECT(zero);
+	EXPECT_EQ(huge_of(mem)->nbytes, 5 * MIB + PAGE_SIZE);
+	EXPECT(!pagemap_get(mem + PAGE_SIZE));
+	EXPECT(huge_around(mem + 5 * MIB) == huge_of(mem));
+	EXPECT(!huge_around(mem - 1));
+	EXPECT(!huge_around(mem + 5 * MIB + PAGE_SIZE));
+	EXPECT_EQ(sizes().count, 1);
+	EXPECT(huge_check());
+	huge_free(huge_of(mem));
+	EXPECT(!pagemap_get(mem));
+	EXPECT_EQ(sizes().count, 0);
+	EXPECT_EQ(retain_live, 0);
+	EXPECT(huge_check());
+}
+
+TEST(alignment_beyond_a_page_is_kept)
+{
+	bool zero;
+	char *mem = huge_alloc(5 * MIB, 64 * MIB, &zero);
+
+	EXPECT(is_aligned((uintptr_t)mem, 64 * MIB));
+	huge_free(huge_of(mem));
+}
+
+TEST(a_freed_mapping_is_kept_under_the_rule_and_reused)
+{
+	bool zero;
+	char *held = huge_alloc(200 * MIB, 16, &zero), *a = huge_alloc(10 * MIB, 16, &zero);
+
+	huge_free(huge_of(a));
+	EXPECT_EQ(sizes().kept, 10 * MIB);
+	EXPECT(huge_alloc(20 * MIB, 16, &zero) != (void *)a);
+	EXPECT(huge_alloc(10 * MIB - PAGE_SIZE, 16, &zero) == (void *)a);
+	EXPECT(!zero);
+	EXPECT_EQ(sizes().kept, 0);
+	huge_free(huge_of(held));
+	EXPECT(retain_retained <= retain_limit());
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(sizes().kept, 0);
+	EXPECT_EQ(retain_retained, 0);
+	EXPECT(huge_check());
+}
+
+TEST(a_resize_keeps_contents_wherever_it_leads)
+{
+	bool zero;
+	char *mem = huge_alloc(6 * MIB, 16, &zero);
+
+	for (size_t nbytes = 6 * MIB; nbytes < 100 * MIB; nbytes += nbytes / 2) {
+		memset(mem, 0x5a, 6 * MIB);
+		mem = huge_resize(huge_of(mem), nbytes);
+		REQUIRE(mem);
+		EXPECT_EQ(mem[6 * MIB - 1], 0x5a);
+		EXPECT(huge_of(mem)->nbytes >= nbytes);
+		EXPECT(huge_check());
+	}
+	mem = huge_resize(huge_of(mem), 5 * MIB);
+	EXPECT_EQ(mem[5 * MIB - 1], 0x5a);
+	EXPECT(huge_check());
+	huge_free(huge_of(mem));
+}
+
+TEST(a_refused_resize_leaves_the_object)
+{
+	bool zero;
+	char *mem = huge_alloc(6 * MIB, 16, &zero);
+
+	memset(mem, 0x33, 6 * MIB);
+	os_sim_fail_from(1);
+	EXPECT(!huge_resize(huge_of(mem), 50 * MIB));
+	EXPECT(!huge_alloc(7 * MIB, 16, &zero));
+	os_sim_fail_from(0);
+	EXPECT_EQ(huge_of(mem)->nbytes, 6 * MIB);
+	EXPECT_EQ(mem[6 * MIB - 1], 0x33);
+	EXPECT(huge_check());
+	huge_free(huge_of(mem));
+}
+
+TEST(check_sees_what_is_wrong)
+{
+	bool zero;
+	char *mem = huge_alloc(6 * MIB, 16, &zero);
+	struct huge *h = huge_of(mem);
+
+	h->nbytes += PAGE_SIZE;
+	EXPECT(!huge_check());
+	h->nbytes -= PAGE_SIZE;
+	pagemap_set(mem, PAGE_SIZE, NULL);
+	EXPECT(!huge_check());
+	pagemap_set(mem, PAGE_SIZE, &h->tag);
+	EXPECT(huge_check());
+}

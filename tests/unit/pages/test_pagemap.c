@@ -1,0 +1,72 @@
+/* The page map: what is tagged is found, what is not reads as NULL, whatever is asked. */
+#include "os/os.h"
+#include "os_sim.h"
+#include "pages/pagemap.h"
+#include "test.h"
+
+static struct descriptor one, two;
+
+static char *const low = (char *)0x7000000000; /* nothing is there: the map does not look */
+
+TEST(nothing_is_tagged_at_first)
+{
+	EXPECT(!pagemap_get(NULL));
+	EXPECT(!pagemap_get(&one));
+	EXPECT(!pagemap_get((void *)0x7fffffffffff));
+	EXPECT(!pagemap_get((void *)UINTPTR_MAX));
+	EXPECT(!pagemap_get((void *)0x8000000000000001));
+}
+
+TEST(tags_are_found_by_any_address_in_their_pages)
+{
+	os_start();
+	REQUIRE(pagemap_reserve(low, 3 * PAGE_SIZE));
+	pagemap_set(low, PAGE_SIZE, &one);
+	pagemap_set(low + PAGE_SIZE, 2 * PAGE_SIZE, &two);
+	EXPECT(pagemap_get(low) == &one);
+	EXPECT(pagemap_get(low + PAGE_SIZE - 1) == &one);
+	EXPECT(pagemap_get(low + PAGE_SIZE) == &two);
+	EXPECT(pagemap_get(low + 3 * PAGE_SIZE - 1) == &two);
+	EXPECT(!pagemap_get(low + 3 * PAGE_SIZE));
+	EXPECT(!pagemap_get(low - 1));
+	pagemap_set(low, 3 * PAGE_SIZE, NULL);
+	EXPECT(!pagemap_get(low));
+}
+
+TEST(a_range_over_two_leaves_is_tagged_whole)
+{
+	char *border = (char *)((size_t)3 << LEAF_SHIFT);
+
+	REQUIRE(pagemap_reserve(border - PAGE_SIZE, 2 * PAGE_SIZE));
+	pagemap_set(border - PAGE_SIZE, 2 * PAGE_SIZE, &one);
+	EXPECT(pagemap_get(border - 1) == &one);
+	EXPECT(pagemap_get(border) == &one);
+	EXPECT(!pagemap_get(border + PAGE_SIZE));
+	pagemap_set(border - PAGE_SIZE, 2 * PAGE_SIZE, NULL);
+}
+
+TEST(regions_are_noted_by_window)
+{
+	struct region *r = (struct region *)&two;
+
+	*pagemap_region(low) = r;
+	EXPECT(*pagemap_region(low + REGION_SIZE - 1) == r);
+	EXPECT(!*pagemap_region(low + REGION_SIZE));
+	*pagemap_region(low) = NULL;
+}
+
+TEST(addresses_beyond_user_space_cannot_be_reserved)
+{
+	EXPECT(!pagemap_reserve((void *)((uintptr_t)1 << ADDRESS_BITS), PAGE_SIZE));
+	EXPECT(!pagemap_reserve((void *)(((uintptr_t)1 << ADDRESS_BITS) - PAGE_SIZE), 2 * PAGE_SIZE));
+}
+
+TEST(without_memory_for_a_leaf_nothing_is_reserved)
+{
+	char *far = (char *)((size_t)77 << LEAF_SHIFT);
+
+	os_sim_fail_from(1);
+	EXPECT(!pagemap_reserve(far, PAGE_SIZE));
+	os_sim_fail_from(0);
+	EXPECT(pagemap_reserve(far, PAGE_SIZE));
+}

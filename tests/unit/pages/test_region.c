@@ -1,0 +1,174 @@
+/* The buddy of one region: split, merge, exact takes, dirty pages; B1 to B6 after every step. */
+#include "base/bits.h"
+#include "pages/region.h"
+#include "test.h"
+
+#include <string.h>
+
+static struct region region;
+
+static struct region *fresh(void)
+{
+	memset(&region, 0, sizeof region);
+	region.base = (char *)(uintptr_t)(5 * REGION_SIZE);
+	region_own(&region, (struct pages){0, REGION_PAGES});
+	return &region;
+}
+
+static unsigned free_blocks(const struct region *r, enum state state)
+{
+	return (unsigned)__builtin_popcount(r->orders[state]);
+}
+
+TEST(a_fresh_region_is_one_clean_block)
+{
+	struct region *r = fresh();
+
+	EXPECT_EQ(r->orders[CLEAN], 1u << ORDER_MAX);
+	EXPECT_EQ(r->orders[DIRTY], 0);
+	EXPECT_EQ(r->free_pages, REGION_PAGES);
+	EXPECT(region_check(r));
+}
+
+TEST(a_split_takes_the_lower_half)
+{
+	struct region *r = fresh();
+
+	EXPECT_EQ(region_take(r, CLEAN, 0), 0);
+	EXPECT_EQ(free_blocks(r, CLEAN), ORDER_MAX);
+	EXPECT_EQ(region_take(r, CLEAN, 0), 1);
+	EXPECT_EQ(region_take(r, CLEAN, 1), 2);
+	EXPECT(region_check(r));
+}
+
+TEST(buddies_merge_up_to_the_whole_region)
+{
+	struct region *r = fresh();
+	unsigned page = region_take(r, CLEAN, 3);
+
+	EXPECT_EQ(region_give(r, (struct pages){page, 8}), ORDER_MAX - 3);
+	EXPECT_EQ(r->orders[CLEAN], 1u << ORDER_MAX);
+	EXPECT(region_check(r));
+}
+
+TEST(a_touched_block_comes_back_dirty_and_is_cleaned)
+{
+	struct region *r = fresh();
+	unsigned page = region_take(r, CLEAN, 4);
+
+	region_touch(r, (struct pages){page, 3});
+	region_give(r, (struct pages){page, 16});
+	EXPECT_EQ(r->dirty_pages, 3);
+	EXPECT_EQ(r->orders[DIRTY], 1u << ORDER_MAX);
+	EXPECT(region_check(r));
+	region_clean(r, 0, ORDER_MAX);
+	EXPECT_EQ(r->dirty_pages, 0);
+	EXPECT_EQ(r->orders[CLEAN], 1u << ORDER_MAX);
+	EXPECT(region_check(r));
+}
+
+TEST(pages_are_taken_exactly_or_not_at_all)
+{
+	struct region *r = fresh();
+
+	EXPECT_EQ(region_take(r, CLEAN, 2), 0);
+	EXPECT(region_take_exactly(r, (struct pages){4, 9}));
+	EXPECT(region_check(r));
+	EXPECT_EQ(r->free_pages, REGION_PAGES - 13);
+	EXPECT(!region_take_exactly(r, (struct pages){12, 2}));
+	EXPECT(!region_take_exactly(r, (struct pages){REGION_PAGES - 1, 2}));
+	EXPECT_EQ(r->free_pages, REGION_PAGES - 13);
+	EXPECT(region_page_free(r, 13));
+	EXPECT(!region_page_free(r, 12));
+	region_give(r, (struct pages){0, 13});
+	EXPECT_EQ(r->orders[CLEAN], 1u << ORDER_MAX);
+	EXPECT(region_check(r));
+}
+
+TEST(only_owned_pages_are_free)
+{
+	struct region *r = &region;
+	struct pages found;
+
+	memset(r, 0, sizeof *r);
+	region_own(r, (struct pages){16, 16});
+	region_own(r, (struct pages){64, 32});
+	EXPECT(region_check(r));
+	EXPECT_EQ(r->free_pages, 48);
+	found = region_owned_from(r, 0);
+	EXPECT_EQ(found.first, 16);
+	EXPECT_EQ(found.count, 16);
+	found = region_owned_from(r, 32);
+	EXPECT_EQ(found.first, 64);
+	EXPECT_EQ(found.count, 32);
+	EXPECT_EQ(region_owned_from(r, 96).count, 0);
+	EXPECT_EQ(region_take(r, CLEAN, 5), 64);
+	EXPECT(region_check(r));
+}
+
+TEST(check_finds_what_is_wrong)
+{
+	struct region *r = fresh();
+
+	region_take(r, CLEAN, 0);
+	r->free_pages++;
+	EXPECT(!region_check(r));
+	fresh();
+	bit_set(r->free[CLEAN], 5);
+	EXPECT(!region_check(r));
+	fresh();
+	bit_set(r->dirty, 7);
+	EXPECT(!region_check(r));
+}
+
+/* Blocks that are out, as a plain array of pages knows them. */
+static bool out[REGION_PAGES];
+
+static void take_some(struct region *r, uint64_t *state)
+{
+	unsigned order = (unsigned)(test_random(state) % 6);
+	enum state from = (enum state)(test_random(state) % STATES);
+	unsigned page;
+
+	if (!(r->orders[from] >> order))
+		return;
+	page = region_take(r, from, order);
+	EXPECT_EQ(page % (1u << order), 0);
+	for (unsigned i = 0; i < 1u << order; i++) {
+		EXPECT(!out[page + i]);
+		out[page + i] = true;
+	}
+	if (test_random(state) % 2)
+		region_touch(r, (struct pages){page, 1u << order});
+}
+
+static void give_some(struct region *r, uint64_t *state)
+{
+	unsigned first = (unsigned)(test_random(state) % REGION_PAGES), count = 0;
+	unsigned most = 1 + (unsigned)(test_random(state) % 20);
+
+	while (first + count < REGION_PAGES && count < most && out[first + count])
+		out[first + count++] = false;
+	if (count)
+		region_give(r, (struct pages){first, count});
+}
+
+TEST(any_order_of_takes_and_gives_keeps_the_invariants)
+{
+	uint64_t state = test_seed();
+	struct region *r = fresh();
+	unsigned used = 0;
+
+	memset(out, 0, sizeof out);
+	for (int i = 0; i < 20000; i++) {
+		if (test_random(&state) % 3)
+			give_some(r, &state);
+		else
+			take_some(r, &state);
+		if (i % 64 == 0)
+			REQUIRE(region_check(r));
+	}
+	for (unsigned page = 0; page < REGION_PAGES; page++)
+		used += out[page];
+	EXPECT_EQ(r->free_pages, REGION_PAGES - used);
+}

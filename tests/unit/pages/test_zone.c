@@ -1,0 +1,220 @@
+/* The zone: blocks of all orders, exact pages, purging under the rule, refusal at any call. */
+#include "base/bits.h"
+#include "os_sim.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+#include "test.h"
+
+#include <string.h>
+
+static struct zone_sizes sizes(void)
+{
+	struct zone_sizes s;
+
+	zone_sizes(&s);
+	return s;
+}
+
+TEST(blocks_are_aligned_to_their_size_and_read_as_zero_when_clean)
+{
+	void *blocks[ORDERS];
+	bool clean;
+
+	for (unsigned o = 0; o < ORDERS; o++) {
+		blocks[o] = zone_alloc(o, &clean);
+		REQUIRE(blocks[o]);
+		EXPECT(is_aligned((uintptr_t)blocks[o], ORDER_BYTES(o)));
+		EXPECT(clean);
+		EXPECT_EQ(*(char *)blocks[o], 0);
+	}
+	EXPECT(zone_check());
+	for (unsigned o = 0; o < ORDERS; o++)
+		zone_free(blocks[o], o, ORDER_BYTES(o));
+	EXPECT(zone_check());
+	EXPECT_EQ(retain_live, 0);
+}
+
+TEST(what_was_not_touched_stays_clean)
+{
+	size_t before;
+	bool clean;
+	void *block;
+
+	zone_purge(SIZE_MAX);
+	before = sizes().free_dirty;
+	EXPECT_EQ(before, 0);
+	block = zone_alloc(4, &clean);
+	zone_free(block, 4, PAGE_SIZE + 1);
+	EXPECT_EQ(sizes().free_dirty, 2 * PAGE_SIZE);
+	block = zone_alloc(0, &clean);
+	EXPECT(!clean);
+	zone_free(block, 0, 0);
+	EXPECT(zone_check());
+}
+
+TEST(no_more_is_retained_than_the_rule_allows)
+{
+	enum { BLOCKS = 64 };
+	void *blocks[BLOCKS];
+	bool clean;
+
+	for (int i = 0; i < BLOCKS; i++)
+		blocks[i] = zone_alloc(8, &clean);
+	for (int i = 0; i < BLOCKS; i++) {
+		memset(blocks[i], 1, ORDER_BYTES(8));
+		zone_free(blocks[i], 8, ORDER_BYTES(8));
+		EXPECT(retain_retained <= retain_limit());
+		EXPECT_EQ(retain_retained, sizes().free_dirty);
+	}
+	EXPECT(zone_check());
+	EXPECT(sizes().purged > 0);
+}
+
+TEST(a_purge_that_is_refused_loses_nothing)
+{
+	bool clean;
+	char *block = zone_alloc(10, &clean);
+
+	memset(block, 7, ORDER_BYTES(10));
+	os_sim_refuse_purge(true);
+	zone_free(block, 10, ORDER_BYTES(10));
+	EXPECT(zone_check());
+	os_sim_refuse_purge(false);
+	for (int i = 0; i < 300; i++)
+		zone_purge(SIZE_MAX);
+	EXPECT_EQ(sizes().free_dirty, 0);
+	EXPECT(zone_check());
+}
+
+TEST(pages_are_cut_exactly_and_extended_in_place)
+{
+	bool clean;
+	char *mem = zone_alloc_pages(5, 0, &clean), *other;
+
+	EXPECT(zone_check());
+	EXPECT_EQ(retain_live, 5 * PAGE_SIZE);
+	EXPECT(zone_extend_pages(mem, 5, 13));
+	EXPECT_EQ(retain_live, 13 * PAGE_SIZE);
+	other = zone_alloc_pages(1024, 0, &clean);
+	EXPECT(is_aligned((uintptr_t)other, REGION_SIZE));
+	EXPECT(!zone_extend_pages(other, 1024, 1025));
+	zone_free_pages(mem, 13);
+	zone_free_pages(other, 1024);
+	mem = zone_alloc_pages(3, 6, &clean);
+	EXPECT(is_aligned((uintptr_t)mem, ORDER_BYTES(6)));
+	zone_free_pages(mem, 3);
+	EXPECT(zone_check());
+	EXPECT_EQ(retain_live, 0);
+}
+
+TEST(what_is_wholly_free_can_be_unmapped)
+{
+	bool clean;
+	void *block = zone_alloc(0, &clean);
+	size_t mapped = os_sim_mapped();
+
+	EXPECT(zone_unmap_free() > 0);
+	EXPECT(os_sim_mapped() < mapped);
+	EXPECT_EQ(sizes().regions, 1);
+	EXPECT(zone_check());
+	zone_free(block, 0, PAGE_SIZE);
+	zone_unmap_free();
+	EXPECT_EQ(sizes().regions, 0);
+	EXPECT_EQ(sizes().mapped, 0);
+	EXPECT(zone_check());
+}
+
+TEST(a_refusal_at_any_call_loses_nothing)
+{
+	for (size_t n = 1; n < 12; n++) {
+		void *block;
+		bool clean;
+
+		zone_unmap_free();
+		os_sim_fail_from(n);
+		block = zone_alloc(3, &clean);
+		EXPECT(zone_check());
+		if (block)
+			zone_free(block, 3, 0);
+		os_sim_fail_from(0);
+		block = zone_alloc(3, &clean);
+		EXPECT(block != NULL);
+		zone_free(block, 3, 0);
+	}
+}
+
+/* Where large mappings are refused smaller ones serve. */
+TEST(a_small_piece_serves_where_a_region_is_refused)
+{
+	bool clean;
+	void *block;
+
+	zone_unmap_free();
+	os_sim_fail_once(1);
+	block = zone_alloc(2, &clean);
+	REQUIRE(block);
+	EXPECT(sizes().mapped < REGION_SIZE);
+	EXPECT(zone_check());
+	zone_free(block, 2, 0);
+	EXPECT(zone_check());
+	zone_unmap_free();
+	EXPECT(zone_check());
+}
+
+static void count(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
+{
+	(void)mem;
+	if (tag->kind == KIND_RUN)
+		*(size_t *)arg += nbytes;
+}
+
+TEST(tagged_stretches_are_visited)
+{
+	struct descriptor tag = {.hot = HOT_NOBODY, .kind = KIND_RUN};
+	size_t seen = 0;
+	bool clean;
+	void *block = zone_alloc(2, &clean);
+
+	pagemap_set(block, ORDER_BYTES(2), &tag);
+	zone_visit(count, &seen);
+	EXPECT_EQ(seen, ORDER_BYTES(2));
+	EXPECT(zone_check());
+	pagemap_set(block, ORDER_BYTES(2), NULL);
+	zone_free(block, 2, 0);
+}
+
+TEST(any_order_of_calls_keeps_the_zone_sound)
+{
+	enum { HELD = 200 };
+	static struct {
+		void *mem;
+		size_t npages;
+	} held[HELD];
+	uint64_t state = test_seed();
+	bool clean;
+
+	for (int i = 0; i < 20000; i++) {
+		uint64_t r = test_random(&state);
+		int k = (int)(r >> 32) % HELD;
+		k = k < 0 ? -k : k;
+
+		if (held[k].mem) {
+			zone_free_pages(held[k].mem, held[k].npages);
+			held[k].mem = NULL;
+		} else {
+			held[k].npages = 1 + (r >> 8) % (r % 7 ? 40 : 1024);
+			held[k].mem = zone_alloc_pages(held[k].npages, r % 3 ? 0 : r >> 20 & 7, &clean);
+			REQUIRE(held[k].mem);
+			if (clean)
+				REQUIRE(!*(char *)held[k].mem);
+			*(char *)held[k].mem = 1;
+		}
+		if (i % 500 == 0)
+			REQUIRE(zone_check());
+	}
+	for (int k = 0; k < HELD; k++)
+		if (held[k].mem)
+			zone_free_pages(held[k].mem, held[k].npages);
+	EXPECT(zone_check());
+	EXPECT_EQ(retain_live, 0);
+}
