@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""The shape of the source tree.
+
+1. Include lines go downward: a file includes its own floor and floors below it, by a path
+   that starts at src.
+2. The build chooses files, code does not choose with #if: it stands in the two places where
+   compilers and systems differ, and nowhere else.
+3. Every src/x/y.c has tests/unit/x/test_y.c, or the reason stands below.
+4. Names of libc's are defined in preload alone.
+"""
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What each floor may include beside itself.  loam is the public header.
+LOWEST = ['base']
+FLOORS = {'base': [], 'os': LOWEST, 'pages': LOWEST + ['os']}
+FLOORS['slab'] = FLOORS['heap'] = FLOORS['pages'] + ['pages']
+FLOORS['arena'] = FLOORS['pages'] + ['pages', 'slab', 'heap']
+FLOORS['api'] = FLOORS['arena'] + ['arena', 'loam']
+FLOORS['preload'] = FLOORS['api'] + ['api']
+
+MAY_CHOOSE = ('src/base/compiler.h', 'src/os/')
+CPLUSPLUS = ('include/loam/loam.h', '#ifdef __cplusplus')
+
+NO_UNIT_TEST = {
+    'base/options.c': 'rows of options.def, nothing else',
+    'os/os_linux.c': 'tests/unit/os/test_os.c tests it: each system is one os_<name>.c',
+    'arena/hot.c': 'tests/unit/arena/test_arena.c: an arena is tested whole',
+    'arena/release.c': 'tests/unit/arena/test_arena.c: an arena is tested whole',
+    'heap/heap_check.c': 'tests/unit/heap/test_heap.c calls it after every step',
+    'api/aligned.c': 'tests/api/test_alignment.c, test_errno.c',
+    'api/check.c': 'tests/api/test_own.c',
+    'api/mallinfo.c': 'tests/api/test_mallinfo.c, test_mallopt.c, test_trim.c',
+    'api/malloc_info.c': 'tests/api/test_malloc_info.c',
+    'api/options_glibc.c': 'tests/unit/api/test_options.c tests it',
+    'pages/retain.c': 'three counters; tests/unit/pages/test_zone.c reads them',
+    'api/start.c': 'every test starts by it; the time before relocation: tests/process',
+}
+
+
+def sources(*folders):
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob('*')
+                  if path.suffix in ('.c', '.h', '.def', '.S'))
+
+
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def floor(path):
+    parts = path.relative_to(ROOT).parts
+    return parts[1] if parts[0] == 'src' else parts[0]
+
+
+def wrong_includes(path, text):
+    allowed = FLOORS[floor(path)] + [floor(path)]
+    for header in re.findall(r'^\s*#\s*include\s+["<]([^">]+)[">]', text, re.M):
+        folder, slash, _ = header.partition('/')
+        if slash and folder in [*FLOORS, 'loam']:
+            if folder not in allowed:
+                yield f'includes {header}, which is above or beside it'
+        elif (ROOT / 'src' / floor(path) / header).exists():
+            yield f'"{header}" does not say its floor'
+
+
+def wrong_choices(path, text):
+    if name(path).startswith(MAY_CHOOSE):
+        return
+    for line in re.findall(r'^\s*#\s*(?:if|ifdef|ifndef|elif)\b.*', text, re.M):
+        if (name(path), line.strip()) != CPLUSPLUS:
+            yield f'chooses by "{line.strip()}"'
+
+
+def libc_names():
+    exports = (ROOT / 'preload/exports.map').read_text()
+    return {word for word in re.findall(r'^\t(\w+);', exports, re.M)
+            if not word.startswith('loam_')}
+
+
+def wrong_definitions(path, text, names):
+    for function in re.findall(r'^[A-Za-z_][\w \t*]*?\b(\w+)\(', text, re.M):
+        if function in names:
+            yield f'declares or defines {function}, which is preload\'s'
+
+
+def wrong_tests():
+    for path in sources('src'):
+        module = path.relative_to(ROOT / 'src').as_posix()
+        test = ROOT / 'tests/unit' / path.parent.name / f'test_{path.stem}.c'
+        if path.suffix != '.c':
+            continue
+        if test.exists() == (module in NO_UNIT_TEST):
+            yield (f'src/{module}: has {name(test)} and is excepted from it' if test.exists()
+                   else f'src/{module}: {name(test)} does not exist')
+    for module in NO_UNIT_TEST:
+        if not (ROOT / 'src' / module).exists():
+            yield f'src/{module}: excepted from a unit test, but does not exist'
+
+
+def main():
+    wrong = list(wrong_tests())
+    names = libc_names()
+    for path in sources('src', 'preload', 'include'):
+        text = path.read_text()
+        found = list(wrong_choices(path, text))
+        if floor(path) in FLOORS:
+            found += wrong_includes(path, text)
+        if floor(path) != 'preload':
+            found += wrong_definitions(path, text, names)
+        wrong += [f'{name(path)}: {what}' for what in found]
+    print('\n'.join(wrong))
+    return 1 if wrong else 0
+
+
+sys.exit(main())

@@ -1,0 +1,141 @@
+"""docs/options.md is what the tables of the source say.
+
+usage: options_doc.py [--write]
+
+Without arguments it fails when the two differ; with --write it writes the document.  The options
+are the rows of options.def, what is obeyed or not of glibc's settings those of options_glibc.c.
+"""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OPTIONS = ROOT / "src/base/options.def"
+GLIBC = ROOT / "src/api/options_glibc.c"
+DOCUMENT = ROOT / "docs/options.md"
+
+TEMPLATE = """# Options
+
+<!-- Written by tests/lint/options_doc.py from src/base/options.def and src/api/options_glibc.c. -->
+
+loam's own settings stand in one variable, which is read at the first call:
+
+    LOAM_OPTIONS=retain_floor=8M,stats=exit,verbose PROGRAM
+
+Settings are separated by commas or colons; blanks around names and values do no harm, nor does the
+case of letters. A size may end in K, M or G (also KB, KiB and so on); yes can be written as 1, on
+or true, no as 0, off or false, and a yes-or-no option that stands alone means yes. Of two settings
+of one option the later wins.
+
+What is not understood is said in one line on standard error, and what was in force stands:
+
+    loam: LOAM_OPTIONS: no option 'arenamax'; did you mean 'arena_max'?
+    loam: LOAM_OPTIONS: arena_max=x is not a number from 0 to 65536; 0 stands
+
+A variable whose name begins with `LOAM_` and that nothing reads is named likewise. A program that
+runs with rights its user does not have (setuid) is not to be steered by its environment: everything
+here but `mallopt` is ignored then.
+
+| option | values | default | what it does |
+|---|---|---|---|
+{options}
+## What is set for glibc already
+
+is obeyed. An option has its default unless one of these sets it; a later row wins.
+
+| source | sets |
+|---|---|
+| environment | {variables} |
+| `GLIBC_TUNABLES` | {tunables} |
+| `LOAM_OPTIONS` | the table above |
+| `mallopt` | {parameters} |
+
+Values for glibc are numbers as glibc reads them: decimal, hexadecimal after `0x`, octal after `0`;
+one beyond loam's range becomes its end. An `arena_max` of 0 sets nothing, as under glibc, and a
+`trim_threshold` of 0 is the lowest there is. `LOAM_OPTIONS=confirm` says what is in force and which
+of these has set it.
+
+These have no meaning here (checks are always on, for one), and are named under `verbose`:
+
+| source | without meaning |
+|---|---|
+| `GLIBC_TUNABLES` | {idle_tunables} |
+| environment | {idle_variables} |
+
+`mallopt` takes every parameter that glibc takes, and returns what glibc 2.36 returns.
+"""
+
+OPTION = re.compile(r'^OPTION\((\w+), (\w+), ([^,]+), ([^,]+), ([^,]+), "(.*)"\)$', re.M)
+SETTING = re.compile(r'^\t\{"(\w+)", (?:"(\w+)"|NULL), (?:"(\w+)"|NULL)\},$', re.M)
+PARAMETER = re.compile(r'case (M_\w+):\n\t\treturn set_')
+UNITS = {"KIB": "K", "MIB": "M", "GIB": "G"}
+
+
+def rows(pattern, path, start):
+    """The rows of a table, all of them: a line that begins as a row does must be one."""
+    text = path.read_text()
+    found = pattern.findall(text)
+    if not found or len(found) != len(re.findall(start, text, re.M)):
+        sys.exit(f"{path.relative_to(ROOT)}: a row is not on one line, or has another shape")
+    return found
+
+
+def amount(text):
+    """`2 * MIB` as 2M."""
+    for unit, letter in UNITS.items():
+        text = text.replace(f" * {unit}", letter)
+    return text
+
+
+def values(kind, least, most, what):
+    if kind == "FLAG":
+        return "yes, no"
+    if kind == "WORD":
+        return what.rsplit(": ", 1)[1].replace("|", ", ")
+    return f"{amount(least)} to {amount(most)}"
+
+
+def default(kind, value, what):
+    if kind == "FLAG":
+        return "yes" if value == "1" else "no"
+    if kind == "WORD":
+        return what.rsplit(": ", 1)[1].split("|")[int(value)]
+    return amount(value)
+
+
+def option_row(kind, name, value, least, most, what):
+    said = what.rsplit(": ", 1)[0] + "." if kind == "WORD" else what
+    return (f"| `{name}` | {values(kind, least, most, what)} | {default(kind, value, what)} | "
+            f"{said} |\n")
+
+
+def names(words):
+    return ", ".join(f"`{word}`" for word in words if word)
+
+
+def document():
+    settings = rows(SETTING, GLIBC, r'^\t\{"')
+    acting = [s for s in settings if s[2]]
+    idle = [s for s in settings if not s[2]]
+    return TEMPLATE.format(
+        options="".join(option_row(*row) for row in rows(OPTION, OPTIONS, r"^OPTION\(")),
+        tunables=names("glibc.malloc." + tunable for tunable, _, _ in acting),
+        variables=names(variable for _, variable, _ in acting),
+        parameters=names(rows(PARAMETER, GLIBC, r"return set_\w+\(.*value\);$")),
+        idle_variables=names(variable for _, variable, _ in idle),
+        idle_tunables=names("glibc.malloc." + tunable for tunable, _, _ in idle))
+
+
+def main():
+    if sys.argv[1:] == ["--write"]:
+        DOCUMENT.write_text(document())
+        return 0
+    if DOCUMENT.exists() and DOCUMENT.read_text() == document():
+        return 0
+    print("docs/options.md is not what the source says; run tests/lint/options_doc.py --write")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Starts and threads under limits of memory: what runs with libc's allocator runs with loam.
+
+limits.py MODEST, with the library in LOAM_SO.  From the smallest limit under which MODEST runs
+without the library, it must run with it.  With threads it may need 8 MiB more: that is what loam
+may take of addresses at all, and libc's allocator itself does not always succeed at its edge.
+"""
+import os
+import resource
+import subprocess
+import sys
+
+LADDER_KIB = (20000, 22000, 25000, 30000, 36000, 44000, 54000, 66000, 80000, 100000, 130000, 170000,
+              220000, 300000, 400000, 500000)
+ATTEMPTS = 4
+STACK = 1 << 20  # each thread's, so that threads fit in the first steps
+
+
+def runs(command, limit, kib, preload):
+    def restrict():
+        resource.setrlimit(resource.RLIMIT_STACK, (STACK, STACK))
+        resource.setrlimit(limit, (kib << 10, kib << 10))
+
+    env = {"LD_PRELOAD": preload} if preload else {}
+    done = subprocess.run(command, env=env, preexec_fn=restrict, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode == 0, f"status {done.returncode}: {done.stdout.strip()}"
+
+
+def smallest_for_libc(command, limit):
+    """The first step at which libc's allocator is well several times in a row."""
+    for kib in LADDER_KIB:
+        if all(runs(command, limit, kib, None)[0] for _ in range(ATTEMPTS)):
+            return kib
+    return None
+
+
+def main():
+    failures = 0
+    for name, limit, allowed in (("ulimit -v", resource.RLIMIT_AS, lambda kib: kib + 8192),
+                                 ("ulimit -d", resource.RLIMIT_DATA, lambda kib: kib + 8192)):
+        for threads in (0, 1, 4, 16):
+            command = [sys.argv[1], str(threads)]
+            smallest = smallest_for_libc(command, limit)
+            print(f"{name}: {threads} threads run from {smallest} KiB with libc's allocator")
+            if not smallest:
+                failures += 1
+                continue
+            for kib in LADDER_KIB[LADDER_KIB.index(smallest):]:
+                given = allowed(kib) if threads > 1 else kib
+                well, how = runs(command, limit, given, os.environ["LOAM_SO"])
+                if not well:
+                    failures += 1
+                    print(f"FAILED {name} {given}, {threads} threads: {how}")
+    return 1 if failures else 0
+
+
+sys.exit(main())
