@@ -18,7 +18,7 @@ struct area {
 	char *next, *end; /* next is atomic */
 };
 
-static struct descriptor early_tag;
+static struct descriptor early_tag = {.hot = HOT_NOBODY, .kind = KIND_EARLY};
 static struct area *area; /* atomic */
 
 /* Holds the address that it has only after relocation. */
@@ -41,8 +41,6 @@ static bool map_area(size_t nbytes)
 		os_unmap(new, step);
 		return false;
 	}
-	early_tag.hot = HOT_NOBODY;
-	early_tag.kind = KIND_EARLY;
 	pagemap_set(new, step, &early_tag);
 	new->next = (char *)(new + 1);
 	new->end = (char *)new + step;

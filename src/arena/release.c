@@ -189,7 +189,7 @@ static _Noreturn void report_inside(const void *mem, const void *start, size_t u
 void arena_report_bad(const void *mem, struct descriptor *tag, const char *call)
 {
 	struct slab *s = (struct slab *)tag;
-	struct huge *h = tag ? NULL : huge_around(mem);
+	struct huge *h = tag && tag->kind != KIND_HUGE ? NULL : huge_around(mem);
 
 	if (h)
 		report_inside(mem, h->mem, h->nbytes, "huge object", call);

@@ -1,6 +1,8 @@
-/* The entry points: what the suites under tests/api prove of the whole, on a system that refuses. */
+/* The entry points: what the suites under tests/api prove of the whole, on a system that refuses.
+ */
 #include "api/alloc.h"
 
+#include "arena/early.h"
 #include "base/options.h"
 #include "os_sim.h"
 #include "pages/run.h"
@@ -9,6 +11,15 @@
 #include <errno.h>
 #include <loam/loam.h>
 #include <string.h>
+
+/* Sizes and alignments that a compiler would warn of. */
+static volatile size_t hidden;
+
+static size_t unseen(size_t n)
+{
+	hidden = n;
+	return hidden;
+}
 
 TEST(the_first_call_starts_loam)
 {
@@ -22,16 +33,16 @@ TEST(impossible_sizes_are_enomem)
 	void *mem = loam_malloc(100);
 
 	errno = 0;
-	EXPECT(!loam_malloc(SIZE_MAX));
+	EXPECT(!loam_malloc(unseen(SIZE_MAX)));
 	EXPECT_EQ(errno, ENOMEM);
 	errno = 0;
-	EXPECT(!loam_calloc(SIZE_MAX / 2, 3));
+	EXPECT(!loam_calloc(unseen(SIZE_MAX / 2), 3));
 	EXPECT_EQ(errno, ENOMEM);
 	errno = 0;
-	EXPECT(!loam_reallocarray(mem, SIZE_MAX / 2, 3));
+	EXPECT(!loam_reallocarray(mem, unseen(SIZE_MAX / 2), 3));
 	EXPECT_EQ(errno, ENOMEM);
 	errno = 0;
-	EXPECT(!loam_realloc(mem, (size_t)PTRDIFF_MAX + 1));
+	EXPECT(!loam_realloc(mem, unseen((size_t)PTRDIFF_MAX + 1)));
 	EXPECT_EQ(errno, ENOMEM);
 	loam_free(mem);
 }
@@ -85,5 +96,114 @@ TEST(a_run_that_cannot_grow_moves_and_a_huge_one_becomes_small)
 	loam_free(a);
 	loam_free(b);
 	loam_free(c);
+	EXPECT(loam_check());
+}
+
+TEST(bad_alignments_are_einval_or_raised)
+{
+	char untouched, *const before = &untouched;
+	void *mem = before;
+
+	errno = 0;
+	EXPECT(!loam_aligned_alloc(unseen(48), 100));
+	EXPECT_EQ(errno, EINVAL);
+	errno = 0;
+	EXPECT(!loam_memalign(unseen(SIZE_MAX / 2 + 2), 100));
+	EXPECT_EQ(errno, EINVAL);
+	errno = 0;
+	EXPECT_EQ(loam_posix_memalign(&mem, 48, 100), EINVAL);
+	EXPECT_EQ(loam_posix_memalign(&mem, 4, 100), EINVAL);
+	EXPECT_EQ(loam_posix_memalign(&mem, 0, 100), EINVAL);
+	EXPECT_EQ(loam_posix_memalign(&mem, 64, SIZE_MAX / 2 + 2), ENOMEM);
+	EXPECT(mem == before);
+	EXPECT_EQ(errno, 0);
+	mem = loam_memalign(unseen(48), 100);
+	EXPECT_EQ((uintptr_t)mem % 64, 0);
+	loam_free(mem);
+	mem = loam_memalign(unseen(0), 100);
+	EXPECT(mem != NULL);
+	loam_free_aligned_sized(mem, 1, 100);
+}
+
+TEST(impossible_sizes_are_enomem_at_any_alignment)
+{
+	errno = 0;
+	EXPECT(!loam_memalign(64, unseen(SIZE_MAX - 10)));
+	EXPECT_EQ(errno, ENOMEM);
+	errno = 0;
+	EXPECT(!loam_aligned_alloc(unseen(SIZE_MAX / 2 + 1), 1));
+	EXPECT_EQ(errno, ENOMEM);
+	errno = 0;
+	EXPECT(!loam_pvalloc(unseen(SIZE_MAX)));
+	EXPECT_EQ(errno, ENOMEM);
+	errno = 0;
+	EXPECT(!loam_valloc(unseen(SIZE_MAX - 5000)));
+	EXPECT_EQ(errno, ENOMEM);
+	errno = 0;
+	EXPECT(!loam_calloc(1, unseen(SIZE_MAX - 5000)));
+	EXPECT_EQ(errno, ENOMEM);
+}
+
+TEST(pages_are_given_whole)
+{
+	char *page = loam_valloc(10), *pages = loam_pvalloc(4097);
+
+	EXPECT_EQ((uintptr_t)page % 4096, 0);
+	EXPECT_EQ((uintptr_t)pages % 4096, 0);
+	EXPECT(loam_malloc_usable_size(pages) >= 8192);
+	EXPECT_EQ(loam_memalignment(NULL), 0);
+	EXPECT_EQ(loam_memalignment((void *)0x5000), 0x1000);
+	EXPECT_EQ(loam_memalignment((void *)1), 1);
+	loam_cfree(page);
+	loam_free_sized(pages, 4097);
+	EXPECT(loam_check());
+}
+
+TEST(errno_is_kept_by_what_succeeds)
+{
+	void *mem;
+
+	errno = 77;
+	mem = loam_realloc(NULL, 10);
+	mem = loam_reallocarray(mem, 100, 100);
+	EXPECT(mem != NULL);
+	EXPECT(!loam_realloc(mem, 0));
+	loam_free(loam_calloc(3, 5000));
+	loam_free(loam_malloc(9000000));
+	loam_free(NULL);
+	EXPECT_EQ(errno, 77);
+}
+
+TEST(an_empty_object_is_one_of_its_own)
+{
+	void *a = loam_malloc(0), *b = loam_malloc(0), *c = loam_calloc(0, 5);
+
+	EXPECT(a && b && c && a != b && b != c && a != c);
+	loam_free(a);
+	loam_free(b);
+	loam_free(c);
+}
+
+TEST(states_of_old_are_not_kept)
+{
+	errno = 0;
+	EXPECT(!loam_malloc_get_state());
+	EXPECT_EQ(errno, ENOSYS);
+	EXPECT_EQ(loam_malloc_set_state(NULL), -1);
+}
+
+/* What a resolver was given before relocation may be resized and freed later. */
+TEST(an_early_object_is_resized_by_a_copy)
+{
+	char *mem = early_alloc(16, 100);
+
+	REQUIRE(mem);
+	memset(mem, 6, 100);
+	EXPECT_EQ(loam_malloc_usable_size(mem), 100);
+	mem = loam_realloc(mem, 500);
+	REQUIRE(mem);
+	EXPECT_EQ(mem[0] + mem[99], 12);
+	loam_free(mem);
+	loam_free(early_alloc(16, 100));
 	EXPECT(loam_check());
 }

@@ -1,11 +1,17 @@
 /* Statistics: the sums are those of what was allocated, and each line prints. */
 #include "api/stats.h"
 
+#include "base/bits.h"
 #include "base/options.h"
+#include "os/os.h"
 #include "os_sim.h"
 #include "test.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <loam/loam.h>
+#include <pthread.h>
+#include <string.h>
 
 static struct stats collect(void)
 {
@@ -72,4 +78,172 @@ TEST(a_line_a_floor_is_printed)
 	EXPECT_ABORT(print_and_abort, NULL, "loam: top: grown ");
 	EXPECT_ABORT(print_and_abort, NULL, "loam: pages: ");
 	EXPECT_ABORT(print_and_abort, NULL, "loam: objects of pages: ");
+}
+
+/* What the program holds, as mallinfo2 has it. */
+static size_t held(void)
+{
+	struct mallinfo2 m = loam_mallinfo2();
+
+	EXPECT_EQ(m.arena, m.uordblks + m.fordblks);
+	return m.uordblks + m.hblkhd;
+}
+
+static void *allocate_in_thread(void *mem)
+{
+	for (size_t i = 0; i < 1000; i++)
+		((void **)mem)[i] = loam_malloc(1000);
+	return NULL;
+}
+
+TEST(what_a_thread_allocates_is_counted_and_what_is_freed_is_not)
+{
+	static void *mem[1000];
+	size_t before = held();
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, allocate_in_thread, mem);
+	pthread_join(thread, NULL);
+	EXPECT(held() >= before + 1000 * 1000);
+	EXPECT(held() < before + 1000 * 1000 * 5 / 4);
+	for (size_t i = 0; i < 1000; i++)
+		loam_free(mem[i]);
+	loam_malloc_trim(0);
+	loam_malloc_trim(0);
+	EXPECT(held() <= before + 4096);
+}
+
+TEST(huge_objects_are_counted_apart)
+{
+	struct mallinfo2 before = loam_mallinfo2(), with;
+	void *huge = loam_malloc(9 * MIB);
+
+	with = loam_mallinfo2();
+	EXPECT_EQ(with.hblks, before.hblks + 1);
+	EXPECT_EQ(with.hblkhd, before.hblkhd + 9 * MIB);
+	EXPECT_EQ(with.uordblks, before.uordblks);
+	loam_free(huge);
+}
+
+TEST(the_old_structure_stops_at_its_largest_number)
+{
+	void *huge = loam_malloc(3 * GIB);
+	struct mallinfo m = loam_mallinfo();
+	struct mallinfo2 m2 = loam_mallinfo2();
+
+	REQUIRE(huge);
+	EXPECT_EQ(m.hblkhd, INT_MAX);
+	EXPECT_EQ(m.hblks, m2.hblks);
+	EXPECT_EQ(m.uordblks, m2.uordblks);
+	EXPECT_EQ(m.fordblks, m2.fordblks);
+	EXPECT_EQ(m.arena, m2.arena);
+	EXPECT_EQ(m.ordblks, m2.ordblks);
+	EXPECT_EQ(m.keepcost, m2.keepcost);
+	loam_free(huge);
+}
+
+TEST(trim_says_whether_it_gave_something_back)
+{
+	static void *mem[200];
+
+	for (size_t i = 0; i < 200; i++) {
+		mem[i] = loam_malloc(9000);
+		memset(mem[i], 1, 9000);
+	}
+	for (size_t i = 0; i < 200; i++)
+		loam_free(mem[i]);
+	EXPECT_EQ(loam_malloc_trim(0), 1);
+	EXPECT_EQ(loam_malloc_trim(0), 0);
+	EXPECT(loam_check());
+}
+
+static void print_and_end(void *unused)
+{
+	(void)unused;
+	loam_malloc_stats();
+	os_abort();
+}
+
+TEST(malloc_stats_has_glibcs_lines)
+{
+	EXPECT_ABORT(print_and_end, NULL, "Arena 0:\nsystem bytes     = ");
+	EXPECT_ABORT(print_and_end, NULL, "\nin use bytes     = ");
+	EXPECT_ABORT(print_and_end, NULL, "\nTotal (incl. mmap):\n");
+	EXPECT_ABORT(print_and_end, NULL, "\nmax mmap regions = ");
+	EXPECT_ABORT(print_and_end, NULL, "\nmax mmap bytes   = ");
+}
+
+TEST(malloc_info_is_xml_of_every_arena)
+{
+	static char text[65536];
+	FILE *file = fmemopen(text, sizeof text, "w");
+	void *mem[9], *huge = loam_malloc(8 * MIB);
+	size_t heaps = 0;
+
+	for (int i = 0; i < 9; i++)
+		mem[i] = loam_malloc(700);
+	for (int i = 0; i < 9; i += 2)
+		loam_free(mem[i]);
+	EXPECT_EQ(loam_malloc_info(1, file), EINVAL);
+	EXPECT_EQ(loam_malloc_info(0, file), 0);
+	fclose(file);
+	EXPECT(strncmp(text, "<malloc version=\"1\">\n", 21) == 0);
+	EXPECT_STR(text, "<heap nr=\"0\">");
+	EXPECT_STR(text, "<size from=\"720\" to=\"720\" total=");
+	EXPECT_STR(text, "<total type=\"mmap\" count=\"1\" size=\"8388608\"/>");
+	EXPECT_STR(text, "</malloc>\n");
+	for (char *c = text; (c = strstr(c, "<heap ")); c++)
+		heaps++;
+	EXPECT_EQ(heaps, collect().arenas);
+	for (int i = 1; i < 9; i += 2)
+		loam_free(mem[i]);
+	loam_free(huge);
+}
+
+TEST(mallopt_takes_what_it_knows_and_does_not)
+{
+	size_t before = options.mmap_threshold;
+
+	EXPECT_EQ(loam_mallopt(M_MMAP_THRESHOLD, 64 * 1024), 1);
+	EXPECT_EQ(options.mmap_threshold, 64 * KIB);
+	EXPECT_EQ(loam_mallopt(-12345, 1), 1);
+	options.mmap_threshold = before;
+}
+
+/* A header, an entry of the page map, a sum: each by itself. */
+TEST(check_notices_a_planted_fault)
+{
+	uint64_t *volatile chunk = loam_malloc(3000), header = chunk[-1];
+	char *run = loam_malloc(MIB), *huge = loam_malloc(8 * MIB);
+	struct descriptor *tag = pagemap_get(chunk);
+	char *page = (char *)((uintptr_t)chunk & ~(PAGE_SIZE - 1));
+
+	EXPECT(loam_check());
+	chunk[-1] ^= 1;
+	EXPECT(!loam_check());
+	chunk[-1] = header;
+	pagemap_set(page, PAGE_SIZE, NULL);
+	EXPECT(!loam_check());
+	pagemap_set(page, PAGE_SIZE, tag);
+	tag = pagemap_get(huge);
+	pagemap_set(huge, PAGE_SIZE, NULL);
+	EXPECT(!loam_check());
+	pagemap_set(huge, PAGE_SIZE, tag);
+	EXPECT(loam_check());
+	loam_free(run);
+	EXPECT(!pagemap_get(run));
+	pagemap_set(run, PAGE_SIZE, tag);
+	EXPECT(!loam_check());
+	pagemap_set(run, PAGE_SIZE, NULL);
+	EXPECT(loam_check());
+	loam_free(chunk);
+	loam_free(huge);
+}
+
+TEST(the_version_is_a_number_in_three_parts)
+{
+	unsigned major, minor, patch;
+	char rest;
+
+	EXPECT_EQ(sscanf(loam_version(), "%u.%u.%u%c", &major, &minor, &patch, &rest), 3);
 }

@@ -1,7 +1,9 @@
-/* An arena whole: promotion and demotion, the life of a slab, aligned classes, what is no object. */
+/* An arena whole: promotion and demotion, the life of a slab, aligned classes, what is no object.
+ */
 #include "arena/arena.h"
 #include "arena/hot.h"
 #include "arena/registry.h"
+#include "arena/remote.h"
 #include "base/options.h"
 #include "os_sim.h"
 #include "pages/retain.h"
@@ -175,7 +177,8 @@ static void free_local(void *unused)
 
 TEST(what_is_no_object_ends_the_program)
 {
-	char *object, *chunk = loam_malloc(50000), *run = loam_malloc(MIB), *huge = loam_malloc(8 * MIB);
+	char *object, *chunk = loam_malloc(50000), *run = loam_malloc(MIB),
+		      *huge = loam_malloc(8 * MIB);
 
 	memset(chunk, 1, 50000);
 	use(48, options.promote_after);
@@ -212,4 +215,225 @@ TEST(check_sees_what_is_wrong)
 	EXPECT(!arena_check(a));
 	current->tag.live--;
 	EXPECT(arena_check(a));
+}
+
+/* Objects of 2,000 bytes, and a slab of theirs that is full. */
+enum { MANY = 400 };
+static void *many[MANY];
+
+static struct slab *full_slab(void)
+{
+	struct slab *s = NULL;
+
+	use(2000, options.promote_after);
+	for (int i = 0; i < MANY; i++) {
+		many[i] = loam_malloc(2000);
+		memset(many[i], i, 2000);
+	}
+	for (int i = 0; i < MANY && (!s || s->state != SLAB_FULL || s->capacity < 30); i++)
+		s = (struct slab *)pagemap_get(many[i]);
+	REQUIRE(s->state == SLAB_FULL);
+	return s;
+}
+
+/* Frees objects of a slab, its first pages first, until `out` are out. */
+static void thin_out(struct slab *s, uint32_t out)
+{
+	for (int i = 0; i < MANY && slab_objects_out(s) > out; i++)
+		if (many[i] && pagemap_get(many[i]) == &s->tag) {
+			loam_free(many[i]);
+			many[i] = NULL;
+		}
+}
+
+static void expect_whole_and_free(void)
+{
+	for (int i = 0; i < MANY; i++) {
+		if (many[i])
+			EXPECT(((unsigned char *)many[i])[1999] == (unsigned char)i);
+		loam_free(many[i]);
+		many[i] = NULL;
+	}
+	EXPECT(arena_check(mine()));
+}
+
+TEST(a_sparse_slab_is_idle_until_it_is_used_again)
+{
+	struct arena *a = mine();
+	struct slab *s = full_slab();
+	size_t retained;
+
+	thin_out(s, s->capacity / 4 + 1);
+	EXPECT_EQ(s->kept, 0);
+	retained = retain_retained;
+	thin_out(s, s->capacity / 4);
+	EXPECT(s->kept > 0);
+	EXPECT(a->hot->idle.prev == &s->idle);
+	EXPECT_EQ(retain_retained, retained + s->kept);
+	EXPECT(arena_check(a));
+	for (int i = 0; i < MANY; i++)
+		if (!many[i]) {
+			many[i] = loam_malloc(2000);
+			memset(many[i], i, 2000);
+		}
+	while (s->kept) {
+		void *more = loam_malloc(2000);
+
+		REQUIRE(more);
+	}
+	EXPECT(list_empty(&a->hot->idle));
+	EXPECT(arena_check(a));
+	expect_whole_and_free();
+}
+
+TEST(pages_of_an_idle_slab_go_back_where_too_much_is_retained)
+{
+	struct options before = options;
+	struct arena *a = mine();
+	struct slab *s = full_slab();
+
+	thin_out(s, s->capacity / 4);
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	thin_out(s, s->mark);
+	EXPECT(s->withdrawn != 0);
+	EXPECT_EQ(s->kept, 0);
+	EXPECT(load_relaxed(&s->tag.hot) == HOT_NOBODY);
+	EXPECT(arena_check(a));
+	options = before;
+	expect_whole_and_free();
+}
+
+TEST(trim_withdraws_pages_of_listed_and_current_slabs)
+{
+	struct arena *a = mine();
+	struct slab *s = full_slab();
+	size_t live;
+
+	thin_out(s, 2);
+	live = retain_live;
+	EXPECT(arena_trim(a, 0) > 0);
+	EXPECT(retain_live < live);
+	EXPECT(s->withdrawn != 0);
+	EXPECT(arena_check(a));
+	expect_whole_and_free();
+}
+
+/* A signal handler between arena_enter() and arena_leave() frees what makes a full slab listed. */
+TEST(an_event_in_the_middle_of_another_is_left_for_later)
+{
+	struct arena *a = mine();
+	struct slab *s = full_slab();
+	struct object *free = s->free;
+
+	REQUIRE(arena_enter() == a);
+	for (int i = 0; i < MANY && !a->inbox; i++)
+		if (pagemap_get(many[i]) == &s->tag) {
+			loam_free(many[i]);
+			EXPECT(a->inbox == many[i]);
+			many[i] = NULL;
+		}
+	EXPECT_EQ(s->state, SLAB_FULL);
+	EXPECT_EQ(s->tag.live, 1);
+	EXPECT(s->free == free);
+	arena_leave(a);
+	EXPECT(remote_drain(a));
+	EXPECT_EQ(s->state, SLAB_LISTED);
+	EXPECT_EQ(slab_objects_out(s), s->capacity - 1);
+	expect_whole_and_free();
+}
+
+TEST(while_it_is_busy_every_function_goes_elsewhere)
+{
+	char *chunk = loam_malloc(3000), *aligned;
+
+	memset(chunk, 4, 3000);
+	REQUIRE(arena_enter() == &arena_main);
+	aligned = loam_memalign(512, 3000);
+	EXPECT_EQ((uintptr_t)aligned % 512, 0);
+	EXPECT_EQ(kind_of(aligned), KIND_EARLY);
+	chunk = loam_realloc(chunk, 4000);
+	EXPECT_EQ(kind_of(chunk), KIND_EARLY);
+	EXPECT_EQ(chunk[2999], 4);
+	arena_leave(&arena_main);
+	EXPECT(loam_check());
+}
+
+TEST(what_is_long_idle_is_purged_little_by_little)
+{
+	struct zone_sizes before, after;
+	char *run = loam_malloc(MIB);
+
+	memset(run, 1, MIB);
+	loam_free(run);
+	zone_sizes(&before);
+	REQUIRE(before.free_dirty > 0);
+	os_sim_advance((uint64_t)5 * 1000 * 1000 * 1000);
+	for (int i = 0; i < 600; i++)
+		loam_free(loam_malloc(50000));
+	zone_sizes(&after);
+	EXPECT(after.free_dirty < before.free_dirty);
+	EXPECT(loam_check());
+}
+
+/* A class cannot become hot: its requests go on being served by the bins. */
+TEST(without_memory_for_slabs_the_bins_serve)
+{
+	void *mem[100];
+	int n = 0;
+
+	os_sim_fail_from(1);
+	while (n < 100 && (mem[n] = loam_malloc(10000)))
+		n++;
+	os_sim_fail_from(0);
+	EXPECT(arena_check(mine()));
+	while (n)
+		loam_free(mem[--n]);
+	EXPECT(loam_check());
+}
+
+static void ask_usable(void *mem)
+{
+	loam_malloc_usable_size(mem);
+}
+
+TEST(what_is_no_object_has_no_size)
+{
+	char *run = loam_malloc(MIB), *huge = loam_malloc(8 * MIB);
+
+	EXPECT_ABORT(ask_usable, run + 4096, "malloc_usable_size(): invalid pointer");
+	EXPECT_ABORT(ask_usable, huge + 16, "16 bytes inside the huge object");
+	EXPECT_ABORT(ask_usable, huge + 5 * MIB, "inside the huge object");
+	EXPECT_ABORT(ask_usable, pagemap_get(run), "in loam's own memory");
+	EXPECT_EQ(loam_malloc_usable_size(run), MIB);
+	loam_free(run);
+	loam_free(huge);
+}
+
+TEST(check_sees_each_fault_of_the_hot_side)
+{
+	struct arena *a = mine();
+	struct slab *s = full_slab(), *current;
+	unsigned class = class_of(2000), cold = class_of(31000);
+	uint32_t kept;
+
+	thin_out(s, s->capacity / 4);
+	current = a->hot->current[class];
+	REQUIRE(current && s->kept && !hot_is(a, cold));
+	EXPECT(arena_check(a));
+	current->owner = NULL;
+	EXPECT(!arena_check(a));
+	current->owner = a;
+	s->owner = NULL;
+	EXPECT(!arena_check(a));
+	s->owner = a;
+	a->hot->slabs[cold]++;
+	EXPECT(!arena_check(a));
+	a->hot->slabs[cold]--;
+	kept = s->kept;
+	s->kept = 0;
+	EXPECT(!arena_check(a));
+	s->kept = kept;
+	EXPECT(arena_check(a));
+	expect_whole_and_free();
 }

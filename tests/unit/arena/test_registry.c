@@ -182,3 +182,81 @@ TEST(a_child_keeps_its_arena_and_retires_those_of_other_threads)
 	pthread_join(thread, NULL);
 	EXPECT(loam_check());
 }
+
+static void *end_in_the_middle(void *unused)
+{
+	(void)unused;
+	loam_free(loam_malloc(100));
+	return arena_enter();
+}
+
+/* As by asynchronous cancellation: what the thread was changing may be half changed. */
+TEST(the_arena_of_a_thread_that_ended_in_its_midst_is_retired)
+{
+	struct arena *broken, *next;
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, end_in_the_middle, NULL);
+	pthread_join(thread, (void **)&broken);
+	REQUIRE(broken);
+	EXPECT(!registry_hold(broken));
+	EXPECT(broken->retired);
+	next = arena_of_thread();
+	EXPECT(next != broken);
+	EXPECT(loam_check());
+	EXPECT(!registry_hold(broken));
+}
+
+static void *allocate_refused(void *unused)
+{
+	os_sim_fail_from(1);
+	for (int i = 0; i < 100; i++)
+		if (!loam_malloc(1000000))
+			break;
+	EXPECT(!loam_malloc(8000000));
+	os_sim_fail_from(0);
+	loam_free(loam_malloc(8000000));
+	return unused;
+}
+
+TEST(a_thread_without_memory_is_served_when_there_is_some)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, allocate_refused, NULL);
+	pthread_join(thread, NULL);
+	EXPECT(loam_check());
+}
+
+static void *hold_the_common_one(void *unused)
+{
+	struct arena *a = arena_enter();
+
+	EXPECT(a && a->shared);
+	EXPECT(arena_mine == &arena_none);
+	EXPECT(!arena_enter());
+	EXPECT(!registry_hold(a));
+	arena_leave(a);
+	EXPECT(registry_hold(a));
+	registry_let_go(a);
+	return unused;
+}
+
+/* Every arena is somebody's and no more may be made. */
+TEST(the_common_arena_is_held_by_its_lock)
+{
+	struct arena *held[64];
+	pthread_t thread;
+	size_t n = 0;
+
+	for (struct arena *a = NULL; (a = registry_next(a)) && n < 64;)
+		if (!a->shared && registry_hold(a))
+			held[n++] = a;
+	options.arena_max = 1;
+	pthread_create(&thread, NULL, hold_the_common_one, NULL);
+	pthread_join(thread, NULL);
+	options.arena_max = 0;
+	while (n)
+		registry_let_go(held[--n]);
+	EXPECT(loam_check());
+}

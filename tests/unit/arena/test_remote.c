@@ -111,3 +111,63 @@ TEST(what_a_handler_defers_is_freed_later)
 	EXPECT(!pagemap_get(run));
 	EXPECT(loam_check());
 }
+
+static void *allocate_and_end(void *unused)
+{
+	(void)unused;
+	allocate(500);
+	return arena_mine;
+}
+
+/* Nobody waits for a thread that never comes: who posts twice takes care of the arena. */
+TEST(an_arena_that_nobody_runs_on_is_tended_by_who_posts_to_it)
+{
+	struct arena *dead;
+	pthread_t thread;
+	size_t drained;
+
+	pthread_create(&thread, NULL, allocate_and_end, NULL);
+	pthread_join(thread, (void **)&dead);
+	REQUIRE(dead != arena_mine);
+	drained = dead->counts.remote_drained;
+	remote_flush(arena_mine);
+	arena_mine->ticks = 0; /* no other reason to look at it comes in between */
+	for (int i = 0; i < 200; i++)
+		loam_free(mem[i]);
+	EXPECT_EQ(dead->counts.remote_drained, drained + 128);
+	for (int i = 200; i < OBJECTS; i++)
+		loam_free(mem[i]);
+	remote_flush(arena_mine);
+	registry_tend(dead);
+	EXPECT_EQ(dead->counts.remote_drained, drained + OBJECTS);
+	EXPECT(!dead->inbox);
+	EXPECT(loam_check());
+}
+
+static void *free_some(void *sent)
+{
+	struct arena *a;
+
+	loam_free(loam_malloc(1));
+	a = arena_mine;
+	for (int i = 0; i < 63; i++)
+		loam_free(mem[i]);
+	EXPECT(!arena_main.inbox);
+	EXPECT_EQ(a->outbox[arena_main.number % OUTBOX_SLOTS].count, 63);
+	loam_free(mem[63]);
+	EXPECT(load_relaxed(&arena_main.inbox) != NULL);
+	EXPECT(!a->outbox[arena_main.number % OUTBOX_SLOTS].to);
+	return sent;
+}
+
+TEST(a_batch_is_64_objects)
+{
+	allocate(64);
+	loam_malloc_trim(0);
+	remote_drain(arena_mine);
+	in_thread(free_some);
+	EXPECT(remote_drain(arena_mine));
+	for (int i = 64; i < OBJECTS; i++)
+		loam_free(mem[i]);
+	EXPECT(loam_check());
+}
