@@ -87,6 +87,27 @@ static void *alloc_pages(size_t req, size_t alignment, bool *ret_zero)
 	return mem;
 }
 
+static void *alloc_any(struct arena *a, size_t req, bool *ret_zero)
+{
+	void *mem = NULL;
+
+	*ret_zero = false;
+	if (req <= CLASS_SIZE_MAX)
+		mem = alloc_small(a, req, ret_zero);
+	else if (req < options.mmap_threshold)
+		mem = heap_malloc(&a->chunks, req, ret_zero);
+	return mem ? mem : alloc_pages(req, GRANULE, ret_zero);
+}
+
+/* The system has refused: what this arena and those without a thread keep is given back. */
+static void reclaim(struct arena *a)
+{
+	arena_tend(a, 0);
+	for (struct arena *idle = registry_next(NULL); idle; idle = registry_next(idle))
+		if (idle != a)
+			registry_tend(idle);
+}
+
 void *arena_alloc(size_t req, bool *ret_zero)
 {
 	struct arena *a;
@@ -100,14 +121,11 @@ void *arena_alloc(size_t req, bool *ret_zero)
 		return early_alloc(GRANULE, req);
 	arena_tick(a);
 	remote_drain(a);
-	if (req <= CLASS_SIZE_MAX)
-		mem = alloc_small(a, req, ret_zero);
-	else if (req < options.mmap_threshold)
-		mem = heap_malloc(&a->chunks, req, ret_zero);
-	else
-		mem = NULL;
-	if (!mem)
-		mem = alloc_pages(req, GRANULE, ret_zero);
+	mem = alloc_any(a, req, ret_zero);
+	if (UNLIKELY(!mem) && req <= RUN_MAX) {
+		reclaim(a);
+		mem = alloc_any(a, req, ret_zero);
+	}
 	arena_leave(a);
 	return mem;
 }

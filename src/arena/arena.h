@@ -69,7 +69,7 @@ struct arena {
 	struct slab *fast[FAST_GRANULES]; /* A1 */
 	struct hot *hot;
 	struct chunk_heap chunks;
-	uint16_t uses[CLASSES]; /* allocations by class while it is not hot */
+	uint32_t uses[CLASSES]; /* allocations by class while it is not hot */
 	struct outbox outbox[OUTBOX_SLOTS];
 	struct arena_counts counts;
 	uint32_t ticks;         /* slow paths taken */

@@ -5,11 +5,16 @@
 #include "arena/remote.h"
 #include "base/check.h"
 #include "base/options.h"
+#include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
 
 /* Slabs of smaller objects seldom have a whole free page before they are empty. */
 #define SPARSE_SIZE KIB
+
+/* Where the system limits a process to less, addresses are dear: a class is promoted later. */
+#define LIMIT_SCARCE (256 * MIB)
+#define SCARCE_TIMES 8
 
 static struct pool hots = POOL_INIT(struct hot);
 
@@ -130,7 +135,8 @@ void arena_slab_event(void *mem, struct slab *s)
 		arena_leave(a);
 		return;
 	}
-	/* In a signal handler that interrupted the slow path: the free is undone, and left for later. */
+	/* In a signal handler that interrupted the slow path: the free is undone, and left for
+	 * later. */
 	s->free = slab_next(s, mem);
 	((struct object *)mem)->key = 0;
 	s->tag.live = 1;
@@ -168,7 +174,8 @@ static bool refill(struct arena *a, unsigned class)
 		make_current(a, s);
 		return true;
 	}
-	s = slab_new(a, class, a->hot->slabs[class] ? class_order(class) : class_first_order(class));
+	s = slab_new(a, class,
+		     a->hot->slabs[class] ? class_order(class) : class_first_order(class));
 	if (!s)
 		return false;
 	a->counts.slabs_new++;
@@ -213,7 +220,9 @@ static bool make_hot_side(struct arena *a)
 /* Counts a use of a class; true when it is hot now. */
 bool hot_promote(struct arena *a, unsigned class)
 {
-	if (++a->uses[class] < options.promote_after || !make_hot_side(a))
+	size_t times = os_memory_limit() < LIMIT_SCARCE ? SCARCE_TIMES : 1;
+
+	if (++a->uses[class] < times * options.promote_after || !make_hot_side(a))
 		return false;
 	list_init(&a->hot->listed[class]);
 	a->counts.promotions++;
@@ -237,7 +246,7 @@ static bool demote(struct arena *a, unsigned class)
 
 void hot_demote_idle(struct arena *a)
 {
-	for (unsigned class = 0; a->hot && class < CLASSES; class++)
+	for (unsigned class = 0; a->hot && class < CLASSES; class ++)
 		if (hot_is(a, class))
 			demote(a, class);
 }
@@ -247,7 +256,7 @@ static void withdraw_class(struct arena *a, unsigned class)
 {
 	if (a->hot->current[class])
 		slab_withdraw(a->hot->current[class]);
-	list_for_each(l, &a->hot->listed[class]) {
+	list_for_each (l, &a->hot->listed[class]) {
 		struct slab *s = container_of(l, struct slab, link);
 
 		if (s->swept != slab_objects_out(s))
@@ -257,7 +266,7 @@ static void withdraw_class(struct arena *a, unsigned class)
 
 void hot_withdraw(struct arena *a)
 {
-	for (unsigned class = 0; a->hot && class < CLASSES; class++)
+	for (unsigned class = 0; a->hot && class < CLASSES; class ++)
 		if (hot_is(a, class))
 			withdraw_class(a, class);
 }
@@ -279,7 +288,7 @@ static bool check_class(struct arena *a, unsigned class)
 	if (!hot_is(a, class))
 		return expect_eq("A3", (uintptr_t)current, 0) &&
 		       expect_eq("A3", a->hot->slabs[class], 0u) && ok;
-	list_for_each(l, &a->hot->listed[class]) {
+	list_for_each (l, &a->hot->listed[class]) {
 		struct slab *s = container_of(l, struct slab, link);
 
 		ok &= expect_eq("A2", s->state, SLAB_LISTED);
@@ -293,7 +302,7 @@ static bool check_idle(struct arena *a)
 {
 	bool ok = true;
 
-	list_for_each(l, &a->hot->idle) {
+	list_for_each (l, &a->hot->idle) {
 		struct slab *s = container_of(l, struct slab, idle);
 
 		ok &= expect_eq("A4", s->state, SLAB_LISTED);
@@ -307,7 +316,7 @@ bool hot_check(struct arena *a)
 {
 	bool ok = !a->hot || check_idle(a);
 
-	for (unsigned class = 0; a->hot && class < CLASSES; class++)
+	for (unsigned class = 0; a->hot && class < CLASSES; class ++)
 		ok &= check_class(a, class);
 	return ok;
 }

@@ -27,9 +27,9 @@ static struct arena *common = &common_first;
 static struct lock common_lock = LOCK_INIT(LOCK_COMMON);
 
 static struct lock registry_lock = LOCK_INIT(LOCK_REGISTRY);
-static struct arena *all;    /* every arena, newest first; release-published */
-static uint32_t count;       /* registry lock; read relaxed */
-static struct arena *cursor; /* where the next look begins; a hint */
+static struct arena *all;	     /* every arena, newest first; release-published */
+static uint32_t count;		     /* registry lock; read relaxed */
+static struct arena *cursor;	     /* where the next look begins; a hint */
 static struct arena *recent[RECENT]; /* a ring; hints */
 static uint32_t recent_last;
 static struct pool arenas = POOL_INIT(struct arena);

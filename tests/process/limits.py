@@ -1,8 +1,9 @@
 """Starts and threads under limits of memory: what runs with libc's allocator runs with loam.
 
 limits.py MODEST, with the library in LOAM_SO.  From the smallest limit under which MODEST runs
-without the library, it must run with it.  Under a limit of data 16 threads may need 8 MiB more:
-libc's arenas are not counted there until they are used, loam's page map is.
+without the library, it must run with it.  The threads hold all they ever hold at the same time.
+Under a limit of data 16 of them may need 8 MiB more: libc's arenas are not counted there until
+they are used, loam's page map is.
 """
 import os
 import resource
@@ -11,7 +12,7 @@ import sys
 
 LADDER_KIB = (20000, 22000, 25000, 30000, 36000, 44000, 54000, 66000, 80000, 100000, 130000, 170000,
               220000, 300000, 400000, 500000)
-ATTEMPTS = 4
+ATTEMPTS = 8
 STACK = 1 << 20  # each thread's, so that threads fit in the first steps
 
 
@@ -39,7 +40,7 @@ def main():
     for name, limit in (("ulimit -v", resource.RLIMIT_AS), ("ulimit -d", resource.RLIMIT_DATA)):
         for threads in (0, 1, 4, 16):
             more = 8192 if limit == resource.RLIMIT_DATA and threads == 16 else 0
-            command = [sys.argv[1], str(threads)]
+            command = [sys.argv[1], str(threads), "together"]
             smallest = smallest_for_libc(command, limit)
             print(f"{name}: {threads} threads run from {smallest} KiB with libc's allocator")
             if not smallest:
