@@ -1,4 +1,5 @@
 /* What LOAM_OPTIONS asks to be printed, in programs that never allocate too. */
+#include "api/record.h"
 #include "api/start.h"
 #include "api/stats.h"
 #include "base/options.h"
@@ -14,4 +15,5 @@ __attribute__((destructor)) static void print_at_exit(void)
 {
 	if (options.stats == STATS_EXIT)
 		stats_print();
+	record_finish();
 }

@@ -1,4 +1,5 @@
 /* The aligned family; each function's errors are glibc's. */
+#include "api/record.h"
 #include "api/start.h"
 #include "arena/early.h"
 #include "base/bits.h"
@@ -10,9 +11,16 @@
 /* alignment is a power of two. */
 static void *aligned(size_t alignment, size_t req)
 {
+	bool recorded;
+	void *mem;
+
 	if (UNLIKELY(!start()))
 		return early_alloc(alignment, req);
-	return arena_alloc_aligned(alignment, req);
+	recorded = record_begin(TRACE_ALIGNED);
+	mem = arena_alloc_aligned(alignment, req);
+	if (UNLIKELY(recorded))
+		record_end((struct record_call){alignment, NULL, req, mem});
+	return mem;
 }
 
 static void *or_enomem(void *mem)

@@ -5,6 +5,7 @@
 #include "api/alloc.h"
 
 #include "api/foreign.h"
+#include "api/record.h"
 #include "api/start.h"
 #include "arena/early.h"
 #include "base/check.h"
@@ -25,14 +26,11 @@ static void perturb(void *mem, size_t nbytes, size_t byte)
 	memset(mem, (int)byte, nbytes);
 }
 
-void *malloc_slow(size_t req)
+static void *malloc_served(size_t req)
 {
-	void *mem;
 	bool is_zero;
+	void *mem = arena_alloc(req, &is_zero);
 
-	if (UNLIKELY(!start()))
-		return early_alloc(GRANULE, req);
-	mem = arena_alloc(req, &is_zero);
 	if (UNLIKELY(!mem))
 		return out_of_memory();
 	if (UNLIKELY(options.perturb))
@@ -40,19 +38,43 @@ void *malloc_slow(size_t req)
 	return mem;
 }
 
-void free_slow(void *mem)
+void *malloc_slow(size_t req)
 {
-	struct descriptor *tag;
+	bool recorded;
+	void *mem;
 
-	if (!mem)
-		return;
 	if (UNLIKELY(!start()))
-		return;
-	tag = pagemap_get(mem);
+		return early_alloc(GRANULE, req);
+	recorded = record_begin(TRACE_MALLOC);
+	mem = malloc_served(req);
+	if (UNLIKELY(recorded))
+		record_end((struct record_call){.size = req, .result = mem});
+	return mem;
+}
+
+static void free_served(void *mem)
+{
+	struct descriptor *tag = pagemap_get(mem);
+
 	if (UNLIKELY(options.perturb) && tag)
 		perturb(mem, arena_usable(mem, tag, "free"), options.perturb);
 	if (!arena_release(mem, "free"))
 		foreign_free(mem);
+}
+
+void free_slow(void *mem)
+{
+	bool recorded;
+
+	if (!mem && !load_relaxed(&recording))
+		return;
+	if (UNLIKELY(!start()))
+		return;
+	recorded = record_begin(TRACE_FREE);
+	if (mem)
+		free_served(mem);
+	if (UNLIKELY(recorded))
+		record_end((struct record_call){.given = mem});
 }
 
 void *loam_malloc(size_t req)
@@ -85,15 +107,27 @@ static void *zeroed(size_t req)
 	return mem;
 }
 
+static COLD void *calloc_slow(size_t req)
+{
+	bool recorded;
+	void *mem;
+
+	if (!start())
+		return early_alloc(GRANULE, req);
+	recorded = record_begin(TRACE_CALLOC);
+	mem = zeroed(req);
+	if (recorded)
+		record_end((struct record_call){.size = req, .result = mem});
+	return mem;
+}
+
 void *loam_calloc(size_t count, size_t size)
 {
 	size_t req;
 
 	if (UNLIKELY(__builtin_mul_overflow(count, size, &req)))
-		return start() ? out_of_memory() : NULL;
-	if (LIKELY(load_hot(&fast_limit)) || start())
-		return zeroed(req);
-	return early_alloc(GRANULE, req);
+		req = SIZE_MAX; /* which is always refused */
+	return LIKELY(load_hot(&fast_limit)) ? zeroed(req) : calloc_slow(req);
 }
 
 /* A new object with the old one's contents, which is freed; it stays when there is no memory. */
@@ -130,7 +164,7 @@ static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 	return resized ? resized : move(mem, usable, req);
 }
 
-void *loam_realloc(void *mem, size_t req)
+static void *realloc_served(void *mem, size_t req)
 {
 	struct descriptor *tag = pagemap_get(mem);
 
@@ -145,6 +179,21 @@ void *loam_realloc(void *mem, size_t req)
 	if (UNLIKELY(!tag))
 		return foreign_realloc(mem, req);
 	return realloc_object(mem, tag, req);
+}
+
+static COLD void *realloc_slow(void *mem, size_t req)
+{
+	bool recorded = start() && record_begin(TRACE_REALLOC);
+	void *moved = realloc_served(mem, req);
+
+	if (recorded)
+		record_end((struct record_call){.given = mem, .size = req, .result = moved});
+	return moved;
+}
+
+void *loam_realloc(void *mem, size_t req)
+{
+	return LIKELY(load_hot(&fast_limit)) ? realloc_served(mem, req) : realloc_slow(mem, req);
 }
 
 void *loam_reallocarray(void *mem, size_t count, size_t size)

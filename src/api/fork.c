@@ -6,6 +6,7 @@
  */
 #include "api/fork.h"
 
+#include "api/record.h"
 #include "arena/registry.h"
 #include "base/check.h"
 #include "os/lock.h"
@@ -37,6 +38,7 @@ static void recover(void)
 	zone_recover();
 	huge_recover();
 	registry_recover();
+	record_recover();
 	store_relaxed(generation, 1);
 }
 
@@ -53,8 +55,10 @@ void fork_notice(void)
  */
 void loam_prefork(void)
 {
-	if (registry_locked() || huge_locked() || zone_locked() || metadata_locked())
+	if (record_locked() || registry_locked() || huge_locked() || zone_locked() ||
+	    metadata_locked())
 		return;
+	record_prefork();
 	registry_prefork();
 	huge_prefork();
 	zone_prefork();
@@ -67,6 +71,7 @@ void loam_postfork_parent(void)
 	zone_postfork();
 	huge_postfork();
 	registry_postfork();
+	record_postfork();
 }
 
 void loam_postfork_child(void)

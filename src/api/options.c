@@ -194,6 +194,21 @@ static bool parse_word(const struct option *o, struct word w, size_t *ret_value)
 	}
 }
 
+/* Copies a word to where it stays. */
+static bool parse_text(struct word w, size_t *ret_value)
+{
+	static char texts[1024];
+	static size_t used;
+
+	if (!w.length || w.length >= sizeof texts - used)
+		return false;
+	*ret_value = (size_t)&texts[used];
+	for (size_t i = 0; i < w.length; i++)
+		texts[used++] = w.start[i];
+	texts[used++] = '\0';
+	return true;
+}
+
 static bool parse_value(const struct option *o, struct word w, size_t *ret_value)
 {
 	switch (o->type) {
@@ -201,6 +216,8 @@ static bool parse_value(const struct option *o, struct word w, size_t *ret_value
 		return parse_flag(w, ret_value);
 	case WORD:
 		return parse_word(o, w, ret_value);
+	case TEXT:
+		return parse_text(w, ret_value);
 	default:
 		return parse_number(w, o->type == SIZE, ret_value) && *ret_value >= o->least &&
 		       *ret_value <= o->most;
@@ -240,6 +257,9 @@ static void put_value(struct text *t, const struct option *o, size_t value)
 	case SIZE:
 		put_size(t, value);
 		break;
+	case TEXT:
+		text_put(t, value ? (const char *)value : "none");
+		break;
 	default:
 		text_put_number(t, value);
 	}
@@ -254,6 +274,9 @@ static void put_range(struct text *t, const struct option *o)
 	case WORD:
 		text_printf(t, "one of %s", words_of(o));
 		break;
+	case TEXT:
+		text_put(t, "a name of at most 1000 bytes");
+		break;
 	default:
 		text_put(t, o->type == SIZE ? "a size from " : "a number from ");
 		put_value(t, o, o->least);
@@ -264,7 +287,7 @@ static void put_range(struct text *t, const struct option *o)
 
 struct line {
 	struct text text;
-	char buffer[400];
+	char buffer[1200];
 };
 
 static struct text *line_begin(struct line *line)

@@ -3,7 +3,7 @@
 
 #include "base/options.h"
 
-enum option_type { SIZE, COUNT, FLAG, WORD };
+enum option_type { SIZE, COUNT, FLAG, WORD, TEXT };
 
 struct option {
 	const char *name, *what;

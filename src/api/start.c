@@ -3,6 +3,7 @@
 
 #include "api/fork.h"
 #include "api/options.h"
+#include "api/record.h"
 #include "arena/early.h"
 #include "arena/registry.h"
 #include "base/bits.h"
@@ -20,8 +21,12 @@ static void start_once(void)
 	options_read();
 	fork_start();
 	registry_start();
+	if (options.record)
+		record_start((const char *)options.record);
 	store_release(&started, true);
-	if (!options.perturb)
+	if (options.perturb || recording)
+		arena_watch_all();
+	else
 		store_release(&fast_limit, FAST_GRANULES);
 }
 

@@ -182,6 +182,7 @@ static void watch_slab(struct descriptor *tag, char *mem, size_t nbytes, void *a
 void arena_watch_all(void)
 {
 	store_relaxed(&fast_limit, 0);
+	slab_watch_all();
 	zone_visit(watch_slab, NULL);
 }
 

@@ -19,6 +19,7 @@
 
 enum lock_rank {
 	LOCK_START,    /* the first call */
+	LOCK_RECORD,   /* the trace, while it is written */
 	LOCK_COMMON,   /* the arena that several threads share */
 	LOCK_REGISTRY, /* the list of arenas */
 	LOCK_HUGE,     /* the table of huge objects */

@@ -2,7 +2,6 @@
 #include "slab/slab.h"
 
 #include "base/check.h"
-#include "base/options.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
@@ -14,6 +13,7 @@ struct slab slab_none = {
 
 static struct pool slabs = POOL_INIT(struct slab);
 static uint64_t process_secret;
+static bool watch_all;
 
 void slab_start(uint64_t secret)
 {
@@ -35,18 +35,24 @@ static void set_carved(struct slab *s, uint32_t carved)
 	store_relaxed(&s->limit, carved * e);
 }
 
+void slab_watch_all(void)
+{
+	store_relaxed(&watch_all, true);
+}
+
 void slab_set_hot(struct slab *s)
 {
-	bool watched = options.perturb || s->withdrawn;
+	bool watched = load_relaxed(&watch_all) || s->withdrawn;
 
 	store_release(&s->tag.hot, watched ? HOT_NOBODY : s->owner);
 }
 
-static void describe(struct slab *s, struct arena *owner, unsigned class, void *block, unsigned order)
+static void describe(struct slab *s, struct arena *owner, unsigned class, void *block,
+		     unsigned order)
 {
 	s->base = (uintptr_t)block;
 	s->secret = mix64(process_secret ^ s->base ^ (uintptr_t)s) | 1;
-	s->class = (uint8_t)class;
+	s->class = (uint8_t) class;
 	s->order = (uint8_t)order;
 	s->size = (uint32_t)class_size(class);
 	s->capacity = (uint32_t)(ORDER_BYTES(s->order) / s->size);

@@ -64,7 +64,7 @@
  * While a slab is watched no arena's fast path may free to it: every free takes
  * the slow path, where more can be done with it.  That is so while pages are
  * withdrawn, since the mark of a free object is gone with its page, and always
- * under options.perturb.
+ * after slab_watch_all().
  *
  * Locking: none; the owner alone writes, others read owner, base, magic, limit,
  * secret, class, order and withdrawn, and may set tag.hot to HOT_NOBODY.  Of an
@@ -222,6 +222,9 @@ bool slab_restore(struct slab *s);
 
 /* Bytes of objects that are free and may be in RAM. */
 size_t slab_idle_bytes(const struct slab *s);
+
+/* All slabs to come are watched. */
+void slab_watch_all(void);
 
 /* Decides anew who may free by the hot path: the owner, or nobody. */
 void slab_set_hot(struct slab *s);

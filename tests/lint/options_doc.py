@@ -93,6 +93,8 @@ def values(kind, least, most, what):
         return "yes, no"
     if kind == "WORD":
         return what.rsplit(": ", 1)[1].replace("|", ", ")
+    if kind == "TEXT":
+        return "a name"
     return f"{amount(least)} to {amount(most)}"
 
 
@@ -101,6 +103,8 @@ def default(kind, value, what):
         return "yes" if value == "1" else "no"
     if kind == "WORD":
         return what.rsplit(": ", 1)[1].split("|")[int(value)]
+    if kind == "TEXT":
+        return "none"
     return amount(value)
 
 

@@ -89,6 +89,17 @@ gcc -o jemalloced empty.c -Wl,--no-as-needed -Wl,-rpath,"$dir" libjemalloc.so.2
 expect 'a program with libjemalloc' 0 '' "$loam" run ./jemalloced
 grep -q 'jemalloced is linked with libjemalloc:' err || fail "no warning of libjemalloc: $(cat err)"
 
+# ---- Recording.
+
+expect 'record' 0 "recorded$line" "$loam" record -o made.trace -- sh -c 'echo recorded'
+head -c 8 made.trace | grep -qx loamtrc1 || fail 'record left no trace'
+expect 'record by the name of the program' 0 "script 1$line" "$loam" record ./script 1
+[ -s script.trace ] || fail 'record left no script.trace'
+refused 'a trace that is there' 1 'made.trace is there already' "$loam" record -o made.trace true
+refused 'a trace nowhere' 1 'there is no folder no/such' "$loam" record -o no/such/trace true
+refused 'a trace with a comma' 2 'no comma or colon' "$loam" record -o a,b true
+refused 'record of nothing' 2 'record what?' "$loam" record -o other.trace --
+
 # ---- What it refuses.
 
 refused 'a missing command' 127 'there is no no-such-command' "$loam" run no-such-command

@@ -102,7 +102,7 @@ static bool in_ranges(const struct options *values)
 		size_t offset = (size_t)((char *)o->value - (char *)&options);
 		size_t value = *(const size_t *)((const char *)values + offset);
 
-		if (value < o->least || value > o->most)
+		if (o->type != TEXT && (value < o->least || value > o->most))
 			return false;
 	}
 	return true;
@@ -204,6 +204,15 @@ TEST(a_word_is_one_of_its_row)
 	READ("LOAM_OPTIONS=stats=exit,stats=never");
 	EXPECT_EQ(left->options.stats, STATS_NEVER);
 	expect_said("");
+}
+
+TEST(a_text_is_kept_and_an_empty_one_is_refused)
+{
+	READ("LOAM_OPTIONS=record=/a/b c.trace,confirm");
+	EXPECT_STR(said, "record=/a/b c.trace (LOAM_OPTIONS)");
+	READ("LOAM_OPTIONS=record=");
+	EXPECT_EQ(left->options.record, 0);
+	EXPECT_STR(said, "record= is not a name of at most 1000 bytes; none stands");
 }
 
 TEST(the_ends_of_a_range_belong_to_it)

@@ -1,0 +1,96 @@
+/* Files written through shared mappings: they are new, they outlive a killed process, and a
+   descriptor that the program took away is noticed. */
+#include "os/file.h"
+
+#include "os/os.h"
+#include "test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/loam-file-XXXXXX";
+static char path[64];
+
+static const char *fresh(const char *name)
+{
+	if (folder[sizeof folder - 2] == 'X')
+		REQUIRE(mkdtemp(folder) != NULL);
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	return path;
+}
+
+TEST(a_file_is_new_and_out_of_the_way)
+{
+	struct os_file file;
+
+	os_start();
+	EXPECT_EQ(os_file_create(&file, fresh("new")), 0);
+	EXPECT(file.fd >= 500);
+	EXPECT_EQ(fcntl(file.fd, F_GETFD), FD_CLOEXEC);
+	EXPECT_EQ(os_file_create(&file, path), EEXIST);
+	EXPECT_EQ(os_file_create(&file, "/nowhere/at all"), ENOENT);
+	unlink(path);
+}
+
+TEST(what_was_stored_outlives_a_killed_process)
+{
+	struct os_file file;
+	char read_back[8] = "";
+	pid_t child;
+	int fd;
+
+	fresh("killed");
+	child = fork();
+	if (child == 0) {
+		char *mem;
+
+		os_file_create(&file, path);
+		os_file_append(&file, 0, os_page_size());
+		mem = os_file_append(&file, os_page_size(), os_page_size());
+		memcpy(mem, "stored", 7);
+		raise(SIGKILL);
+	}
+	waitpid(child, NULL, 0);
+	fd = open(path, O_RDONLY);
+	EXPECT_EQ(lseek(fd, 0, SEEK_END), 2 * os_page_size());
+	EXPECT_EQ(pread(fd, read_back, 7, (off_t)os_page_size()), 7);
+	EXPECT_STR(read_back, "stored");
+	close(fd);
+	unlink(path);
+}
+
+TEST(a_descriptor_that_became_another_file_is_left_alone)
+{
+	struct os_file file;
+	struct stat other;
+
+	REQUIRE(os_file_create(&file, fresh("mine")) == 0);
+	unlink(path);
+	fresh("theirs");
+	REQUIRE(dup2(open(path, O_RDWR | O_CREAT, 0600), file.fd) == file.fd);
+	EXPECT(os_file_append(&file, 0, os_page_size()) == NULL);
+	os_file_close(&file);
+	EXPECT_EQ(fstat(file.fd, &other), 0);
+	EXPECT_EQ(other.st_size, 0);
+	close(file.fd);
+	EXPECT(os_file_append(&file, 0, os_page_size()) == NULL);
+	unlink(path);
+	rmdir(folder);
+}
+
+TEST(the_program_has_a_name_and_a_number)
+{
+	char name[256], cut[5];
+
+	os_program(name, sizeof name);
+	EXPECT_STR(name, "file");
+	os_program(cut, sizeof cut);
+	EXPECT_EQ(strlen(cut), 4);
+	EXPECT_EQ(os_process(), getpid());
+	EXPECT(os_time_of_day() > (uint64_t)1700000000 * 1000000000);
+}
