@@ -28,7 +28,7 @@ static void perturb(void *mem, size_t nbytes, size_t byte)
 
 static void *malloc_served(size_t req)
 {
-	bool is_zero;
+	bool is_zero = false;
 	void *mem = arena_alloc(req, &is_zero);
 
 	if (UNLIKELY(!mem))
@@ -90,8 +90,8 @@ void loam_free(void *mem)
 /* A fresh object that is not known to be zero is cleared, one from the hot path too. */
 static void *zeroed(size_t req)
 {
+	bool is_zero = true;
 	void *mem;
-	bool is_zero;
 
 	if (req <= FAST_MAX) {
 		mem = malloc_inline(req);

@@ -110,6 +110,7 @@ int loam_malloc_trim(size_t pad)
 	huge_purge(SIZE_MAX);
 	zone_purge(SIZE_MAX);
 	zone_unmap_free();
+	retain_forget();
 	after = sum_up();
 	return after.held < before.held || after.purged > before.purged;
 }

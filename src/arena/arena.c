@@ -58,8 +58,9 @@ void arena_tick(struct arena *a)
 	if (now - load_relaxed(&last_decay) < NANOSECONDS_OF_DECAY)
 		return;
 	store_relaxed(&last_decay, now);
+	retain_fade();
 	hot_demote_idle(a);
-	zone_purge(load_relaxed(&retain_retained) / 4);
+	zone_purge(load_relaxed(&retain_retained) / 8);
 }
 
 static void *alloc_small(struct arena *a, size_t req, bool *ret_zero)
@@ -76,44 +77,53 @@ static void *alloc_small(struct arena *a, size_t req, bool *ret_zero)
 	return heap_malloc(&a->chunks, req, ret_zero);
 }
 
-static void *alloc_pages(size_t req, size_t alignment, bool *ret_zero)
+/* *zero is as in arena_alloc(). */
+static void *alloc_pages(size_t req, size_t alignment, bool *zero)
 {
+	bool wanted = *zero;
 	void *mem = NULL;
 
 	if (req <= RUN_MAX && alignment <= RUN_MAX)
-		mem = run_alloc(req ? req : 1, alignment, ret_zero);
-	if (!mem)
-		mem = huge_alloc(req ? req : 1, alignment, ret_zero);
-	return mem;
+		mem = run_alloc(req ? req : 1, alignment, zero);
+	if (mem)
+		return mem;
+	*zero = wanted;
+	return huge_alloc(req ? req : 1, alignment, zero);
 }
 
-static void *alloc_any(struct arena *a, size_t req, bool *ret_zero)
+/* *zero is as in arena_alloc(). */
+static void *alloc_any(struct arena *a, size_t req, bool *zero)
 {
+	bool wanted = *zero;
 	void *mem = NULL;
 
-	*ret_zero = false;
 	if (req <= CLASS_SIZE_MAX)
-		mem = alloc_small(a, req, ret_zero);
+		mem = alloc_small(a, req, zero);
 	else if (req < options.mmap_threshold)
-		mem = heap_malloc(&a->chunks, req, ret_zero);
-	return mem ? mem : alloc_pages(req, GRANULE, ret_zero);
+		mem = heap_malloc(&a->chunks, req, zero);
+	if (mem)
+		return mem;
+	*zero = wanted;
+	return alloc_pages(req, GRANULE, zero);
 }
 
 /* The system has refused: what this arena and those without a thread keep is given back. */
 static void reclaim(struct arena *a)
 {
-	arena_tend(a, 0);
-	for (struct arena *idle = registry_next(NULL); idle; idle = registry_next(idle))
-		if (idle != a)
-			registry_tend(idle);
+	arena_trim(a, 0);
+	for (struct arena *idle = registry_next(NULL); idle; idle = registry_next(idle)) {
+		if (idle == a || !registry_hold(idle))
+			continue;
+		arena_trim(idle, 0);
+		registry_let_go(idle);
+	}
 }
 
-void *arena_alloc(size_t req, bool *ret_zero)
+void *arena_alloc(size_t req, bool *zero)
 {
 	struct arena *a;
 	void *mem;
 
-	*ret_zero = false;
 	if (req > PTRDIFF_MAX)
 		return NULL;
 	a = arena_enter();
@@ -121,10 +131,10 @@ void *arena_alloc(size_t req, bool *ret_zero)
 		return early_alloc(GRANULE, req);
 	arena_tick(a);
 	remote_drain(a);
-	mem = alloc_any(a, req, ret_zero);
+	mem = alloc_any(a, req, zero);
 	if (UNLIKELY(!mem) && req <= RUN_MAX) {
 		reclaim(a);
-		mem = alloc_any(a, req, ret_zero);
+		mem = alloc_any(a, req, zero);
 	}
 	arena_leave(a);
 	return mem;
@@ -150,7 +160,7 @@ void *arena_alloc_aligned(size_t alignment, size_t req)
 	size_t size = alignment <= PAGE_SIZE ? aligned_class_size(alignment, req) : 0;
 	struct arena *a;
 	void *mem = NULL;
-	bool zero;
+	bool zero = false;
 
 	if (alignment <= GRANULE)
 		return arena_alloc(req, &zero);
@@ -188,19 +198,20 @@ void arena_watch_all(void)
 
 /* --- upkeep -------------------------------------------------------------------------------- */
 
-void arena_tend(struct arena *a, size_t pad)
+void arena_tend(struct arena *a)
 {
 	remote_flush(a);
 	remote_drain(a);
 	hot_demote_idle(a);
-	heap_trim(&a->chunks, pad);
+	heap_obey_rule(&a->chunks);
 }
 
 size_t arena_trim(struct arena *a, size_t pad)
 {
 	size_t live = load_relaxed(&retain_live);
 
-	arena_tend(a, pad);
+	arena_tend(a);
+	heap_trim(&a->chunks, pad);
 	hot_withdraw(a);
 	return live - load_relaxed(&retain_live);
 }

@@ -94,8 +94,8 @@ extern HIDDEN __thread struct arena *arena_mine __attribute__((tls_model("initia
 extern HIDDEN size_t fast_limit;
 
 /* How a request that the hot path did not serve is served; NULL without memory.
-   *ret_zero says that all of it reads as zero. */
-void *arena_alloc(size_t req, bool *ret_zero);
+   *zero says before that zeros are wanted, and after that all of it reads as zero. */
+void *arena_alloc(size_t req, bool *zero);
 
 /* The same at a multiple of alignment, a power of two. */
 void *arena_alloc_aligned(size_t alignment, size_t req);
@@ -130,11 +130,12 @@ bool arena_hold_anew(struct arena *a);
 /* Sets up an arena's fields; the calling thread then holds it. */
 bool arena_init(struct arena *a, bool brk);
 
-/* Gives back what the arena does not need, but for pages inside slabs, which the rule of retain.h
-   takes care of; the caller holds it. */
-void arena_tend(struct arena *a, size_t pad);
+/* Takes in what other threads freed, gives back slabs that nothing is in, and obeys the rule of
+   retain.h; the caller holds the arena. */
+void arena_tend(struct arena *a);
 
-/* The same, and pages inside slabs.  The bytes given back, about. */
+/* The same, and gives back all else that is not needed: top beyond pad, pages of chunks and in
+   slabs.  The bytes given back, about. */
 size_t arena_trim(struct arena *a, size_t pad);
 
 COLD bool arena_check(struct arena *a);

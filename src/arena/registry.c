@@ -192,7 +192,7 @@ void registry_tend(struct arena *a)
 {
 	if (!try_hold(a))
 		return;
-	arena_tend(a, options.top_pad);
+	arena_tend(a);
 	pthread_mutex_unlock(&a->holder);
 }
 

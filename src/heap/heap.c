@@ -101,16 +101,18 @@ static void tell_retained(struct chunk_heap *ch)
 	ch->retained = retained;
 }
 
-/* Gives memory back when more is retained than the rule allows: top's, chunks', the zone's. */
-static COLD void obey_rule(struct chunk_heap *ch, size_t excess)
+void heap_obey_rule(struct chunk_heap *ch)
 {
-	size_t before = top_retained(ch), pad = top_pad(ch), done;
+	size_t excess = retain_excess(), before = top_retained(ch), pad = top_pad(ch), done;
 
+	if (!excess)
+		return;
 	if (!options.trim_threshold)
 		top_trim(ch, pad + (before > excess ? before - excess : 0));
 	done = before - top_retained(ch);
 	if (done < excess)
 		done += purge_chunks(ch, excess - done);
+	retain_purged(done);
 	tell_retained(ch);
 	if (done < excess)
 		zone_purge(excess - done);
@@ -118,7 +120,7 @@ static COLD void obey_rule(struct chunk_heap *ch, size_t excess)
 
 static void retain(struct chunk_heap *ch)
 {
-	size_t before = ch->retained, excess;
+	size_t before = ch->retained;
 
 	tell_retained(ch);
 	if (ch->retained <= before)
@@ -127,9 +129,7 @@ static void retain(struct chunk_heap *ch)
 		top_trim(ch, top_pad(ch));
 		tell_retained(ch);
 	}
-	excess = retain_excess();
-	if (excess)
-		obey_rule(ch, excess);
+	heap_obey_rule(ch);
 }
 
 /* When the free piece fills a block: the block goes back to the zone. */

@@ -73,6 +73,7 @@ struct chunk_heap {
 	struct chunk *top; /* the free end of top_heap; NULL: no heap has a top */
 	struct heap *top_heap;
 	char *top_clean; /* from here to the end of top_heap all is zero and untouched */
+	size_t top_purged; /* bytes of that which were purged because of the rule */
 	struct chunk *last_remainder; /* a hint: it may be no chunk any more */
 	size_t system;		      /* bytes of all heaps */
 	size_t in_use;	     /* bytes of chunks in use, and of ends, that of top's heap too */
@@ -109,6 +110,10 @@ void heap_free(struct chunk_heap *ch, void *mem);
 
 /* Makes mem hold at least req bytes where it is; false, and nothing changed, when it cannot. */
 bool heap_resize(struct chunk_heap *ch, void *mem, size_t req);
+
+/* Gives memory back while more is retained than the rule of retain.h allows: top's, chunks', the
+   zone's. */
+COLD void heap_obey_rule(struct chunk_heap *ch);
 
 /* Gives back all free memory in whole pages, but pad bytes of top; the number of bytes. */
 size_t heap_trim(struct chunk_heap *ch, size_t pad);

@@ -12,12 +12,25 @@
 
 static struct pool heap_pool = POOL_INIT(struct heap);
 
+/* Clean memory is used now, some of which may have been purged. */
+static void use_clean(struct chunk_heap *ch, char *until)
+{
+	size_t used = (size_t)(until - ch->top_clean);
+
+	ch->top_clean = until;
+	if (LIKELY(!ch->top_purged))
+		return;
+	used = used < ch->top_purged ? used : ch->top_purged;
+	ch->top_purged -= used;
+	retain_faults(used);
+}
+
 void top_move(struct chunk_heap *ch, struct chunk *c)
 {
 	store_relaxed(&ch->top, c);
 	chunk_set(c, top_size(ch) | CHUNK_PREV_IN_USE);
 	if (ch->top_clean < (char *)chunk_mem(c))
-		ch->top_clean = chunk_mem(c);
+		use_clean(ch, chunk_mem(c));
 }
 
 void *top_malloc(struct chunk_heap *ch, size_t need, bool *ret_zero)
@@ -71,6 +84,7 @@ static void top_open(struct chunk_heap *ch, struct heap *heap, char *base, size_
 	heap_count(&ch->system, nbytes);
 	heap_count(&ch->in_use, CHUNK_END);
 	ch->top_clean = clean ? base : heap->end;
+	ch->top_purged = 0;
 	store_relaxed(&ch->top_heap, heap);
 	top_move(ch, (struct chunk *)base);
 }
@@ -103,6 +117,7 @@ static char *break_advance(char *at, size_t nbytes)
 	if (!pagemap_reserve(mem, nbytes) || os_sbrk((intptr_t)(skip + nbytes)) != end)
 		return NULL;
 	retain_add_live((intptr_t)nbytes);
+	retain_faults(nbytes);
 	return mem;
 }
 
@@ -248,6 +263,7 @@ static size_t purge_top(struct chunk_heap *ch, char *from)
 		return 0;
 	if (end >= ch->top_clean)
 		ch->top_clean = from;
+	ch->top_purged += (size_t)(end - from);
 	heap_count(&ch->purged_bytes, (size_t)(end - from));
 	return (size_t)(end - from);
 }

@@ -45,27 +45,49 @@ static void count_kept(intptr_t nbytes)
 	retain_add(nbytes);
 }
 
-/* A kept mapping that fits within an eighth, off the list; or NULL. */
-static struct huge *reuse(size_t nbytes, size_t alignment)
+/* How many kept mappings are looked at. */
+#define LOOKS 64
+
+/* Whether a is the better start for an object of nbytes: the smallest that holds it, else the
+   largest. */
+static bool is_better(const struct huge *a, const struct huge *b, size_t nbytes)
 {
-	struct huge *found = NULL;
+	if (!b)
+		return true;
+	return b->nbytes >= nbytes ? a->nbytes >= nbytes && a->nbytes < b->nbytes
+				   : a->nbytes > b->nbytes;
+}
+
+/* The best of the kept mappings, off the list; NULL: none. */
+static struct huge *take_kept(size_t nbytes, size_t alignment)
+{
+	struct huge *best = NULL;
+	unsigned looks = LOOKS;
 
 	lock_acquire(&table.lock);
-	list_for_each(l, &table.kept) {
+	list_for_each (l, &table.kept) {
 		struct huge *h = of_link(l);
 
-		if (h->nbytes >= nbytes && h->nbytes - nbytes <= nbytes / 8 &&
-		    is_aligned((uintptr_t)h->mem, alignment)) {
-			found = h;
+		if (is_aligned((uintptr_t)h->mem, alignment) && is_better(h, best, nbytes))
+			best = h;
+		if (--looks == 0)
 			break;
-		}
 	}
-	if (found) {
-		list_remove(&found->link);
-		count_kept(-(intptr_t)found->nbytes);
+	if (best) {
+		list_remove(&best->link);
+		count_kept(-(intptr_t)best->nbytes);
 	}
 	lock_release(&table.lock);
-	return found;
+	return best;
+}
+
+/* A freed mapping is kept as far as the rule allows. */
+static void keep(struct huge *h)
+{
+	lock_acquire(&table.lock);
+	list_push(&table.kept, &h->link);
+	count_kept((intptr_t)h->nbytes);
+	lock_release(&table.lock);
 }
 
 static char *map_once(size_t nbytes, size_t alignment)
@@ -102,6 +124,60 @@ static struct huge *map_new(size_t nbytes, size_t alignment)
 		pool_free(&huges, h);
 		return NULL;
 	}
+	if (nbytes <= HUGE_KEPT_MOST)
+		retain_faults(nbytes);
+	return h;
+}
+
+/* What is over nbytes becomes a kept mapping of its own, unless it is little. */
+static void split(struct huge *h, size_t nbytes)
+{
+	struct huge *rest;
+
+	if (h->nbytes - nbytes <= nbytes / 8)
+		return;
+	rest = pool_alloc(&huges);
+	if (!rest)
+		return;
+	rest->mem = h->mem + nbytes;
+	rest->nbytes = h->nbytes - nbytes;
+	h->nbytes = nbytes;
+	keep(rest);
+}
+
+/* The object's pages moved to a new mapping, which is given back when that fails. */
+static char *move(struct huge *h, size_t nbytes)
+{
+	char *mem = map(nbytes, os_page_size());
+
+	if (mem && !os_remap_onto(h->mem, h->nbytes, mem, nbytes)) {
+		os_unmap(mem, nbytes);
+		return NULL;
+	}
+	return mem;
+}
+
+/* A kept mapping made to fit: too large a one is split, too small a one is moved to where there is
+   room; so what it holds in RAM is used again. */
+static struct huge *reuse(size_t nbytes, size_t alignment)
+{
+	struct huge *h = take_kept(nbytes, alignment);
+	char *mem;
+
+	if (!h)
+		return NULL;
+	if (h->nbytes >= nbytes) {
+		split(h, nbytes);
+		return h;
+	}
+	mem = alignment <= os_page_size() ? move(h, nbytes) : NULL;
+	if (!mem) {
+		keep(h);
+		return NULL;
+	}
+	retain_faults(nbytes - h->nbytes);
+	h->mem = mem;
+	h->nbytes = nbytes;
 	return h;
 }
 
@@ -117,19 +193,28 @@ static void enter_use(struct huge *h)
 	lock_release(&table.lock);
 }
 
-void *huge_alloc(size_t nbytes, size_t alignment, bool *ret_zero)
+void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
 {
 	struct huge *h;
 
 	nbytes = align_up(nbytes, os_page_size());
-	h = reuse(nbytes, alignment);
-	*ret_zero = !h;
+	h = *zero || nbytes > HUGE_KEPT_MOST ? NULL : reuse(nbytes, alignment);
+	*zero = !h;
 	if (!h)
 		h = map_new(nbytes, alignment);
 	if (!h)
 		return NULL;
 	enter_use(h);
 	return h->mem;
+}
+
+static size_t unmap(struct huge *h)
+{
+	size_t nbytes = h->nbytes;
+
+	os_unmap(h->mem, nbytes);
+	pool_free(&huges, h);
+	return nbytes;
 }
 
 void huge_free(struct huge *h)
@@ -140,12 +225,15 @@ void huge_free(struct huge *h)
 	pagemap_set(h->mem, PAGE_SIZE, NULL);
 	list_remove(&h->link);
 	count_use(-1, -(intptr_t)h->nbytes);
-	list_push(&table.kept, &h->link);
-	count_kept((intptr_t)h->nbytes);
 	lock_release(&table.lock);
+	if (h->nbytes > HUGE_KEPT_MOST) {
+		unmap(h);
+		return;
+	}
+	keep(h);
 	excess = retain_excess();
 	if (excess)
-		huge_purge(excess);
+		retain_purged(huge_purge(excess));
 }
 
 size_t huge_purge(size_t nbytes)
@@ -164,23 +252,9 @@ size_t huge_purge(size_t nbytes)
 		lock_release(&table.lock);
 		if (!h)
 			break;
-		purged += h->nbytes;
-		os_unmap(h->mem, h->nbytes);
-		pool_free(&huges, h);
+		purged += unmap(h);
 	}
 	return purged;
-}
-
-/* The object's pages moved to a new mapping, which is given back when that fails. */
-static char *move(struct huge *h, size_t nbytes)
-{
-	char *mem = map(nbytes, os_page_size());
-
-	if (mem && !os_remap_onto(h->mem, h->nbytes, mem, nbytes)) {
-		os_unmap(mem, nbytes);
-		return NULL;
-	}
-	return mem;
 }
 
 void *huge_resize(struct huge *h, size_t nbytes)
@@ -211,7 +285,7 @@ struct huge *huge_around(const void *mem)
 	struct huge *found = NULL;
 
 	lock_acquire(&table.lock);
-	list_for_each(l, &table.in_use)
+	list_for_each (l, &table.in_use)
 		if ((uintptr_t)mem - (uintptr_t)of_link(l)->mem < of_link(l)->nbytes)
 			found = of_link(l);
 	lock_release(&table.lock);
@@ -231,7 +305,7 @@ bool huge_check(void)
 	bool ok = true;
 
 	lock_acquire(&table.lock);
-	list_for_each(l, &table.in_use) {
+	list_for_each (l, &table.in_use) {
 		struct huge *h = of_link(l);
 
 		ok &= expect_eq("G1", (uintptr_t)pagemap_get(h->mem), (uintptr_t)h);

@@ -3,8 +3,11 @@
  *
  * Only the first page is tagged, since a tag a page would cost 2 MiB a GiB; an
  * address further in is found by the table, which nothing but a wrong pointer
- * asks for.  Freed mappings are kept under the rule of retain.h, and reused for
- * a request that they fit within an eighth.
+ * asks for.  Freed mappings are kept under the rule of retain.h.  A request takes
+ * the smallest of them that holds it, whose rest is kept on, or else the largest,
+ * which is moved to where it can grow: what is in RAM is used again.  Objects over
+ * HUGE_KEPT_MOST are given back at once: what a program does with so much costs
+ * more than its page faults, and it may have touched little of it.
  *
  * Invariants, proved by huge_check():
  *	G1  the tag of an object's first page is its descriptor;
@@ -18,6 +21,8 @@
 #include "base/list.h"
 #include "pages/pagemap.h"
 
+#define HUGE_KEPT_MOST (32 * MIB)
+
 struct huge {
 	struct descriptor tag;
 	struct link link; /* in use or kept; huge lock */
@@ -25,8 +30,11 @@ struct huge {
 	size_t nbytes;    /* of the mapping, all usable; written by whoever holds the object */
 };
 
-/* NULL without memory.  *ret_zero says that all reads as zero. */
-void *huge_alloc(size_t nbytes, size_t alignment, bool *ret_zero);
+/*
+ * NULL without memory.  *zero says before that zeros are wanted, and after that all reads as zero.
+ * Zeros come from a new mapping: clearing a kept one would touch what may never be used.
+ */
+void *huge_alloc(size_t nbytes, size_t alignment, bool *zero);
 void huge_free(struct huge *h);
 
 /* The object, moved if need be, with room for nbytes; NULL, and all as before, without memory. */

@@ -1,6 +1,74 @@
-/* The counters of retain.h. */
+/* The counters and the rule of retain.h. */
 #include "pages/retain.h"
 
 size_t retain_live;
 size_t retain_most;
+size_t retain_peak;
 size_t retain_retained;
+size_t retain_tally;
+size_t retain_regret;
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t most(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* What is kept in any case. */
+static size_t base(void)
+{
+	return most(options.retain_floor, load_relaxed(&retain_live) / options.retain_share);
+}
+
+/* What is kept beyond that because purging it was a mistake before. */
+static size_t learned(void)
+{
+	size_t peak = load_relaxed(&retain_peak), live = load_relaxed(&retain_live);
+	size_t room = peak + most(peak / 8, RETAIN_SLACK) - live;
+
+	return least(load_relaxed(&retain_regret), room);
+}
+
+size_t retain_excess(void)
+{
+	size_t retained = load_relaxed(&retain_retained), kept = base(), more = learned();
+
+	return retained <= kept + more ? 0 : retained - (kept / 2 + more);
+}
+
+void retain_purged(size_t nbytes)
+{
+	add_relaxed(&retain_tally, nbytes);
+}
+
+/* Races make both approximate: a bet may be counted twice, and is forgotten by fading. */
+void retain_faults(size_t nbytes)
+{
+	size_t tally = load_relaxed(&retain_tally), lost = least(nbytes, tally);
+
+	if (!lost)
+		return;
+	store_relaxed(&retain_tally, tally - lost);
+	store_relaxed(&retain_regret, load_relaxed(&retain_regret) + lost);
+}
+
+void retain_fade(void)
+{
+	size_t live = load_relaxed(&retain_live), peak = load_relaxed(&retain_peak);
+
+	store_relaxed(&retain_tally, load_relaxed(&retain_tally) / 4 * 3);
+	store_relaxed(&retain_regret, load_relaxed(&retain_regret) / 4 * 3);
+	if (peak > live)
+		store_relaxed(&retain_peak, peak - (peak - live) / 4);
+}
+
+void retain_forget(void)
+{
+	store_relaxed(&retain_tally, 0);
+	store_relaxed(&retain_regret, 0);
+	store_relaxed(&retain_peak, load_relaxed(&retain_live));
+}

@@ -2,29 +2,50 @@
  * The one rule for giving memory back: free bytes that are kept in RAM for
  * reuse never exceed
  *
- *	max(retain_floor, live / retain_share)
+ *	max(retain_floor, live / retain_share) + learned
  *
  * over free blocks, freed huge objects, big free chunks and top together.
  * Whoever frees reports here, and purges its own when told that the line is
- * crossed, down to half of it, so that the cost of purging is spread over as
- * many bytes freed.
+ * crossed, to half of the first term below it, so that the cost of purging is
+ * spread over as many bytes freed.
+ *
+ * To purge is to bet that the memory will not be wanted soon.  Purged bytes
+ * stay on a tally; when memory is then taken that has to be faulted in, the bet
+ * was lost for as many bytes, which move from the tally to the regret.  So a
+ * program that frees much once is small at once, and one that frees and
+ * allocates much again and again pays for the first time only.
+ *
+ *	learned = min(regret, peak + max(peak / 8, 8 MiB) - live)
+ *
+ * keeps such a program from growing beyond what it was: peak is the most that
+ * was live.  Tally, regret and peak fade by a quarter a second (retain_fade), so
+ * that what was needed once is not kept for ever.
  */
 #pragma once
 
 #include "base/compiler.h"
 #include "base/options.h"
 
+/* How much larger a process may become at least than it was, by what it learned to keep. */
+#define RETAIN_SLACK (8 * MIB)
+
 /* All in bytes; atomic, relaxed: each change is somebody's own. */
-extern HIDDEN size_t retain_live;     /* in blocks, runs and huge objects handed out, brk included */
-extern HIDDEN size_t retain_most;     /* the highest that retain_live was */
+extern HIDDEN size_t retain_live; /* in blocks, runs and huge objects handed out, brk included */
+extern HIDDEN size_t retain_most; /* the highest that retain_live was */
+extern HIDDEN size_t retain_peak; /* the same, but fading */
 extern HIDDEN size_t retain_retained; /* free and resident */
+extern HIDDEN size_t retain_tally;    /* purged by the rule, and not taken again */
+extern HIDDEN size_t retain_regret;   /* purged, and taken again; approximate where threads race */
 
 static inline void retain_add_live(intptr_t nbytes)
 {
 	size_t live = add_relaxed(&retain_live, (size_t)nbytes) + (size_t)nbytes;
 
-	if (live > load_relaxed(&retain_most))
-		store_relaxed(&retain_most, live);
+	if (live > load_relaxed(&retain_peak)) {
+		store_relaxed(&retain_peak, live);
+		if (live > load_relaxed(&retain_most))
+			store_relaxed(&retain_most, live);
+	}
 }
 
 static inline void retain_add(intptr_t nbytes)
@@ -32,17 +53,17 @@ static inline void retain_add(intptr_t nbytes)
 	add_relaxed(&retain_retained, (size_t)nbytes);
 }
 
-static inline size_t retain_limit(void)
-{
-	size_t share = load_relaxed(&retain_live) / options.retain_share;
+/* How many bytes are to be purged now: 0 below the line. */
+size_t retain_excess(void);
 
-	return share > options.retain_floor ? share : options.retain_floor;
-}
+/* nbytes have been purged because of the rule. */
+void retain_purged(size_t nbytes);
 
-/* How many bytes are to be purged now: 0 below the line, else what leads to half of it. */
-static inline size_t retain_excess(void)
-{
-	size_t limit = retain_limit(), retained = load_relaxed(&retain_retained);
+/* nbytes were taken that are not in RAM. */
+void retain_faults(size_t nbytes);
 
-	return retained <= limit ? 0 : retained - limit / 2;
-}
+/* A second has passed. */
+void retain_fade(void);
+
+/* What was learned is forgotten: the user has asked for memory to be given back. */
+void retain_forget(void);

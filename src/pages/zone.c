@@ -219,6 +219,8 @@ static void *take_block(unsigned order, bool *ret_clean)
 		change_end(&change);
 		zone.sizes.splits += from - order;
 		*ret_clean = region_dirty(r, (struct pages){page, 1u << order}) == 0;
+		if (*ret_clean)
+			retain_faults(ORDER_BYTES(order));
 		return page_address(r, page);
 	}
 	return NULL;
@@ -277,6 +279,7 @@ static size_t purge_locked(size_t nbytes)
 	while (purged < nbytes && purge_one(&purged))
 		;
 	zone.sizes.purged += purged;
+	retain_purged(purged);
 	return purged;
 }
 

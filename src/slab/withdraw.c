@@ -119,6 +119,7 @@ bool slab_restore(struct slab *s)
 		return false;
 	set_withdrawn(s, left);
 	retain_add_live((intptr_t)slab_page_bytes(before & ~left));
+	retain_faults(slab_page_bytes(before & ~left));
 	return true;
 }
 

@@ -114,8 +114,10 @@ static void join_all(void)
 
 static void expect_trimmed(bool idles)
 {
-	size_t before = resident(), after;
+	size_t before, after;
 
+	malloc_trim(0);
+	before = resident();
 	for (int i = 0; i < THREADS; i++) {
 		workers[i].idles = idles;
 		pthread_create(&workers[i].thread, NULL, come_and_go, &workers[i]);

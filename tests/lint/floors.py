@@ -36,7 +36,6 @@ NO_UNIT_TEST = {
     'api/mallinfo.c': 'tests/api/test_mallinfo.c, test_mallopt.c, test_trim.c',
     'api/malloc_info.c': 'tests/api/test_malloc_info.c',
     'api/options_glibc.c': 'tests/unit/api/test_options.c tests it',
-    'pages/retain.c': 'three counters; tests/unit/pages/test_zone.c reads them',
     'api/start.c': 'every test starts by it; the time before relocation: tests/process',
 }
 

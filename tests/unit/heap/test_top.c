@@ -18,6 +18,7 @@ static struct chunk_heap *fresh(bool brk)
 	static int used;
 
 	REQUIRE(used < 32);
+	retain_forget();
 	many[used].brk = brk;
 	return &many[used++];
 }

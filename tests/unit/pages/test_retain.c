@@ -1,0 +1,89 @@
+/* The rule of retain.h, by its numbers alone. */
+#include "pages/retain.h"
+
+#include "test.h"
+
+static void reset(size_t live, size_t retained)
+{
+	retain_live = retain_most = retain_peak = 0;
+	retain_retained = retain_tally = retain_regret = 0;
+	retain_add_live((intptr_t)live);
+	retain_add((intptr_t)retained);
+}
+
+TEST(the_first_term_is_a_share_of_what_is_live_or_the_floor)
+{
+	reset(0, options.retain_floor);
+	EXPECT_EQ(retain_excess(), 0);
+	retain_add(1);
+	EXPECT_EQ(retain_excess(), options.retain_floor / 2 + 1);
+	reset(800 * MIB, 800 * MIB / options.retain_share);
+	EXPECT_EQ(retain_excess(), 0);
+	retain_add(1);
+	EXPECT_EQ(retain_excess(), 50 * MIB + 1);
+}
+
+TEST(what_was_purged_and_taken_again_is_kept_the_next_time)
+{
+	reset(200 * MIB, 0);
+	retain_add_live(-(intptr_t)(200 * MIB));
+	retain_add(200 * MIB);
+	EXPECT_EQ(retain_excess(), 199 * MIB);
+	retain_add(-(intptr_t)(199 * MIB));
+	retain_purged(199 * MIB);
+	retain_faults(150 * MIB);
+	EXPECT_EQ(retain_tally, 49 * MIB);
+	EXPECT_EQ(retain_regret, 150 * MIB);
+	retain_add(151 * MIB);
+	EXPECT_EQ(retain_excess(), 0);
+	retain_add(MIB);
+	EXPECT_EQ(retain_excess(), 2 * MIB);
+}
+
+TEST(memory_that_was_never_purged_is_no_regret)
+{
+	reset(0, 0);
+	retain_faults(100 * MIB);
+	EXPECT_EQ(retain_regret, 0);
+	retain_purged(10 * MIB);
+	retain_faults(100 * MIB);
+	EXPECT_EQ(retain_regret, 10 * MIB);
+	EXPECT_EQ(retain_tally, 0);
+}
+
+TEST(what_is_learned_never_makes_the_process_much_larger_than_it_was)
+{
+	reset(400 * MIB, 0);
+	retain_purged(1000 * MIB);
+	retain_faults(1000 * MIB);
+	retain_add(100 * MIB);
+	EXPECT_EQ(retain_excess(), 0);
+	retain_add(1);
+	EXPECT(retain_excess() > 0);
+	reset(8 * MIB, 0);
+	retain_purged(1000 * MIB);
+	retain_faults(1000 * MIB);
+	retain_add((intptr_t)(options.retain_floor + RETAIN_SLACK));
+	EXPECT_EQ(retain_excess(), 0);
+	retain_add(1);
+	EXPECT(retain_excess() > 0);
+}
+
+TEST(what_was_learned_fades)
+{
+	reset(400 * MIB, 0);
+	retain_add_live(-(intptr_t)(400 * MIB));
+	retain_purged(400 * MIB);
+	retain_faults(300 * MIB);
+	retain_add(300 * MIB);
+	EXPECT_EQ(retain_excess(), 0);
+	retain_fade();
+	EXPECT_EQ(retain_peak, 300 * MIB);
+	EXPECT_EQ(retain_regret, 225 * MIB);
+	EXPECT_EQ(retain_tally, 75 * MIB);
+	EXPECT_EQ(retain_excess(), 74 * MIB);
+	EXPECT_EQ(retain_most, 400 * MIB);
+	for (int seconds = 0; seconds < 60; seconds++)
+		retain_fade();
+	EXPECT(retain_excess() >= 299 * MIB - MIB);
+}
