@@ -1,21 +1,22 @@
 /*
  * The names of C, POSIX and glibc: here alone are they defined.
  *
- * malloc and free hold the hot path, so that a call costs no second call.  All
- * names of libc's own malloc.o stand in this one file: a static link that took
- * one of them from there would get the rest of that file too, and each twice.
+ * malloc and free hold the hot path, so that a call costs no second call, and
+ * begin a cache line.  All names of libc's own malloc.o stand in this one file:
+ * a static link that took one of them from there would get the rest of that file
+ * too, and each twice.
  */
 #include "api/alloc.h"
 
 #include <loam/loam.h>
 #include <stdlib.h>
 
-PUBLIC void *malloc(size_t req)
+PUBLIC ALIGNED(CACHE_LINE) void *malloc(size_t req)
 {
 	return malloc_inline(req);
 }
 
-PUBLIC void free(void *mem)
+PUBLIC ALIGNED(CACHE_LINE) void free(void *mem)
 {
 	free_inline(mem);
 }

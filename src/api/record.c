@@ -151,15 +151,14 @@ static void open_file(void)
 		error = os_file_create(&recorder.file, name);
 	}
 	if (error) {
-		report_line("record: %s cannot be made (error %zu): name a new file in a folder "
-			    "that can be written to",
-			    name, (size_t)error);
+		report_line("record: %s cannot be made (error %zu): name a file that can", name,
+			    (size_t)error);
 		store_relaxed(&recording, false);
 		return;
 	}
 	recorder.open = true;
 	if (!write_header() || !open_block())
-		stop("no room in the file");
+		stop("no room");
 }
 
 /* Room for one more event; false: recording has ended. */
@@ -170,7 +169,7 @@ static bool make_room(void)
 	else if (recorder.block->capacity - recorder.block->used < TRACE_EVENT_MAX) {
 		close_block();
 		if (!open_block())
-			stop("the file was closed by the program, or is full");
+			stop("the file is full, or closed by the program");
 	}
 	return load_relaxed(&recording);
 }

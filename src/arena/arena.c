@@ -108,7 +108,7 @@ static void *alloc_any(struct arena *a, size_t req, bool *zero)
 }
 
 /* The system has refused: what this arena and those without a thread keep is given back. */
-static void reclaim(struct arena *a)
+static COLD void reclaim(struct arena *a)
 {
 	arena_trim(a, 0);
 	for (struct arena *idle = registry_next(NULL); idle; idle = registry_next(idle)) {

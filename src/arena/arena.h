@@ -122,23 +122,23 @@ void *arena_resize(void *mem, struct descriptor *tag, size_t req);
 void arena_tick(struct arena *a);
 
 /* From now on every allocation and every free of the process takes the slow path. */
-void arena_watch_all(void);
+COLD void arena_watch_all(void);
 
 /* Makes the calling thread the holder of an arena, whatever its mutex was. */
-bool arena_hold_anew(struct arena *a);
+COLD bool arena_hold_anew(struct arena *a);
 
 /* Sets up an arena's fields; the calling thread then holds it. */
-bool arena_init(struct arena *a, bool brk);
+COLD bool arena_init(struct arena *a, bool brk);
 
 /* Takes in what other threads freed, gives back slabs that nothing is in, and obeys the rule of
    retain.h; the caller holds the arena. */
-void arena_tend(struct arena *a);
+COLD void arena_tend(struct arena *a);
 
 /* The same, and gives back all else that is not needed: top beyond pad, pages of chunks and in
    slabs.  The bytes given back, about. */
-size_t arena_trim(struct arena *a, size_t pad);
+COLD size_t arena_trim(struct arena *a, size_t pad);
 
 COLD bool arena_check(struct arena *a);
 
 /* A report for a pointer that is no object, with all that is known about it. */
-_Noreturn void arena_report_bad(const void *mem, struct descriptor *tag, const char *call);
+COLD _Noreturn void arena_report_bad(const void *mem, struct descriptor *tag, const char *call);

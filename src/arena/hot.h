@@ -30,10 +30,10 @@ void *hot_take(struct arena *a, unsigned class);
 void hot_free(struct arena *a, struct slab *s, struct object *o);
 
 /* Classes without an object out go back to the bins. */
-void hot_demote_idle(struct arena *a);
+COLD void hot_demote_idle(struct arena *a);
 
 /* Free pages inside slabs go back to the system. */
-void hot_withdraw(struct arena *a);
+COLD void hot_withdraw(struct arena *a);
 
 /* Proves A1 to A4. */
 COLD bool hot_check(struct arena *a);

@@ -17,7 +17,7 @@ static void check_object(const struct slab *s, const void *mem, const char *call
 		arena_report_bad(mem, (struct descriptor *)&s->tag, call);
 }
 
-static _Noreturn void report_object_double_free(const struct slab *s, const void *mem,
+static COLD _Noreturn void report_object_double_free(const struct slab *s, const void *mem,
 						const char *call)
 {
 	report_double_free(call,
@@ -180,7 +180,7 @@ void *arena_resize(void *mem, struct descriptor *tag, size_t req)
 
 /* --- reports ------------------------------------------------------------------------------- */
 
-static _Noreturn void report_inside(const void *mem, const void *start, size_t usable,
+static COLD _Noreturn void report_inside(const void *mem, const void *start, size_t usable,
 				    const char *kind, const char *call)
 {
 	report_interior_pointer(call, (struct report_about){mem, kind, usable, start});

@@ -141,6 +141,6 @@ struct chunk *bins_best(struct bins *bins, size_t csize);
  * then in unsorted, until it returns false.  It must not change the bins.
  */
 typedef bool bins_visitor(struct chunk *c, size_t csize, void *arg);
-void bins_visit(struct bins *bins, unsigned least, bins_visitor *visit, void *arg);
+COLD void bins_visit(struct bins *bins, unsigned least, bins_visitor *visit, void *arg);
 
 COLD bool bins_check(const struct bins *bins);

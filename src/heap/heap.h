@@ -116,7 +116,7 @@ bool heap_resize(struct chunk_heap *ch, void *mem, size_t req);
 COLD void heap_obey_rule(struct chunk_heap *ch);
 
 /* Gives back all free memory in whole pages, but pad bytes of top; the number of bytes. */
-size_t heap_trim(struct chunk_heap *ch, size_t pad);
+COLD size_t heap_trim(struct chunk_heap *ch, size_t pad);
 
 struct heap_sizes {
 	size_t system; /* bytes from the system; = in_use + free */
@@ -127,10 +127,10 @@ struct heap_sizes {
 };
 
 /* Of any thread's heap; the fields fit each other when the owner rests. */
-void heap_sizes(const struct chunk_heap *ch, struct heap_sizes *ret_sizes);
+COLD void heap_sizes(const struct chunk_heap *ch, struct heap_sizes *ret_sizes);
 
 /* Calls visit for each free chunk in the bins until it returns false. */
-void heap_visit_free(struct chunk_heap *ch, bins_visitor *visit, void *arg);
+COLD void heap_visit_free(struct chunk_heap *ch, bins_visitor *visit, void *arg);
 
 /* Proves H1 to H11. */
 bool heap_check(const struct chunk_heap *ch);

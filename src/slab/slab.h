@@ -230,7 +230,7 @@ void slab_watch_all(void);
 void slab_set_hot(struct slab *s);
 
 /* A report that the link which leads to an object, or the one in it, was overwritten. */
-_Noreturn void slab_report_link(const struct slab *s, const struct object *o);
+COLD _Noreturn void slab_report_link(const struct slab *s, const struct object *o);
 
 /* Objects that the program holds, as far as another thread can tell. */
 uint32_t slab_objects_out(const struct slab *s);

@@ -36,7 +36,7 @@ class Configuration:
 RELEASE = '-Dbuildtype=release -Dassert_level=0'
 CHECKED = '-Dbuildtype=debugoptimized -Dassert_level=2'
 CONFIGURATIONS = [
-    Configuration('release', 'gcc', RELEASE),
+    Configuration('release', 'gcc', f'{RELEASE} -Dbench=true'),
     Configuration('debug', 'gcc', CHECKED, '--no-suite=programs'),
     Configuration('clang', 'clang', '-Dbuildtype=release -Dassert_level=1', '--no-suite=programs'),
     Configuration('asan', 'gcc', f'{CHECKED} -Db_sanitize=address,undefined'),

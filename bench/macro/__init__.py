@@ -1,0 +1,1 @@
+"""The macro workloads: C programs that stand for kinds of programs, and the table of them."""

@@ -1,0 +1,1 @@
+"""What the commands of bench/ share: allocators, measured runs, statistics, reports and plots."""

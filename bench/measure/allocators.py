@@ -1,0 +1,148 @@
+"""The allocators that are compared: glibc's own, loam, what Debian has, and any file.
+
+All but glibc's are put before a program by LD_PRELOAD.  A program that brings a malloc along
+does not use glibc's by itself: then an interposer that goes to libc's own is preloaded.
+"""
+import os
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from measure import bindings, build, packages
+from measure.failure import Failure
+
+BASELINE = 'glibc'
+# name: Debian's package, and what of it is preloaded
+PACKAGED = {
+    'jemalloc': ('libjemalloc2', 'libjemalloc.so.2'),
+    'mimalloc': ('libmimalloc2.0', 'libmimalloc.so.2'),
+    'tcmalloc': ('libtcmalloc-minimal4', 'libtcmalloc_minimal.so.4'),
+    'tbb': ('libtbbmalloc2', 'libtbbmalloc_proxy.so.2'),
+}
+# What a measured program does not inherit: other allocators, and what would tune these.
+TUNING = re.compile('LD_PRELOAD|MALLOC_.*|GLIBC_TUNABLES|LOAM_.*|MIMALLOC_.*|TCMALLOC_.*'
+                    '|TBB_MALLOC_.*')
+
+
+@dataclass(frozen=True)
+class Allocator:
+    name: str
+    path: Path = None       # what is preloaded; None for libc's own
+    version: str = ''
+    options: dict = field(default_factory=dict, hash=False)     # environment of its own
+
+    def environment(self, base):
+        """A copy of the environment base, in which a program runs on this allocator."""
+        env = {name: value for name, value in base.items() if not TUNING.fullmatch(name)}
+        if self.path:
+            env['LD_PRELOAD'] = str(self.path)
+        return env | self.options
+
+    def with_options(self, **options):
+        """The same allocator, with more in its programs' environment."""
+        return replace(self, options=self.options | options)
+
+
+def known():
+    """The names that find() knows without a file."""
+    return [BASELINE, 'loam', *PACKAGED]
+
+
+def find(names, extra=None):
+    """The allocators of these names, glibc first; extra is {name: file} of more."""
+    extra = extra or {}
+    for name in extra:
+        if name in known():
+            raise Failure(f'--with {name}=...: {name} is a known allocator, take another name')
+        if not re.fullmatch(r'[\w.+-]+', name):
+            raise Failure(f'--with {name}=...: a name has letters, digits and . + - _ only')
+    names = [BASELINE, *(name for name in names if name != BASELINE)]
+    return [_known(name) for name in dict.fromkeys(names) if name not in extra] + [
+        Allocator(name, checked(file), str(file)) for name, file in extra.items()]
+
+
+def on_libc(allocator):
+    """glibc's malloc for a program that is linked with another."""
+    return replace(allocator, path=build.built() / 'bench/measure/libglibc_malloc.so')
+
+
+def _known(name):
+    if name == BASELINE:
+        version = os.confstr('CS_GNU_LIBC_VERSION').removeprefix('glibc ')
+        return Allocator(name, None, packages.version('libc6') or version)
+    if name == 'loam':
+        return _loam()
+    if name not in PACKAGED:
+        raise Failure(f'there is no allocator {name}: known are {", ".join(known())};'
+                      f' --with {name}=FILE.so adds another')
+    package, file = PACKAGED[name]
+    path = _in_loader_cache(file)
+    if not path:
+        packages.need(package)
+        path = _in_loader_cache(file)
+    if not path:
+        raise Failure(f'{package} is installed, but the loader knows no {file}: run ldconfig')
+    return Allocator(name, path, packages.version(package) or path.resolve().name)
+
+
+def _loam():
+    """What LOAM_SO names, else a release build of this tree."""
+    given = os.environ.get('LOAM_SO')
+    path = checked(given) if given else build.built() / 'preload/libloam.so'
+    return Allocator('loam', path, given or commit())
+
+
+def commit():
+    """The commit of this tree, '+' behind it if files differ; '' where git knows none."""
+    done = subprocess.run(['git', '-C', build.ROOT, 'describe', '--always', '--dirty=+',
+                           '--exclude=*'], capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def _in_loader_cache(soname):
+    done = subprocess.run(['/sbin/ldconfig', '-p'], capture_output=True, text=True)
+    kind = 'x86-64' if os.uname().machine == 'x86_64' else 'AArch64'
+    found = re.search(rf'^\s*{re.escape(soname)} \([^)]*{kind}[^)]*\) => (.*)$', done.stdout, re.M)
+    return Path(found[1]) if found else None
+
+
+def checked(file):
+    """The path of a file that can be preloaded here and then serves malloc; else a Failure."""
+    path = Path(file).resolve()
+    if not path.is_file():
+        raise Failure(f'there is no allocator {file}')
+    if re.search(r'[\s:;]', str(path)):
+        raise Failure(f'the loader preloads no file with a space, : or ; in its path: link to'
+                      f' {path} from elsewhere')
+    kind = _elf_kind(path)
+    if not kind:
+        raise Failure(f'{file} is no ELF file: give the shared library of an allocator')
+    if kind != _elf_kind('/proc/self/exe'):
+        raise Failure(f'{file} is made for another kind of machine')
+    _try(path, file)
+    return path
+
+
+def _elf_kind(path):
+    """Class, byte order and machine of an ELF file; None for another file."""
+    with open(path, 'rb') as elf:
+        header = elf.read(20)
+    return (header[4:6], header[18:20]) if header[:4] == b'\x7fELF' and len(header) == 20 else None
+
+
+def _try(path, file):
+    """Runs the simplest of programs with it, and looks where malloc went."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = Allocator('', path).environment(os.environ) | bindings.environment(folder)
+        done = subprocess.run(['/bin/ls', '/'], env=env | {'LD_BIND_NOW': '1'},
+                              capture_output=True, text=True)
+        if 'cannot be preloaded' in done.stderr:
+            raise Failure(f'the loader does not take {file}: it is no shared library, or one that'
+                          ' cannot be preloaded')
+        if done.returncode:
+            said = done.stderr.strip().splitlines()[-1:] or [f'status {done.returncode}']
+            raise Failure(f'no program starts with {file}: {said[0]}')
+        if str(path) not in bindings.owners(folder):
+            raise Failure(f'{file} defines no malloc: it is no allocator')

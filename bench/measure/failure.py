@@ -1,0 +1,26 @@
+"""Trouble that the user can do something about: one clear line, exit status 2."""
+import os
+import pathlib
+import signal
+import sys
+
+
+class Failure(Exception):
+    """A message of one line that names the thing and says what to do."""
+
+
+def run_main(main):
+    """Ends the process with what main() returns; a Failure is printed, not traced."""
+    name = pathlib.Path(sys.argv[0]).name
+    try:
+        status = main()
+        sys.stdout.flush()
+    except Failure as failure:
+        print(f'{name}: {failure}', file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        status = 128 + signal.SIGPIPE
+    sys.exit(status)

@@ -1,0 +1,195 @@
+"""What the numbers of several rounds say, and whether they say anything.
+
+A round runs every allocator once, so that what slows the machine down for a while slows them all:
+numbers are compared by round.  The figure is the geometric mean of the middle half of the rounds'
+ratios.  On a shared machine that varies two thirds as much as the ratio of the two medians, and
+rounds that were disturbed hardly move it.
+Its interval is what 95% of resampled rounds give (the bootstrap of Efron, 1979).  A difference is
+called one if all of this holds:
+
+  - 99% of the resampled figures lie on the same side of 1.  Not 95%: three figures are looked at
+    for each allocator, and one false alarm in ten comparisons would be too many.
+  - It is larger than what is worth a sentence: 0.5% of time, 1% of memory.  The place of code and
+    data in memory alone makes that much.
+  - With fewer than 10 rounds, which are too few to resample, the logarithms of the rounds' ratios
+    also pass Student's t-test at 99%.
+
+Simulated (tests/bench/test_stats.py), two equal allocators differ so in 1 to 2 of 100 comparisons;
+one that is 2% slower, under noise of 1%, is found in 9 of 10 with 10 rounds and always with 20.
+"""
+import functools
+import math
+import operator
+import random
+import statistics
+from collections import namedtuple
+from dataclasses import dataclass
+
+from measure.failure import Failure
+
+FEWEST = 3          # rounds of which an interval can be made
+RESAMPLED = 2000
+TRIMMED = 4         # one in so many is left out, at either end
+LEAST_TIME = 0.005  # smallest differences of interest, as parts of 1
+LEAST_MEMORY = 0.01
+# Student's t, two-sided 99%, by the number of rounds that are too few for the bootstrap alone.
+STUDENT = {3: 9.925, 4: 5.841, 5: 4.604, 6: 4.032, 7: 3.707, 8: 3.499, 9: 3.355}
+
+# clear: the difference from 1 is larger than the noise, whatever its size
+Interval = namedtuple('Interval', 'value low high clear')
+
+median = statistics.median
+
+
+def geometric_mean(values):
+    return math.exp(statistics.fmean(map(math.log, values)))
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How often: until the interval of every time is narrower than width, within limits."""
+    least: int = 10
+    most: int = 100
+    width: float = 0.01
+    seconds: float = 120        # for a workload: after that, no more than least
+
+    def __post_init__(self):
+        if self.least < FEWEST:
+            raise Failure(f'{self.least} rounds are too few for an interval: ask for {FEWEST} or'
+                          ' more')
+
+    @classmethod
+    def exactly(cls, n):
+        return cls(n, n, seconds=math.inf)
+
+    def enough(self, done, intervals, seconds):
+        """Whether to stop.  The width does not know which is better, so that stopping by it does
+        not prefer differences."""
+        if done < self.least:
+            return False
+        narrow = all(interval.high - interval.low < self.width for interval in intervals)
+        return done >= self.most or seconds > self.seconds or narrow
+
+    def likely(self, done, seconds):
+        """How many there will be at most, after so many have taken so long."""
+        if not done:
+            return self.least
+        affordable = min(done * self.seconds / seconds, self.most)
+        return max(self.least, done, math.floor(affordable))
+
+
+@functools.lru_cache(maxsize=64)
+def _resamples(n, seed):
+    """Rounds drawn at random, with repetition: functions that take them from a list."""
+    rng = random.Random(seed)
+    return [operator.itemgetter(*rng.choices(range(n), k=n)) for _ in range(RESAMPLED)]
+
+
+def _middle(values):
+    """The mean of the middle half."""
+    cut = len(values) // TRIMMED
+    kept = sorted(values)[cut:len(values) - cut]
+    return sum(kept) / len(kept)
+
+
+def _resampled(logs, seed=0):
+    return [_middle(drawn(logs)) for drawn in _resamples(len(logs), seed)]
+
+
+def _interval(value, resampled):
+    """The Interval of a figure, all in logarithms."""
+    resampled = sorted(resampled)
+    cut95, cut99 = len(resampled) * 25 // 1000, len(resampled) * 5 // 1000
+    clear = resampled[cut99] > 0 or resampled[-1 - cut99] < 0
+    return Interval(*map(math.exp, (value, resampled[cut95], resampled[-1 - cut95])), clear)
+
+
+def _passes_student(logs):
+    if len(logs) not in STUDENT:
+        return True
+    error = statistics.stdev(logs) / math.sqrt(len(logs))
+    return abs(statistics.fmean(logs)) > STUDENT[len(logs)] * error
+
+
+def _logs(values, baseline):
+    """The logarithms of the rounds' ratios; () if there is none or too few to compare."""
+    pairs = list(zip(values, baseline))
+    if len(pairs) < FEWEST or min(map(min, pairs)) <= 0:
+        return ()
+    return tuple(math.log(value / base) for value, base in pairs)
+
+
+def ratio(values, baseline):
+    """Interval of the rounds' ratios of values to baseline.
+
+    None if there is none: fewer than FEWEST rounds, or a value of zero.
+    """
+    return _ratio(_logs(values, baseline))
+
+
+@functools.lru_cache(maxsize=4096)
+def _ratio(logs):
+    if not logs:
+        return None
+    interval = _interval(_middle(logs), _resampled(logs))
+    return interval._replace(clear=interval.clear and _passes_student(logs))
+
+
+def mean_ratio(pairs):
+    """Interval of the geometric mean over workloads; pairs are (values, baseline) of each."""
+    return _mean_ratio(tuple(filter(None, (_logs(*pair) for pair in pairs))))
+
+
+@functools.lru_cache(maxsize=256)
+def _mean_ratio(workloads):
+    if not workloads:
+        return None
+    columns = [_resampled(logs, seed) for seed, logs in enumerate(workloads)]
+    return _interval(statistics.fmean(map(_middle, workloads)),
+                     [sum(row) / len(row) for row in zip(*columns)])
+
+
+# ---- In words.
+
+def differs(interval, least):
+    return bool(interval) and interval.clear and abs(interval.value - 1) >= least
+
+
+def _factor(value):
+    """How far a ratio is from 1, as '1.21x' or '8.0%': the side is said after it."""
+    factor = max(value, 1 / value)
+    return f'{factor:.2f}x' if factor >= 1.1 else f'{(factor - 1) * 100:.1f}%'
+
+
+def _share(value):
+    """As '8.0% less' or '41% more'."""
+    change = abs(value - 1) * 100
+    return f'{change:.{1 if change < 10 else 0}f}% {"less" if value < 1 else "more"}'
+
+
+def verdict(name, baseline, time, cpu, memory):
+    """One plain sentence on the intervals of time, processor time and peak memory.
+
+    Processor time is left out where it only says again what time has said.
+    """
+    said, used = [], []     # "is 1.21x faster"; "8.0% less memory"
+    if differs(time, LEAST_TIME):
+        said.append(f'is {_factor(time.value)} {"faster" if time.value < 1 else "slower"}')
+    if differs(cpu, LEAST_TIME) and (not said or (cpu.value < 1) != (time.value < 1)):
+        used.append(f'{_share(cpu.value)} processor time')
+    if differs(memory, LEAST_MEMORY):
+        used.append(f'{_share(memory.value)} memory')
+    differences = len(said) + len(used)
+    if used:
+        said.append(f'uses {" and ".join(used)}')
+    if not said:
+        return _no_difference(name, baseline, time, memory)
+    noise = 'difference is' if differences == 1 else 'differences are'
+    return f'{name} {" and ".join(said)} than {baseline}; the {noise} larger than the noise.'
+
+
+def _no_difference(name, baseline, time, memory):
+    seen = [f'{what} {one.value - 1:+.1%}, give or take {(one.high - one.low) / 2:.1%}'
+            for what, one in (('time', time), ('memory', memory)) if one]
+    return (f'{name} shows no difference from {baseline} larger than the noise'
+            + (f' ({"; ".join(seen)}).' if seen else '.'))

@@ -1,0 +1,1 @@
+"""The microbenchmarks: executables on google-benchmark, and what runs, merges and draws them."""

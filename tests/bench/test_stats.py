@@ -1,0 +1,188 @@
+#!/usr/bin/python3
+"""measure.stats on made-up figures with fixed seeds: what is noise, and what is a difference."""
+import math
+import random
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'bench'))
+from measure import stats  # noqa: E402
+from measure.failure import Failure  # noqa: E402
+
+COMPARISONS = 150
+
+
+def quiet(rng):
+    return rng.gauss(0, 0.01)
+
+
+def disturbed(rng):
+    """Noise of 1%, and one run of seven is held up by a tenth or so."""
+    return quiet(rng) + (rng.expovariate(10) if rng.random() < 0.15 else 0)
+
+
+def found(shift, rounds, noise, drift=0.0):
+    """In what part of the comparisons a difference is seen; drift slows each round by so much."""
+    rng = random.Random(7)
+
+    def run(round_, slower):
+        return math.exp(slower + drift * round_ + noise(rng))
+    seen = 0
+    for _ in range(COMPARISONS):
+        baseline = [run(i, 0) for i in range(rounds)]
+        values = [run(i, shift) for i in range(rounds)]
+        seen += stats.differs(stats.ratio(values, baseline), stats.LEAST_TIME)
+    return seen / COMPARISONS
+
+
+class Noise(unittest.TestCase):
+    def test_equal_allocators_do_not_differ(self):
+        for noise in (quiet, disturbed):
+            for rounds in (3, 5, 7, 9, 10, 20):
+                with self.subTest(noise=noise.__name__, rounds=rounds):
+                    self.assertLessEqual(found(0, rounds, noise), 0.05)
+
+    def test_drift_of_the_machine_is_no_difference(self):
+        self.assertLessEqual(found(0, 10, quiet, drift=0.01), 0.05)
+
+    def test_two_percent_are_found_in_noise_of_one(self):
+        self.assertGreaterEqual(found(0.02, 10, quiet), 0.8)
+        self.assertGreaterEqual(found(0.02, 20, quiet), 0.98)
+
+    def test_two_percent_are_found_among_outliers(self):
+        self.assertGreaterEqual(found(0.02, 30, disturbed), 0.75)
+
+    def test_few_rounds_find_large_differences(self):
+        self.assertGreaterEqual(found(0.2, 3, quiet), 0.9)
+        self.assertGreaterEqual(found(0.05, 5, quiet), 0.9)
+
+    def test_a_certain_difference_that_is_tiny_is_none(self):
+        interval = stats.ratio([1.001] * 10, [1.0] * 10)
+        self.assertTrue(interval.clear)
+        self.assertFalse(stats.differs(interval, stats.LEAST_TIME))
+
+
+class Ratio(unittest.TestCase):
+    def test_value_is_the_middle_ratio_within_its_interval(self):
+        interval = stats.ratio([2, 4, 6, 8, 100], [1, 2, 3, 4, 5])
+        self.assertAlmostEqual(interval.value, 2)
+        self.assertLessEqual(interval.low, 2)
+        self.assertGreaterEqual(interval.high, 2)
+
+    def test_is_repeatable(self):
+        values, baseline = [3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]
+        self.assertEqual(stats.ratio(values, baseline), stats.ratio(list(values), list(baseline)))
+
+    def test_there_is_none_of_too_few_or_of_zero(self):
+        self.assertIsNone(stats.ratio([1, 2], [1, 2]))
+        self.assertIsNone(stats.ratio([1, 2, 3], [0, 0, 0]))
+        self.assertIsNone(stats.ratio([], []))
+
+    def test_interval_covers_the_truth(self):
+        rng, covered = random.Random(3), 0
+        for _ in range(COMPARISONS):
+            baseline = [math.exp(quiet(rng)) for _ in range(15)]
+            values = [1.1 * math.exp(quiet(rng)) for _ in range(15)]
+            interval = stats.ratio(values, baseline)
+            covered += interval.low <= 1.1 <= interval.high
+        self.assertGreaterEqual(covered / COMPARISONS, 0.9)
+
+
+class MeanRatio(unittest.TestCase):
+    def test_is_the_geometric_mean(self):
+        interval = stats.mean_ratio([([2] * 5, [1] * 5), ([1] * 5, [2] * 5), ([3] * 5, [3] * 5)])
+        self.assertAlmostEqual(interval.value, 1)
+        self.assertFalse(interval.clear)
+
+    def test_leaves_out_what_has_no_ratio(self):
+        interval = stats.mean_ratio([([2] * 5, [1] * 5), ([], [1] * 5)])
+        self.assertAlmostEqual(interval.value, 2)
+        self.assertIsNone(stats.mean_ratio([([], [])]))
+
+    def test_a_shift_of_all_is_found(self):
+        rng = random.Random(5)
+        pairs = [([1.02 * math.exp(quiet(rng)) for _ in range(5)],
+                  [math.exp(quiet(rng)) for _ in range(5)]) for _ in range(12)]
+        self.assertTrue(stats.differs(stats.mean_ratio(pairs), stats.LEAST_TIME))
+
+    def test_noise_of_all_is_not(self):
+        rng, seen = random.Random(6), 0
+        for _ in range(20):
+            pairs = [([math.exp(quiet(rng)) for _ in range(5)],
+                      [math.exp(quiet(rng)) for _ in range(5)]) for _ in range(6)]
+            seen += stats.differs(stats.mean_ratio(pairs), stats.LEAST_TIME)
+        self.assertLessEqual(seen, 1)
+
+
+class Rounds(unittest.TestCase):
+    WIDE, NARROW = stats.Interval(1, 0.9, 1.1, False), stats.Interval(1, 0.999, 1.001, False)
+
+    def test_fewer_than_three_are_refused(self):
+        with self.assertRaisesRegex(Failure, '2 rounds are too few'):
+            stats.Rounds.exactly(2)
+
+    def test_exactly_is_exact(self):
+        rounds = stats.Rounds.exactly(4)
+        self.assertFalse(rounds.enough(3, [self.NARROW], 1e9))
+        self.assertTrue(rounds.enough(4, [self.WIDE], 0))
+
+    def test_go_on_while_an_interval_is_wide(self):
+        rounds = stats.Rounds(least=10, most=30, seconds=60)
+        self.assertFalse(rounds.enough(9, [self.NARROW], 0))
+        self.assertTrue(rounds.enough(10, [self.NARROW], 0))
+        self.assertFalse(rounds.enough(10, [self.NARROW, self.WIDE], 0))
+        self.assertTrue(rounds.enough(10, [self.WIDE], 61))
+        self.assertTrue(rounds.enough(30, [self.WIDE], 0))
+
+    def test_what_is_likely(self):
+        rounds = stats.Rounds(least=10, most=30, seconds=60)
+        self.assertEqual(rounds.likely(0, 0), 10)
+        self.assertEqual(rounds.likely(1, 3), 20)
+        self.assertEqual(rounds.likely(1, 0.1), 30)
+        self.assertEqual(rounds.likely(11, 600), 11)
+        self.assertEqual(stats.Rounds.exactly(5).likely(1, 1), 5)
+
+
+class Verdict(unittest.TestCase):
+    SAME = stats.Interval(1.003, 0.99, 1.01, False)
+
+    @staticmethod
+    def clear(value):
+        return stats.Interval(value, value, value, True)
+
+    def said(self, time, cpu, memory):
+        return stats.verdict('a', 'b', time, cpu, memory)
+
+    def test_both(self):
+        self.assertEqual(self.said(self.clear(1 / 1.21), self.clear(0.8), self.clear(0.92)),
+                         'a is 1.21x faster and uses 8.0% less memory than b;'
+                         ' the differences are larger than the noise.')
+
+    def test_one(self):
+        self.assertEqual(self.said(self.clear(1.02), self.clear(1.02), self.SAME),
+                         'a is 2.0% slower than b; the difference is larger than the noise.')
+
+    def test_processor_time_speaks_where_wall_time_does_not(self):
+        self.assertIn('uses 3.0% more processor time', self.said(self.SAME, self.clear(1.03), None))
+
+    def test_processor_time_speaks_against_wall_time(self):
+        self.assertIn('is 5.3% faster and uses 40% more processor time',
+                      self.said(self.clear(0.95), self.clear(1.4), self.SAME))
+
+    def test_two_uses_are_two_differences(self):
+        self.assertEqual(self.said(self.SAME, self.clear(0.89), self.clear(1.42)),
+                         'a uses 11% less processor time and 42% more memory than b;'
+                         ' the differences are larger than the noise.')
+
+    def test_none(self):
+        self.assertEqual(self.said(self.SAME, self.SAME, self.SAME),
+                         'a shows no difference from b larger than the noise (time +0.3%, give or'
+                         ' take 1.0%; memory +0.3%, give or take 1.0%).')
+
+    def test_nothing_measured(self):
+        self.assertIn('no difference', self.said(None, None, self.SAME))
+
+
+if __name__ == '__main__':
+    unittest.main()
