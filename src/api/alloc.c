@@ -40,9 +40,11 @@ static void *malloc_served(size_t req)
 
 void *malloc_slow(size_t req)
 {
+	void *mem = arena_malloc_by_class(req);
 	bool recorded;
-	void *mem;
 
+	if (LIKELY(mem))
+		return mem;
 	if (UNLIKELY(!start()))
 		return early_alloc(GRANULE, req);
 	recorded = record_begin(TRACE_MALLOC);

@@ -21,7 +21,7 @@ static void add_block(struct descriptor *tag, char *mem, size_t nbytes, void *ar
 		s->slab_bytes += nbytes;
 		s->objects += slab_objects_out(slab);
 		s->object_bytes += (size_t)slab_objects_out(slab) * slab->size;
-	} else if (tag->kind == KIND_RUN) {
+	} else if (tag->kind == KIND_RUN && !load_relaxed(&((const struct run *)tag)->kept)) {
 		s->runs++;
 		s->run_bytes += nbytes;
 	}

@@ -5,12 +5,12 @@
 #include "arena/hot.h"
 #include "arena/registry.h"
 #include "arena/remote.h"
+#include "arena/run_cache.h"
 #include "base/bits.h"
 #include "base/options.h"
 #include "os/os.h"
 #include "pages/huge.h"
 #include "pages/retain.h"
-#include "pages/run.h"
 #include "pages/zone.h"
 
 /* Slow paths between two looks at what is retained and at arenas that nobody holds. */
@@ -77,18 +77,30 @@ static void *alloc_small(struct arena *a, size_t req, bool *ret_zero)
 	return heap_malloc(&a->chunks, req, ret_zero);
 }
 
+/* A kept run, or a new one; *ret_zero says that it reads as zero. */
+static void *alloc_run(struct arena *a, size_t req, size_t alignment, bool *ret_zero)
+{
+	struct run *run = run_cache_take(a, (req + PAGE_SIZE - 1) >> PAGE_SHIFT, alignment);
+
+	if (!run)
+		return run_alloc(req, alignment, ret_zero);
+	*ret_zero = false;
+	return run->mem;
+}
+
 /* *zero is as in arena_alloc(). */
-static void *alloc_pages(size_t req, size_t alignment, bool *zero)
+static void *alloc_pages(struct arena *a, size_t req, size_t alignment, bool *zero)
 {
 	bool wanted = *zero;
 	void *mem = NULL;
 
+	req = req ? req : 1;
 	if (req <= RUN_MAX && alignment <= RUN_MAX)
-		mem = run_alloc(req ? req : 1, alignment, zero);
+		mem = alloc_run(a, req, alignment, zero);
 	if (mem)
 		return mem;
 	*zero = wanted;
-	return huge_alloc(req ? req : 1, alignment, zero);
+	return huge_alloc(req, alignment, zero);
 }
 
 /* *zero is as in arena_alloc(). */
@@ -104,7 +116,7 @@ static void *alloc_any(struct arena *a, size_t req, bool *zero)
 	if (mem)
 		return mem;
 	*zero = wanted;
-	return alloc_pages(req, GRANULE, zero);
+	return alloc_pages(a, req, GRANULE, zero);
 }
 
 /* The system has refused: what this arena and those without a thread keep is given back. */
@@ -175,7 +187,7 @@ void *arena_alloc_aligned(size_t alignment, size_t req)
 	if (!mem && req + alignment < options.mmap_threshold)
 		mem = heap_memalign(&a->chunks, alignment, req);
 	if (!mem)
-		mem = alloc_pages(req, alignment, &zero);
+		mem = alloc_pages(a, req, alignment, &zero);
 	arena_leave(a);
 	return mem;
 }
@@ -203,6 +215,8 @@ void arena_tend(struct arena *a)
 	remote_flush(a);
 	remote_drain(a);
 	hot_demote_idle(a);
+	if (retain_excess())
+		run_cache_flush(a);
 	heap_obey_rule(&a->chunks);
 }
 
@@ -211,6 +225,7 @@ size_t arena_trim(struct arena *a, size_t pad)
 	size_t live = load_relaxed(&retain_live);
 
 	arena_tend(a);
+	run_cache_flush(a);
 	heap_trim(&a->chunks, pad);
 	hot_withdraw(a);
 	return live - load_relaxed(&retain_live);

@@ -40,6 +40,7 @@
 #define FAST_GRANULES (FAST_MAX / GRANULE + 1)
 
 #define OUTBOX_SLOTS 4
+#define RUN_SLOTS    4
 
 /* Freed objects of one other arena, linked through their first words. */
 struct outbox {
@@ -71,6 +72,8 @@ struct arena {
 	struct chunk_heap chunks;
 	uint32_t uses[CLASSES]; /* allocations by class while it is not hot */
 	struct outbox outbox[OUTBOX_SLOTS];
+	struct run *runs[RUN_SLOTS]; /* run_cache.h */
+	uint32_t run_next;           /* the slot that the next one goes to */
 	struct arena_counts counts;
 	uint32_t ticks;         /* slow paths taken */
 	bool retired;           /* its thread did not survive a fork; constant then */

@@ -33,6 +33,29 @@ ALWAYS_INLINE void *arena_malloc(size_t req, void *(*slow)(size_t))
 	return o;
 }
 
+/* The same by class, for hot sizes beyond the fast bins' and for the slow path's first try; the
+   last object of a list is taken too.  NULL: the class is not hot, or its slab has none to give. */
+ALWAYS_INLINE void *arena_malloc_by_class(size_t req)
+{
+	struct slab *s;
+	struct object *o, *next;
+
+	if (req - 1 >= CLASS_SIZE_MAX || !load_hot(&fast_limit) || !arena_mine->hot)
+		return NULL;
+	s = arena_mine->hot->current[class_of(req)];
+	if (!s)
+		return NULL;
+	o = s->free;
+	next = slab_next(s, o);
+	if (!slab_in_extent(s, next) && !slab_is_end(s, next))
+		return NULL;
+	s->free = next;
+	o->key = 0;
+	s->tag.live++;
+	left_by(arena_mine);
+	return o;
+}
+
 ALWAYS_INLINE void arena_free(void *mem, void (*slow)(void *))
 {
 	struct slab *s = (struct slab *)pagemap_get(mem);

@@ -5,11 +5,11 @@
 #include "arena/hot.h"
 #include "arena/registry.h"
 #include "arena/remote.h"
+#include "arena/run_cache.h"
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/options.h"
 #include "pages/huge.h"
-#include "pages/run.h"
 
 static void check_object(const struct slab *s, const void *mem, const char *call)
 {
@@ -18,7 +18,7 @@ static void check_object(const struct slab *s, const void *mem, const char *call
 }
 
 static COLD _Noreturn void report_object_double_free(const struct slab *s, const void *mem,
-						const char *call)
+						     const char *call)
 {
 	report_double_free(call,
 			   (struct report_about){.mem = mem, .kind = "object", .usable = s->size});
@@ -58,6 +58,17 @@ static void release_chunk(struct arena *self, struct heap *h, void *mem)
 		remote_free(self, h->owner->arena, mem, chunk_usable(mem));
 }
 
+static void release_run(struct arena *self, struct run *run, void *mem, const char *call)
+{
+	if (run->mem != mem)
+		arena_report_bad(mem, &run->tag, call);
+	if (run->kept)
+		report_double_free(call, (struct report_about){.mem = mem,
+							       .kind = "run",
+							       .usable = run_usable(run)});
+	run_cache_keep(self, run);
+}
+
 static void release(struct arena *self, struct descriptor *tag, void *mem, const char *call)
 {
 	switch (tag->kind) {
@@ -68,9 +79,7 @@ static void release(struct arena *self, struct descriptor *tag, void *mem, const
 		release_chunk(self, (struct heap *)tag, mem);
 		break;
 	case KIND_RUN:
-		if (((struct run *)tag)->mem != mem)
-			arena_report_bad(mem, tag, call);
-		run_free((struct run *)tag);
+		release_run(self, (struct run *)tag, mem, call);
 		break;
 	case KIND_HUGE:
 		if (((struct huge *)tag)->mem != mem)
@@ -123,7 +132,7 @@ size_t arena_usable(const void *mem, struct descriptor *tag, const char *call)
 	case KIND_HEAP:
 		return chunk_usable(mem);
 	case KIND_RUN:
-		if (((struct run *)tag)->mem == mem)
+		if (((struct run *)tag)->mem == mem && !((struct run *)tag)->kept)
 			return run_usable((struct run *)tag);
 		break;
 	case KIND_HUGE:
@@ -181,7 +190,7 @@ void *arena_resize(void *mem, struct descriptor *tag, size_t req)
 /* --- reports ------------------------------------------------------------------------------- */
 
 static COLD _Noreturn void report_inside(const void *mem, const void *start, size_t usable,
-				    const char *kind, const char *call)
+					 const char *kind, const char *call)
 {
 	report_interior_pointer(call, (struct report_about){mem, kind, usable, start});
 }

@@ -49,7 +49,8 @@ def main():
         worse = {'spins': built(folder, 'slow_malloc'),
                  'sleeps': built(folder, 'slow_malloc', '-DSLOW_SLEEPS=1'),
                  'wastes': built(folder, 'wasteful_malloc')}
-        worse_options = ['--baseline', 'idle', '--allocators', 'idle', '--with', f'idle={idle}', *more]
+        worse_options = ['--baseline', 'idle', '--allocators', 'idle', *more,
+                         '--with', f'idle={idle}']
         for name, file in worse.items():
             worse_options += ['--with', f'{name}={file}']
         for number in range(1, times + 1):

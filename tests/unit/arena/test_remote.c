@@ -108,6 +108,7 @@ TEST(what_a_handler_defers_is_freed_later)
 	remote_defer(object);
 	remote_defer(run);
 	EXPECT(remote_drain(&arena_main));
+	arena_trim(&arena_main, 0);
 	EXPECT(!pagemap_get(run));
 	EXPECT(loam_check());
 }

@@ -1,0 +1,118 @@
+/* Runs that an arena keeps: what they are taken for again, what is counted, when they go. */
+#include "arena/run_cache.h"
+
+#include "base/options.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+#include "test.h"
+
+#include <loam/loam.h>
+#include <string.h>
+
+static struct arena *mine(void)
+{
+	loam_free(loam_malloc(1));
+	return arena_mine;
+}
+
+static struct run *run_of(void *mem)
+{
+	return (struct run *)pagemap_get(mem);
+}
+
+static unsigned count_kept(const struct arena *a)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < RUN_SLOTS; i++)
+		n += a->runs[i] != NULL;
+	return n;
+}
+
+TEST(a_freed_run_is_taken_for_the_next_of_about_its_size)
+{
+	struct arena *a = mine();
+	char *mem = loam_malloc(800 * KIB);
+	size_t live = retain_live, retained = retain_retained;
+
+	loam_free(mem);
+	EXPECT_EQ(count_kept(a), 1);
+	EXPECT(run_of(mem)->kept);
+	EXPECT_EQ(retain_live, live - 800 * KIB);
+	EXPECT_EQ(retain_retained, retained + 800 * KIB);
+	EXPECT(loam_malloc(900 * KIB) != (void *)mem);
+	EXPECT(loam_malloc(400 * KIB) != (void *)mem);
+	EXPECT(loam_malloc(790 * KIB) == (void *)mem);
+	EXPECT(!run_of(mem)->kept);
+	EXPECT_EQ(loam_malloc_usable_size(mem), 800 * KIB);
+	loam_free(mem);
+	EXPECT(zone_check());
+	arena_trim(a, 0);
+	EXPECT_EQ(count_kept(a), 0);
+	EXPECT(zone_check());
+}
+
+TEST(zeroed_memory_of_a_kept_run_is_zero)
+{
+	char *mem = loam_malloc(MIB);
+	bool zero = true;
+
+	memset(mem, 0x55, MIB);
+	loam_free(mem);
+	mem = loam_calloc(1, MIB);
+	for (size_t i = 0; i < MIB; i++)
+		zero &= !mem[i];
+	EXPECT(zero);
+	loam_free(mem);
+}
+
+TEST(an_aligned_request_takes_an_aligned_one)
+{
+	char *mem = loam_malloc(300 * KIB), *aligned;
+
+	loam_free(mem);
+	aligned = loam_aligned_alloc(256 * KIB, 300 * KIB);
+	EXPECT(is_aligned((uintptr_t)aligned, 256 * KIB));
+	loam_free(aligned);
+}
+
+TEST(the_oldest_goes_and_all_go_when_too_much_is_retained)
+{
+	struct arena *a = mine();
+	void *mems[RUN_SLOTS + 2];
+	size_t floor = options.retain_floor;
+
+	arena_trim(a, 0);
+	for (unsigned i = 0; i < RUN_SLOTS + 2; i++)
+		mems[i] = loam_malloc(200 * KIB);
+	for (unsigned i = 0; i < RUN_SLOTS + 2; i++)
+		loam_free(mems[i]);
+	EXPECT_EQ(count_kept(a), RUN_SLOTS);
+	mems[0] = loam_malloc(200 * KIB);
+	options.retain_floor = 0;
+	retain_forget();
+	loam_free(mems[0]);
+	EXPECT_EQ(count_kept(a), 0);
+	EXPECT(zone_check());
+	options.retain_floor = floor;
+}
+
+static void free_it(void *mem)
+{
+	loam_free(mem);
+}
+
+static void size_it(void *mem)
+{
+	loam_malloc_usable_size(mem);
+}
+
+TEST(a_second_free_is_seen)
+{
+	void *mem = loam_malloc(600 * KIB);
+
+	loam_free(mem);
+	EXPECT(run_of(mem)->kept);
+	EXPECT_ABORT(free_it, mem, "double free");
+	EXPECT_ABORT(size_it, mem, "");
+}
