@@ -8,6 +8,7 @@
 #include "api/record.h"
 #include "api/start.h"
 #include "arena/early.h"
+#include "arena/remote.h"
 #include "base/check.h"
 #include "base/options.h"
 
@@ -68,6 +69,8 @@ void free_slow(void *mem)
 {
 	bool recorded;
 
+	if (LIKELY(remote_free_short(mem)))
+		return;
 	if (!mem && !load_relaxed(&recording))
 		return;
 	if (UNLIKELY(!start()))
@@ -195,7 +198,9 @@ static COLD void *realloc_slow(void *mem, size_t req)
 
 void *loam_realloc(void *mem, size_t req)
 {
-	return LIKELY(load_hot(&fast_limit)) ? realloc_served(mem, req) : realloc_slow(mem, req);
+	if (UNLIKELY(!load_hot(&fast_limit)))
+		return realloc_slow(mem, req);
+	return arena_stays_in_place(mem, req) ? mem : realloc_served(mem, req);
 }
 
 void *loam_reallocarray(void *mem, size_t count, size_t size)

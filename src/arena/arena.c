@@ -2,6 +2,7 @@
 #include "arena/arena.h"
 
 #include "arena/early.h"
+#include "arena/fast.h"
 #include "arena/hot.h"
 #include "arena/registry.h"
 #include "arena/remote.h"
@@ -171,13 +172,16 @@ void *arena_alloc_aligned(size_t alignment, size_t req)
 {
 	size_t size = alignment <= PAGE_SIZE ? aligned_class_size(alignment, req) : 0;
 	struct arena *a;
-	void *mem = NULL;
+	void *mem;
 	bool zero = false;
 
 	if (alignment <= GRANULE)
 		return arena_alloc(req, &zero);
 	if (req > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
 		return NULL;
+	mem = size ? arena_malloc_by_class(size) : NULL;
+	if (LIKELY(mem))
+		return mem;
 	a = arena_enter();
 	if (UNLIKELY(!a))
 		return early_alloc(alignment, req);

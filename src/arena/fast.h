@@ -56,6 +56,15 @@ ALWAYS_INLINE void *arena_malloc_by_class(size_t req)
 	return o;
 }
 
+/* Whether an object of this arena's slabs holds req bytes as it is, with not half of it wasted. */
+ALWAYS_INLINE bool arena_stays_in_place(const void *mem, size_t req)
+{
+	const struct slab *s = (const struct slab *)pagemap_get(mem);
+
+	return s && load_relaxed(&s->tag.hot) == arena_mine && slab_starts_object(s, mem) &&
+	       req <= s->size && req >= s->size / 2 && req;
+}
+
 ALWAYS_INLINE void arena_free(void *mem, void (*slow)(void *))
 {
 	struct slab *s = (struct slab *)pagemap_get(mem);

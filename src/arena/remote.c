@@ -73,6 +73,40 @@ void remote_free(struct arena *self, struct arena *to, void *mem, size_t nbytes)
 		post(self, box);
 }
 
+/* The outbox must be for that arena already, and not be full by this object. */
+static bool takes_one_more(const struct outbox *box, const struct arena *to, size_t nbytes)
+{
+	return box->to == to && box->count + 1 < BATCH_OBJECTS && box->nbytes + nbytes < BATCH_BYTES;
+}
+
+bool remote_free_short(void *mem)
+{
+	struct slab *s = (struct slab *)pagemap_get(mem);
+	struct arena *to = s ? load_relaxed(&s->tag.hot) : HOT_NOBODY, *self;
+	struct object *o = mem;
+	struct outbox *box;
+
+	if (to == HOT_NOBODY)
+		return false;
+	self = arena_mine;
+	box = &self->outbox[to->number % OUTBOX_SLOTS];
+	if (self == to || self->busy || !takes_one_more(box, to, s->size) ||
+	    !slab_starts_object_anywhere(s, mem) || o->key == s->secret)
+		return false;
+	store_relaxed(&self->busy, true);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	o->key = s->secret;
+	set_next(o, box->first);
+	box->first = o;
+	box->count++;
+	box->nbytes += s->size;
+	self->counts.remote_sent++;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	store_relaxed(&self->busy, false);
+	left_by(self);
+	return true;
+}
+
 void remote_flush(struct arena *self)
 {
 	for (unsigned i = 0; i < OUTBOX_SLOTS; i++)
@@ -89,6 +123,7 @@ bool remote_drain(struct arena *self)
 	o = __atomic_exchange_n(&self->inbox, NULL, __ATOMIC_ACQUIRE);
 	for (; o; o = next) {
 		next = next_of(o);
+		__builtin_prefetch(next);
 		arena_release_drained(self, o);
 		self->counts.remote_drained++;
 	}

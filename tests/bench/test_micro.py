@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import stat
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -97,9 +98,10 @@ class Merging(unittest.TestCase):
 
     def test_ratios(self):
         fast = self.rows['fast']
-        self.assertAlmostEqual(fast['to_baseline']['ratio'], 10 / 21)
+        middle_half = statistics.geometric_mean([10 / 20, 11 / 21, 10 / 22])
+        self.assertAlmostEqual(fast['to_baseline']['ratio'], middle_half)
         self.assertEqual(self.rows['glibc']['best_other'], 'fast')
-        self.assertAlmostEqual(self.rows['glibc']['to_best_other']['ratio'], 2.1)
+        self.assertAlmostEqual(self.rows['glibc']['to_best_other']['ratio'], 1 / middle_half)
 
     def test_verdicts(self):
         self.assertIn('no different from glibc', self.rows['same']['verdict'])
@@ -114,7 +116,7 @@ class Merging(unittest.TestCase):
         text = table.markdown(rows, {name: '' for name in self.runs}, {})
         self.assertEqual(self.rows['broken']['failure'], 'crashed')
         self.assertIn('**pair under broken: crashed.**', text)
-        self.assertIn('| pair | 1.00 | 0.48 | 1.00 | failed |', text)
+        self.assertIn('| pair | 1.00 | 0.49 | 1.00 | failed |', text)
 
     def test_percentile_that_a_round_lacks_is_left_out(self):
         runs = [merge.read(run_of(1, {'free:p50': 1, 'free:p99.99': 2})),

@@ -239,11 +239,13 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 	return moved;
 }
 
+/* What is grown by is fresh in onto as it is: valgrind loses it when mremap is to add it. */
 bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 {
-	if (refused() ||
-	    mremap(mem, old_nbytes, new_nbytes, MREMAP_MAYMOVE | MREMAP_FIXED, onto) == MAP_FAILED)
+	if (refused() || mremap(mem, old_nbytes, old_nbytes, MREMAP_MAYMOVE | MREMAP_FIXED, onto) ==
+				 MAP_FAILED)
 		return false;
+	CHECK(new_nbytes >= old_nbytes);
 	add_relaxed(&sim.mapped, -old_nbytes);
 	return true;
 }
