@@ -15,5 +15,6 @@ __attribute__((destructor)) static void print_at_exit(void)
 {
 	if (options.stats == STATS_EXIT)
 		stats_print();
-	record_finish();
+	if (load_relaxed(&recording))
+		record_finish();
 }

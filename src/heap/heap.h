@@ -103,7 +103,7 @@ void heap_start(uint64_t secret);
 void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero);
 
 /* The same at a multiple of alignment, a power of two of at most HEAP_MAX_REQ. */
-void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req);
+COLD void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req);
 
 /* Takes back mem, which lies in a heap of ch.  What is not a chunk in use ends the program. */
 void heap_free(struct chunk_heap *ch, void *mem);
