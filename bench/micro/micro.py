@@ -24,7 +24,7 @@ from micro import figures, merge, table
 NAMES = ('hot_pair', 'batches', 'replacement', 'calloc', 'realloc', 'aligned', 'remote_free',
          'threads', 'huge')
 QUICK_ROUNDS = 4
-FULL_ROUNDS = 5
+FULL_ROUNDS = 4
 TIMEOUT = 600   # seconds, for an executable that runs ten in a full run
 
 

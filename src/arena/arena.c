@@ -19,7 +19,7 @@
 
 #define NANOSECONDS_OF_DECAY ((uint64_t)1000 * 1000 * 1000)
 
-struct arena arena_none;
+struct arena arena_none = {.fast = {[0 ... FAST_GRANULES - 1] = &slab_none}};
 
 __thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;
 
@@ -35,15 +35,10 @@ bool arena_hold_anew(struct arena *a)
 	return pthread_mutex_lock(&a->holder) == 0;
 }
 
-void arena_empty_bins(struct arena *a)
+bool arena_init(struct arena *a, bool brk)
 {
 	for (size_t g = 0; g < FAST_GRANULES; g++)
 		a->fast[g] = &slab_none;
-}
-
-bool arena_init(struct arena *a, bool brk)
-{
-	arena_empty_bins(a);
 	a->chunks.arena = a;
 	a->chunks.brk = brk;
 	return arena_hold_anew(a);

@@ -86,8 +86,7 @@ struct arena {
 	ALIGNED(CACHE_LINE) struct object *inbox; /* atomic; any thread pushes, the holder takes all */
 };
 
-/* What a thread has before it allocates: all fast bins are empty, from the start of the registry on
-   (not by an initializer, which would be a relocation for each bin in every process). */
+/* What a thread has before it allocates: all fast bins are empty. */
 extern HIDDEN struct arena arena_none;
 
 /* The running thread's arena, or arena_none.  NULL, or no address at all, before the dynamic
@@ -130,9 +129,6 @@ COLD void arena_watch_all(void);
 
 /* Makes the calling thread the holder of an arena, whatever its mutex was. */
 COLD bool arena_hold_anew(struct arena *a);
-
-/* Sets all fast bins to slab_none. */
-COLD void arena_empty_bins(struct arena *a);
 
 /* Sets up an arena's fields; the calling thread then holds it. */
 COLD bool arena_init(struct arena *a, bool brk);
