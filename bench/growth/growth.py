@@ -5,6 +5,7 @@ and what counts is the median of the rounds.  Points that need more memory than 
 out, and named.
 """
 import json
+import math
 import os
 import pathlib
 import sys
@@ -352,10 +353,20 @@ def _line_of(panel, rows, key, name, names):
                **plots.style(name, names))
 
 
+def _apart(places):
+    """Those that have room for a label on a logarithmic axis, the last one first."""
+    room = math.log(places[-1] / places[0]) / MOST_LABELS
+    shown = []
+    for place in reversed(places):
+        if not shown or math.log(shown[-1] / place) >= room:
+            shown.append(place)
+    return shown
+
+
 def _log_axes(panel, axis, rows):
     from matplotlib import ticker
     places = sorted({row['x'] for row in rows})
-    shown = places[::-1][::-(-len(places) // MOST_LABELS)]
+    shown = _apart(places)
     panel.set_xscale('log')
     panel.set_xticks(shown, [short(x, AXES[axis].byte_units) for x in shown])
     panel.set_xticks([], minor=True)
