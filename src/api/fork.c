@@ -7,6 +7,7 @@
 #include "api/fork.h"
 
 #include "api/record.h"
+#include "arena/magazine.h"
 #include "arena/registry.h"
 #include "base/check.h"
 #include "os/lock.h"
@@ -37,6 +38,7 @@ static void recover(void)
 	metadata_recover();
 	zone_recover();
 	huge_recover();
+	magazine_recover();
 	registry_recover();
 	record_recover();
 	store_relaxed(generation, 1);
@@ -55,11 +57,12 @@ void fork_notice(void)
  */
 void loam_prefork(void)
 {
-	if (record_locked() || registry_locked() || huge_locked() || zone_locked() ||
-	    metadata_locked())
+	if (record_locked() || registry_locked() || magazine_locked() || huge_locked() ||
+	    zone_locked() || metadata_locked())
 		return;
 	record_prefork();
 	registry_prefork();
+	magazine_prefork();
 	huge_prefork();
 	zone_prefork();
 	metadata_prefork();
@@ -70,6 +73,7 @@ void loam_postfork_parent(void)
 	metadata_postfork();
 	zone_postfork();
 	huge_postfork();
+	magazine_postfork();
 	registry_postfork();
 	record_postfork();
 }

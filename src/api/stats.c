@@ -2,6 +2,7 @@
 #include "api/stats.h"
 
 #include "api/start.h"
+#include "arena/magazine.h"
 #include "arena/registry.h"
 #include "base/report.h"
 #include "pages/metadata.h"
@@ -52,6 +53,15 @@ static void add_arena(const struct arena *a, struct stats *s)
 #undef COUNTER
 }
 
+/* What waits in magazines is out of its slabs, but not with the program. */
+static void take_off_magazines(struct stats *s)
+{
+	struct magazine_sizes kept = magazine_sizes();
+
+	s->objects -= kept.objects < s->objects ? kept.objects : s->objects;
+	s->object_bytes -= kept.nbytes < s->object_bytes ? kept.nbytes : s->object_bytes;
+}
+
 void stats_collect(struct stats *ret_stats)
 {
 	*ret_stats = (struct stats){0};
@@ -60,6 +70,7 @@ void stats_collect(struct stats *ret_stats)
 	for (struct arena *a = NULL; (a = registry_next(a));)
 		add_arena(a, ret_stats);
 	zone_visit(add_block, ret_stats);
+	take_off_magazines(ret_stats);
 	zone_sizes(&ret_stats->zone);
 	huge_sizes(&ret_stats->huge);
 	ret_stats->metadata = metadata_mapped();

@@ -4,6 +4,7 @@
 #include "arena/early.h"
 #include "arena/fast.h"
 #include "arena/hot.h"
+#include "arena/magazine.h"
 #include "arena/registry.h"
 #include "arena/remote.h"
 #include "arena/run_cache.h"
@@ -19,9 +20,28 @@
 
 #define NANOSECONDS_OF_DECAY ((uint64_t)1000 * 1000 * 1000)
 
-struct arena arena_none = {.fast = {[0 ... FAST_GRANULES - 1] = &slab_none}};
+struct magazine magazine_none = {
+	.slab = &slab_none,
+	.last = &magazine_none.none,
+	.end = &magazine_none.none,
+};
+
+static struct hot hot_none;
+static struct magazine *const fast_none[FAST_GRANULES] = {[0 ... FAST_GRANULES - 1] =
+								  &magazine_none};
+struct arena arena_none;
 
 __thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;
+__thread struct hot *hot_mine __attribute__((tls_model("initial-exec"))) = &hot_none;
+__thread struct magazine *const *fast_mine __attribute__((tls_model("initial-exec"))) = fast_none;
+
+void arena_use_hot_side(const struct arena *a)
+{
+	if (!a->hot || a != arena_mine)
+		return;
+	hot_mine = a->hot;
+	fast_mine = a->hot->fast;
+}
 
 size_t fast_limit;
 
@@ -37,8 +57,6 @@ bool arena_hold_anew(struct arena *a)
 
 bool arena_init(struct arena *a, bool brk)
 {
-	for (size_t g = 0; g < FAST_GRANULES; g++)
-		a->fast[g] = &slab_none;
 	a->chunks.arena = a;
 	a->chunks.brk = brk;
 	return arena_hold_anew(a);
@@ -60,6 +78,8 @@ void arena_tick(struct arena *a)
 		return;
 	store_relaxed(&last_decay, now);
 	retain_fade();
+	magazine_reap(a, false);
+	magazine_flush(a);
 	hot_demote_idle(a);
 	zone_purge(load_relaxed(&retain_retained) / 8);
 }
@@ -202,7 +222,7 @@ static void watch_slab(struct descriptor *tag, char *mem, size_t nbytes, void *a
 {
 	(void)mem, (void)nbytes, (void)arg;
 	if (tag->kind == KIND_SLAB)
-		store_relaxed(&tag->hot, HOT_NOBODY);
+		slab_watch((struct slab *)tag);
 }
 
 void arena_watch_all(void)
@@ -216,6 +236,7 @@ void arena_watch_all(void)
 
 void arena_tend(struct arena *a)
 {
+	magazine_flush(a);
 	remote_flush(a);
 	remote_drain(a);
 	hot_demote_idle(a);
@@ -228,6 +249,7 @@ size_t arena_trim(struct arena *a, size_t pad)
 {
 	size_t live = load_relaxed(&retain_live);
 
+	magazine_reap(a, true);
 	arena_tend(a);
 	run_cache_flush(a);
 	heap_trim(&a->chunks, pad);
@@ -240,5 +262,6 @@ bool arena_check(struct arena *a)
 	bool ok = heap_check(&a->chunks);
 
 	ok &= hot_check(a);
+	ok &= magazine_check(a);
 	return ok;
 }

@@ -8,10 +8,11 @@
  * one size is fast.
  *
  *	struct arena
- *	fast[granule] ---> the slab that the class is taken from, or slab_none
- *	hot ------------> current[class], and the lists of slabs with free objects
+ *	hot ------------> fast[granule]: the magazine of the class (magazine.h), or none;
+ *	                  magazine[class], and behind each the slab that the class is taken
+ *	                  from when it is empty; lists of slabs with free objects
  *	chunks ---------> bins, top, heaps (heap/)
- *	outbox[] -------> objects of other arenas that this thread freed
+ *	outbox[] -------> objects of other arenas that this thread freed and sends home
  *	inbox <---------- objects of ours that other threads freed
  *
  * An arena is a robust mutex that its thread holds as long as it lives.  The
@@ -21,8 +22,8 @@
  * atomic read-modify-write for it.
  *
  * Invariants, proved by arena_check():
- *	A1  fast[g] is the current slab of g's class, or slab_none;
- *	A2  a current slab is CURRENT and ours; listed slabs are LISTED and ours;
+ *	A1  fast[g] is the magazine of g's class, or magazine_none;
+ *	A2  the slab behind a magazine is CURRENT and ours; listed slabs are LISTED and ours;
  *	A3  a class that is not hot has no slab at all, not even a full one;
  *	A4  idle slabs are LISTED, and those that retain.h was told of.
  */
@@ -50,12 +51,26 @@ struct outbox {
 	size_t nbytes;
 };
 
+#define MAGAZINE_OBJECTS 60
+
+/* The objects of a class that are handed out next, see magazine.h. */
+struct magazine {
+	struct slab *slab;    /* A2: what comes after them, or slab_none */
+	struct object **last; /* in objects; &none: it is empty */
+	struct object **end;  /* where the last one is when it is full; constant */
+	struct object *none;  /* NULL, and before the first object */
+	struct object *objects[MAGAZINE_OBJECTS];
+};
+
+static_assert(sizeof(struct magazine) == 8 * CACHE_LINE, "all of it is used");
+
 /* The hot side of an arena (arena/hot.h), made when its first class is promoted. */
 struct hot {
-	struct slab *current[CLASSES]; /* A2; NULL: none now */
-	struct link listed[CLASSES];   /* A2; NULLs: the class is not hot */
-	struct link idle;              /* A4; the oldest first */
-	uint32_t slabs[CLASSES];       /* A3: of the class, full ones too, which are on no list */
+	struct magazine *fast[FAST_GRANULES]; /* A1 */
+	struct link listed[CLASSES];          /* A2; NULLs: the class is not hot */
+	struct link idle;                     /* A4; the oldest first */
+	uint32_t slabs[CLASSES]; /* A3: of the class, full ones too, which are on no list */
+	ALIGNED(CACHE_LINE) struct magazine magazine[CLASSES + 1]; /* A2; by place, see magazine.h */
 };
 
 /* Counts of what happened in an arena; written by its holder, read by any thread. */
@@ -67,7 +82,6 @@ struct arena_counts {
 };
 
 struct arena {
-	struct slab *fast[FAST_GRANULES]; /* A1 */
 	struct hot *hot;
 	struct chunk_heap chunks;
 	uint32_t uses[CLASSES]; /* allocations by class while it is not hot */
@@ -86,12 +100,19 @@ struct arena {
 	ALIGNED(CACHE_LINE) struct object *inbox; /* atomic; any thread pushes, the holder takes all */
 };
 
-/* What a thread has before it allocates: all fast bins are empty. */
+/* What every fast bin starts with: it has nothing, and takes nothing. */
+extern HIDDEN struct magazine magazine_none;
+
+/* What a thread has before it allocates. */
 extern HIDDEN struct arena arena_none;
 
 /* The running thread's arena, or arena_none.  NULL, or no address at all, before the dynamic
    linker has set up the program's threads: fast_limit is 0 then, and nothing reads it. */
 extern HIDDEN __thread struct arena *arena_mine __attribute__((tls_model("initial-exec")));
+
+/* Its hot side, or zeroes; and the fast bins of that, or a table of magazine_none. */
+extern HIDDEN __thread struct hot *hot_mine __attribute__((tls_model("initial-exec")));
+extern HIDDEN __thread struct magazine *const *fast_mine __attribute__((tls_model("initial-exec")));
 
 /* Granules below this take the hot path: 0 until loam has started. */
 extern HIDDEN size_t fast_limit;
@@ -126,6 +147,9 @@ void arena_tick(struct arena *a);
 
 /* From now on every allocation and every free of the process takes the slow path. */
 COLD void arena_watch_all(void);
+
+/* The arena's hot side is the running thread's from now on, if it has one and the arena is its. */
+void arena_use_hot_side(const struct arena *a);
 
 /* Makes the calling thread the holder of an arena, whatever its mutex was. */
 COLD bool arena_hold_anew(struct arena *a);

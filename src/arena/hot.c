@@ -1,6 +1,7 @@
 /* The hot side of an arena: promotion, refills, and what becomes of slabs; see hot.h. */
 #include "arena/hot.h"
 
+#include "arena/magazine.h"
 #include "arena/registry.h"
 #include "arena/remote.h"
 #include "base/check.h"
@@ -16,15 +17,23 @@
 #define LIMIT_SCARCE (256 * MIB)
 #define SCARCE_TIMES 8
 
+/* Each arena has slabs of its own: where there are many, a class is promoted later in each. */
+#define ARENAS_MANY 8
+
 static struct pool hots = POOL_INIT(struct hot);
 
+/* The slab that a class is taken from now; NULL: none. */
+static struct slab *current_of(const struct arena *a, unsigned class)
+{
+	struct slab *s = magazine_at(a->hot, class)->slab;
+
+	return s != &slab_none ? s : NULL;
+}
+
+/* The class has a magazine. */
 static void set_current(struct arena *a, unsigned class, struct slab *s)
 {
-	size_t least = class ? class_size(class - 1) / GRANULE + 1 : 1;
-
-	a->hot->current[class] = s;
-	for (size_t g = least; g <= class_size(class) / GRANULE && g < FAST_GRANULES; g++)
-		a->fast[g] = s ? s : &slab_none;
+	magazine_at(a->hot, class)->slab = s ? s : &slab_none;
 }
 
 /* Sets how few objects of a listed slab are out at its next event. */
@@ -167,6 +176,8 @@ static bool refill(struct arena *a, unsigned class)
 
 	remote_drain(a);
 	a->counts.refills++;
+	if (list_empty(&a->hot->listed[class]))
+		magazine_flush_own(a);
 	l = list_pop(&a->hot->listed[class]);
 	if (l) {
 		s = container_of(l, struct slab, link);
@@ -178,28 +189,34 @@ static bool refill(struct arena *a, unsigned class)
 		     a->hot->slabs[class] ? class_order(class) : class_first_order(class));
 	if (!s)
 		return false;
+	slab_open(s, a->hot, (size_t)((char *)magazine_at(a->hot, class) - (char *)a->hot));
 	a->counts.slabs_new++;
 	a->hot->slabs[class]++;
 	set_current(a, class, s);
 	return true;
 }
 
-/* An object of a hot class; NULL without memory. */
+/* An object of a hot class; NULL without memory.  What other threads freed is taken before more is
+   carved. */
 void *hot_take(struct arena *a, unsigned class)
 {
-	for (;;) {
-		struct slab *s = a->hot->current[class];
-		struct object *o = s ? slab_take(s) : NULL;
+	struct magazine *m = magazine_at(a->hot, class);
+	struct object *o = magazine_take(m);
 
-		if (o) {
+	if (!o && !slab_has_any(m->slab))
+		o = magazine_reload(m, class);
+	while (!o) {
+		struct slab *s = current_of(a, class);
+
+		o = s ? slab_take(s) : NULL;
+		if (o)
 			s->tag.live++;
-			return o;
-		}
-		if (s)
+		else if (s)
 			retire_full(a, s);
-		if (!refill(a, class))
+		if (!o && !refill(a, class))
 			return NULL;
 	}
+	return o;
 }
 
 bool hot_is(const struct arena *a, unsigned class)
@@ -207,23 +224,30 @@ bool hot_is(const struct arena *a, unsigned class)
 	return a->hot && a->hot->listed[class].next;
 }
 
-static bool make_hot_side(struct arena *a)
+bool hot_make(struct arena *a)
 {
 	if (a->hot)
 		return true;
 	a->hot = pool_alloc(&hots);
-	if (a->hot)
-		list_init(&a->hot->idle);
-	return a->hot != NULL;
+	if (!a->hot)
+		return false;
+	for (size_t g = 0; g < FAST_GRANULES; g++)
+		a->hot->fast[g] = &magazine_none;
+	list_init(&a->hot->idle);
+	arena_use_hot_side(a);
+	return true;
 }
 
 /* Counts a use of a class; true when it is hot now. */
 bool hot_promote(struct arena *a, unsigned class)
 {
-	size_t times = os_memory_limit() < LIMIT_SCARCE ? SCARCE_TIMES : 1;
+	size_t times = 1 + registry_count() / ARENAS_MANY;
 
-	if (++a->uses[class] < times * options.promote_after || !make_hot_side(a))
+	if (os_memory_limit() < LIMIT_SCARCE)
+		times *= SCARCE_TIMES;
+	if (++a->uses[class] < times * options.promote_after || !hot_make(a))
 		return false;
+	magazine_of(a->hot, class);
 	list_init(&a->hot->listed[class]);
 	a->counts.promotions++;
 	return true;
@@ -232,7 +256,7 @@ bool hot_promote(struct arena *a, unsigned class)
 /* A class all of whose objects are back goes back to the bins. */
 static bool demote(struct arena *a, unsigned class)
 {
-	struct slab *s = a->hot->current[class];
+	struct slab *s = current_of(a, class);
 
 	if (!s || s->tag.live != 1 || a->hot->slabs[class] != 1)
 		return false;
@@ -254,8 +278,8 @@ void hot_demote_idle(struct arena *a)
 /* Pages inside slabs.  Of a listed one more can be had only after further frees. */
 static void withdraw_class(struct arena *a, unsigned class)
 {
-	if (a->hot->current[class])
-		slab_withdraw(a->hot->current[class]);
+	if (current_of(a, class))
+		slab_withdraw(current_of(a, class));
 	list_for_each (l, &a->hot->listed[class]) {
 		struct slab *s = container_of(l, struct slab, link);
 
@@ -273,13 +297,15 @@ void hot_withdraw(struct arena *a)
 
 static bool check_class(struct arena *a, unsigned class)
 {
-	struct slab *current = a->hot->current[class];
+	struct slab *current = current_of(a, class);
 	size_t last = class_size(class) / GRANULE;
 	bool ok = true;
 
 	if (last < FAST_GRANULES)
-		ok &= expect_eq("A1", (uintptr_t)a->fast[last],
-				(uintptr_t)(current ? current : &slab_none));
+		ok &= expect_eq("A1", (uintptr_t)a->hot->fast[last],
+				(uintptr_t)(magazine_at(a->hot, class)->slab
+						    ? magazine_at(a->hot, class)
+						    : &magazine_none));
 	if (current) {
 		ok &= expect_eq("A2", current->state, SLAB_CURRENT);
 		ok &= expect_eq("A2", (uintptr_t)current->owner, (uintptr_t)a);

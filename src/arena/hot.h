@@ -3,9 +3,9 @@
  *
  * A class is promoted after options.promote_after allocations, and goes back to
  * the bins when all its objects are back and the arena is tended.  In between
- * it has a current slab, which the fast bin takes from, and a list of slabs with
- * free objects, of which the oldest becomes current next.  A full slab is on no
- * list until an object comes back; an empty one goes back to the zone.
+ * it has a magazine, behind it a current slab, and a list of slabs with free
+ * objects, of which the oldest becomes current next.  A full slab is on no list
+ * until an object comes back; an empty one goes back to the zone.
  *
  * A listed slab of larger objects that has become sparse is noted as idle, and
  * its free pages are withdrawn while more is retained than the rule of
@@ -19,6 +19,9 @@
 
 /* Whether slabs serve the class. */
 bool hot_is(const struct arena *a, unsigned class);
+
+/* Makes the hot side, if there is none yet; false without memory. */
+bool hot_make(struct arena *a);
 
 /* Counts a use of a class that is not hot; true when it is hot from now on. */
 bool hot_promote(struct arena *a, unsigned class);

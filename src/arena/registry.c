@@ -161,6 +161,7 @@ static NOINLINE struct arena *bind(void)
 	if (a) {
 		note_recent(a);
 		arena_mine = a;
+		arena_use_hot_side(a);
 	}
 	binding = false;
 	return a ? a : enter_common();

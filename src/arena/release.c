@@ -3,6 +3,7 @@
 
 #include "arena/early.h"
 #include "arena/hot.h"
+#include "arena/magazine.h"
 #include "arena/registry.h"
 #include "arena/remote.h"
 #include "arena/run_cache.h"
@@ -26,10 +27,8 @@ static COLD _Noreturn void report_object_double_free(const struct slab *s, const
 
 /* A current slab that is freed to brings pages back one by one, so that the hot path may soon
    free to it again. */
-static void release_own(struct arena *self, struct slab *s, struct object *o, const char *call)
+static void release_own(struct arena *self, struct slab *s, struct object *o)
 {
-	if (o->key == s->secret && slab_has_free(s, o))
-		report_object_double_free(s, o, call);
 	if (s->state == SLAB_CURRENT)
 		slab_restore(s);
 	hot_free(self, s, o);
@@ -40,12 +39,14 @@ static void release_object(struct arena *self, struct slab *s, struct object *o,
 	check_object(s, o, call);
 	if (slab_is_withdrawn(s, o))
 		report_object_double_free(s, o, call);
-	if (s->owner == self) {
-		release_own(self, s, o, call);
-		return;
-	}
 	if (o->key == s->secret)
 		report_object_double_free(s, o, call);
+	if (s->owner == self) {
+		release_own(self, s, o);
+		return;
+	}
+	if (magazine_keep(self, s, o))
+		return;
 	o->key = s->secret;
 	remote_free(self, s->owner, o, s->size);
 }

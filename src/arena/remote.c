@@ -1,6 +1,7 @@
 /* Outboxes and inbox; see remote.h. */
 #include "arena/remote.h"
 
+#include "arena/magazine.h"
 #include "arena/registry.h"
 #include "base/bits.h"
 
@@ -30,14 +31,15 @@ static bool push(struct arena *to, struct object *first, struct object *last)
 	return head != NULL;
 }
 
-/* Who finds the last post still there looks whether a thread takes care of the arena at all. */
+/* Who finds the last post still there looks whether a thread takes care of the arena at all; but
+   not while it tends another, or one would lead to the next without end. */
 static void post(struct arena *self, struct outbox *box)
 {
 	struct arena *to = box->to;
 
 	box->to = NULL;
 	self->counts.remote_posts++;
-	if (!load_relaxed(&to->retired) && push(to, box->first, box->last))
+	if (!load_relaxed(&to->retired) && push(to, box->first, box->last) && self == arena_mine)
 		registry_tend(to);
 }
 
@@ -76,23 +78,13 @@ void remote_free(struct arena *self, struct arena *to, void *mem, size_t nbytes)
 /* The outbox must be for that arena already, and not be full by this object. */
 static bool takes_one_more(const struct outbox *box, const struct arena *to, size_t nbytes)
 {
-	return box->to == to && box->count + 1 < BATCH_OBJECTS && box->nbytes + nbytes < BATCH_BYTES;
+	return box->to == to && box->count + 1 < BATCH_OBJECTS &&
+	       box->nbytes + nbytes < BATCH_BYTES;
 }
 
-bool remote_free_short(void *mem)
+static void into_outbox(struct arena *self, struct outbox *box, const struct slab *s,
+			struct object *o)
 {
-	struct slab *s = (struct slab *)pagemap_get(mem);
-	struct arena *to = s ? load_relaxed(&s->tag.hot) : HOT_NOBODY, *self;
-	struct object *o = mem;
-	struct outbox *box;
-
-	if (to == HOT_NOBODY)
-		return false;
-	self = arena_mine;
-	box = &self->outbox[to->number % OUTBOX_SLOTS];
-	if (self == to || self->busy || !takes_one_more(box, to, s->size) ||
-	    !slab_starts_object_anywhere(s, mem) || o->key == s->secret)
-		return false;
 	store_relaxed(&self->busy, true);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	o->key = s->secret;
@@ -103,6 +95,24 @@ bool remote_free_short(void *mem)
 	self->counts.remote_sent++;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	store_relaxed(&self->busy, false);
+}
+
+bool remote_free_short(void *mem)
+{
+	struct slab *s = (struct slab *)pagemap_get(mem);
+	struct arena *self = arena_mine;
+	struct object *o = mem;
+	struct outbox *box;
+
+	if (!s || load_relaxed(&s->tag.hot) == HOT_NOBODY || self == s->owner || self->busy ||
+	    !slab_starts_object_anywhere(s, mem) || o->key == s->secret)
+		return false;
+	if (slab_is_open(s) && magazine_depot_has_room(s->class))
+		return false;
+	box = &self->outbox[s->owner->number % OUTBOX_SLOTS];
+	if (!takes_one_more(box, s->owner, s->size))
+		return false;
+	into_outbox(self, box, s, o);
 	left_by(self);
 	return true;
 }

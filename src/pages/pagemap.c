@@ -40,20 +40,21 @@ bool pagemap_reserve(const void *mem, size_t nbytes)
 void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag)
 {
 	uintptr_t address = (uintptr_t)mem;
+	intptr_t distance = tag ? (intptr_t)((uintptr_t)tag - (uintptr_t)&pagemap) : 0;
 
 	ASSERT(is_aligned(address, PAGE_SIZE));
 	for (uintptr_t end = address + nbytes; address < end; address += PAGE_SIZE) {
-		struct leaf *leaf = pagemap_leaf(address);
+		struct leaf *leaf = pagemap_leaf(&pagemap, address);
 
 		ASSERT(leaf != &pagemap.none);
-		store_relaxed(&leaf->tags[address >> PAGE_SHIFT & (LEAF_TAGS - 1)], tag);
+		store_relaxed(&leaf->tags[address >> PAGE_SHIFT & (LEAF_TAGS - 1)], distance);
 	}
 }
 
 struct region **pagemap_region(const void *mem)
 {
 	uintptr_t address = (uintptr_t)mem;
-	struct leaf *leaf = pagemap_leaf(address);
+	struct leaf *leaf = pagemap_leaf(&pagemap, address);
 
 	ASSERT(leaf != &pagemap.none);
 	return &leaf->regions[address >> REGION_SHIFT & (LEAF_REGIONS - 1)];

@@ -39,7 +39,6 @@
 #define ADDRESS_BITS 47
 #define ROOT_LEAVES  ((size_t)1 << (ADDRESS_BITS - LEAF_SHIFT))
 
-struct arena;
 struct region;
 
 enum kind {
@@ -52,26 +51,29 @@ enum kind {
 	KIND_METADATA, /* loam's own */
 };
 
-/* In place of the arena whose fast path may serve objects: nobody's may.  (Not NULL, which
-   is what a thread's own arena reads as before the program's threads are set up.) */
-#define HOT_NOBODY ((struct arena *)1)
+/* In place of the hot side to which objects are freed fast: there is none.  (NULL is what a thread's
+   own reads as before the program's threads are set up.) */
+#define HOT_NOBODY ((uintptr_t)2)
+
+/* Added to the owner's: any thread may free to its own. */
+#define HOT_OPEN ((uintptr_t)1)
 
 /* What every descriptor starts with. */
 struct descriptor {
-	/* The arena whose fast path may take and give back objects here: of a slab
-	   its owner, HOT_NOBODY in every other kind.  Read by any thread. */
-	struct arena *hot;
+	/* The hot side to which objects are freed, perhaps with HOT_OPEN: HOT_NOBODY in every
+	   kind but a slab's.  Read by any thread. */
+	uintptr_t hot;
 	uint32_t live; /* a slab's count of objects out, see slab.h; else unused */
 	uint8_t kind;  /* enum kind; constant while any page is tagged with it */
 };
 
 struct leaf {
-	struct descriptor *tags[LEAF_TAGS];
+	intptr_t tags[LEAF_TAGS]; /* distance of the descriptor from the map; 0: none */
 	struct region *regions[LEAF_REGIONS]; /* written under the zone's lock */
 };
 
 struct pagemap {
-	struct leaf none; /* all NULL, for ever */
+	struct leaf none; /* all zeroes, for ever */
 	intptr_t root[ROOT_LEAVES]; /* distance of the leaf from none; 0: no leaf */
 };
 
@@ -79,24 +81,35 @@ extern HIDDEN struct pagemap pagemap;
 
 /* The leaf for an address, perhaps the empty one.  Any bit pattern may be asked for;
    2^47 and above are answered as their lower bits would be. */
-ALWAYS_INLINE struct leaf *pagemap_leaf(uintptr_t address)
+ALWAYS_INLINE struct leaf *pagemap_leaf(struct pagemap *map, uintptr_t address)
 {
-	struct pagemap *map = &pagemap;
 	size_t index = address >> (LEAF_SHIFT - 3) & (ROOT_LEAVES - 1) << 3; /* in bytes: less work */
 	char *leaf;
 
-	IN_REGISTER(map);
 	leaf = (char *)map + load_relaxed((const intptr_t *)((const char *)map->root + index));
 	IN_REGISTER(leaf);
 	return (struct leaf *)leaf;
 }
 
+/* The descriptor of the page that p lies in, or one of zeroes, which a whole leaf of them follow. */
+ALWAYS_INLINE struct descriptor *pagemap_find(const void *p)
+{
+	uintptr_t address = (uintptr_t)p;
+	struct pagemap *map = &pagemap;
+	struct leaf *leaf;
+
+	IN_REGISTER(map);
+	leaf = pagemap_leaf(map, address);
+	return (struct descriptor *)((char *)map + load_relaxed(&leaf->tags[address >> PAGE_SHIFT &
+									    (LEAF_TAGS - 1)]));
+}
+
 /* The descriptor of the page that p lies in, or NULL. */
 ALWAYS_INLINE struct descriptor *pagemap_get(const void *p)
 {
-	uintptr_t address = (uintptr_t)p;
+	struct descriptor *tag = pagemap_find(p);
 
-	return load_relaxed(&pagemap_leaf(address)->tags[address >> PAGE_SHIFT & (LEAF_TAGS - 1)]);
+	return tag != (struct descriptor *)&pagemap ? tag : NULL;
 }
 
 /* Makes sure that [mem, mem + nbytes) can be tagged; false when the system refuses a leaf. */

@@ -31,7 +31,7 @@ static void set_carved(struct slab *s, uint32_t carved)
 	uint64_t e = s->magic * s->size;
 
 	s->carved = carved;
-	s->extent = (size_t)carved * s->size;
+	s->extent = carved * s->size;
 	store_relaxed(&s->limit, carved * e);
 }
 
@@ -40,11 +40,25 @@ void slab_watch_all(void)
 	store_relaxed(&watch_all, true);
 }
 
+void slab_watch(struct slab *s)
+{
+	store_relaxed(&s->tag.hot, HOT_NOBODY);
+}
+
 void slab_set_hot(struct slab *s)
 {
-	bool watched = load_relaxed(&watch_all) || s->withdrawn;
+	if (load_relaxed(&watch_all) || s->withdrawn)
+		slab_watch(s);
+	else
+		store_release(&s->tag.hot,
+			      (uintptr_t)s->side | (s->size < CACHE_LINE ? 0 : HOT_OPEN));
+}
 
-	store_release(&s->tag.hot, watched ? HOT_NOBODY : s->owner);
+void slab_open(struct slab *s, struct hot *side, size_t magazine)
+{
+	s->side = side;
+	s->magazine = magazine;
+	slab_set_hot(s);
 }
 
 static void describe(struct slab *s, struct arena *owner, unsigned class, void *block,
@@ -65,7 +79,7 @@ static void describe(struct slab *s, struct arena *owner, unsigned class, void *
 	s->tag.kind = KIND_SLAB;
 	s->owner = owner;
 	s->swept = UINT32_MAX;
-	slab_set_hot(s);
+	slab_watch(s);
 }
 
 struct slab *slab_new(struct arena *owner, unsigned class, unsigned order)
@@ -97,7 +111,7 @@ void slab_free(struct slab *s)
 	ASSERT_SLOW(slab_check(s));
 	retain_add_live((intptr_t)slab_page_bytes(s->withdrawn));
 	pagemap_set(block, ORDER_BYTES(order), NULL);
-	store_relaxed(&s->tag.hot, HOT_NOBODY);
+	slab_watch(s);
 	pool_free(&slabs, s);
 	zone_free(block, order, touched);
 }
@@ -160,18 +174,6 @@ struct object *slab_take(struct slab *s)
 	return o;
 }
 
-bool slab_has_free(const struct slab *s, const struct object *o)
-{
-	const struct object *free = s->free;
-
-	for (uint32_t i = 0; i < s->carved && slab_starts_object(s, free); i++) {
-		if (free == o)
-			return true;
-		free = slab_next(s, free);
-	}
-	return false;
-}
-
 static uint32_t count_withdrawn(const struct slab *s)
 {
 	uint32_t n = 0;
@@ -196,7 +198,7 @@ bool slab_check(const struct slab *s)
 	ok &= expect_eq("S5", s->withdrawn & ~slab_carved_pages(s), 0);
 	if (s->withdrawn)
 		ok &= expect_eq("S6", (uintptr_t)load_relaxed(&s->tag.hot), (uintptr_t)HOT_NOBODY);
-	ok &= expect_eq("S3", s->extent, (size_t)s->carved * s->size);
+	ok &= expect_eq("S3", s->extent, s->carved * s->size);
 	ok &= expect_eq("S3", s->carved <= s->capacity, true);
 	for (size_t i = 0; i < ORDER_BYTES(s->order); i += PAGE_SIZE)
 		ok &= expect_eq("S4", (uintptr_t)pagemap_get((char *)s->base + i), (uintptr_t)s);

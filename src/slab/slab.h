@@ -16,8 +16,9 @@
  *	                | next ^ slab->secret   | secret |
  *	                +-----------------------+--------+----.....
  *
- * Objects go straight back to the slab that they came from: nothing is hoarded,
- * every slab knows at once when it is empty, and neighbours stay neighbours.
+ * Objects go straight back to the slab that they came from, but for the few that
+ * a magazine keeps (arena/magazine.h): a slab knows at once when it is empty, and
+ * neighbours stay neighbours.  In a magazine an object is out, and bears the mark.
  *
  * Carving is lazy, a page at a time, so that pages not needed stay untouched.
  *
@@ -78,6 +79,9 @@
 #include "pages/pagemap.h"
 #include "slab/classes.h"
 
+struct arena;
+struct hot;
+
 enum slab_state { SLAB_CURRENT, SLAB_LISTED, SLAB_FULL };
 
 struct object {
@@ -86,18 +90,20 @@ struct object {
 };
 
 struct slab {
-	struct descriptor tag; /* hot: the owner, or HOT_NOBODY while watched; live: see above */
+	struct descriptor tag; /* hot: see slab_set_hot(); live: see above */
 	struct object *free;   /* S1 */
 	uint64_t secret;       /* odd, of this slab alone */
 	uintptr_t base;        /* the first object */
 	uint64_t magic;        /* constant */
 	uint64_t limit;        /* S3: carved * e */
-	size_t extent;         /* S3: carved * size */
+	size_t magazine;       /* where in a hot side that of the class is, in bytes; constant */
 
 	struct arena *owner;   /* constant */
+	struct hot *side;      /* the owner's; constant */
 	struct link link;      /* in the arena's list of the class while LISTED */
 	struct object end;     /* where the list ends; its link decodes to no address */
 	uint64_t withdrawn;    /* S5: a bit a page */
+	uint32_t extent;       /* S3: carved * size */
 	uint32_t size;         /* constant */
 	uint32_t carved;       /* S3 */
 	uint32_t capacity;     /* constant */
@@ -111,7 +117,7 @@ struct slab {
 	uint32_t swept;   /* how many were out when pages were last withdrawn, LISTED since then */
 };
 
-static_assert(offsetof(struct slab, extent) + sizeof(size_t) == CACHE_LINE,
+static_assert(offsetof(struct slab, owner) == CACHE_LINE,
 	      "the hot path touches one line");
 
 /* What every fast bin starts with: a slab without objects, so that the hot path meets no NULL. */
@@ -120,6 +126,12 @@ extern HIDDEN struct slab slab_none;
 static inline bool slab_is_end(const struct slab *s, const struct object *o)
 {
 	return o == &s->end;
+}
+
+/* Whether an object is on the free list. */
+static inline bool slab_has_any(const struct slab *s)
+{
+	return !slab_is_end(s, s->free);
 }
 
 /* Whether a pointer is the start of a carved object; for the owner. */
@@ -200,8 +212,8 @@ static inline bool slab_is_withdrawn(const struct slab *s, const void *mem)
 /* For all slabs to come: what their secrets derive from. */
 void slab_start(uint64_t secret);
 
-/* A slab of that class for that arena in a block of that order, CURRENT, nothing carved; NULL
-   without memory. */
+/* A slab of that class for that arena in a block of that order, CURRENT, nothing carved, not open;
+   NULL without memory. */
 struct slab *slab_new(struct arena *owner, unsigned class, unsigned order);
 
 /* Gives its block back.  No object may be out. */
@@ -226,16 +238,27 @@ size_t slab_idle_bytes(const struct slab *s);
 /* All slabs to come are watched. */
 void slab_watch_all(void);
 
-/* Decides anew who may free by the hot path: the owner, or nobody. */
+/* From now on the hot path frees to it: by the owner's hot side, and that many bytes into any into
+   the magazine of its class. */
+void slab_open(struct slab *s, struct hot *side, size_t magazine);
+
+/* Decides anew who may free by the hot path: nobody, while it is watched; else any thread or, where
+   objects share lines of cache, the owner alone. */
 void slab_set_hot(struct slab *s);
+
+/* Nobody may. */
+void slab_watch(struct slab *s);
+
+/* Whether any thread may. */
+static inline bool slab_is_open(const struct slab *s)
+{
+	return load_relaxed(&s->tag.hot) & HOT_OPEN;
+}
 
 /* A report that the link which leads to an object, or the one in it, was overwritten. */
 COLD _Noreturn void slab_report_link(const struct slab *s, const struct object *o);
 
 /* Objects that the program holds, as far as another thread can tell. */
 uint32_t slab_objects_out(const struct slab *s);
-
-/* Whether an object is on the free list, by walking it. */
-bool slab_has_free(const struct slab *s, const struct object *o);
 
 COLD bool slab_check(const struct slab *s);

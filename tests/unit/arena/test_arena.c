@@ -2,6 +2,7 @@
  */
 #include "arena/arena.h"
 #include "arena/hot.h"
+#include "arena/magazine.h"
 #include "arena/registry.h"
 #include "arena/remote.h"
 #include "base/options.h"
@@ -12,6 +13,7 @@
 #include "test.h"
 
 #include <loam/loam.h>
+#include <pthread.h>
 #include <string.h>
 
 static struct arena *mine(void)
@@ -90,12 +92,15 @@ TEST(a_slab_lives_from_current_to_full_to_listed_to_the_zone)
 	EXPECT(a->hot->slabs[class] > 2);
 	EXPECT(arena_check(a));
 	loam_free(mem[0]);
+	EXPECT_EQ(first->state, SLAB_FULL);
+	magazine_flush(a);
 	EXPECT_EQ(first->state, SLAB_LISTED);
 	EXPECT_EQ(slab_objects_out(first), first->capacity - 1);
 	EXPECT(arena_check(a));
 	back = a->counts.slabs_back;
 	for (int i = 1; i < OBJECTS; i++)
 		loam_free(mem[i]);
+	magazine_flush(a);
 	EXPECT(a->counts.slabs_back > back);
 	EXPECT_EQ(a->hot->slabs[class], 1);
 	EXPECT(arena_check(a));
@@ -203,17 +208,17 @@ TEST(what_is_no_object_ends_the_program)
 TEST(check_sees_what_is_wrong)
 {
 	struct arena *a = mine();
-	struct slab *current;
+	struct magazine *m;
 
 	use(80, options.promote_after);
-	current = a->hot->current[class_of(80)];
-	REQUIRE(current);
-	a->fast[5] = &slab_none;
+	m = magazine_at(a->hot, class_of(80));
+	REQUIRE(m && m->slab != &slab_none);
+	a->hot->fast[5] = &magazine_none;
 	EXPECT(!arena_check(a));
-	a->fast[5] = current;
-	current->tag.live++;
+	a->hot->fast[5] = m;
+	m->slab->tag.live++;
 	EXPECT(!arena_check(a));
-	current->tag.live--;
+	m->slab->tag.live--;
 	EXPECT(arena_check(a));
 }
 
@@ -418,8 +423,8 @@ TEST(check_sees_each_fault_of_the_hot_side)
 	uint32_t kept;
 
 	thin_out(s, s->capacity / 4);
-	current = a->hot->current[class];
-	REQUIRE(current && s->kept && !hot_is(a, cold));
+	current = magazine_at(a->hot, class)->slab;
+	REQUIRE(current != &slab_none && s->kept && !hot_is(a, cold));
 	EXPECT(arena_check(a));
 	current->owner = NULL;
 	EXPECT(!arena_check(a));
@@ -436,4 +441,34 @@ TEST(check_sees_each_fault_of_the_hot_side)
 	s->kept = kept;
 	EXPECT(arena_check(a));
 	expect_whole_and_free();
+}
+
+static pthread_barrier_t meeting;
+
+static void *have_an_arena(void *unused)
+{
+	loam_free(loam_malloc(1));
+	pthread_barrier_wait(&meeting);
+	pthread_barrier_wait(&meeting);
+	return unused;
+}
+
+/* The last test: the arenas stay. */
+TEST(a_class_is_promoted_later_where_there_are_many_arenas)
+{
+	enum { THREADS = 16, SIZE = 28000 };
+	pthread_t thread[THREADS];
+	struct arena *a = mine();
+
+	pthread_barrier_init(&meeting, NULL, THREADS + 1);
+	for (int i = 0; i < THREADS; i++)
+		REQUIRE(pthread_create(&thread[i], NULL, have_an_arena, NULL) == 0);
+	pthread_barrier_wait(&meeting);
+	use(SIZE, 2 * options.promote_after);
+	EXPECT(!hot_is(a, class_of(SIZE)));
+	use(SIZE, options.promote_after * registry_count() / 4);
+	EXPECT(hot_is(a, class_of(SIZE)));
+	pthread_barrier_wait(&meeting);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
 }

@@ -1,0 +1,114 @@
+/*
+ * Magazines: the objects of a class that a thread freed last, handed out first.
+ *
+ * Freed objects go into the magazine of their class, and come from it again, the last one first,
+ * while they are in the cache; neither the slab nor its descriptor is written.  What finds the
+ * magazine full goes straight back to its slab; what finds it empty comes from there.
+ *
+ * An object that one thread frees and another owns need not go home to be used, either.  The thread
+ * that frees it puts it into its own magazine.  If that is full, the depot takes the older half,
+ *and any thread gets it whose own is empty; only what the depot has too much of goes home, by
+ *outbox.  So between producers and consumers objects go round many at a time, and what a sleeping
+ *thread allocated serves those that run.
+ *
+ *	thread that frees             depot, by class           thread that allocates
+ *	magazine [o o o o o o]        crate -> [o o o]          magazine [. . . . . .]
+ *	         full: the older half -------> [o o o] -------> empty: filled by half
+ *
+ * To their slabs the objects are still out; and they bear the mark of free objects, so that a
+ *second free is seen.  The pointers are in metadata: a late write to a freed object changes none.
+ *
+ * Others' objects that are smaller than a line of cache go home, where they share their lines with
+ * their owner's only.
+ *
+ * A few objects may hold many slabs.  So before an arena makes a new slab, its own objects go back
+ *to theirs, of which some may then be empty; once a second all that the magazines hold goes home,
+ *and what the depot had to spare, the least that was in it.
+ *
+ * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
+ *
+ * Invariant, proved by magazine_check():
+ *	A5  what a magazine holds are objects of its class that bear their slab's mark.
+ *
+ * Locking: a magazine is its arena's holder's; the depot lock for the depot.
+ */
+#pragma once
+
+#include "arena/arena.h"
+
+/* Whether the object was taken over; it is free and of the magazine's class. */
+ALWAYS_INLINE bool magazine_push(struct magazine *m, struct object *o, uint64_t secret)
+{
+	struct object **last = m->last;
+
+	if (UNLIKELY(last == m->end))
+		return false;
+	o->key = secret;
+	last[1] = o;
+	m->last = last + 1;
+	return true;
+}
+
+/* NULL: it is empty. */
+ALWAYS_INLINE struct object *magazine_take(struct magazine *m)
+{
+	struct object **last = m->last, *o = *last;
+
+	if (UNLIKELY(!o))
+		return NULL;
+	m->last = last - 1;
+	o->key = 0;
+	return o;
+}
+
+static inline uint32_t magazine_count(const struct magazine *m)
+{
+	return m->last ? (uint32_t)(m->last - &m->none) : 0;
+}
+
+/* Where a class's magazine is in every hot side.  Classes get places in the order in which they are
+   needed first, so that what a process uses lies close together.  Place 0, which no class gets, is
+   that of a magazine that is never used: zeroes, as of a class that an arena has not used. */
+extern HIDDEN uint8_t magazine_place[CLASSES];
+
+static inline struct magazine *magazine_at(struct hot *hot, unsigned class)
+{
+	return &hot->magazine[load_relaxed(&magazine_place[class])];
+}
+
+/* The magazine of a class, ready for use. */
+struct magazine *magazine_of(struct hot *hot, unsigned class);
+
+/* Whether a full magazine's objects would be taken. */
+bool magazine_depot_has_room(unsigned class);
+
+/* Takes over an object of another arena; false when it is to go home. */
+bool magazine_keep(struct arena *self, const struct slab *s, struct object *o);
+
+/* An object of those in the depot, with which the empty magazine is filled; NULL: there are none.
+ */
+struct object *magazine_reload(struct magazine *m, unsigned class);
+
+/* The arena's own objects in its magazines go back to their slabs. */
+void magazine_flush_own(struct arena *self);
+
+/* All that is in the arena's magazines goes home. */
+void magazine_flush(struct arena *self);
+
+/* What the depot did not need since it was last reaped goes home, or all; by self's outboxes. */
+void magazine_reap(struct arena *self, bool all);
+
+/* Objects in all magazines and the depot, and their bytes, as far as another thread can tell. */
+struct magazine_sizes {
+	size_t objects, nbytes;
+};
+
+COLD struct magazine_sizes magazine_sizes(void);
+
+COLD bool magazine_check(const struct arena *a);
+
+/* Around fork(), see os/lock.h. */
+bool magazine_locked(void); /* by the calling thread */
+void magazine_prefork(void);
+void magazine_postfork(void);
+void magazine_recover(void);
