@@ -31,8 +31,8 @@ ALWAYS_INLINE struct object *fast_take(struct slab *s, bool or_last)
 
 ALWAYS_INLINE void *arena_malloc(size_t req, void *(*slow)(size_t))
 {
-	size_t granule =
-		(req + GRANULE - 1) / GRANULE; /* wraps to 0 near SIZE_MAX: magazine_none */
+	/* Wraps to 0 near SIZE_MAX, where magazine_none is. */
+	size_t granule = (req + GRANULE - 1) / GRANULE;
 	struct magazine *m;
 	struct object *o;
 

@@ -5,25 +5,25 @@
  * while they are in the cache; neither the slab nor its descriptor is written.  What finds the
  * magazine full goes straight back to its slab; what finds it empty comes from there.
  *
- * An object that one thread frees and another owns need not go home to be used, either.  The thread
- * that frees it puts it into its own magazine.  If that is full, the depot takes the older half,
- *and any thread gets it whose own is empty; only what the depot has too much of goes home, by
- *outbox.  So between producers and consumers objects go round many at a time, and what a sleeping
- *thread allocated serves those that run.
+ * An object that one thread frees and another owns need not go home to be used, either.  The
+ * thread that frees it puts it into its own magazine.  If that is full, the depot takes the older
+ * half, and any thread gets it whose own is empty; only what the depot has too much of goes home,
+ * by outbox.  So between producers and consumers objects go round many at a time, and what a
+ * sleeping thread allocated serves those that run.
  *
  *	thread that frees             depot, by class           thread that allocates
  *	magazine [o o o o o o]        crate -> [o o o]          magazine [. . . . . .]
  *	         full: the older half -------> [o o o] -------> empty: filled by half
  *
  * To their slabs the objects are still out; and they bear the mark of free objects, so that a
- *second free is seen.  The pointers are in metadata: a late write to a freed object changes none.
+ * second free is seen.  The pointers are in metadata: a late write to a freed object changes none.
  *
  * Others' objects that are smaller than a line of cache go home, where they share their lines with
  * their owner's only.
  *
  * A few objects may hold many slabs.  So before an arena makes a new slab, its own objects go back
- *to theirs, of which some may then be empty; once a second all that the magazines hold goes home,
- *and what the depot had to spare, the least that was in it.
+ * to theirs, of which some may then be empty; once a second all that the magazines hold goes home,
+ * and what the depot had to spare, the least that was in it.
  *
  * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
  *

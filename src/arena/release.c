@@ -14,7 +14,7 @@
 
 static void check_object(const struct slab *s, const void *mem, const char *call)
 {
-	if (!slab_starts_object_anywhere(s, mem))
+	if (!slab_starts_object(s, mem))
 		arena_report_bad(mem, (struct descriptor *)&s->tag, call);
 }
 

@@ -105,7 +105,7 @@ bool remote_free_short(void *mem)
 	struct outbox *box;
 
 	if (!s || load_relaxed(&s->tag.hot) == HOT_NOBODY || self == s->owner || self->busy ||
-	    !slab_starts_object_anywhere(s, mem) || o->key == s->secret)
+	    !slab_starts_object(s, mem) || o->key == s->secret)
 		return false;
 	if (slab_is_open(s) && magazine_depot_has_room(s->class))
 		return false;

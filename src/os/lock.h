@@ -22,7 +22,7 @@ enum lock_rank {
 	LOCK_RECORD,   /* the trace, while it is written */
 	LOCK_COMMON,   /* the arena that several threads share */
 	LOCK_REGISTRY, /* the list of arenas */
-	LOCK_DEPOT,    /* full magazines */
+	LOCK_DEPOT,    /* crates from full magazines */
 	LOCK_HUGE,     /* the table of huge objects */
 	LOCK_ZONE,     /* the buddy of a zone */
 	LOCK_METADATA, /* pools of descriptors, leaves of the page map */

@@ -134,16 +134,10 @@ static inline bool slab_has_any(const struct slab *s)
 	return !slab_is_end(s, s->free);
 }
 
-/* Whether a pointer is the start of a carved object; for the owner. */
+/* Whether a pointer is the start of a carved object; for any thread. */
 ALWAYS_INLINE bool slab_starts_object(const struct slab *s, const void *mem)
 {
-	return ((uintptr_t)mem - s->base) * s->magic < s->limit;
-}
-
-/* The same for any thread. */
-static inline bool slab_starts_object_anywhere(const struct slab *s, const void *mem)
-{
-	return ((uintptr_t)mem - s->base) * s->magic < load_relaxed(&s->limit);
+	return ((uintptr_t)mem - s->base) * s->magic < load_hot(&s->limit);
 }
 
 /* The start of the object that an address in the slab lies in. */
