@@ -26,7 +26,6 @@ struct magazine magazine_none = {
 	.end = &magazine_none.none,
 };
 
-static struct hot hot_none;
 static struct magazine *const fast_none[FAST_GRANULES] = {[0 ... FAST_GRANULES - 1] =
 								  &magazine_none};
 struct arena arena_none;

@@ -110,7 +110,9 @@ extern HIDDEN struct arena arena_none;
    linker has set up the program's threads: fast_limit is 0 then, and nothing reads it. */
 extern HIDDEN __thread struct arena *arena_mine __attribute__((tls_model("initial-exec")));
 
-/* Its hot side, or zeroes; and the fast bins of that, or a table of magazine_none. */
+extern HIDDEN struct hot hot_none;
+
+/* Its hot side, or hot_none, zeroes; and the fast bins of that, or a table of magazine_none. */
 extern HIDDEN __thread struct hot *hot_mine __attribute__((tls_model("initial-exec")));
 extern HIDDEN __thread struct magazine *const *fast_mine __attribute__((tls_model("initial-exec")));
 

@@ -44,6 +44,8 @@ static uint32_t crate_objects(size_t size)
 	return (capacity_of(size) + 1) / 2;
 }
 
+struct hot hot_none;
+
 uint8_t magazine_place[CLASSES]; /* written under the depot lock, once */
 
 static void give_place(unsigned class)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 LADDER_KIB = (20000, 22000, 25000, 30000, 36000, 44000, 54000, 66000, 80000, 100000, 130000, 170000,
-              220000, 300000, 400000, 500000)
+              220000, 300000, 400000, 500000, 700000, 1000000, 1500000, 2200000)
 ATTEMPTS = 8
 STACK = 1 << 20  # each thread's, so that threads fit in the first steps
 
