@@ -37,9 +37,7 @@ static void release_own(struct arena *self, struct slab *s, struct object *o)
 static void release_object(struct arena *self, struct slab *s, struct object *o, const char *call)
 {
 	check_object(s, o, call);
-	if (slab_is_withdrawn(s, o))
-		report_object_double_free(s, o, call);
-	if (o->key == s->secret)
+	if (slab_is_withdrawn(s, o) || o->key == s->secret)
 		report_object_double_free(s, o, call);
 	if (s->owner == self) {
 		release_own(self, s, o);

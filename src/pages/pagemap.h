@@ -5,17 +5,18 @@
  *
  *	root      2^18 offsets in .bss: 2 MiB of addresses, a page or two touched
  *	leaf      512 MiB of addresses: 2^17 tags and 2^7 regions, mapped on demand
- *	tag       the descriptor of what the page belongs to, or NULL
+ *	tag       distance of the descriptor of what the page belongs to, or 0
  *
  * A leaf is named by its distance from an empty leaf that lies before the root,
- * so that a root of zeroes is whole and a look-up has no case for "no leaf".
+ * so that a root of zeroes is whole and a look-up has no case for "no leaf"; a tag by
+ * the distance from there too, so that no tag leads to a descriptor of zeroes.
  * All memory of loam is tagged, so a pointer that is not loam's is known
  * before it is touched.  Of a huge object only the first page is.  (A flat
  * table would be one load shorter, and need a reservation of 256 GiB, which
  * valgrind and `ulimit -v` refuse.)
  *
  * Invariants:
- *	P1  a tag other than NULL names a descriptor that lives;
+ *	P1  a tag other than 0 leads to a descriptor that lives;
  *	P2  the tags of a block are written before any address in it is handed
  *	    out, and cleared before the block is free in a zone;
  *	P3  readers need no lock: a tag is read and written whole.

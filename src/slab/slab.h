@@ -67,8 +67,8 @@
  * withdrawn, since the mark of a free object is gone with its page, and always
  * after slab_watch_all().
  *
- * Locking: none; the owner alone writes, others read owner, base, magic, limit,
- * secret, class, order and withdrawn, and may set tag.hot to HOT_NOBODY.  Of an
+ * Locking: none; the owner alone writes, others read owner, side, base, magic, limit,
+ * secret, magazine, class, order and withdrawn, and may set tag.hot to HOT_NOBODY.  Of an
  * object that is out they all see that it is not withdrawn, for no page of it was
  * since they were given it.
  */
@@ -232,8 +232,8 @@ size_t slab_idle_bytes(const struct slab *s);
 /* All slabs to come are watched. */
 void slab_watch_all(void);
 
-/* From now on the hot path frees to it: by the owner's hot side, and that many bytes into any into
-   the magazine of its class. */
+/* From now on the hot path frees to it.  `side` is the owner's hot side; the magazine of its class is
+   `magazine` bytes into that, and into every other. */
 void slab_open(struct slab *s, struct hot *side, size_t magazine);
 
 /* Decides anew who may free by the hot path: nobody, while it is watched; else any thread or, where
