@@ -82,6 +82,12 @@ void free_slow(void *mem)
 		record_end((struct record_call){.given = mem});
 }
 
+void free_full(void *mem)
+{
+	if (UNLIKELY(!arena_free_to_slab(mem)))
+		free_slow(mem);
+}
+
 void *loam_malloc(size_t req)
 {
 	return malloc_inline(req);

@@ -6,6 +6,9 @@
 /* malloc where the hot path gave up; NULL and ENOMEM without memory. */
 void *malloc_slow(size_t req);
 
+/* free of an object whose magazine is full. */
+void free_full(void *mem);
+
 /* free where the hot path gave up, all kinds of pointers; errno stays as it is. */
 void free_slow(void *mem);
 
@@ -16,5 +19,5 @@ ALWAYS_INLINE void *malloc_inline(size_t req)
 
 ALWAYS_INLINE void free_inline(void *mem)
 {
-	arena_free(mem, free_slow);
+	arena_free(mem, free_full, free_slow);
 }

@@ -31,15 +31,18 @@ static struct magazine *const fast_none[FAST_GRANULES] = {[0 ... FAST_GRANULES -
 struct arena arena_none;
 
 __thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;
-__thread struct hot *hot_mine __attribute__((tls_model("initial-exec"))) = &hot_none;
-__thread struct magazine *const *fast_mine __attribute__((tls_model("initial-exec"))) = fast_none;
+__thread struct hot_mine hot_mine __attribute__((tls_model("initial-exec"))) = {
+	.side = &hot_none,
+	.fast = fast_none,
+};
 
 void arena_use_hot_side(const struct arena *a)
 {
 	if (!a->hot || a != arena_mine)
 		return;
-	hot_mine = a->hot;
-	fast_mine = a->hot->fast;
+	hot_mine.accepted = 1u << HOT_ANYBODY | 1u << hot_owner(a->number);
+	hot_mine.side = a->hot;
+	hot_mine.fast = a->hot->fast;
 }
 
 size_t fast_limit;

@@ -51,18 +51,21 @@ struct outbox {
 	size_t nbytes;
 };
 
-#define MAGAZINE_OBJECTS 60
+#define MAGAZINE_OBJECTS 57
 
-/* The objects of a class that are handed out next, see magazine.h. */
+/* The objects of a class that are handed out next, see magazine.h; zeroes, when it was never used. */
 struct magazine {
-	struct slab *slab;    /* A2: what comes after them, or slab_none */
 	struct object **last; /* in objects; &none: it is empty */
 	struct object **end;  /* where the last one is when it is full; constant */
+	uint64_t mask;        /* the bits of an address that are its offset in a slab; constant */
+	uint64_t magic;       /* of the class, see slab.h; constant */
+	uint64_t limit;       /* that of a slab all of which is carved; constant */
+	struct slab *slab;    /* A2: what comes after them, or slab_none */
 	struct object *none;  /* NULL, and before the first object */
 	struct object *objects[MAGAZINE_OBJECTS];
 };
 
-static_assert(sizeof(struct magazine) == 8 * CACHE_LINE, "all of it is used");
+static_assert(sizeof(struct magazine) == 1 << HOT_PLACE_SHIFT, "a hot word names it by distance");
 
 /* The hot side of an arena (arena/hot.h), made when its first class is promoted. */
 struct hot {
@@ -110,11 +113,18 @@ extern HIDDEN struct arena arena_none;
    linker has set up the program's threads: fast_limit is 0 then, and nothing reads it. */
 extern HIDDEN __thread struct arena *arena_mine __attribute__((tls_model("initial-exec")));
 
-extern HIDDEN struct hot hot_none;
+/* What the hot path knows of the running thread. */
+struct hot_mine {
+	/* Bit n: objects whose hot word names n may be freed to this thread's magazines.  Bit 0 is never
+	   set: not even where this reads as the address of the thread control block, or what else
+	   is there before the dynamic linker has set up the program's threads. */
+	uint32_t accepted;
+	struct hot *side;             /* its arena's, or hot_none */
+	struct magazine *const *fast; /* of that, or a table of magazine_none */
+};
 
-/* Its hot side, or hot_none, zeroes; and the fast bins of that, or a table of magazine_none. */
-extern HIDDEN __thread struct hot *hot_mine __attribute__((tls_model("initial-exec")));
-extern HIDDEN __thread struct magazine *const *fast_mine __attribute__((tls_model("initial-exec")));
+extern HIDDEN struct hot hot_none; /* zeroes */
+extern HIDDEN __thread struct hot_mine hot_mine __attribute__((tls_model("initial-exec")));
 
 /* Granules below this take the hot path: 0 until loam has started. */
 extern HIDDEN size_t fast_limit;

@@ -18,7 +18,7 @@ struct area {
 	char *next, *end; /* next is atomic */
 };
 
-static struct descriptor early_tag = {.hot = HOT_NOBODY, .kind = KIND_EARLY};
+static struct descriptor early_tag = {.kind = KIND_EARLY};
 static struct area *area; /* atomic */
 
 /* Holds the address that it has only after relocation. */

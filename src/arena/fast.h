@@ -3,10 +3,10 @@
  *
  * malloc takes the object that was freed last from the magazine that the fast
  * bin of its granule points to; else the first one of the slab behind it.  free
- * finds the slab by the page map, and puts the object into the magazine, or if
- * that is full back into the slab.  Each is checked on the way, always: that the
+ * finds the magazine by the hot word of the page, and puts the object there; if
+ * that is full, back into the slab.  Each is checked on the way, always: that the
  * next free object lies in the slab; that the pointer is the start of an object
- * of this slab; that it is not free already.  What is not quite so goes to the
+ * of a slab; that it is not free already.  What is not quite so goes to the
  * slow path, which sorts out the cases: each `slow` below is a tail call.
  */
 #pragma once
@@ -38,7 +38,7 @@ ALWAYS_INLINE void *arena_malloc(size_t req, void *(*slow)(size_t))
 
 	if (UNLIKELY(granule >= load_hot(&fast_limit)))
 		return slow(req);
-	m = fast_mine[granule];
+	m = hot_mine.fast[granule];
 	o = magazine_take(m);
 	if (!o)
 		o = fast_take(m->slab, false);
@@ -57,7 +57,7 @@ ALWAYS_INLINE void *arena_malloc_by_class(size_t req)
 
 	if (req - 1 >= CLASS_SIZE_MAX || !load_hot(&fast_limit))
 		return NULL;
-	m = magazine_at(hot_mine, class_of(req));
+	m = magazine_at(hot_mine.side, class_of(req));
 	if (!m->slab)
 		return NULL;
 	o = magazine_take(m);
@@ -72,33 +72,43 @@ ALWAYS_INLINE bool arena_stays_in_place(const void *mem, size_t req)
 {
 	const struct slab *s = (const struct slab *)pagemap_get(mem);
 
-	return s && load_relaxed(&s->tag.hot) != HOT_NOBODY && s->side == hot_mine &&
-	       slab_starts_object(s, mem) && req <= s->size && req >= s->size / 2 && req;
+	return pagemap_hot(mem) && s->owner == arena_mine && slab_starts_object(s, mem) &&
+	       req <= s->size && req >= s->size / 2 && req;
 }
 
-ALWAYS_INLINE void arena_free(void *mem, void (*slow)(void *))
+/* To the arena's own slab, when the magazine is full; false when it is another's. */
+ALWAYS_INLINE bool arena_free_to_slab(struct object *o)
 {
-	struct slab *s = (struct slab *)pagemap_find(mem); /* zeroes fail each check */
-	uintptr_t mine = (uintptr_t)hot_mine, hot = load_relaxed(&s->tag.hot);
-	struct object *o = mem;
-	uint64_t secret;
+	struct slab *s = (struct slab *)pagemap_get(o);
 	bool event;
 
-	if (UNLIKELY(!(hot & HOT_OPEN) && hot != mine))
-		return slow(mem);
-	if (UNLIKELY(!slab_starts_object(s, mem)))
-		return slow(mem);
-	secret = s->secret;
-	if (UNLIKELY(o->key == secret))
-		return slow(mem);
-	IN_REGISTER(mine); /* and changed there */
-	if (LIKELY(magazine_push((struct magazine *)(mine + s->magazine), o, secret)))
-		return left_by(arena_mine);
-	if (UNLIKELY((hot ^ (uintptr_t)hot_mine) > HOT_OPEN))
-		return slow(mem);
-	slab_push(s, o, secret);
+	if (UNLIKELY(s->owner != arena_mine))
+		return false;
+	slab_push(s, o);
 	event = --s->tag.live == 0;
 	left_by(arena_mine);
 	if (UNLIKELY(event))
-		arena_slab_event(mem, s);
+		arena_slab_event(o, s);
+	return true;
+}
+
+/* `full` is for what is an object, but finds the magazine full. */
+ALWAYS_INLINE void arena_free(void *mem, void (*full)(void *), void (*slow)(void *))
+{
+	uint32_t hot = pagemap_hot(mem), accepted = hot_mine.accepted;
+	struct magazine *m;
+	struct object *o = mem;
+	uint64_t mark;
+
+	if (UNLIKELY(!(accepted >> hot % HOT_WHO_MOST & 1))) /* 0 is accepted by none */
+		return slow(mem);
+	m = magazine_named(hot_mine.side, hot);
+	if (UNLIKELY(!magazine_is_object(m, mem)))
+		return slow(mem);
+	mark = slab_mark(o);
+	if (UNLIKELY(o->key == mark))
+		return slow(mem);
+	if (UNLIKELY(!magazine_push(m, o, mark)))
+		return full(mem);
+	left_by(arena_mine);
 }

@@ -154,7 +154,7 @@ void arena_slab_event(void *mem, struct slab *s)
 
 void hot_free(struct arena *a, struct slab *s, struct object *o)
 {
-	slab_push(s, o, s->secret);
+	slab_push(s, o);
 	if (--s->tag.live == 0)
 		slab_event(a, s);
 }
@@ -186,10 +186,10 @@ static bool refill(struct arena *a, unsigned class)
 		return true;
 	}
 	s = slab_new(a, class,
-		     a->hot->slabs[class] ? class_order(class) : class_first_order(class));
+		     a->hot->slabs[class] ? class_order(class) : class_first_order(class),
+		     magazine_hot_word(a, class));
 	if (!s)
 		return false;
-	slab_open(s, a->hot, (size_t)((char *)magazine_at(a->hot, class) - (char *)a->hot));
 	a->counts.slabs_new++;
 	a->hot->slabs[class]++;
 	set_current(a, class, s);

@@ -68,12 +68,20 @@ struct magazine *magazine_of(struct hot *hot, unsigned class)
 	m = magazine_at(hot, class);
 	if (m->slab)
 		return m;
+	slab_geometry(class, &m->mask, &m->magic, &m->limit);
 	m->slab = &slab_none;
 	m->last = &m->none;
 	m->end = m->last + capacity_of(class_size(class));
 	for (size_t g = least; g <= class_size(class) / GRANULE && g < FAST_GRANULES; g++)
 		hot->fast[g] = m;
 	return m;
+}
+
+uint16_t magazine_hot_word(const struct arena *a, unsigned class)
+{
+	unsigned who = class_size(class) < CACHE_LINE ? hot_owner(a->number) : HOT_ANYBODY;
+
+	return (uint16_t)(magazine_place[class] << HOT_PLACE_SHIFT | who);
 }
 
 /* --- the depot ----------------------------------------------------------------------------- */
@@ -143,7 +151,7 @@ bool magazine_keep(struct arena *self, const struct slab *s, struct object *o)
 	m = magazine_of(self->hot, s->class);
 	if (m->last == m->end && !unload(m, s->class))
 		return false;
-	return magazine_push(m, o, s->secret);
+	return magazine_push(m, o, slab_mark(o));
 }
 
 struct object *magazine_reload(struct magazine *m, unsigned class)
@@ -192,7 +200,7 @@ void magazine_flush_own(struct arena *self)
 		for (uint32_t i = 0; i < n; i++) {
 			struct slab *s = (struct slab *)pagemap_get(objects[i]);
 
-			if (s->owner == self || !magazine_push(m, objects[i], s->secret))
+			if (s->owner == self || !magazine_push(m, objects[i], objects[i]->key))
 				send_home(self, objects[i]);
 		}
 	}
@@ -276,7 +284,7 @@ static bool check(struct object *const *objects, uint32_t n, unsigned class)
 
 		ok &= expect_eq("A5", s->tag.kind, KIND_SLAB) && expect_eq("A5", s->class, class) &&
 		      expect_eq("A5", slab_starts_object(s, objects[i]), true) &&
-		      expect_eq("A5", objects[i]->key, s->secret);
+		      expect_eq("A5", objects[i]->key, slab_mark(objects[i]));
 	}
 	return ok;
 }

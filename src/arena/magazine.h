@@ -28,7 +28,7 @@
  * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
  *
  * Invariant, proved by magazine_check():
- *	A5  what a magazine holds are objects of its class that bear their slab's mark.
+ *	A5  what a magazine holds are objects of its class that bear their mark.
  *
  * Locking: a magazine is its arena's holder's; the depot lock for the depot.
  */
@@ -37,13 +37,13 @@
 #include "arena/arena.h"
 
 /* Whether the object was taken over; it is free and of the magazine's class. */
-ALWAYS_INLINE bool magazine_push(struct magazine *m, struct object *o, uint64_t secret)
+ALWAYS_INLINE bool magazine_push(struct magazine *m, struct object *o, uint64_t mark)
 {
 	struct object **last = m->last;
 
 	if (UNLIKELY(last == m->end))
 		return false;
-	o->key = secret;
+	o->key = mark;
 	last[1] = o;
 	m->last = last + 1;
 	return true;
@@ -75,6 +75,21 @@ static inline struct magazine *magazine_at(struct hot *hot, unsigned class)
 {
 	return &hot->magazine[load_relaxed(&magazine_place[class])];
 }
+
+/* The same for the objects of a page with that hot word. */
+ALWAYS_INLINE struct magazine *magazine_named(struct hot *hot, uint32_t word)
+{
+	return (struct magazine *)((char *)hot->magazine + (word & ~0u << HOT_PLACE_SHIFT));
+}
+
+/* Whether a pointer into a page with a magazine's hot word is the start of an object. */
+ALWAYS_INLINE bool magazine_is_object(const struct magazine *m, const void *mem)
+{
+	return ((uintptr_t)mem & m->mask) * m->magic < m->limit;
+}
+
+/* The hot word of the arena's slabs of a class that has a magazine. */
+uint16_t magazine_hot_word(const struct arena *a, unsigned class);
 
 /* The magazine of a class, ready for use. */
 struct magazine *magazine_of(struct hot *hot, unsigned class);

@@ -37,7 +37,7 @@ static void release_own(struct arena *self, struct slab *s, struct object *o)
 static void release_object(struct arena *self, struct slab *s, struct object *o, const char *call)
 {
 	check_object(s, o, call);
-	if (slab_is_withdrawn(s, o) || o->key == s->secret)
+	if (slab_is_withdrawn(s, o) || o->key == slab_mark(o))
 		report_object_double_free(s, o, call);
 	if (s->owner == self) {
 		release_own(self, s, o);
@@ -45,7 +45,7 @@ static void release_object(struct arena *self, struct slab *s, struct object *o,
 	}
 	if (magazine_keep(self, s, o))
 		return;
-	o->key = s->secret;
+	o->key = slab_mark(o);
 	remote_free(self, s->owner, o, s->size);
 }
 

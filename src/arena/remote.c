@@ -87,7 +87,7 @@ static void into_outbox(struct arena *self, struct outbox *box, const struct sla
 {
 	store_relaxed(&self->busy, true);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	o->key = s->secret;
+	o->key = slab_mark(o);
 	set_next(o, box->first);
 	box->first = o;
 	box->count++;
@@ -104,8 +104,8 @@ bool remote_free_short(void *mem)
 	struct object *o = mem;
 	struct outbox *box;
 
-	if (!s || load_relaxed(&s->tag.hot) == HOT_NOBODY || self == s->owner || self->busy ||
-	    !slab_starts_object(s, mem) || o->key == s->secret)
+	if (!pagemap_hot(mem) || self == s->owner || self->busy || !slab_starts_object(s, mem) ||
+	    o->key == slab_mark(o))
 		return false;
 	if (slab_is_open(s) && magazine_depot_has_room(s->class))
 		return false;

@@ -71,7 +71,6 @@ static void top_open(struct chunk_heap *ch, struct heap *heap, char *base, size_
 		     bool clean)
 {
 	top_close(ch);
-	heap->tag.hot = HOT_NOBODY;
 	heap->tag.kind = KIND_HEAP;
 	heap->owner = ch;
 	heap->base = base;

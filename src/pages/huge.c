@@ -183,7 +183,6 @@ static struct huge *reuse(size_t nbytes, size_t alignment)
 
 static void enter_use(struct huge *h)
 {
-	h->tag.hot = HOT_NOBODY;
 	h->tag.kind = KIND_HUGE;
 	lock_acquire(&table.lock);
 	list_push(&table.in_use, &h->link);

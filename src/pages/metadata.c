@@ -22,7 +22,7 @@ static char *area_next, *area_end; /* metadata lock */
 static size_t area_bytes = AREA_FIRST;
 static size_t mapped; /* metadata lock; read relaxed */
 
-static struct descriptor metadata_tag = {.hot = HOT_NOBODY, .kind = KIND_METADATA};
+static struct descriptor metadata_tag = {.kind = KIND_METADATA};
 
 static void **link_of(struct pool *pool, void *object)
 {

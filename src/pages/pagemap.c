@@ -40,15 +40,22 @@ bool pagemap_reserve(const void *mem, size_t nbytes)
 void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag)
 {
 	uintptr_t address = (uintptr_t)mem;
-	intptr_t distance = tag ? (intptr_t)((uintptr_t)tag - (uintptr_t)&pagemap) : 0;
 
 	ASSERT(is_aligned(address, PAGE_SIZE));
 	for (uintptr_t end = address + nbytes; address < end; address += PAGE_SIZE) {
 		struct leaf *leaf = pagemap_leaf(&pagemap, address);
 
 		ASSERT(leaf != &pagemap.none);
-		store_relaxed(&leaf->tags[address >> PAGE_SHIFT & (LEAF_TAGS - 1)], distance);
+		store_relaxed(&leaf->tags[pagemap_index(address)], tag);
 	}
+}
+
+void pagemap_set_hot(const void *mem, size_t nbytes, uint16_t word)
+{
+	uintptr_t address = (uintptr_t)mem;
+
+	for (uintptr_t end = address + nbytes; address < end; address += PAGE_SIZE)
+		store_relaxed(&pagemap_leaf(&pagemap, address)->hot[pagemap_index(address)], word);
 }
 
 struct region **pagemap_region(const void *mem)

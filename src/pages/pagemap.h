@@ -4,22 +4,24 @@
  *	address   [ root index: bits 46..29 | leaf index: bits 28..12 | offset in page ]
  *
  *	root      2^18 offsets in .bss: 2 MiB of addresses, a page or two touched
- *	leaf      512 MiB of addresses: 2^17 tags and 2^7 regions, mapped on demand
- *	tag       distance of the descriptor of what the page belongs to, or 0
+ *	leaf      512 MiB of addresses: 2^17 tags and hot words and 2^7 regions, mapped on demand
+ *	tag       the descriptor of what the page belongs to, or NULL
+ *	hot word  16 bits that say all that the hot free needs to know of a page of a slab
+ *	          (slab/slab.h); 0: nothing may be freed fast
  *
  * A leaf is named by its distance from an empty leaf that lies before the root,
- * so that a root of zeroes is whole and a look-up has no case for "no leaf"; a tag by
- * the distance from there too, so that no tag leads to a descriptor of zeroes.
+ * so that a root of zeroes is whole and a look-up has no case for "no leaf".
  * All memory of loam is tagged, so a pointer that is not loam's is known
  * before it is touched.  Of a huge object only the first page is.  (A flat
  * table would be one load shorter, and need a reservation of 256 GiB, which
  * valgrind and `ulimit -v` refuse.)
  *
  * Invariants:
- *	P1  a tag other than 0 leads to a descriptor that lives;
+ *	P1  a tag other than NULL is a descriptor that lives;
  *	P2  the tags of a block are written before any address in it is handed
  *	    out, and cleared before the block is free in a zone;
- *	P3  readers need no lock: a tag is read and written whole.
+ *	P3  readers need no lock: a tag is read and written whole;
+ *	P4  a hot word is 0 when the page's tag is not a slab's.
  *
  * Writers hold whatever makes the pages theirs; leaves are added under a lock.
  */
@@ -52,24 +54,15 @@ enum kind {
 	KIND_METADATA, /* loam's own */
 };
 
-/* In place of the hot side to which objects are freed fast: there is none.  (NULL is what a thread's
-   own reads as before the program's threads are set up.) */
-#define HOT_NOBODY ((uintptr_t)2)
-
-/* Added to the owner's: any thread may free to its own. */
-#define HOT_OPEN ((uintptr_t)1)
-
 /* What every descriptor starts with. */
 struct descriptor {
-	/* The hot side to which objects are freed, perhaps with HOT_OPEN: HOT_NOBODY in every
-	   kind but a slab's.  Read by any thread. */
-	uintptr_t hot;
 	uint32_t live; /* a slab's count of objects out, see slab.h; else unused */
 	uint8_t kind;  /* enum kind; constant while any page is tagged with it */
 };
 
 struct leaf {
-	intptr_t tags[LEAF_TAGS]; /* distance of the descriptor from the map; 0: none */
+	uint16_t hot[LEAF_TAGS];
+	struct descriptor *tags[LEAF_TAGS];
 	struct region *regions[LEAF_REGIONS]; /* written under the zone's lock */
 };
 
@@ -92,25 +85,27 @@ ALWAYS_INLINE struct leaf *pagemap_leaf(struct pagemap *map, uintptr_t address)
 	return (struct leaf *)leaf;
 }
 
-/* The descriptor of the page that p lies in, or one of zeroes, which a whole leaf of them follow. */
-ALWAYS_INLINE struct descriptor *pagemap_find(const void *p)
+static inline size_t pagemap_index(uintptr_t address)
 {
-	uintptr_t address = (uintptr_t)p;
-	struct pagemap *map = &pagemap;
-	struct leaf *leaf;
-
-	IN_REGISTER(map);
-	leaf = pagemap_leaf(map, address);
-	return (struct descriptor *)((char *)map + load_relaxed(&leaf->tags[address >> PAGE_SHIFT &
-									    (LEAF_TAGS - 1)]));
+	return address >> PAGE_SHIFT & (LEAF_TAGS - 1);
 }
 
 /* The descriptor of the page that p lies in, or NULL. */
 ALWAYS_INLINE struct descriptor *pagemap_get(const void *p)
 {
-	struct descriptor *tag = pagemap_find(p);
+	uintptr_t address = (uintptr_t)p;
 
-	return tag != (struct descriptor *)&pagemap ? tag : NULL;
+	return load_relaxed(&pagemap_leaf(&pagemap, address)->tags[pagemap_index(address)]);
+}
+
+/* The hot word of the page that p lies in. */
+ALWAYS_INLINE uint16_t pagemap_hot(const void *p)
+{
+	uintptr_t address = (uintptr_t)p;
+	struct pagemap *map = &pagemap;
+
+	IN_REGISTER(map);
+	return load_relaxed(&pagemap_leaf(map, address)->hot[pagemap_index(address)]);
 }
 
 /* Makes sure that [mem, mem + nbytes) can be tagged; false when the system refuses a leaf. */
@@ -118,6 +113,9 @@ bool pagemap_reserve(const void *mem, size_t nbytes);
 
 /* Tags the pages of [mem, mem + nbytes), which must be reserved; NULL clears. */
 void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag);
+
+/* Gives the pages of [mem, mem + nbytes), which must be reserved, that hot word. */
+void pagemap_set_hot(const void *mem, size_t nbytes, uint16_t word);
 
 /* Where the region around an address is noted; the range must be reserved. */
 struct region **pagemap_region(const void *mem);

@@ -27,7 +27,6 @@ void *run_alloc(size_t nbytes, size_t alignment, bool *ret_zero)
 		pool_free(&runs, run);
 		return NULL;
 	}
-	run->tag.hot = HOT_NOBODY;
 	run->tag.kind = KIND_RUN;
 	pagemap_set(run->mem, run->npages << PAGE_SHIFT, &run->tag);
 	add_relaxed(&runs_made, 1);

@@ -7,17 +7,19 @@
 #include "pages/zone.h"
 
 struct slab slab_none = {
-	.tag = {.hot = HOT_NOBODY, .kind = KIND_SLAB},
+	.tag = {.kind = KIND_SLAB},
 	.free = &slab_none.end,
 };
 
 static struct pool slabs = POOL_INIT(struct slab);
 static uint64_t process_secret;
+uint64_t slab_mark_secret;
 static bool watch_all;
 
 void slab_start(uint64_t secret)
 {
 	process_secret = secret;
+	slab_mark_secret = mix64(~secret);
 }
 
 /* floor(2^64 / size) + 1; 2^64 itself does not fit a word. */
@@ -42,27 +44,37 @@ void slab_watch_all(void)
 
 void slab_watch(struct slab *s)
 {
-	store_relaxed(&s->tag.hot, HOT_NOBODY);
+	pagemap_set_hot((void *)s->base, ORDER_BYTES(s->order), 0);
 }
 
-void slab_set_hot(struct slab *s)
+/* What is over at the end, where the last page has a hot word; one granule at least. */
+static void mark_rest(const struct slab *s)
 {
-	if (load_relaxed(&watch_all) || s->withdrawn)
-		slab_watch(s);
-	else
-		store_release(&s->tag.hot,
-			      (uintptr_t)s->side | (s->size < CACHE_LINE ? 0 : HOT_OPEN));
+	struct object *rest = (struct object *)(s->base + s->extent);
+	size_t page = s->extent / PAGE_SIZE;
+
+	if (s->carved == s->capacity && page < slab_hot_pages(s) && !(s->withdrawn >> page & 1))
+		rest->key = slab_mark(rest);
 }
 
-void slab_open(struct slab *s, struct hot *side, size_t magazine)
+void slab_set_hot(const struct slab *s, size_t first, size_t end)
 {
-	s->side = side;
-	s->magazine = magazine;
-	slab_set_hot(s);
+	for (size_t page = first; page < end; page++)
+		pagemap_set_hot((void *)(s->base + page * PAGE_SIZE), PAGE_SIZE,
+				s->withdrawn >> page & 1 || load_relaxed(&watch_all) ? 0 : s->hot);
+	mark_rest(s);
 }
 
-static void describe(struct slab *s, struct arena *owner, unsigned class, void *block,
-		     unsigned order)
+void slab_geometry(unsigned class, uint64_t *ret_mask, uint64_t *ret_magic, uint64_t *ret_limit)
+{
+	size_t size = class_size(class), nbytes = ORDER_BYTES(class_order(class));
+
+	*ret_mask = nbytes - 1;
+	*ret_magic = magic_of(size);
+	*ret_limit = nbytes / size * (*ret_magic * size);
+}
+
+static void describe(struct slab *s, unsigned class, void *block, unsigned order)
 {
 	s->base = (uintptr_t)block;
 	s->secret = mix64(process_secret ^ s->base ^ (uintptr_t)s) | 1;
@@ -77,12 +89,10 @@ static void describe(struct slab *s, struct arena *owner, unsigned class, void *
 	s->state = SLAB_CURRENT;
 	s->tag.live = 1;
 	s->tag.kind = KIND_SLAB;
-	s->owner = owner;
 	s->swept = UINT32_MAX;
-	slab_watch(s);
 }
 
-struct slab *slab_new(struct arena *owner, unsigned class, unsigned order)
+struct slab *slab_new(struct arena *owner, unsigned class, unsigned order, uint16_t hot)
 {
 	struct slab *s = pool_alloc(&slabs);
 	void *block;
@@ -90,12 +100,14 @@ struct slab *slab_new(struct arena *owner, unsigned class, unsigned order)
 
 	if (!s)
 		return NULL;
-	block = zone_alloc(order, &clean);
+	block = zone_alloc_pages((size_t)1 << order, class_order(class), &clean);
 	if (!block) {
 		pool_free(&slabs, s);
 		return NULL;
 	}
-	describe(s, owner, class, block, order);
+	describe(s, class, block, order);
+	s->owner = owner;
+	s->hot = hot;
 	pagemap_set(block, ORDER_BYTES(s->order), &s->tag);
 	ASSERT_SLOW(slab_check(s));
 	return s;
@@ -110,8 +122,8 @@ void slab_free(struct slab *s)
 
 	ASSERT_SLOW(slab_check(s));
 	retain_add_live((intptr_t)slab_page_bytes(s->withdrawn));
-	pagemap_set(block, ORDER_BYTES(order), NULL);
 	slab_watch(s);
+	pagemap_set(block, ORDER_BYTES(order), NULL);
 	pool_free(&slabs, s);
 	zone_free(block, order, touched);
 }
@@ -135,6 +147,7 @@ static bool carve(struct slab *s)
 	size_t room = PAGE_SIZE - s->extent % PAGE_SIZE;
 	uint32_t more = (uint32_t)((room + s->size - 1) / s->size);
 	uint32_t first = s->carved;
+	size_t pages = slab_hot_pages(s);
 	struct object *o;
 
 	if (more > s->capacity - first)
@@ -148,6 +161,7 @@ static bool carve(struct slab *s)
 		o->link = (uintptr_t)s->free ^ s->secret;
 		s->free = o;
 	}
+	slab_set_hot(s, pages, slab_hot_pages(s));
 	return true;
 }
 
@@ -183,6 +197,19 @@ static uint32_t count_withdrawn(const struct slab *s)
 	return n;
 }
 
+static bool check_hot(const struct slab *s)
+{
+	bool ok = true;
+
+	for (size_t page = 0; page < (size_t)1 << s->order; page++) {
+		bool none = page >= slab_hot_pages(s) || s->withdrawn >> page & 1 || load_relaxed(&watch_all);
+
+		ok &= expect_eq("S6", pagemap_hot((char *)s->base + page * PAGE_SIZE),
+				none ? 0 : s->hot);
+	}
+	return ok;
+}
+
 bool slab_check(const struct slab *s)
 {
 	const struct object *o = s->free;
@@ -196,11 +223,9 @@ bool slab_check(const struct slab *s)
 	ok &= expect_eq("S1", (uintptr_t)o, (uintptr_t)&s->end);
 	ok &= expect_eq("S2", slab_objects_out(s), s->carved - free - count_withdrawn(s));
 	ok &= expect_eq("S5", s->withdrawn & ~slab_carved_pages(s), 0);
-	if (s->withdrawn)
-		ok &= expect_eq("S6", (uintptr_t)load_relaxed(&s->tag.hot), (uintptr_t)HOT_NOBODY);
 	ok &= expect_eq("S3", s->extent, s->carved * s->size);
 	ok &= expect_eq("S3", s->carved <= s->capacity, true);
 	for (size_t i = 0; i < ORDER_BYTES(s->order); i += PAGE_SIZE)
 		ok &= expect_eq("S4", (uintptr_t)pagemap_get((char *)s->base + i), (uintptr_t)s);
-	return ok;
+	return ok & check_hot(s);
 }

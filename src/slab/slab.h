@@ -4,17 +4,17 @@
  *
  *	struct slab (metadata)           block of 2^order pages, aligned to its size
  *	+------------------------+      base                                    base + bytes
- *	| hot | live,kind | free-+---+   +------+------+------+------+----........----+
+ *	| live,kind | free ------+---+   +------+------+------+------+----........----+
  *	| secret | base | magic  |   |   | out  | free | out  | free |   not carved   |
- *	| limit | extent         |   |   +------+-^--|-+------+-^----+----........----+
+ *	| limit | extent | owner |   |   +------+-^--|-+------+-^----+----........----+
  *	+------------------------+   |            |  |          |    ^ extent
  *	| links, class, state    |   +------------|--|----------+
  *	| withdrawn pages, mark  |                +--(-- link of the second, encoded
  *	+------------------------+                   +-> slab->end: the list's end
  *
- *	a free object   +-----------------------+--------+----.....
- *	                | next ^ slab->secret   | secret |
- *	                +-----------------------+--------+----.....
+ *	a free object   +-----------------------+------------------------+----.....
+ *	                | next ^ slab->secret   | mark: address ^ a secret |
+ *	                +-----------------------+------------------------+----.....
  *
  * Objects go straight back to the slab that they came from, but for the few that
  * a magazine keeps (arena/magazine.h): a slab knows at once when it is empty, and
@@ -33,6 +33,15 @@
  * multiplication: with magic = floor(2^64 / size) + 1 and e = magic * size -
  * 2^64, an offset k * size + r gives k * e + r * magic modulo 2^64, which is
  * below carved * e exactly when r is 0 and k < carved.
+ *
+ * The hot free does not look at the slab at all, which another processor may be writing to, and
+ * which large heaps miss in the cache.  It goes by the hot word of the pointer's page: where the
+ * class's magazine is in every hot side, and who may free.  A page has one from when the
+ * objects that start in it are carved.  Since the slabs of a class all begin at
+ * multiples of the size of its larger ones, an offset is the pointer's lower bits; that it is an
+ * object's, the magazine has what it takes to tell.  Where a first, smaller slab has something
+ * left over at its end, that bears the mark of a free object, so that it is not taken for one
+ * that is out.
  *
  * `live` counts the objects out, and one more while the arena's fast bin
  * points here: so the hot free of an object sees 0 only when something is to be
@@ -60,17 +69,16 @@
  *	S4  the tag of every page of the block is the slab;
  *	S5  an object is withdrawn when it overlaps a withdrawn page, and then it is
  *	    neither free nor out; withdrawn pages lie in the carved part;
- *	S6  a slab with withdrawn pages is watched.
+ *	S6  the hot word of pages up to the last in which a carved object starts is the slab's, but
+ *	    of withdrawn ones, and of those behind, it is 0.
  *
- * While a slab is watched no arena's fast path may free to it: every free takes
- * the slow path, where more can be done with it.  That is so while pages are
- * withdrawn, since the mark of a free object is gone with its page, and always
- * after slab_watch_all().
+ * What is in a page without a hot word is freed by the slow path, where more can be done with it:
+ * in a withdrawn page, with which the marks of free objects are gone, and everywhere after
+ * slab_watch_all().
  *
- * Locking: none; the owner alone writes, others read owner, side, base, magic, limit,
- * secret, magazine, class, order and withdrawn, and may set tag.hot to HOT_NOBODY.  Of an
- * object that is out they all see that it is not withdrawn, for no page of it was
- * since they were given it.
+ * Locking: none; the owner alone writes, others read owner, base, magic, limit, class, order and
+ * withdrawn, and may set hot words to 0.  Of an object that is out they all see that it is not
+ * withdrawn, for no page of it was since they were given it.
  */
 #pragma once
 
@@ -80,33 +88,31 @@
 #include "slab/classes.h"
 
 struct arena;
-struct hot;
 
 enum slab_state { SLAB_CURRENT, SLAB_LISTED, SLAB_FULL };
 
 struct object {
 	uintptr_t link; /* the next free object ^ secret */
-	uint64_t key;   /* the secret while free */
+	uint64_t key;   /* its mark while free */
 };
 
 struct slab {
-	struct descriptor tag; /* hot: see slab_set_hot(); live: see above */
+	struct descriptor tag; /* live: see above */
 	struct object *free;   /* S1 */
-	uint64_t secret;       /* odd, of this slab alone */
+	uint64_t secret;       /* of this slab alone; odd */
 	uintptr_t base;        /* the first object */
 	uint64_t magic;        /* constant */
 	uint64_t limit;        /* S3: carved * e */
-	size_t magazine;       /* where in a hot side that of the class is, in bytes; constant */
-
 	struct arena *owner;   /* constant */
-	struct hot *side;      /* the owner's; constant */
+	uint32_t extent;       /* S3: carved * size */
+	uint32_t size;         /* constant */
+
 	struct link link;      /* in the arena's list of the class while LISTED */
 	struct object end;     /* where the list ends; its link decodes to no address */
 	uint64_t withdrawn;    /* S5: a bit a page */
-	uint32_t extent;       /* S3: carved * size */
-	uint32_t size;         /* constant */
 	uint32_t carved;       /* S3 */
 	uint32_t capacity;     /* constant */
+	uint16_t hot;          /* S6 */
 	uint8_t class;         /* constant */
 	uint8_t order;         /* constant */
 	uint8_t state;         /* enum slab_state */
@@ -117,8 +123,24 @@ struct slab {
 	uint32_t swept;   /* how many were out when pages were last withdrawn, LISTED since then */
 };
 
-static_assert(offsetof(struct slab, owner) == CACHE_LINE,
-	      "the hot path touches one line");
+static_assert(offsetof(struct slab, link) == CACHE_LINE, "the hot path touches one line");
+
+/*
+ * A hot word: a place from this bit on, and below it who may free fast: anybody, or where objects share
+ * lines of cache only their owner, by a number that few other arenas have.
+ */
+#define HOT_PLACE_SHIFT 9
+#define HOT_ANYBODY	1u
+#define HOT_OWNERS	2u /* the least number of an owner */
+#define HOT_WHO_MOST	32u
+
+static inline unsigned hot_owner(uint32_t arena_number)
+{
+	return HOT_OWNERS + arena_number % (HOT_WHO_MOST - HOT_OWNERS);
+}
+
+/* Of which a free object's mark is made. */
+extern HIDDEN uint64_t slab_mark_secret;
 
 /* What every fast bin starts with: a slab without objects, so that the hot path meets no NULL. */
 extern HIDDEN struct slab slab_none;
@@ -148,6 +170,13 @@ static inline void *slab_object_around(const struct slab *s, const void *mem)
 	return (void *)(s->base + offset - offset % s->size);
 }
 
+/* What a free object's key is, so that a second free is seen.  Two objects never have the same: a
+   program may copy what is left in memory that it does not initialise. */
+ALWAYS_INLINE uint64_t slab_mark(const struct object *o)
+{
+	return slab_mark_secret ^ (uintptr_t)o;
+}
+
 /* What follows a free object. */
 ALWAYS_INLINE struct object *slab_next(const struct slab *s, const struct object *o)
 {
@@ -160,10 +189,10 @@ ALWAYS_INLINE bool slab_in_extent(const struct slab *s, const struct object *nex
 	return (uintptr_t)next - s->base < s->extent;
 }
 
-ALWAYS_INLINE void slab_push(struct slab *s, struct object *o, uint64_t secret)
+ALWAYS_INLINE void slab_push(struct slab *s, struct object *o)
 {
-	o->link = (uintptr_t)s->free ^ secret;
-	o->key = secret;
+	o->link = (uintptr_t)s->free ^ s->secret;
+	o->key = slab_mark(o);
 	s->free = o;
 }
 
@@ -203,12 +232,12 @@ static inline bool slab_is_withdrawn(const struct slab *s, const void *mem)
 	       slab_pages(s, (uint32_t)(((uintptr_t)mem - s->base) / s->size)) & withdrawn;
 }
 
-/* For all slabs to come: what their secrets derive from. */
+/* What secrets derive from. */
 void slab_start(uint64_t secret);
 
-/* A slab of that class for that arena in a block of that order, CURRENT, nothing carved, not open;
-   NULL without memory. */
-struct slab *slab_new(struct arena *owner, unsigned class, unsigned order);
+/* A slab of that class for that arena in a block of that order, CURRENT, nothing carved, with that hot
+   word; NULL without memory. */
+struct slab *slab_new(struct arena *owner, unsigned class, unsigned order, uint16_t hot);
 
 /* Gives its block back.  No object may be out. */
 void slab_free(struct slab *s);
@@ -229,24 +258,29 @@ bool slab_restore(struct slab *s);
 /* Bytes of objects that are free and may be in RAM. */
 size_t slab_idle_bytes(const struct slab *s);
 
-/* All slabs to come are watched. */
+/* What the slabs of a class have in common: the lower bits of an address that are its offset in one;
+   magic; and limit, when all is carved. */
+void slab_geometry(unsigned class, uint64_t *ret_mask, uint64_t *ret_magic, uint64_t *ret_limit);
+
+/* No slab to come has a hot word. */
 void slab_watch_all(void);
 
-/* From now on the hot path frees to it.  `side` is the owner's hot side; the magazine of its class is
-   `magazine` bytes into that, and into every other. */
-void slab_open(struct slab *s, struct hot *side, size_t magazine);
-
-/* Decides anew who may free by the hot path: nobody, while it is watched; else any thread or, where
-   objects share lines of cache, the owner alone. */
-void slab_set_hot(struct slab *s);
-
-/* Nobody may. */
+/* Nor has this one. */
 void slab_watch(struct slab *s);
 
-/* Whether any thread may. */
+/* Up to the last in which a carved object starts. */
+static inline size_t slab_hot_pages(const struct slab *s)
+{
+	return s->carved ? (s->extent - s->size) / PAGE_SIZE + 1 : 0;
+}
+
+/* Gives pages the hot words that they should have, by their numbers in the slab. */
+void slab_set_hot(const struct slab *s, size_t first, size_t end);
+
+/* Whether objects may be kept by other arenas than the owner. */
 static inline bool slab_is_open(const struct slab *s)
 {
-	return load_relaxed(&s->tag.hot) & HOT_OPEN;
+	return s->size >= CACHE_LINE;
 }
 
 /* A report that the link which leads to an object, or the one in it, was overwritten. */

@@ -19,7 +19,7 @@ static_assert(ORDER_BYTES(4) / GRANULE <= OBJECTS_MOST, "a bit for every object 
 static void set_withdrawn(struct slab *s, uint64_t pages)
 {
 	store_relaxed(&s->withdrawn, pages);
-	slab_set_hot(s);
+	slab_set_hot(s, 0, slab_hot_pages(s));
 }
 
 /* Notes every object of the free list. */
@@ -86,7 +86,7 @@ size_t slab_withdraw(struct slab *s)
 	s->free = &s->end;
 	for (uint32_t i = s->carved; i-- > 0;)
 		if (bit_test(free, i) && !(slab_pages(s, i) & s->withdrawn))
-			slab_push(s, object_at(s, i), s->secret);
+			slab_push(s, object_at(s, i));
 	retain_add_live(-(intptr_t)slab_page_bytes(pages));
 	return slab_page_bytes(pages);
 }
@@ -100,7 +100,7 @@ static void push_between(struct slab *s, size_t start, size_t end, uint64_t with
 
 	for (uint32_t i = last < s->carved ? last + 1 : s->carved; i-- > first;)
 		if (!(slab_pages(s, i) & withdrawn))
-			slab_push(s, object_at(s, i), s->secret);
+			slab_push(s, object_at(s, i));
 }
 
 /* By whole hardware pages, as they were withdrawn. */

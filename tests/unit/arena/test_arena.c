@@ -303,7 +303,7 @@ TEST(pages_of_an_idle_slab_go_back_where_too_much_is_retained)
 	thin_out(s, s->mark);
 	EXPECT(s->withdrawn != 0);
 	EXPECT_EQ(s->kept, 0);
-	EXPECT(load_relaxed(&s->tag.hot) == HOT_NOBODY);
+	EXPECT_EQ(pagemap_hot((void *)(s->base + (size_t)lowest_bit(s->withdrawn) * PAGE_SIZE)), 0);
 	EXPECT(arena_check(a));
 	options = before;
 	expect_whole_and_free();

@@ -46,7 +46,6 @@ TEST(objects_are_zero_apart_and_know_their_size)
 		EXPECT(is_zero(mem, nbytes));
 		EXPECT(mem != last);
 		EXPECT_EQ(pagemap_get(mem)->kind, KIND_EARLY);
-		EXPECT(pagemap_get(mem)->hot == HOT_NOBODY);
 		if (last)
 			EXPECT_EQ(early_usable(last), nbytes - 7);
 		memset(mem, 0xff, nbytes);

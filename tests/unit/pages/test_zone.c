@@ -170,7 +170,7 @@ static void count(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
 
 TEST(tagged_stretches_are_visited)
 {
-	struct descriptor tag = {.hot = HOT_NOBODY, .kind = KIND_RUN};
+	struct descriptor tag = {.kind = KIND_RUN};
 	size_t seen = 0;
 	bool clean;
 	void *block = zone_alloc(2, &clean);

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define HOT 0x1234 /* a hot word */
+
 static struct arena *const owner = (struct arena *)0x1000;
 
 static struct slab *fresh(unsigned class)
@@ -16,7 +18,7 @@ static struct slab *fresh(unsigned class)
 	if (!started)
 		slab_start(0x5eed);
 	started = true;
-	return slab_new(owner, class, class_order(class));
+	return slab_new(owner, class, class_order(class), HOT);
 }
 
 /* Takes an object as the slow path does, counted. */
@@ -31,7 +33,7 @@ static struct object *take(struct slab *s)
 
 static void give(struct slab *s, struct object *o)
 {
-	slab_push(s, o, s->secret);
+	slab_push(s, o);
 	s->tag.live--;
 }
 
@@ -128,11 +130,11 @@ TEST(an_overwritten_link_ends_the_program)
 TEST(without_memory_there_is_no_slab_and_nothing_is_lost)
 {
 	os_sim_fail_from(1);
-	while (slab_new(owner, 3, class_order(3)))
+	while (slab_new(owner, 3, class_order(3), HOT))
 		;
 	os_sim_fail_from(0);
 	EXPECT(zone_check());
-	EXPECT(slab_new(owner, 3, class_order(3)) != NULL);
+	EXPECT(slab_new(owner, 3, class_order(3), HOT) != NULL);
 }
 
 TEST(check_sees_what_is_wrong)

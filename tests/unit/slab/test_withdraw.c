@@ -11,7 +11,7 @@
 #define OBJECTS_MOST 4096
 
 static struct arena *const owner = (struct arena *)0x1000;
-static struct hot *const side = (struct hot *)0x2000;
+#define HOT 0x1234 /* a hot word */
 
 /* What the program would hold: a bit for each object that is out. */
 static struct shadow {
@@ -27,9 +27,8 @@ static void begin(unsigned class)
 	if (!started)
 		slab_start(0x5eed);
 	started = true;
-	shadow = (struct shadow){.s = slab_new(owner, class, class_order(class))};
+	shadow = (struct shadow){.s = slab_new(owner, class, class_order(class), HOT)};
 	REQUIRE(shadow.s);
-	slab_open(shadow.s, side, 0);
 }
 
 static unsigned char *object(uint32_t i)
@@ -85,7 +84,7 @@ static void give(uint32_t i)
 	REQUIRE(!slab_is_withdrawn(s, object(i)));
 	bit_clear(shadow.out, i);
 	shadow.count--;
-	slab_push(s, (struct object *)object(i), s->secret);
+	slab_push(s, (struct object *)object(i));
 	s->tag.live--;
 }
 
@@ -137,7 +136,6 @@ static void check(void)
 
 	REQUIRE(slab_check(s));
 	REQUIRE(slab_objects_out(s) == shadow.count);
-	REQUIRE((s->tag.hot != HOT_NOBODY) == (s->withdrawn == 0));
 }
 
 static void end(void)
@@ -229,10 +227,11 @@ TEST(pages_come_back_before_more_is_carved)
 	take();
 	EXPECT_EQ(s->withdrawn, 2);
 	EXPECT(bit_test(shadow.out, 0));
-	EXPECT(s->tag.hot == HOT_NOBODY);
+	EXPECT_EQ(pagemap_hot(object(0)), HOT);
+	EXPECT_EQ(pagemap_hot(object(1)), 0);
 	take();
 	EXPECT_EQ(s->withdrawn, 0);
-	EXPECT(s->tag.hot != HOT_NOBODY);
+	EXPECT_EQ(pagemap_hot(object(1)), HOT);
 	EXPECT_EQ(s->carved, 3);
 	check();
 	end();
@@ -293,15 +292,15 @@ TEST(check_sees_what_is_wrong)
 	give(0);
 	withdraw();
 	EXPECT(slab_check(s));
-	s->tag.hot = (uintptr_t)side;
+	pagemap_set_hot(object(0), PAGE_SIZE, HOT);
 	EXPECT(!slab_check(s));
-	s->tag.hot = HOT_NOBODY;
+	pagemap_set_hot(object(0), PAGE_SIZE, 0);
 	s->withdrawn |= 4;
 	EXPECT(!slab_check(s));
 	s->withdrawn = 3;
 	EXPECT(!slab_check(s));
 	s->withdrawn = 1;
 	EXPECT(slab_check(s));
-	slab_push(s, (struct object *)object(0), s->secret);
+	slab_push(s, (struct object *)object(0));
 	EXPECT(!slab_check(s));
 }
