@@ -69,7 +69,7 @@ void free_slow(void *mem)
 {
 	bool recorded;
 
-	if (LIKELY(remote_free_short(mem)))
+	if (pagemap_hot(mem) && remote_free_short(mem))
 		return;
 	if (!mem && !load_relaxed(&recording))
 		return;

@@ -17,7 +17,7 @@
 #include "pages/zone.h"
 
 static uint32_t always = 1;
-static uint32_t *generation = &always; /* its target reads as 0 in a child */
+uint32_t *fork_generation = &always;
 
 void fork_start(void)
 {
@@ -30,10 +30,10 @@ void fork_start(void)
 		return;
 	}
 	*page = 1;
-	generation = page;
+	fork_generation = page;
 }
 
-static void recover(void)
+void fork_recover(void)
 {
 	metadata_recover();
 	zone_recover();
@@ -41,13 +41,7 @@ static void recover(void)
 	magazine_recover();
 	registry_recover();
 	record_recover();
-	store_relaxed(generation, 1);
-}
-
-void fork_notice(void)
-{
-	if (UNLIKELY(!load_relaxed(generation)))
-		recover();
+	store_relaxed(fork_generation, 1);
 }
 
 /*
@@ -81,5 +75,5 @@ void loam_postfork_parent(void)
 void loam_postfork_child(void)
 {
 	loam_postfork_parent();
-	recover();
+	fork_recover();
 }

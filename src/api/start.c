@@ -1,7 +1,6 @@
 /* The first call; see start.h. */
 #include "api/start.h"
 
-#include "api/fork.h"
 #include "api/options.h"
 #include "api/record.h"
 #include "arena/early.h"
@@ -11,7 +10,7 @@
 #include "os/os.h"
 
 static struct lock start_lock = LOCK_INIT(LOCK_START);
-static bool started; /* start lock; release-published */
+bool start_done;
 
 static void start_once(void)
 {
@@ -23,23 +22,19 @@ static void start_once(void)
 	registry_start();
 	if (options.record)
 		record_start((const char *)options.record);
-	store_release(&started, true);
+	store_release(&start_done, true);
 	if (options.perturb || recording)
 		arena_watch_all();
 	else
 		store_release(&fast_limit, FAST_GRANULES);
 }
 
-bool start(void)
+bool start_first(void)
 {
-	if (LIKELY(load_acquire(&started))) {
-		fork_notice();
-		return true;
-	}
 	if (!early_is_over())
 		return false;
 	lock_acquire(&start_lock);
-	if (!started)
+	if (!start_done)
 		start_once();
 	lock_release(&start_lock);
 	return true;

@@ -1,7 +1,12 @@
 /* How loam starts: at the first call, once, as soon as it is relocated. */
 #pragma once
 
+#include "api/fork.h"
 #include "arena/arena.h"
+
+extern HIDDEN bool start_done; /* start lock; release-published */
+
+COLD bool start_first(void);
 
 /*
  * True when loam has started; starts it if that is possible yet.  False in the
@@ -9,4 +14,10 @@
  * interface begins with this, so it also notices a forked child that ran no
  * fork handlers.
  */
-bool start(void);
+ALWAYS_INLINE bool start(void)
+{
+	if (UNLIKELY(!load_acquire(&start_done)))
+		return start_first();
+	fork_notice();
+	return true;
+}

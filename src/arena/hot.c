@@ -238,14 +238,21 @@ bool hot_make(struct arena *a)
 	return true;
 }
 
-/* Counts a use of a class; true when it is hot now. */
-bool hot_promote(struct arena *a, unsigned class)
+static size_t promote_after(void)
 {
 	size_t times = 1 + registry_count() / ARENAS_MANY;
 
 	if (os_memory_limit() < LIMIT_SCARCE)
 		times *= SCARCE_TIMES;
-	if (++a->uses[class] < times * options.promote_after || !hot_make(a))
+	return times * options.promote_after;
+}
+
+/* Counts a use of a class; true when it is hot now. */
+bool hot_promote(struct arena *a, unsigned class)
+{
+	if (LIKELY(++a->uses[class] < options.promote_after))
+		return false;
+	if (a->uses[class] < promote_after() || !hot_make(a))
 		return false;
 	magazine_of(a->hot, class);
 	list_init(&a->hot->listed[class]);

@@ -147,8 +147,8 @@ static struct arena *enter_common(void)
 	return common;
 }
 
-/* The calling thread has no arena: adopts one, makes one, or uses the common one for now. */
-static NOINLINE struct arena *bind(void)
+/* Adopts one, makes one, or uses the common one for now. */
+struct arena *registry_bind(void)
 {
 	struct arena *a;
 
@@ -167,26 +167,9 @@ static NOINLINE struct arena *bind(void)
 	return a ? a : enter_common();
 }
 
-struct arena *arena_enter(void)
+void registry_leave_common(void)
 {
-	struct arena *a = arena_mine;
-
-	if (UNLIKELY(a == &arena_none))
-		a = bind();
-	if (UNLIKELY(!a || a->busy))
-		return NULL;
-	store_relaxed(&a->busy, true);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	return a;
-}
-
-void arena_leave(struct arena *a)
-{
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	store_relaxed(&a->busy, false);
-	left_by(a);
-	if (UNLIKELY(a->shared))
-		lock_release(&common_lock);
+	lock_release(&common_lock);
 }
 
 void registry_tend(struct arena *a)

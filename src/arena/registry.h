@@ -17,6 +17,12 @@ extern HIDDEN struct arena arena_main;
 /* Makes arena_main the calling thread's. */
 void registry_start(void);
 
+/* An arena for a thread without one, for good or for now; NULL as arena_enter(). */
+COLD struct arena *registry_bind(void);
+
+/* arena_leave() of the common arena. */
+COLD void registry_leave_common(void);
+
 /*
  * The arena that the calling thread may change now, until arena_leave(): its own
  * (bound at its first call), or the common one, locked, for threads over
@@ -24,8 +30,27 @@ void registry_start(void);
  * handler that interrupted the thread between these two calls: then nothing
  * may be touched and no lock taken.
  */
-struct arena *arena_enter(void);
-void arena_leave(struct arena *a);
+ALWAYS_INLINE struct arena *arena_enter(void)
+{
+	struct arena *a = arena_mine;
+
+	if (UNLIKELY(a == &arena_none))
+		a = registry_bind();
+	if (UNLIKELY(!a || a->busy))
+		return NULL;
+	store_relaxed(&a->busy, true);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return a;
+}
+
+ALWAYS_INLINE void arena_leave(struct arena *a)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	store_relaxed(&a->busy, false);
+	left_by(a);
+	if (UNLIKELY(a->shared))
+		registry_leave_common();
+}
 
 /* Tends another arena if nobody holds it: drains its inbox and gives back what it does not need. */
 void registry_tend(struct arena *a);

@@ -104,7 +104,7 @@ bool remote_free_short(void *mem)
 	struct object *o = mem;
 	struct outbox *box;
 
-	if (!pagemap_hot(mem) || self == s->owner || self->busy || !slab_starts_object(s, mem) ||
+	if (self == s->owner || self->busy || !slab_starts_object(s, mem) ||
 	    o->key == slab_mark(o))
 		return false;
 	if (slab_is_open(s) && magazine_depot_has_room(s->class))
