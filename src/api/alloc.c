@@ -59,10 +59,13 @@ static void free_served(void *mem)
 {
 	struct descriptor *tag = pagemap_get(mem);
 
-	if (UNLIKELY(options.perturb) && tag)
-		perturb(mem, arena_usable(mem, tag, "free"), options.perturb);
-	if (!arena_release(mem, "free"))
+	if (UNLIKELY(!tag)) {
 		foreign_free(mem);
+		return;
+	}
+	if (UNLIKELY(options.perturb))
+		perturb(mem, arena_usable(mem, tag, "free"), options.perturb);
+	arena_release(mem, tag, "free");
 }
 
 void free_slow(void *mem)

@@ -27,7 +27,7 @@ COLD void record_finish(void);
 bool record_enter(enum trace_op op);
 
 /* Before a call is served; false: it is not to be recorded.  If true, record_end() must follow. */
-static inline bool record_begin(enum trace_op op)
+ALWAYS_INLINE bool record_begin(enum trace_op op)
 {
 	return UNLIKELY(load_relaxed(&recording)) && record_enter(op);
 }

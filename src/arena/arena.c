@@ -91,7 +91,7 @@ static void *alloc_small(struct arena *a, size_t req, bool *ret_zero)
 	unsigned class = class_of(req ? req : 1);
 	void *mem;
 
-	if (hot_is(a, class) || hot_promote(a, class)) {
+	if (hot_serves(a, class)) {
 		*ret_zero = false;
 		mem = hot_take(a, class);
 		if (mem)
@@ -208,7 +208,7 @@ void *arena_alloc_aligned(size_t alignment, size_t req)
 	if (UNLIKELY(!a))
 		return early_alloc(alignment, req);
 	arena_tick(a);
-	if (size && (hot_is(a, class_of(size)) || hot_promote(a, class_of(size))))
+	if (size && hot_serves(a, class_of(size)))
 		mem = hot_take(a, class_of(size));
 	if (!mem && req + alignment < options.mmap_threshold)
 		mem = heap_memalign(&a->chunks, alignment, req);

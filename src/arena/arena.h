@@ -136,9 +136,8 @@ void *arena_alloc(size_t req, bool *zero);
 /* The same at a multiple of alignment, a power of two. */
 void *arena_alloc_aligned(size_t alignment, size_t req);
 
-/* Frees what the hot path did not; call is the function's name for reports.
-   False: the address is not loam's. */
-bool arena_release(void *mem, const char *call);
+/* Frees what the hot path did not; tag is that of its page, call the function's name for reports. */
+void arena_release(void *mem, struct descriptor *tag, const char *call);
 
 /* Frees what was found in the inbox of an arena that the caller holds. */
 void arena_release_drained(struct arena *a, void *mem);

@@ -219,11 +219,6 @@ void *hot_take(struct arena *a, unsigned class)
 	return o;
 }
 
-bool hot_is(const struct arena *a, unsigned class)
-{
-	return a->hot && a->hot->listed[class].next;
-}
-
 bool hot_make(struct arena *a)
 {
 	if (a->hot)
@@ -247,12 +242,11 @@ static size_t promote_after(void)
 	return times * options.promote_after;
 }
 
-/* Counts a use of a class; true when it is hot now. */
 bool hot_promote(struct arena *a, unsigned class)
 {
-	if (LIKELY(++a->uses[class] < options.promote_after))
-		return false;
-	if (a->uses[class] < promote_after() || !hot_make(a))
+	if (LIKELY(hot_is(a, class)))
+		return true;
+	if (++a->uses[class] < promote_after() || !hot_make(a))
 		return false;
 	magazine_of(a->hot, class);
 	list_init(&a->hot->listed[class]);

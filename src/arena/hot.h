@@ -16,15 +16,28 @@
 #pragma once
 
 #include "arena/arena.h"
-
-/* Whether slabs serve the class. */
-bool hot_is(const struct arena *a, unsigned class);
+#include "base/options.h"
 
 /* Makes the hot side, if there is none yet; false without memory. */
 bool hot_make(struct arena *a);
 
-/* Counts a use of a class that is not hot; true when it is hot from now on. */
+/* Whether slabs serve the class. */
+static inline bool hot_is(const struct arena *a, unsigned class)
+{
+	return a->hot && a->hot->listed[class].next;
+}
+
+/* hot_serves() for a class that is hot, or may have become so by this use. */
 bool hot_promote(struct arena *a, unsigned class);
+
+/* The same, before the class is used: counts a use of one that is not hot. */
+ALWAYS_INLINE bool hot_serves(struct arena *a, unsigned class)
+{
+	if (UNLIKELY(a->uses[class] + 1 >= options.promote_after))
+		return hot_promote(a, class);
+	a->uses[class]++;
+	return false;
+}
 
 /* An object of a hot class; NULL without memory. */
 void *hot_take(struct arena *a, unsigned class);

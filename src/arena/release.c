@@ -92,22 +92,17 @@ static void release(struct arena *self, struct descriptor *tag, void *mem, const
 	}
 }
 
-bool arena_release(void *mem, const char *call)
+void arena_release(void *mem, struct descriptor *tag, const char *call)
 {
-	struct descriptor *tag = pagemap_get(mem);
-	struct arena *self;
+	struct arena *self = arena_enter();
 
-	if (!tag)
-		return false;
-	self = arena_enter();
 	if (UNLIKELY(!self)) {
 		remote_defer(mem);
-		return true;
+		return;
 	}
 	arena_tick(self);
 	release(self, tag, mem, call);
 	arena_leave(self);
-	return true;
 }
 
 void arena_release_drained(struct arena *a, void *mem)
