@@ -87,7 +87,7 @@ void free_slow(void *mem)
 
 void free_full(void *mem)
 {
-	if (UNLIKELY(!arena_free_to_slab(mem)))
+	if (UNLIKELY(!magazine_push_full(mem)))
 		free_slow(mem);
 }
 

@@ -32,7 +32,6 @@ struct arena arena_none;
 
 __thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;
 __thread struct hot_mine hot_mine __attribute__((tls_model("initial-exec"))) = {
-	.side = &hot_none,
 	.fast = fast_none,
 };
 

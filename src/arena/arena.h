@@ -23,9 +23,9 @@
  *
  * Invariants, proved by arena_check():
  *	A1  fast[g] is the magazine of g's class, or magazine_none;
- *	A2  the slab behind a magazine is CURRENT and ours; listed slabs are LISTED and ours;
+ *	A2  the slab behind a magazine is CURRENT and ours; listed slabs are LISTED, or EMPTY, and ours;
  *	A3  a class that is not hot has no slab at all, not even a full one;
- *	A4  idle slabs are LISTED, and those that retain.h was told of.
+ *	A4  idle slabs are LISTED, empty ones EMPTY, and retain.h was told of both.
  */
 #pragma once
 
@@ -71,7 +71,7 @@ static_assert(sizeof(struct magazine) == 1 << HOT_PLACE_SHIFT, "a hot word names
 struct hot {
 	struct magazine *fast[FAST_GRANULES]; /* A1 */
 	struct link listed[CLASSES];          /* A2; NULLs: the class is not hot */
-	struct link idle;                     /* A4; the oldest first */
+	struct link idle, empty;              /* A4; the oldest first */
 	uint32_t slabs[CLASSES]; /* A3: of the class, full ones too, which are on no list */
 	ALIGNED(CACHE_LINE) struct magazine magazine[CLASSES + 1]; /* A2; by place, see magazine.h */
 };
@@ -119,11 +119,10 @@ struct hot_mine {
 	   set: not even where this reads as the address of the thread control block, or what else
 	   is there before the dynamic linker has set up the program's threads. */
 	uint32_t accepted;
-	struct hot *side;             /* its arena's, or hot_none */
+	struct hot *side;             /* its arena's, or NULL */
 	struct magazine *const *fast; /* of that, or a table of magazine_none */
 };
 
-extern HIDDEN struct hot hot_none; /* zeroes */
 extern HIDDEN __thread struct hot_mine hot_mine __attribute__((tls_model("initial-exec")));
 
 /* Granules below this take the hot path: 0 until loam has started. */
@@ -141,9 +140,6 @@ void arena_release(void *mem, struct descriptor *tag, const char *call);
 
 /* Frees what was found in the inbox of an arena that the caller holds. */
 void arena_release_drained(struct arena *a, void *mem);
-
-/* To be called when the hot free of mem has seen live reach 0. */
-void arena_slab_event(void *mem, struct slab *s);
 
 /* What the program may use of an object; tag is that of its page.  Reports what is no object. */
 size_t arena_usable(const void *mem, struct descriptor *tag, const char *call);

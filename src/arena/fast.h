@@ -3,8 +3,8 @@
  *
  * malloc takes the object that was freed last from the magazine that the fast
  * bin of its granule points to; else the first one of the slab behind it.  free
- * finds the magazine by the hot word of the page, and puts the object there; if
- * that is full, back into the slab.  Each is checked on the way, always: that the
+ * finds the magazine by the hot word of the page, and puts the object there; a full
+ * one is emptied by half into the slabs first.  Each is checked on the way, always: that the
  * next free object lies in the slab; that the pointer is the start of an object
  * of a slab; that it is not free already.  What is not quite so goes to the
  * slow path, which sorts out the cases: each `slow` below is a tail call.
@@ -55,7 +55,7 @@ ALWAYS_INLINE void *arena_malloc_by_class(size_t req)
 	struct magazine *m;
 	struct object *o;
 
-	if (req - 1 >= CLASS_SIZE_MAX || !load_hot(&fast_limit))
+	if (req - 1 >= CLASS_SIZE_MAX || !load_hot(&fast_limit) || !hot_mine.side)
 		return NULL;
 	m = magazine_at(hot_mine.side, class_of(req));
 	if (!m->slab)
@@ -74,22 +74,6 @@ ALWAYS_INLINE bool arena_stays_in_place(const void *mem, size_t req)
 
 	return pagemap_hot(mem) && s->owner == arena_mine && slab_starts_object(s, mem) &&
 	       req <= s->size && req >= s->size / 2 && req;
-}
-
-/* To the arena's own slab, when the magazine is full; false when it is another's. */
-ALWAYS_INLINE bool arena_free_to_slab(struct object *o)
-{
-	struct slab *s = (struct slab *)pagemap_get(o);
-	bool event;
-
-	if (UNLIKELY(s->owner != arena_mine))
-		return false;
-	slab_push(s, o);
-	event = --s->tag.live == 0;
-	left_by(arena_mine);
-	if (UNLIKELY(event))
-		arena_slab_event(o, s);
-	return true;
 }
 
 /* `full` is for what is an object, but finds the magazine full. */

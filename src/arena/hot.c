@@ -51,13 +51,13 @@ static void list_slab(struct arena *a, struct slab *s)
 	list_push_back(&a->hot->listed[s->class], &s->link);
 }
 
-/* The slab's free bytes are retained until they are used or withdrawn. */
+/* The slab's free bytes are retained until they are used, withdrawn or given back. */
 static void keep_idle(struct arena *a, struct slab *s)
 {
 	s->kept = (uint32_t)slab_idle_bytes(s);
 	if (!s->kept)
 		return;
-	list_push_back(&a->hot->idle, &s->idle);
+	list_push_back(s->state == SLAB_EMPTY ? &a->hot->empty : &a->hot->idle, &s->idle);
 	retain_add(s->kept);
 }
 
@@ -70,6 +70,28 @@ static void forget_idle(struct slab *s)
 	s->kept = 0;
 }
 
+static void free_slab(struct arena *a, struct slab *s)
+{
+	forget_idle(s);
+	a->counts.slabs_back++;
+	a->hot->slabs[s->class]--;
+	slab_free(s);
+}
+
+/* Gives back empty slabs, the oldest first, of nbytes at least. */
+static void free_empty(struct arena *a, size_t nbytes)
+{
+	size_t done = 0;
+
+	while (done < nbytes && !list_empty(&a->hot->empty)) {
+		struct slab *s = container_of(a->hot->empty.next, struct slab, idle);
+
+		done += s->kept;
+		list_remove(&s->link);
+		free_slab(a, s);
+	}
+}
+
 static size_t withdraw(struct slab *s)
 {
 	forget_idle(s);
@@ -77,13 +99,17 @@ static size_t withdraw(struct slab *s)
 	return slab_withdraw(s);
 }
 
-/* Withdraws pages of idle slabs while more is retained than the rule allows.  They are used
-   again after those that need no memory for it. */
+/* Gives back empty slabs, and withdraws pages of idle ones, while more is retained than the rule allows.
+   These are used again after those that need no memory for it. */
 static void withdraw_excess(struct arena *a)
 {
 	size_t excess = retain_excess(), kept;
 	struct slab *s;
 
+	if (LIKELY(!excess))
+		return;
+	free_empty(a, excess);
+	excess = retain_excess();
 	for (; excess && !list_empty(&a->hot->idle); excess -= kept < excess ? kept : excess) {
 		s = container_of(a->hot->idle.next, struct slab, idle);
 		kept = s->kept;
@@ -114,49 +140,31 @@ static void make_current(struct arena *a, struct slab *s)
 	set_current(a, s->class, s);
 }
 
-static void free_slab(struct arena *a, struct slab *s)
+/* Nothing is out any more.  The slab stays for its class, to be used after all others, since it may be
+   wanted again soon, and to carve it anew costs more than all its objects do. */
+static void note_empty(struct arena *a, struct slab *s)
 {
+	list_remove(&s->link);
+	if (s->withdrawn) {
+		free_slab(a, s);
+		return;
+	}
 	forget_idle(s);
-	a->counts.slabs_back++;
-	a->hot->slabs[s->class]--;
-	slab_free(s);
+	s->state = SLAB_EMPTY;
+	list_push_back(&a->hot->listed[s->class], &s->link);
+	keep_idle(a, s);
+	withdraw_excess(a);
 }
 
-/* live has reached 0: the slab was full and is no longer, or it is sparse, or empty. */
-static void slab_event(struct arena *a, struct slab *s)
+void hot_event(struct arena *a, struct slab *s)
 {
 	if (s->state == SLAB_FULL) {
 		list_slab(a, s);
 	} else if (s->mark) {
 		note_sparse(a, s);
 	} else {
-		list_remove(&s->link);
-		free_slab(a, s);
+		note_empty(a, s);
 	}
-}
-
-void arena_slab_event(void *mem, struct slab *s)
-{
-	struct arena *a = arena_enter();
-
-	if (LIKELY(a != NULL)) {
-		slab_event(a, s);
-		arena_leave(a);
-		return;
-	}
-	/* In a signal handler that interrupted the slow path: the free is undone, and left for
-	 * later. */
-	s->free = slab_next(s, mem);
-	((struct object *)mem)->key = 0;
-	s->tag.live = 1;
-	remote_defer(mem);
-}
-
-void hot_free(struct arena *a, struct slab *s, struct object *o)
-{
-	slab_push(s, o);
-	if (--s->tag.live == 0)
-		slab_event(a, s);
 }
 
 /* The current slab has no object left: it goes off every list until one comes back. */
@@ -185,6 +193,7 @@ static bool refill(struct arena *a, unsigned class)
 		make_current(a, s);
 		return true;
 	}
+	free_empty(a, SIZE_MAX); /* of other classes: they have memory that this one can use */
 	s = slab_new(a, class,
 		     a->hot->slabs[class] ? class_order(class) : class_first_order(class),
 		     magazine_hot_word(a, class));
@@ -229,6 +238,7 @@ bool hot_make(struct arena *a)
 	for (size_t g = 0; g < FAST_GRANULES; g++)
 		a->hot->fast[g] = &magazine_none;
 	list_init(&a->hot->idle);
+	list_init(&a->hot->empty);
 	arena_use_hot_side(a);
 	return true;
 }
@@ -271,6 +281,8 @@ static bool demote(struct arena *a, unsigned class)
 
 void hot_demote_idle(struct arena *a)
 {
+	if (a->hot)
+		free_empty(a, SIZE_MAX);
 	for (unsigned class = 0; a->hot && class < CLASSES; class ++)
 		if (hot_is(a, class))
 			demote(a, class);
@@ -318,21 +330,21 @@ static bool check_class(struct arena *a, unsigned class)
 	list_for_each (l, &a->hot->listed[class]) {
 		struct slab *s = container_of(l, struct slab, link);
 
-		ok &= expect_eq("A2", s->state, SLAB_LISTED);
+		ok &= expect_eq("A2", s->state, slab_objects_out(s) ? SLAB_LISTED : SLAB_EMPTY);
 		ok &= expect_eq("A2", (uintptr_t)s->owner, (uintptr_t)a);
 		ok &= slab_check(s);
 	}
 	return ok;
 }
 
-static bool check_idle(struct arena *a)
+static bool check_kept(const struct arena *a, struct link *list, enum slab_state state)
 {
 	bool ok = true;
 
-	list_for_each (l, &a->hot->idle) {
+	list_for_each (l, list) {
 		struct slab *s = container_of(l, struct slab, idle);
 
-		ok &= expect_eq("A4", s->state, SLAB_LISTED);
+		ok &= expect_eq("A4", s->state, state);
 		ok &= expect_eq("A4", s->kept != 0, true);
 		ok &= expect_eq("A4", (uintptr_t)s->owner, (uintptr_t)a);
 	}
@@ -341,7 +353,8 @@ static bool check_idle(struct arena *a)
 
 bool hot_check(struct arena *a)
 {
-	bool ok = !a->hot || check_idle(a);
+	bool ok = !a->hot || (check_kept(a, &a->hot->idle, SLAB_LISTED) &&
+			      check_kept(a, &a->hot->empty, SLAB_EMPTY));
 
 	for (unsigned class = 0; a->hot && class < CLASSES; class ++)
 		ok &= check_class(a, class);

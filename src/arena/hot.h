@@ -42,8 +42,16 @@ ALWAYS_INLINE bool hot_serves(struct arena *a, unsigned class)
 /* An object of a hot class; NULL without memory. */
 void *hot_take(struct arena *a, unsigned class);
 
+/* live has reached 0: the slab was full and is no longer, or it is sparse, or empty. */
+void hot_event(struct arena *a, struct slab *s);
+
 /* Gives an object back to its slab, which is the arena's. */
-void hot_free(struct arena *a, struct slab *s, struct object *o);
+ALWAYS_INLINE void hot_free(struct arena *a, struct slab *s, struct object *o)
+{
+	slab_push(s, o);
+	if (UNLIKELY(--s->tag.live == 0))
+		hot_event(a, s);
+}
 
 /* Classes without an object out go back to the bins. */
 COLD void hot_demote_idle(struct arena *a);

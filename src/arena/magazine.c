@@ -44,8 +44,6 @@ static uint32_t crate_objects(size_t size)
 	return (capacity_of(size) + 1) / 2;
 }
 
-struct hot hot_none;
-
 uint8_t magazine_place[CLASSES]; /* written under the depot lock, once */
 
 static void give_place(unsigned class)
@@ -164,6 +162,54 @@ struct object *magazine_reload(struct magazine *m, unsigned class)
 	m->last = &m->none + crate->count;
 	pool_free(&crates, crate);
 	return magazine_take(m);
+}
+
+/* Gives the first objects, as far as they are of one slab, back to that; how many. */
+static size_t give_back(struct arena *self, struct slab *s, struct object *const *objects, size_t most)
+{
+	size_t n = 0;
+
+	if (most > s->tag.live)
+		most = s->tag.live; /* then something is to be done */
+	do
+		slab_push_marked(s, objects[n++]);
+	while (n < most && (uintptr_t)objects[n] - s->base < s->extent);
+	s->tag.live -= (uint32_t)n;
+	if (UNLIKELY(!s->tag.live))
+		hot_event(self, s);
+	return n;
+}
+
+/* What is the arena's of the older half goes back to its slabs; whether that is anything. */
+static bool spill(struct arena *self, struct magazine *m)
+{
+	struct object **older_end = m->objects + (m->end - &m->none + 1) / 2, **kept = m->objects;
+
+	for (struct object **o = m->objects; o < older_end;) {
+		struct slab *s = (struct slab *)pagemap_get(*o);
+
+		if (s->owner == self)
+			o += give_back(self, s, o, (size_t)(older_end - o));
+		else
+			*kept++ = *o++;
+	}
+	memmove(kept, older_end, (size_t)(m->end + 1 - older_end) * sizeof *kept);
+	m->last = m->end - (older_end - kept);
+	return kept < older_end;
+}
+
+bool magazine_push_full(struct object *o)
+{
+	struct magazine *m = magazine_named(hot_mine.side, pagemap_hot(o));
+	struct arena *self = arena_enter();
+	bool pushed = false;
+
+	if (UNLIKELY(!self))
+		return false;
+	if (self->hot == hot_mine.side && spill(self, m))
+		pushed = magazine_push(m, o, slab_mark(o));
+	arena_leave(self);
+	return pushed;
 }
 
 /* --- going home ---------------------------------------------------------------------------- */

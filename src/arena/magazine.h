@@ -2,8 +2,8 @@
  * Magazines: the objects of a class that a thread freed last, handed out first.
  *
  * Freed objects go into the magazine of their class, and come from it again, the last one first,
- * while they are in the cache; neither the slab nor its descriptor is written.  What finds the
- * magazine full goes straight back to its slab; what finds it empty comes from there.
+ * while they are in the cache; neither the slab nor its descriptor is written.  Of a full magazine the
+ * older half goes back to the slabs; what finds it empty comes from there.
  *
  * An object that one thread frees and another owns need not go home to be used, either.  The
  * thread that frees it puts it into its own magazine.  If that is full, the depot takes the older
@@ -93,6 +93,10 @@ uint16_t magazine_hot_word(const struct arena *a, unsigned class);
 
 /* The magazine of a class, ready for use. */
 struct magazine *magazine_of(struct hot *hot, unsigned class);
+
+/* Puts an object that its page's hot word lets the running thread free into its full magazine, of which the
+   older objects, as far as they are the thread's own, go back to their slabs; false if none is. */
+bool magazine_push_full(struct object *o);
 
 /* Whether a full magazine's objects would be taken. */
 bool magazine_depot_has_room(unsigned class);

@@ -51,6 +51,7 @@
  *	CURRENT    none; fast bin      objects out + 1
  *	LISTED     arena's, by class   objects out - mark
  *	FULL       none                1, and all objects are out
+ *	EMPTY      arena's, by class   0
  *
  * The mark of a listed slab is how few objects are out when its owner wants to
  * look at it next: 0 when it is empty, more while it may become sparse.
@@ -89,7 +90,7 @@
 
 struct arena;
 
-enum slab_state { SLAB_CURRENT, SLAB_LISTED, SLAB_FULL };
+enum slab_state { SLAB_CURRENT, SLAB_LISTED, SLAB_FULL, SLAB_EMPTY };
 
 struct object {
 	uintptr_t link; /* the next free object ^ secret */
@@ -189,11 +190,17 @@ ALWAYS_INLINE bool slab_in_extent(const struct slab *s, const struct object *nex
 	return (uintptr_t)next - s->base < s->extent;
 }
 
-ALWAYS_INLINE void slab_push(struct slab *s, struct object *o)
+/* Puts an object that bears its mark on the free list. */
+ALWAYS_INLINE void slab_push_marked(struct slab *s, struct object *o)
 {
 	o->link = (uintptr_t)s->free ^ s->secret;
-	o->key = slab_mark(o);
 	s->free = o;
+}
+
+ALWAYS_INLINE void slab_push(struct slab *s, struct object *o)
+{
+	o->key = slab_mark(o);
+	slab_push_marked(s, o);
 }
 
 /* The set of n pages from a first one on, a bit each; n > 0. */

@@ -73,8 +73,9 @@ TEST(each_size_goes_where_the_table_says)
 	EXPECT(loam_check());
 }
 
-/* Full slabs are off every list; the first object back lists one, the last gives it back. */
-TEST(a_slab_lives_from_current_to_full_to_listed_to_the_zone)
+/* Full slabs are off every list; the first object back lists one; with the last it is kept, empty, until
+   another class wants memory. */
+TEST(a_slab_lives_from_current_to_full_to_listed_to_empty_to_the_zone)
 {
 	enum { OBJECTS = 400 };
 	static void *mem[OBJECTS];
@@ -101,9 +102,52 @@ TEST(a_slab_lives_from_current_to_full_to_listed_to_the_zone)
 	for (int i = 1; i < OBJECTS; i++)
 		loam_free(mem[i]);
 	magazine_flush(a);
+	EXPECT_EQ(first->state, SLAB_EMPTY);
+	EXPECT_EQ(a->counts.slabs_back, back);
+	EXPECT(arena_check(a));
+	use(3000, 2 * options.promote_after);
 	EXPECT(a->counts.slabs_back > back);
 	EXPECT_EQ(a->hot->slabs[class], 1);
 	EXPECT(arena_check(a));
+}
+
+TEST(empty_slabs_serve_their_class_again_without_being_carved_anew)
+{
+	enum { OBJECTS = 400 };
+	static void *mem[OBJECTS];
+	struct arena *a = mine();
+	size_t made = 0;
+
+	for (int round = 0; round < 10; round++) {
+		for (int i = 0; i < OBJECTS; i++)
+			mem[i] = loam_malloc(2500);
+		for (int i = 0; i < OBJECTS; i++)
+			loam_free(mem[i]);
+		if (round == 0)
+			made = a->counts.slabs_new;
+	}
+	EXPECT(a->counts.slabs_new <= made + 1);
+	EXPECT(arena_check(a));
+}
+
+TEST(empty_slabs_are_retained_memory_under_its_rule)
+{
+	enum { OBJECTS = 2000 };
+	static void *mem[OBJECTS];
+	struct options before = options;
+	struct arena *a = mine();
+
+	for (int i = 0; i < OBJECTS; i++)
+		mem[i] = loam_malloc(2500);
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	retain_forget();
+	for (int i = 0; i < OBJECTS; i++)
+		loam_free(mem[i]);
+	EXPECT(load_relaxed(&retain_retained) < OBJECTS * 2500 / 2);
+	retain_forget();
+	EXPECT(arena_check(a));
+	options = before;
 }
 
 /* The class of a full slab must not be demoted: its first free would find no list. */
@@ -369,6 +413,7 @@ TEST(what_is_long_idle_is_purged_little_by_little)
 	struct zone_sizes before, after;
 	char *run = loam_malloc(MIB);
 
+	hot_demote_idle(mine()); /* no empty slabs come back in between */
 	memset(run, 1, MIB);
 	loam_free(run);
 	zone_sizes(&before);

@@ -85,7 +85,8 @@ TEST(what_was_freed_last_is_given_first)
 	mem[500] = loam_malloc(SIZE);
 	EXPECT(mem[600] == last && mem[500] == first);
 	free_all(mem);
-	EXPECT_EQ(magazine_sizes().objects, MAGAZINE_OBJECTS);
+	EXPECT(magazine_sizes().objects > MAGAZINE_OBJECTS / 2 - 1);
+	EXPECT(magazine_sizes().objects <= MAGAZINE_OBJECTS);
 	EXPECT(loam_check());
 }
 
