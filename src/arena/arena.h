@@ -25,7 +25,8 @@
  *	A1  fast[g] is the magazine of g's class, or magazine_none;
  *	A2  the slab behind a magazine is CURRENT and ours; listed slabs are LISTED, or EMPTY, and ours;
  *	A3  a class that is not hot has no slab at all, not even a full one;
- *	A4  idle slabs are LISTED, empty ones EMPTY, and retain.h was told of both.
+ *	A4  idle slabs are LISTED, empty ones EMPTY; retain.h was told of both; empty_bytes is the
+ *	    sum of the empty ones' blocks.
  */
 #pragma once
 
@@ -72,6 +73,8 @@ struct hot {
 	struct magazine *fast[FAST_GRANULES]; /* A1 */
 	struct link listed[CLASSES];          /* A2; NULLs: the class is not hot */
 	struct link idle, empty;              /* A4; the oldest first */
+	size_t empty_bytes, empty_most;       /* A4; and when some are given back */
+	size_t empty_given;                   /* bytes of these, until they are found missing */
 	uint32_t slabs[CLASSES]; /* A3: of the class, full ones too, which are on no list */
 	ALIGNED(CACHE_LINE) struct magazine magazine[CLASSES + 1]; /* A2; by place, see magazine.h */
 };

@@ -9,6 +9,7 @@
 #include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
+#include "pages/zone.h"
 
 /* Slabs of smaller objects seldom have a whole free page before they are empty. */
 #define SPARSE_SIZE KIB
@@ -16,6 +17,9 @@
 /* Where the system limits a process to less, addresses are dear: a class is promoted later. */
 #define LIMIT_SCARCE (256 * MIB)
 #define SCARCE_TIMES 8
+
+/* Bytes of empty slabs that an arena keeps, before it learns that it needs more. */
+#define EMPTY_LEAST (256 * KIB)
 
 /* Each arena has slabs of its own: where there are many, a class is promoted later in each. */
 #define ARENAS_MANY 8
@@ -78,18 +82,50 @@ static void free_slab(struct arena *a, struct slab *s)
 	slab_free(s);
 }
 
-/* Gives back empty slabs, the oldest first, of nbytes at least. */
-static void free_empty(struct arena *a, size_t nbytes)
+static void list_empty_slab(struct arena *a, struct slab *s)
 {
-	size_t done = 0;
+	s->state = SLAB_EMPTY;
+	a->hot->empty_bytes += ORDER_BYTES(s->order);
+	list_push_back(&a->hot->listed[s->class], &s->link);
+	keep_idle(a, s);
+}
 
-	while (done < nbytes && !list_empty(&a->hot->empty)) {
+static void unlist_empty_slab(struct arena *a, struct slab *s)
+{
+	a->hot->empty_bytes -= ORDER_BYTES(s->order);
+	forget_idle(s);
+}
+
+/* Gives back empty slabs, the oldest first, until those that stay have nbytes at most; the bytes. */
+static size_t free_empty(struct arena *a, size_t nbytes)
+{
+	size_t before = a->hot->empty_bytes;
+
+	while (a->hot->empty_bytes > nbytes) {
 		struct slab *s = container_of(a->hot->empty.next, struct slab, idle);
 
-		done += s->kept;
 		list_remove(&s->link);
+		unlist_empty_slab(a, s);
 		free_slab(a, s);
 	}
+	return before - a->hot->empty_bytes;
+}
+
+/* A slab is made: had one stayed that was given back, there would be no need. */
+static void learn_to_keep(struct hot *hot, size_t nbytes)
+{
+	size_t lost = nbytes < hot->empty_given ? nbytes : hot->empty_given;
+
+	hot->empty_given -= lost;
+	hot->empty_most += lost;
+}
+
+/* What was learned was long ago. */
+static void forget_empty(struct arena *a)
+{
+	free_empty(a, 0);
+	a->hot->empty_given = 0;
+	a->hot->empty_most = EMPTY_LEAST;
 }
 
 static size_t withdraw(struct slab *s)
@@ -99,17 +135,13 @@ static size_t withdraw(struct slab *s)
 	return slab_withdraw(s);
 }
 
-/* Gives back empty slabs, and withdraws pages of idle ones, while more is retained than the rule allows.
-   These are used again after those that need no memory for it. */
-static void withdraw_excess(struct arena *a)
+/* Withdraws pages of idle slabs, and gives back empty ones, while more is retained than the rule allows.
+   They are used again after those that need no memory for it. */
+static void obey_rule(struct arena *a)
 {
 	size_t excess = retain_excess(), kept;
 	struct slab *s;
 
-	if (LIKELY(!excess))
-		return;
-	free_empty(a, excess);
-	excess = retain_excess();
 	for (; excess && !list_empty(&a->hot->idle); excess -= kept < excess ? kept : excess) {
 		s = container_of(a->hot->idle.next, struct slab, idle);
 		kept = s->kept;
@@ -118,6 +150,8 @@ static void withdraw_excess(struct arena *a)
 			list_push_back(&a->hot->listed[s->class], &s->link);
 		}
 	}
+	if (excess)
+		free_empty(a, a->hot->empty_bytes > excess ? a->hot->empty_bytes - excess : 0);
 }
 
 /* A listed slab has become sparse, or sparser. */
@@ -126,13 +160,15 @@ static void note_sparse(struct arena *a, struct slab *s)
 	set_mark(s, s->mark, s->mark / 2);
 	forget_idle(s);
 	keep_idle(a, s);
-	withdraw_excess(a);
+	obey_rule(a);
 }
 
 static void make_current(struct arena *a, struct slab *s)
 {
 	uint32_t out = slab_objects_out(s);
 
+	if (s->state == SLAB_EMPTY)
+		unlist_empty_slab(a, s);
 	forget_idle(s);
 	s->swept = UINT32_MAX;
 	s->state = SLAB_CURRENT;
@@ -140,8 +176,8 @@ static void make_current(struct arena *a, struct slab *s)
 	set_current(a, s->class, s);
 }
 
-/* Nothing is out any more.  The slab stays for its class, to be used after all others, since it may be
-   wanted again soon, and to carve it anew costs more than all its objects do. */
+/* Nothing is out any more.  The slab stays for its class for a while, to be used after all others: to make
+   one anew costs more than to take all its objects. */
 static void note_empty(struct arena *a, struct slab *s)
 {
 	list_remove(&s->link);
@@ -150,10 +186,10 @@ static void note_empty(struct arena *a, struct slab *s)
 		return;
 	}
 	forget_idle(s);
-	s->state = SLAB_EMPTY;
-	list_push_back(&a->hot->listed[s->class], &s->link);
-	keep_idle(a, s);
-	withdraw_excess(a);
+	list_empty_slab(a, s);
+	if (a->hot->empty_bytes > a->hot->empty_most)
+		a->hot->empty_given += free_empty(a, a->hot->empty_most);
+	obey_rule(a);
 }
 
 void hot_event(struct arena *a, struct slab *s)
@@ -193,12 +229,13 @@ static bool refill(struct arena *a, unsigned class)
 		make_current(a, s);
 		return true;
 	}
-	free_empty(a, SIZE_MAX); /* of other classes: they have memory that this one can use */
+	free_empty(a, 0); /* of other classes: they have memory that this one can use */
 	s = slab_new(a, class,
 		     a->hot->slabs[class] ? class_order(class) : class_first_order(class),
 		     magazine_hot_word(a, class));
 	if (!s)
 		return false;
+	learn_to_keep(a->hot, ORDER_BYTES(s->order));
 	a->counts.slabs_new++;
 	a->hot->slabs[class]++;
 	set_current(a, class, s);
@@ -239,6 +276,7 @@ bool hot_make(struct arena *a)
 		a->hot->fast[g] = &magazine_none;
 	list_init(&a->hot->idle);
 	list_init(&a->hot->empty);
+	a->hot->empty_most = EMPTY_LEAST;
 	arena_use_hot_side(a);
 	return true;
 }
@@ -282,7 +320,7 @@ static bool demote(struct arena *a, unsigned class)
 void hot_demote_idle(struct arena *a)
 {
 	if (a->hot)
-		free_empty(a, SIZE_MAX);
+		forget_empty(a);
 	for (unsigned class = 0; a->hot && class < CLASSES; class ++)
 		if (hot_is(a, class))
 			demote(a, class);
@@ -339,6 +377,7 @@ static bool check_class(struct arena *a, unsigned class)
 
 static bool check_kept(const struct arena *a, struct link *list, enum slab_state state)
 {
+	size_t sum = 0;
 	bool ok = true;
 
 	list_for_each (l, list) {
@@ -347,13 +386,14 @@ static bool check_kept(const struct arena *a, struct link *list, enum slab_state
 		ok &= expect_eq("A4", s->state, state);
 		ok &= expect_eq("A4", s->kept != 0, true);
 		ok &= expect_eq("A4", (uintptr_t)s->owner, (uintptr_t)a);
+		sum += ORDER_BYTES(s->order);
 	}
-	return ok;
+	return ok & (state != SLAB_EMPTY || expect_eq("A4", sum, a->hot->empty_bytes));
 }
 
 bool hot_check(struct arena *a)
 {
-	bool ok = !a->hot || (check_kept(a, &a->hot->idle, SLAB_LISTED) &&
+	bool ok = !a->hot || (check_kept(a, &a->hot->idle, SLAB_LISTED) &
 			      check_kept(a, &a->hot->empty, SLAB_EMPTY));
 
 	for (unsigned class = 0; a->hot && class < CLASSES; class ++)
