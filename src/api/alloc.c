@@ -9,6 +9,8 @@
 #include "api/start.h"
 #include "arena/early.h"
 #include "arena/remote.h"
+#include "arena/run_cache.h"
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/options.h"
 
@@ -39,13 +41,11 @@ static void *malloc_served(size_t req)
 	return mem;
 }
 
-void *malloc_slow(size_t req)
+static NOINLINE void *malloc_general(size_t req)
 {
-	void *mem = arena_malloc_by_class(req);
 	bool recorded;
+	void *mem;
 
-	if (LIKELY(mem))
-		return mem;
 	if (UNLIKELY(!start()))
 		return early_alloc(GRANULE, req);
 	recorded = record_begin(TRACE_MALLOC);
@@ -53,6 +53,16 @@ void *malloc_slow(size_t req)
 	if (UNLIKELY(recorded))
 		record_end((struct record_call){.size = req, .result = mem});
 	return mem;
+}
+
+void *malloc_slow(size_t req)
+{
+	void *mem;
+
+	if (req > CLASS_SIZE_MAX)
+		return run_cache_malloc(req, malloc_general);
+	mem = arena_malloc_by_class(req);
+	return LIKELY(mem) ? mem : malloc_general(req);
 }
 
 static void free_served(void *mem)
@@ -68,7 +78,7 @@ static void free_served(void *mem)
 	arena_release(mem, tag, "free");
 }
 
-void free_slow(void *mem)
+static NOINLINE void free_general(void *mem)
 {
 	bool recorded;
 
@@ -88,7 +98,15 @@ void free_slow(void *mem)
 void free_full(void *mem)
 {
 	if (UNLIKELY(!magazine_push_full(mem)))
-		free_slow(mem);
+		free_general(mem);
+}
+
+void free_slow(void *mem)
+{
+	if (is_aligned((uintptr_t)mem, PAGE_SIZE))
+		run_cache_free(mem, free_general);
+	else
+		free_general(mem);
 }
 
 void *loam_malloc(size_t req)

@@ -15,9 +15,6 @@
 #include "pages/retain.h"
 #include "pages/zone.h"
 
-/* Slow paths between two looks at what is retained and at arenas that nobody holds. */
-#define TICKS 256
-
 #define NANOSECONDS_OF_DECAY ((uint64_t)1000 * 1000 * 1000)
 
 struct magazine magazine_none = {
@@ -71,8 +68,9 @@ void arena_tick(struct arena *a)
 	static uint64_t last_decay;
 	uint64_t now;
 
-	if (++a->ticks % TICKS)
+	if (++a->ticks)
 		return;
+	run_cache_settle(a);
 	registry_tend_next();
 	now = os_clock();
 	if (now - load_relaxed(&last_decay) < NANOSECONDS_OF_DECAY)
@@ -102,7 +100,7 @@ static void *alloc_small(struct arena *a, size_t req, bool *ret_zero)
 /* A kept run, or a new one; *ret_zero says that it reads as zero. */
 static void *alloc_run(struct arena *a, size_t req, size_t alignment, bool *ret_zero)
 {
-	struct run *run = run_cache_take(a, (req + PAGE_SIZE - 1) >> PAGE_SHIFT, alignment);
+	struct run *run = run_cache_take(a, run_pages(req), alignment);
 
 	if (!run)
 		return run_alloc(req, alignment, ret_zero);
@@ -241,15 +239,16 @@ void arena_tend(struct arena *a)
 	remote_flush(a);
 	remote_drain(a);
 	hot_demote_idle(a);
-	if (retain_excess())
-		run_cache_flush(a);
+	run_cache_settle(a);
 	heap_obey_rule(&a->chunks);
 }
 
 size_t arena_trim(struct arena *a, size_t pad)
 {
-	size_t live = load_relaxed(&retain_live);
+	size_t live;
 
+	run_cache_settle(a);
+	live = load_relaxed(&retain_live);
 	magazine_reap(a, true);
 	arena_tend(a);
 	run_cache_flush(a);
@@ -264,5 +263,6 @@ bool arena_check(struct arena *a)
 
 	ok &= hot_check(a);
 	ok &= magazine_check(a);
+	ok &= run_cache_check(a);
 	return ok;
 }

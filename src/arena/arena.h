@@ -26,7 +26,8 @@
  *	A2  the slab behind a magazine is CURRENT and ours; listed slabs are LISTED, or EMPTY, and ours;
  *	A3  a class that is not hot has no slab at all, not even a full one;
  *	A4  idle slabs are LISTED, empty ones EMPTY; retain.h was told of both; empty_bytes is the
- *	    sum of the empty ones' blocks.
+ *	    sum of the empty ones' blocks;
+ *	A5 to A7  see magazine.h and run_cache.h.
  */
 #pragma once
 
@@ -92,10 +93,11 @@ struct arena {
 	struct chunk_heap chunks;
 	uint32_t uses[CLASSES]; /* allocations by class while it is not hot */
 	struct outbox outbox[OUTBOX_SLOTS];
-	struct run *runs[RUN_SLOTS]; /* run_cache.h */
-	uint32_t run_next;           /* the slot that the next one goes to */
+	struct run *runs[RUN_SLOTS]; /* A6, run_cache.h */
+	size_t run_kept, run_told;   /* A7; in pages */
+	uint32_t run_count;
 	struct arena_counts counts;
-	uint32_t ticks;         /* slow paths taken */
+	uint8_t ticks;          /* slow paths taken: each 256th looks at more, see arena_tick() */
 	bool retired;           /* its thread did not survive a fork; constant then */
 	bool shared;            /* used by several threads behind a lock; constant */
 	bool busy;              /* between arena_enter() and arena_leave(); the holder's */
@@ -154,6 +156,34 @@ void *arena_resize(void *mem, struct descriptor *tag, size_t req);
 /* Called in every slow path: now and then looks at what threads that are gone left behind, and
    at what has long been idle. */
 void arena_tick(struct arena *a);
+
+/* Counts a short way as what it stands for, a slow path; true: it must not be taken, since that
+   would look at more than its own. */
+ALWAYS_INLINE bool arena_is_due(struct arena *a)
+{
+	if (LIKELY(++a->ticks))
+		return false;
+	a->ticks--;
+	return true;
+}
+
+/* Around what a short way changes of the thread's own arena, in place of arena_enter() and
+   arena_leave().  False: this is a signal handler that interrupted the thread there. */
+ALWAYS_INLINE bool arena_begin(struct arena *a)
+{
+	if (UNLIKELY(a->busy))
+		return false;
+	store_relaxed(&a->busy, true);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return true;
+}
+
+ALWAYS_INLINE void arena_end(struct arena *a)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	store_relaxed(&a->busy, false);
+	left_by(a);
+}
 
 /* From now on every allocation and every free of the process takes the slow path. */
 COLD void arena_watch_all(void);

@@ -36,18 +36,12 @@ ALWAYS_INLINE struct arena *arena_enter(void)
 
 	if (UNLIKELY(a == &arena_none))
 		a = registry_bind();
-	if (UNLIKELY(!a || a->busy))
-		return NULL;
-	store_relaxed(&a->busy, true);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	return a;
+	return LIKELY(a && arena_begin(a)) ? a : NULL;
 }
 
 ALWAYS_INLINE void arena_leave(struct arena *a)
 {
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	store_relaxed(&a->busy, false);
-	left_by(a);
+	arena_end(a);
 	if (UNLIKELY(a->shared))
 		registry_leave_common();
 }

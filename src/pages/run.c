@@ -9,11 +9,6 @@ size_t runs_made;
 
 static struct pool runs = POOL_INIT(struct run);
 
-static size_t pages_for(size_t nbytes)
-{
-	return (nbytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
-}
-
 void *run_alloc(size_t nbytes, size_t alignment, bool *ret_zero)
 {
 	unsigned align_order = alignment > PAGE_SIZE ? log2_floor(alignment) - PAGE_SHIFT : 0;
@@ -21,7 +16,7 @@ void *run_alloc(size_t nbytes, size_t alignment, bool *ret_zero)
 
 	if (!run)
 		return NULL;
-	run->npages = pages_for(nbytes);
+	run->npages = run_pages(nbytes);
 	run->mem = zone_alloc_pages(run->npages, align_order, ret_zero);
 	if (!run->mem) {
 		pool_free(&runs, run);
@@ -55,7 +50,7 @@ static void shrink(struct run *run, size_t npages)
 
 bool run_resize(struct run *run, size_t nbytes)
 {
-	size_t npages = pages_for(nbytes);
+	size_t npages = run_pages(nbytes);
 
 	if (npages < run->npages) {
 		shrink(run, npages);

@@ -26,6 +26,11 @@ void run_free(struct run *run);
 /* Makes room for nbytes in place; false, and all as before, if that cannot be. */
 bool run_resize(struct run *run, size_t nbytes);
 
+static inline size_t run_pages(size_t nbytes)
+{
+	return (nbytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+}
+
 static inline size_t run_usable(const struct run *run)
 {
 	return load_relaxed(&run->npages) << PAGE_SHIFT;

@@ -88,12 +88,95 @@ TEST(the_oldest_goes_and_all_go_when_too_much_is_retained)
 	for (unsigned i = 0; i < RUN_SLOTS + 2; i++)
 		loam_free(mems[i]);
 	EXPECT_EQ(count_kept(a), RUN_SLOTS);
-	mems[0] = loam_malloc(200 * KIB);
+	for (unsigned i = 0; i < RUN_SLOTS; i++)
+		EXPECT(a->runs[i]->mem == mems[i + 2]);
+	EXPECT(run_cache_check(a));
+	mems[0] = loam_malloc(800 * KIB);
 	options.retain_floor = 0;
 	retain_forget();
 	loam_free(mems[0]);
 	EXPECT_EQ(count_kept(a), 0);
 	EXPECT(zone_check());
+	EXPECT(run_cache_check(a));
+	options.retain_floor = floor;
+}
+
+TEST(what_is_taken_and_kept_again_changes_no_counter_of_all_threads)
+{
+	struct arena *a = mine();
+	size_t live, retained;
+	char *mem;
+
+	arena_trim(a, 0);
+	mem = loam_malloc(MIB);
+	loam_free(mem);
+	live = retain_live;
+	retained = retain_retained;
+	EXPECT(loam_malloc(MIB) == (void *)mem);
+	EXPECT_EQ(a->run_kept, 0);
+	EXPECT_EQ(a->run_told, MIB >> PAGE_SHIFT);
+	EXPECT_EQ(retain_live, live);
+	EXPECT_EQ(retain_retained, retained);
+	loam_free(mem);
+	EXPECT_EQ(retain_live, live);
+	EXPECT_EQ(retain_retained, retained);
+	EXPECT(run_cache_check(a));
+	arena_trim(a, 0);
+	EXPECT_EQ(a->run_told, 0);
+}
+
+TEST(more_than_the_slack_is_told_at_once)
+{
+	struct arena *a = mine();
+	size_t live, retained, floor = options.retain_floor;
+	char *mem;
+
+	arena_trim(a, 0);
+	options.retain_floor = 64 * MIB;
+	mem = loam_malloc(3 * MIB);
+	live = retain_live;
+	retained = retain_retained;
+	loam_free(mem);
+	EXPECT_EQ(retain_live, live - 3 * MIB);
+	EXPECT(loam_malloc(3 * MIB) == (void *)mem);
+	EXPECT_EQ(retain_live, live);
+	EXPECT_EQ(retain_retained, retained);
+	loam_free(mem);
+	arena_trim(a, 0);
+	options.retain_floor = floor;
+}
+
+TEST(what_is_not_kept_any_longer_is_told_now_and_then)
+{
+	struct arena *a = mine();
+	char *mem = loam_malloc(MIB);
+	size_t live = retain_live;
+
+	loam_free(mem);
+	mem = loam_malloc(MIB);
+	EXPECT_EQ(retain_live, live - MIB);
+	for (unsigned i = 0; i < 256; i++)
+		arena_tick(a);
+	EXPECT_EQ(retain_live, live);
+	EXPECT_EQ(a->run_told, 0);
+	EXPECT(run_cache_check(a));
+	loam_free(mem);
+	arena_trim(a, 0);
+}
+
+TEST(the_rule_is_obeyed_by_who_only_takes_and_keeps)
+{
+	struct arena *a = mine();
+	size_t floor = options.retain_floor;
+	unsigned pairs = 0;
+
+	loam_free(loam_malloc(MIB));
+	options.retain_floor = 0;
+	retain_forget();
+	do
+		loam_free(loam_malloc(MIB));
+	while (a->run_count && ++pairs < 1000);
+	EXPECT(pairs < 257);
 	options.retain_floor = floor;
 }
 
@@ -115,4 +198,27 @@ TEST(a_second_free_is_seen)
 	EXPECT(run_of(mem)->kept);
 	EXPECT_ABORT(free_it, mem, "double free");
 	EXPECT_ABORT(size_it, mem, "");
+}
+
+TEST(check_sees_what_is_wrong)
+{
+	struct arena *a = mine();
+
+	arena_trim(a, 0);
+	loam_free(loam_malloc(MIB));
+	REQUIRE(a->run_count == 1);
+	EXPECT(run_cache_check(a));
+	a->run_kept--;
+	EXPECT(!run_cache_check(a));
+	a->run_kept++;
+	a->run_told += RUN_SLACK + 1;
+	EXPECT(!run_cache_check(a));
+	a->run_told -= RUN_SLACK + 1;
+	a->runs[0]->kept = false;
+	EXPECT(!arena_check(a));
+	a->runs[0]->kept = true;
+	a->runs[1] = a->runs[0];
+	EXPECT(!run_cache_check(a));
+	a->runs[1] = NULL;
+	EXPECT(run_cache_check(a));
 }
