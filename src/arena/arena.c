@@ -172,7 +172,8 @@ void *arena_alloc(size_t req, bool *zero)
 	return mem;
 }
 
-/* The size of the smallest class whose objects are all aligned so and hold req; 0: none. */
+/* The size of the smallest class whose objects are all aligned so and hold req; 0: none.  If it is a
+   multiple of the alignment they are, since the blocks of its slabs are (slab/classes.h). */
 static size_t aligned_class_size(size_t alignment, size_t req)
 {
 	size_t size = align_up(req ? req : 1, alignment);
@@ -189,7 +190,7 @@ static size_t aligned_class_size(size_t alignment, size_t req)
 
 void *arena_alloc_aligned(size_t alignment, size_t req)
 {
-	size_t size = alignment <= PAGE_SIZE ? aligned_class_size(alignment, req) : 0;
+	size_t size = alignment <= CLASS_SIZE_MAX ? aligned_class_size(alignment, req) : 0;
 	struct arena *a;
 	void *mem;
 	bool zero = false;
@@ -207,7 +208,8 @@ void *arena_alloc_aligned(size_t alignment, size_t req)
 	arena_tick(a);
 	if (size && hot_serves(a, class_of(size)))
 		mem = hot_take(a, class_of(size));
-	if (!mem && req + alignment < options.mmap_threshold)
+	/* Over a page: what a chunk would be cut from is larger than pages that are alone there. */
+	if (!mem && alignment <= PAGE_SIZE && req + alignment < options.mmap_threshold)
 		mem = heap_memalign(&a->chunks, alignment, req);
 	if (!mem)
 		mem = alloc_pages(a, req, alignment, &zero);

@@ -5,6 +5,7 @@
 #include "arena/magazine.h"
 #include "arena/registry.h"
 #include "arena/remote.h"
+#include "base/bits.h"
 #include "base/options.h"
 #include "os_sim.h"
 #include "pages/retain.h"
@@ -174,7 +175,7 @@ TEST(a_full_slab_keeps_its_class_hot)
 
 TEST(aligned_requests_are_served_by_classes_when_these_are_hot)
 {
-	for (size_t alignment = 32; alignment <= 4096; alignment *= 2) {
+	for (size_t alignment = 32; alignment <= CLASS_SIZE_MAX; alignment *= 2) {
 		void *mem = NULL;
 
 		for (size_t i = 0; i <= options.promote_after; i++) {
@@ -516,4 +517,37 @@ TEST(a_class_is_promoted_later_where_there_are_many_arenas)
 	pthread_barrier_wait(&meeting);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(thread[i], NULL);
+}
+
+TEST(every_object_of_an_aligned_class_is_aligned)
+{
+	for (size_t alignment = 4096; alignment <= CLASS_SIZE_MAX; alignment *= 2)
+		for (size_t size = alignment; size <= CLASS_SIZE_MAX; size += alignment) {
+			void *mems[64];
+			bool aligned = true;
+
+			use(size, options.promote_after);
+			for (unsigned i = 0; i < 64; i++) {
+				mems[i] = loam_memalign(alignment, size);
+				aligned &= is_aligned((uintptr_t)mems[i], alignment);
+			}
+			EXPECT(aligned);
+			EXPECT_EQ(kind_of(mems[63]), KIND_SLAB);
+			for (unsigned i = 0; i < 64; i++)
+				loam_free(mems[i]);
+		}
+	EXPECT(loam_check());
+}
+
+TEST(what_is_little_and_aligned_to_more_than_a_page_is_a_page)
+{
+	for (size_t alignment = 64 * KIB; alignment <= 4 * MIB; alignment *= 2) {
+		char *mem = loam_memalign(alignment, 200);
+
+		EXPECT(is_aligned((uintptr_t)mem, alignment));
+		EXPECT_EQ(kind_of(mem), KIND_RUN);
+		EXPECT_EQ(loam_malloc_usable_size(mem), PAGE_SIZE);
+		loam_free(mem);
+	}
+	EXPECT(loam_check());
 }
