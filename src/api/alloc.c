@@ -162,13 +162,21 @@ void *loam_calloc(size_t count, size_t size)
 	return LIKELY(load_hot(&fast_limit)) ? zeroed(req) : calloc_slow(req);
 }
 
-/* A new object with the old one's contents, which is freed; it stays when there is no memory. */
-static void *move(void *mem, size_t usable, size_t req)
+/* Whether an object of that size which becomes a larger one is likely to go on growing, and large
+   enough that it shall not be copied each time. */
+static bool grows(size_t usable, size_t req)
 {
-	void *moved = malloc_inline(req);
+	return req >= options.mmap_threshold && usable >= req / 4 && usable < req &&
+	       !options.perturb;
+}
+
+/* A new object with the old one's contents, which is freed; it stays when there is no memory. */
+static NOINLINE void *move(void *mem, size_t usable, size_t req)
+{
+	void *moved = grows(usable, req) ? arena_alloc_growing(req) : malloc_inline(req);
 
 	if (!moved)
-		return NULL;
+		return out_of_memory();
 	memcpy(moved, mem, usable < req ? usable : req);
 	free_inline(mem);
 	return moved;
@@ -187,25 +195,39 @@ static void *realloc_early(void *mem, size_t req)
 
 static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 {
-	size_t usable = arena_usable(mem, tag, "realloc");
+	size_t usable;
 	void *resized;
 
 	if (UNLIKELY(req > PTRDIFF_MAX))
 		return out_of_memory();
-	resized = arena_resize(mem, tag, req);
+	resized = arena_resize(mem, tag, req, &usable);
 	return resized ? resized : move(mem, usable, req);
+}
+
+/* No object, or no size. */
+static NOINLINE void *realloc_nothing(void *mem, size_t req)
+{
+	if (!mem)
+		return malloc_inline(req);
+	free_inline(mem);
+	return NULL;
+}
+
+/* A small object that another size is wanted of than it is for, see arena_stays_in_place(). */
+static bool moves(const struct slab *s, const void *mem, size_t req)
+{
+	return s->tag.kind == KIND_SLAB && slab_starts_object(s, mem) &&
+	       (req > s->size || req < s->size / 2);
 }
 
 static void *realloc_served(void *mem, size_t req)
 {
 	struct descriptor *tag = pagemap_get(mem);
 
-	if (!mem)
-		return malloc_inline(req);
-	if (req == 0) {
-		free_inline(mem);
-		return NULL;
-	}
+	if (UNLIKELY(!mem || !req))
+		return realloc_nothing(mem, req);
+	if (tag && moves((struct slab *)tag, mem, req))
+		return move(mem, ((struct slab *)tag)->size, req);
 	if (UNLIKELY(!start()))
 		return tag ? realloc_early(mem, req) : NULL;
 	if (UNLIKELY(!tag))

@@ -172,6 +172,35 @@ void *arena_alloc(size_t req, bool *zero)
 	return mem;
 }
 
+/* A kept run that is larger, cut to the size, or a new one, or a mapping: all with room. */
+static void *alloc_growing(struct arena *a, size_t req)
+{
+	struct run *run;
+	bool zero;
+
+	if (req > RUN_ROOM)
+		return huge_alloc_with_room(req);
+	run = run_cache_take_larger(a, run_pages(req));
+	return run ? run->mem : run_alloc_with_room(req, &zero);
+}
+
+void *arena_alloc_growing(size_t req)
+{
+	struct arena *a;
+	bool zero = false;
+	void *mem;
+
+	if (req > PTRDIFF_MAX)
+		return NULL;
+	a = arena_enter();
+	if (UNLIKELY(!a))
+		return early_alloc(GRANULE, req);
+	arena_tick(a);
+	mem = alloc_growing(a, req);
+	arena_leave(a);
+	return mem ? mem : arena_alloc(req, &zero);
+}
+
 /* The size of the smallest class whose objects are all aligned so and hold req; 0: none.  If it is a
    multiple of the alignment they are, since the blocks of its slabs are (slab/classes.h). */
 static size_t aligned_class_size(size_t alignment, size_t req)

@@ -140,6 +140,9 @@ void *arena_alloc(size_t req, bool *zero);
 /* The same at a multiple of alignment, a power of two. */
 void *arena_alloc_aligned(size_t alignment, size_t req);
 
+/* The same for an object that another grows into: where it can grow on without being moved. */
+void *arena_alloc_growing(size_t req);
+
 /* Frees what the hot path did not; tag is that of its page, call the function's name for reports. */
 void arena_release(void *mem, struct descriptor *tag, const char *call);
 
@@ -149,9 +152,10 @@ void arena_release_drained(struct arena *a, void *mem);
 /* What the program may use of an object; tag is that of its page.  Reports what is no object. */
 size_t arena_usable(const void *mem, struct descriptor *tag, const char *call);
 
-/* The object with room for req bytes without being copied, which may have moved (huge);
-   NULL, and all as before, if that cannot be. */
-void *arena_resize(void *mem, struct descriptor *tag, size_t req);
+/* The object with room for req bytes without being copied, which may have moved (huge); NULL, and all
+   as before, if that cannot be: then *ret_usable is what arena_usable() says.  Reports what is no
+   object. */
+void *arena_resize(void *mem, struct descriptor *tag, size_t req, size_t *ret_usable);
 
 /* Called in every slow path: now and then looks at what threads that are gone left behind, and
    at what has long been idle. */

@@ -161,24 +161,47 @@ static bool resize_chunk(struct heap *h, void *mem, size_t req)
 	return resized;
 }
 
-void *arena_resize(void *mem, struct descriptor *tag, size_t req)
+/* What would be small for a run or a mapping moves. */
+static bool resize_run(struct run *run, size_t req)
 {
-	switch (tag->kind) {
-	case KIND_SLAB:
-		return stays(((struct slab *)tag)->size, req) ? mem : NULL;
-	case KIND_HEAP:
-		return resize_chunk((struct heap *)tag, mem, req) ? mem : NULL;
-	case KIND_RUN:
-		if (req < options.mmap_threshold / 2)
-			return NULL;
-		return run_resize((struct run *)tag, req) ? mem : NULL;
-	case KIND_HUGE:
-		if (req <= RUN_MAX / 2)
-			return NULL;
-		return huge_resize((struct huge *)tag, req);
-	default:
-		return NULL;
-	}
+	return req >= options.mmap_threshold / 2 && run_resize(run, req);
+}
+
+static void *resize_huge(struct huge *h, size_t req)
+{
+	return req > RUN_MAX / 2 || req >= h->nbytes / 2 ? huge_resize(h, req) : NULL;
+}
+
+static NOINLINE void *resize_any(void *mem, struct descriptor *tag, size_t req, size_t *ret_usable)
+{
+	bool stayed = false;
+
+	*ret_usable = arena_usable(mem, tag, "realloc");
+	if (tag->kind == KIND_HUGE)
+		return resize_huge((struct huge *)tag, req);
+	if (tag->kind == KIND_HEAP)
+		stayed = resize_chunk((struct heap *)tag, mem, req);
+	else if (tag->kind == KIND_RUN)
+		stayed = resize_run((struct run *)tag, req);
+	else if (tag->kind == KIND_SLAB)
+		stayed = stays(*ret_usable, req);
+	return stayed ? mem : NULL;
+}
+
+void *arena_resize(void *mem, struct descriptor *tag, size_t req, size_t *ret_usable)
+{
+	struct heap *h = (struct heap *)tag;
+	struct arena *self = arena_mine;
+	bool resized;
+
+	if (tag->kind != KIND_HEAP || h->owner != &self->chunks || req >= options.mmap_threshold ||
+	    !arena_begin(self))
+		return resize_any(mem, tag, req, ret_usable);
+	resized = heap_resize(&self->chunks, mem, req);
+	if (!resized)
+		*ret_usable = chunk_usable(mem);
+	arena_end(self);
+	return resized ? mem : NULL;
 }
 
 /* --- reports ------------------------------------------------------------------------------- */

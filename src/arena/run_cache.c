@@ -98,6 +98,21 @@ struct run *run_cache_take(struct arena *a, size_t npages, size_t alignment)
 	return run;
 }
 
+struct run *run_cache_take_larger(struct arena *a, size_t npages)
+{
+	for (uint32_t i = a->run_count; i-- > 0;) {
+		struct run *run = a->runs[i];
+
+		if (run->npages < npages)
+			continue;
+		remove_at(a, i);
+		tell(a, -(intptr_t)slack(a));
+		run_resize(run, npages << PAGE_SHIFT);
+		return run;
+	}
+	return NULL;
+}
+
 static void give_back_oldest(struct arena *a)
 {
 	struct run *run = remove_at(a, 0);

@@ -36,6 +36,10 @@ void run_cache_free(void *mem, void (*slow)(void *));
    or NULL. */
 struct run *run_cache_take(struct arena *a, size_t npages, size_t alignment);
 
+/* A kept run that is large enough for npages, cut to them, so that it can grow where it is; or
+   NULL. */
+struct run *run_cache_take_larger(struct arena *a, size_t npages);
+
 /* Keeps a run; the oldest of those that were kept goes. */
 void run_cache_keep(struct arena *a, struct run *run);
 

@@ -357,10 +357,10 @@ void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req)
 	return mem;
 }
 
-/* Makes the chunk in use c one of need bytes, with what it lacks from a free chunk after it. */
-static bool grow(struct chunk_heap *ch, struct chunk *c, size_t need)
+/* Makes the chunk in use c, whose header is word, one of need bytes, with what it lacks from a free chunk after it. */
+static NOINLINE bool grow(struct chunk_heap *ch, struct chunk *c, uint64_t word, size_t need)
 {
-	uint64_t word = chunk_word(c), next_word;
+	uint64_t next_word;
 	size_t csize = chunk_word_size(word), whole, dirty;
 	struct chunk *next = chunk_at(c, csize);
 
@@ -382,35 +382,39 @@ static bool grow(struct chunk_heap *ch, struct chunk *c, size_t need)
 }
 
 /* The same when what follows is top. */
-static bool grow_into_top(struct chunk_heap *ch, struct chunk *c, size_t need)
+static NOINLINE bool grow_into_top(struct chunk_heap *ch, struct chunk *c, uint64_t word,
+				   size_t need)
 {
-	uint64_t word = chunk_word(c);
-	size_t csize = chunk_word_size(word);
+	size_t more = need - chunk_word_size(word);
 
-	if (!top_extend(ch, need - csize))
+	if (UNLIKELY(top_size(ch) < more + CHUNK_LEAST) && !top_extend(ch, more))
 		return false;
 	chunk_set(c, need | (word & CHUNK_FLAGS));
 	top_move(ch, chunk_at(c, need));
-	heap_count(&ch->in_use, need - csize);
+	heap_count(&ch->in_use, more);
+	return true;
+}
+
+static NOINLINE bool shrink(struct chunk_heap *ch, struct chunk *c, size_t need)
+{
+	c = cut(c, need);
+	release(ch, c, chunk_word(c));
 	return true;
 }
 
 bool heap_resize(struct chunk_heap *ch, void *mem, size_t req)
 {
 	struct chunk *c = chunk_in_use(mem, "realloc");
-	size_t csize = chunk_word_size(c->header & CHUNK_WORD), need;
+	uint64_t word = chunk_header(c) & CHUNK_WORD;
+	size_t csize = chunk_word_size(word), need;
 
 	if (req > HEAP_MAX_REQ)
 		return false;
 	need = chunk_need(req);
 	if (need > csize)
-		return chunk_at(c, csize) == ch->top ? grow_into_top(ch, c, need)
-						     : grow(ch, c, need);
-	if (csize - need >= CHUNK_LEAST) {
-		c = cut(c, need);
-		release(ch, c, chunk_word(c));
-	}
-	return true;
+		return chunk_at(c, csize) == ch->top ? grow_into_top(ch, c, word, need)
+						     : grow(ch, c, word, need);
+	return csize - need < CHUNK_LEAST || shrink(ch, c, need);
 }
 
 size_t heap_trim(struct chunk_heap *ch, size_t pad)

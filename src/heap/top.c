@@ -12,25 +12,13 @@
 
 static struct pool heap_pool = POOL_INIT(struct heap);
 
-/* Clean memory is used now, some of which may have been purged. */
-static void use_clean(struct chunk_heap *ch, char *until)
+void top_use_purged(struct chunk_heap *ch, char *until)
 {
 	size_t used = (size_t)(until - ch->top_clean);
 
-	ch->top_clean = until;
-	if (LIKELY(!ch->top_purged))
-		return;
 	used = used < ch->top_purged ? used : ch->top_purged;
 	ch->top_purged -= used;
 	retain_faults(used);
-}
-
-void top_move(struct chunk_heap *ch, struct chunk *c)
-{
-	store_relaxed(&ch->top, c);
-	chunk_set(c, top_size(ch) | CHUNK_PREV_IN_USE);
-	if (ch->top_clean < (char *)chunk_mem(c))
-		use_clean(ch, chunk_mem(c));
 }
 
 void *top_malloc(struct chunk_heap *ch, size_t need, bool *ret_zero)

@@ -38,8 +38,20 @@ bool top_grow(struct chunk_heap *ch, size_t need);
 /* Makes top larger where it is, to room for need bytes; false when it cannot. */
 bool top_extend(struct chunk_heap *ch, size_t need);
 
+/* Clean memory up to `until` is used now, of which some was purged. */
+COLD void top_use_purged(struct chunk_heap *ch, char *until);
+
 /* Top begins at c from now on: memory before it was freed or given out. */
-void top_move(struct chunk_heap *ch, struct chunk *c);
+ALWAYS_INLINE void top_move(struct chunk_heap *ch, struct chunk *c)
+{
+	store_relaxed(&ch->top, c);
+	chunk_set(c, top_size(ch) | CHUNK_PREV_IN_USE);
+	if (ch->top_clean >= (char *)chunk_mem(c))
+		return;
+	if (UNLIKELY(ch->top_purged))
+		top_use_purged(ch, chunk_mem(c));
+	ch->top_clean = chunk_mem(c);
+}
 
 /* Bytes of top beyond the pad that may hold memory. */
 size_t top_retained(const struct chunk_heap *ch);

@@ -58,13 +58,25 @@ static bool is_better(const struct huge *a, const struct huge *b, size_t nbytes)
 				   : a->nbytes > b->nbytes;
 }
 
-/* The best of the kept mappings, off the list; NULL: none. */
+static void unlist_kept(struct huge *h)
+{
+	list_remove(&h->link);
+	count_kept(-(intptr_t)h->dirty);
+}
+
+static void list_kept(struct huge *h)
+{
+	h->nbytes = h->dirty;
+	list_push(&table.kept, &h->link);
+	count_kept((intptr_t)h->dirty);
+}
+
+/* The best of the kept mappings, off the list; NULL: none.  Huge lock. */
 static struct huge *take_kept(size_t nbytes, size_t alignment)
 {
 	struct huge *best = NULL;
 	unsigned looks = LOOKS;
 
-	lock_acquire(&table.lock);
 	list_for_each (l, &table.kept) {
 		struct huge *h = of_link(l);
 
@@ -73,20 +85,16 @@ static struct huge *take_kept(size_t nbytes, size_t alignment)
 		if (--looks == 0)
 			break;
 	}
-	if (best) {
-		list_remove(&best->link);
-		count_kept(-(intptr_t)best->nbytes);
-	}
-	lock_release(&table.lock);
+	if (best)
+		unlist_kept(best);
 	return best;
 }
 
-/* A freed mapping is kept as far as the rule allows. */
+/* A mapping is kept as far as the rule allows. */
 static void keep(struct huge *h)
 {
 	lock_acquire(&table.lock);
-	list_push(&table.kept, &h->link);
-	count_kept((intptr_t)h->nbytes);
+	list_kept(h);
 	lock_release(&table.lock);
 }
 
@@ -112,14 +120,27 @@ static char *map(size_t nbytes, size_t alignment)
 	return mem;
 }
 
-static struct huge *map_new(size_t nbytes, size_t alignment)
+/* What is mapped for an object that grows. */
+static size_t with_room(size_t nbytes)
+{
+	size_t room = os_memory_limit() == SIZE_MAX ? align_down(nbytes / 2, os_page_size()) : 0;
+
+	return nbytes + room;
+}
+
+static struct huge *map_new(size_t nbytes, size_t alignment, size_t mapped)
 {
 	struct huge *h = pool_alloc(&huges);
 
 	if (!h)
 		return NULL;
-	h->mem = map(nbytes, alignment);
-	h->nbytes = nbytes;
+	h->mem = mapped > nbytes ? map_once(mapped, alignment) : NULL;
+	if (!h->mem) {
+		mapped = nbytes;
+		h->mem = map(nbytes, alignment);
+	}
+	h->nbytes = h->dirty = nbytes;
+	h->mapped = mapped;
 	if (!h->mem) {
 		pool_free(&huges, h);
 		return NULL;
@@ -134,105 +155,178 @@ static void split(struct huge *h, size_t nbytes)
 {
 	struct huge *rest;
 
-	if (h->nbytes - nbytes <= nbytes / 8)
+	if (h->dirty - nbytes <= nbytes / 8)
 		return;
 	rest = pool_alloc(&huges);
 	if (!rest)
 		return;
 	rest->mem = h->mem + nbytes;
-	rest->nbytes = h->nbytes - nbytes;
-	h->nbytes = nbytes;
+	rest->dirty = h->dirty - nbytes;
+	rest->mapped = h->mapped - nbytes;
+	h->nbytes = h->dirty = h->mapped = nbytes;
 	keep(rest);
 }
 
-/* The object's pages moved to a new mapping, which is given back when that fails. */
-static char *move(struct huge *h, size_t nbytes)
+/* The object's pages moved to a new mapping; NULL, and they are where they were, when that fails. */
+static char *move_to(struct huge *h, size_t mapped)
 {
-	char *mem = map(nbytes, os_page_size());
+	char *mem = map_once(mapped, os_page_size());
 
-	if (mem && !os_remap_onto(h->mem, h->nbytes, mem, nbytes)) {
-		os_unmap(mem, nbytes);
+	if (mem && !os_remap_onto(h->mem, h->mapped, mem, mapped)) {
+		os_unmap(mem, mapped);
 		return NULL;
 	}
 	return mem;
 }
 
-/* A kept mapping made to fit: too large a one is split, too small a one is moved to where there is
-   room; so what it holds in RAM is used again. */
-static struct huge *reuse(size_t nbytes, size_t alignment)
+/* Moves it to where nbytes fit, with room if there is some; its first page has no tag meanwhile. */
+static bool move(struct huge *h, size_t nbytes)
 {
-	struct huge *h = take_kept(nbytes, alignment);
-	char *mem;
+	size_t mapped = with_room(nbytes);
+	char *mem = move_to(h, mapped);
+
+	if (!mem && (mapped > nbytes || huge_purge(SIZE_MAX) + zone_unmap_free() > 0))
+		mem = move_to(h, mapped = nbytes);
+	if (!mem)
+		return false;
+	h->mem = mem;
+	h->mapped = mapped;
+	return true;
+}
+
+/* Takes a mapping, which is on no list, into use; huge lock. */
+static void *enter_use(struct huge *h)
+{
+	h->tag.kind = KIND_HUGE;
+	list_push(&table.in_use, &h->link);
+	count_use(1, (intptr_t)h->nbytes);
+	if (h->dirty > h->nbytes)
+		count_kept((intptr_t)(h->dirty - h->nbytes));
+	table.sizes.made++;
+	pagemap_set(h->mem, PAGE_SIZE, &h->tag);
+	return h->mem;
+}
+
+static void *use(struct huge *h)
+{
+	void *mem;
 
 	if (!h)
 		return NULL;
-	if (h->nbytes >= nbytes) {
+	lock_acquire(&table.lock);
+	mem = enter_use(h);
+	lock_release(&table.lock);
+	return mem;
+}
+
+/* A kept mapping is made to fit: too large a one is split, too small a one is moved to where there
+   is room; so what it holds in RAM is used again.  NULL, and it is kept on, if that cannot be. */
+static struct huge *fit(struct huge *h, size_t nbytes, size_t alignment)
+{
+	if (h->dirty >= nbytes) {
 		split(h, nbytes);
 		return h;
 	}
-	mem = alignment <= os_page_size() ? move(h, nbytes) : NULL;
-	if (!mem) {
+	if (nbytes > h->mapped && (alignment > os_page_size() || !move(h, nbytes))) {
 		keep(h);
 		return NULL;
 	}
-	retain_faults(nbytes - h->nbytes);
-	h->mem = mem;
-	h->nbytes = nbytes;
+	retain_faults(nbytes - h->dirty);
+	h->nbytes = h->dirty = nbytes;
 	return h;
 }
 
-static void enter_use(struct huge *h)
+/* An object of a kept mapping; NULL: there is none.  One that grows gets it whole. */
+static void *reuse(size_t nbytes, size_t alignment, bool grows)
 {
-	h->tag.kind = KIND_HUGE;
+	void *mem = NULL;
+	struct huge *h;
+
+	if (nbytes > HUGE_KEPT_MOST)
+		return NULL;
 	lock_acquire(&table.lock);
-	list_push(&table.in_use, &h->link);
-	count_use(1, (intptr_t)h->nbytes);
-	table.sizes.made++;
-	pagemap_set(h->mem, PAGE_SIZE, &h->tag);
+	h = take_kept(nbytes, alignment);
+	if (h && h->dirty >= nbytes && (grows || h->dirty - nbytes <= nbytes / 8)) {
+		h->nbytes = grows ? nbytes : h->dirty;
+		mem = enter_use(h);
+	}
 	lock_release(&table.lock);
+	return mem || !h ? mem : use(fit(h, nbytes, alignment));
 }
 
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
 {
-	struct huge *h;
+	void *mem;
 
 	nbytes = align_up(nbytes, os_page_size());
-	h = *zero || nbytes > HUGE_KEPT_MOST ? NULL : reuse(nbytes, alignment);
-	*zero = !h;
-	if (!h)
-		h = map_new(nbytes, alignment);
-	if (!h)
-		return NULL;
-	enter_use(h);
-	return h->mem;
+	mem = *zero ? NULL : reuse(nbytes, alignment, false);
+	*zero = !mem;
+	return mem ? mem : use(map_new(nbytes, alignment, nbytes));
 }
 
-static size_t unmap(struct huge *h)
+void *huge_alloc_with_room(size_t nbytes)
 {
-	size_t nbytes = h->nbytes;
+	void *mem;
 
-	os_unmap(h->mem, nbytes);
+	nbytes = align_up(nbytes, os_page_size());
+	mem = reuse(nbytes, PAGE_SIZE, true);
+	return mem ? mem : use(map_new(nbytes, PAGE_SIZE, with_room(nbytes)));
+}
+
+static void unmap(struct huge *h)
+{
+	os_unmap(h->mem, h->mapped);
 	pool_free(&huges, h);
-	return nbytes;
 }
 
 void huge_free(struct huge *h)
 {
 	size_t excess;
+	bool kept;
 
 	lock_acquire(&table.lock);
 	pagemap_set(h->mem, PAGE_SIZE, NULL);
 	list_remove(&h->link);
 	count_use(-1, -(intptr_t)h->nbytes);
+	if (h->dirty > h->nbytes)
+		count_kept(-(intptr_t)(h->dirty - h->nbytes));
+	kept = h->dirty <= HUGE_KEPT_MOST;
+	if (kept)
+		list_kept(h);
 	lock_release(&table.lock);
-	if (h->nbytes > HUGE_KEPT_MOST) {
+	if (!kept) {
 		unmap(h);
 		return;
 	}
-	keep(h);
 	excess = retain_excess();
 	if (excess)
 		retain_purged(huge_purge(excess));
+}
+
+/* Purges what is behind an object in use, which cannot grow into it meanwhile; the bytes. */
+static size_t purge_room(struct huge *h)
+{
+	size_t nbytes = h->dirty - h->nbytes;
+
+	if (!nbytes || !os_purge(h->mem + h->nbytes, nbytes))
+		return 0;
+	count_kept(-(intptr_t)nbytes);
+	h->dirty = h->nbytes;
+	return nbytes;
+}
+
+static size_t purge_rooms(size_t nbytes)
+{
+	size_t purged = 0;
+
+	lock_acquire(&table.lock);
+	list_for_each (l, &table.in_use) {
+		if (purged >= nbytes || !table.sizes.kept)
+			break;
+		purged += purge_room(of_link(l));
+	}
+	lock_release(&table.lock);
+	return purged;
 }
 
 size_t huge_purge(size_t nbytes)
@@ -245,38 +339,83 @@ size_t huge_purge(size_t nbytes)
 		lock_acquire(&table.lock);
 		if (!list_empty(&table.kept)) {
 			h = of_link(table.kept.prev);
-			list_remove(&h->link);
-			count_kept(-(intptr_t)h->nbytes);
+			unlist_kept(h);
 		}
 		lock_release(&table.lock);
 		if (!h)
 			break;
-		purged += unmap(h);
+		purged += h->dirty;
+		unmap(h);
 	}
-	return purged;
+	return purged < nbytes ? purged + purge_rooms(nbytes - purged) : purged;
+}
+
+/* The object has nbytes from now on, which are mapped. */
+static void set_size(struct huge *h, size_t nbytes)
+{
+	size_t room = h->dirty - h->nbytes, dirty = h->dirty > nbytes ? h->dirty : nbytes;
+
+	if (nbytes > h->dirty && nbytes <= HUGE_KEPT_MOST)
+		retain_faults(nbytes - h->dirty);
+	count_use(0, (intptr_t)(nbytes - h->nbytes));
+	count_kept((intptr_t)(dirty - nbytes - room));
+	h->dirty = dirty;
+	store_relaxed(&h->nbytes, nbytes);
+}
+
+/* Grows into the room, of which another thread may purge what is dirty. */
+static bool grow_into_room(struct huge *h, size_t nbytes)
+{
+	bool fits;
+
+	lock_acquire(&table.lock);
+	fits = nbytes >= h->nbytes && nbytes <= h->mapped;
+	if (fits)
+		set_size(h, nbytes);
+	lock_release(&table.lock);
+	return fits;
+}
+
+static bool remap(struct huge *h, size_t nbytes)
+{
+	size_t mapped = nbytes > h->nbytes ? with_room(nbytes) : nbytes;
+
+	if (!os_remap(h->mem, h->mapped, mapped, false))
+		return nbytes > h->mapped && move(h, nbytes);
+	h->mapped = mapped;
+	return true;
+}
+
+/* Nobody finds the object while its mapping changes, nor purges what is behind it. */
+static bool resize_mapping(struct huge *h, size_t nbytes)
+{
+	size_t dirty;
+	bool done;
+
+	lock_acquire(&table.lock);
+	dirty = h->dirty;
+	pagemap_set(h->mem, PAGE_SIZE, NULL);
+	count_kept(-(intptr_t)(h->dirty - h->nbytes));
+	h->dirty = h->nbytes;
+	lock_release(&table.lock);
+	done = remap(h, nbytes);
+	lock_acquire(&table.lock);
+	dirty = done && dirty > nbytes ? nbytes : dirty;
+	count_kept((intptr_t)(dirty - h->dirty));
+	h->dirty = dirty;
+	if (done)
+		set_size(h, nbytes);
+	pagemap_set(h->mem, PAGE_SIZE, &h->tag);
+	lock_release(&table.lock);
+	return done;
 }
 
 void *huge_resize(struct huge *h, size_t nbytes)
 {
-	char *old_mem = h->mem, *mem = old_mem;
-
 	nbytes = align_up(nbytes, os_page_size());
-	if (nbytes == h->nbytes)
-		return mem;
-	lock_acquire(&table.lock);
-	pagemap_set(old_mem, PAGE_SIZE, NULL);
-	lock_release(&table.lock);
-	if (!os_remap(old_mem, h->nbytes, nbytes, false))
-		mem = move(h, nbytes);
-	lock_acquire(&table.lock);
-	if (mem) {
-		h->mem = mem;
-		count_use(0, (intptr_t)(nbytes - h->nbytes));
-		store_relaxed(&h->nbytes, nbytes);
-	}
-	pagemap_set(h->mem, PAGE_SIZE, &h->tag);
-	lock_release(&table.lock);
-	return mem;
+	if (nbytes == h->nbytes || grow_into_room(h, nbytes) || resize_mapping(h, nbytes))
+		return h->mem;
+	return NULL;
 }
 
 struct huge *huge_around(const void *mem)
@@ -300,7 +439,7 @@ void huge_sizes(struct huge_sizes *ret_sizes)
 
 bool huge_check(void)
 {
-	size_t count = 0, nbytes = 0;
+	size_t count = 0, nbytes = 0, kept = 0;
 	bool ok = true;
 
 	lock_acquire(&table.lock);
@@ -308,9 +447,18 @@ bool huge_check(void)
 		struct huge *h = of_link(l);
 
 		ok &= expect_eq("G1", (uintptr_t)pagemap_get(h->mem), (uintptr_t)h);
+		ok &= expect_eq("G3", h->nbytes <= h->dirty && h->dirty <= h->mapped, true);
 		count++;
 		nbytes += h->nbytes;
+		kept += h->dirty - h->nbytes;
 	}
+	list_for_each (l, &table.kept) {
+		struct huge *h = of_link(l);
+
+		ok &= expect_eq("G3", h->nbytes == h->dirty && h->dirty <= h->mapped, true);
+		kept += h->dirty;
+	}
+	ok &= expect_eq("G2", kept, table.sizes.kept);
 	ok &= expect_eq("G2", count, table.sizes.count);
 	ok &= expect_eq("G2", nbytes, table.sizes.nbytes);
 	lock_release(&table.lock);

@@ -1,6 +1,9 @@
 /*
  * Huge objects: those with a mapping of their own, over 4 MiB.
  *
+ *	mem                 nbytes            dirty                      mapped
+ *	 | the program's      | may hold memory |  untouched  ..........   |
+ *
  * Only the first page is tagged, since a tag a page would cost 2 MiB a GiB; an
  * address further in is found by the table, which nothing but a wrong pointer
  * asks for.  Freed mappings are kept under the rule of retain.h.  A request takes
@@ -9,11 +12,19 @@
  * HUGE_KEPT_MOST are given back at once: what a program does with so much costs
  * more than its page faults, and it may have touched little of it.
  *
+ * An object that grows is mapped with room for half as much again, so that it
+ * seldom moves; room that was not grown into is addresses only.  It takes a kept
+ * mapping whole, of which what it has not grown into is retained on.  Where the
+ * system limits the process there is no room.
+ *
  * Invariants, proved by huge_check():
  *	G1  the tag of an object's first page is its descriptor;
- *	G2  the sums are those of the objects in use.
+ *	G2  the sums are those of the objects in use, and of what is kept: the dirty
+ *	    bytes of kept mappings, and those behind objects in use;
+ *	G3  nbytes <= dirty <= mapped; of kept mappings nbytes is dirty.
  *
- * Locking: the huge lock, held around the table, not around system calls.
+ * Locking: the huge lock, held around the table, and around no system call but the purging of what
+ * is behind an object that might grow into it.
  */
 #pragma once
 
@@ -27,7 +38,8 @@ struct huge {
 	struct descriptor tag;
 	struct link link; /* in use or kept; huge lock */
 	char *mem;        /* huge lock */
-	size_t nbytes;    /* of the mapping, all usable; written by whoever holds the object */
+	size_t nbytes;    /* usable; written by whoever holds the object, under the huge lock */
+	size_t dirty, mapped; /* G3; huge lock */
 };
 
 /*
@@ -35,6 +47,10 @@ struct huge {
  * Zeros come from a new mapping: clearing a kept one would touch what may never be used.
  */
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero);
+
+/* The same for an object that is going to grow. */
+void *huge_alloc_with_room(size_t nbytes);
+
 void huge_free(struct huge *h);
 
 /* The object, moved if need be, with room for nbytes; NULL, and all as before, without memory. */
@@ -43,13 +59,14 @@ void *huge_resize(struct huge *h, size_t nbytes);
 /* The huge object that an address lies in, or NULL. */
 struct huge *huge_around(const void *mem);
 
-/* Unmaps kept ones, oldest first, until at least nbytes are; the bytes unmapped. */
+/* Unmaps kept ones, oldest first, and purges what is behind those in use, until at least nbytes are;
+   the bytes that went. */
 size_t huge_purge(size_t nbytes);
 
 struct huge_sizes {
 	size_t count, nbytes;           /* in use */
 	size_t most_count, most_nbytes; /* the highest these were */
-	size_t kept;                    /* bytes of freed mappings that are kept */
+	size_t kept;                    /* bytes of freed mappings that are kept, and in rooms */
 	size_t made;                    /* objects so far */
 };
 void huge_sizes(struct huge_sizes *ret_sizes);

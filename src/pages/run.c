@@ -9,23 +9,38 @@ size_t runs_made;
 
 static struct pool runs = POOL_INIT(struct run);
 
+/* Pages become a run; NULL, and they are free, if that cannot be. */
+static void *make(void *mem, size_t npages)
+{
+	struct run *run = mem ? pool_alloc(&runs) : NULL;
+
+	if (!run) {
+		if (mem)
+			zone_free_pages(mem, npages);
+		return NULL;
+	}
+	run->mem = mem;
+	run->npages = npages;
+	run->tag.kind = KIND_RUN;
+	pagemap_set(mem, npages << PAGE_SHIFT, &run->tag);
+	add_relaxed(&runs_made, 1);
+	return mem;
+}
+
 void *run_alloc(size_t nbytes, size_t alignment, bool *ret_zero)
 {
 	unsigned align_order = alignment > PAGE_SIZE ? log2_floor(alignment) - PAGE_SHIFT : 0;
-	struct run *run = pool_alloc(&runs);
+	size_t npages = run_pages(nbytes);
 
-	if (!run)
-		return NULL;
-	run->npages = run_pages(nbytes);
-	run->mem = zone_alloc_pages(run->npages, align_order, ret_zero);
-	if (!run->mem) {
-		pool_free(&runs, run);
-		return NULL;
-	}
-	run->tag.kind = KIND_RUN;
-	pagemap_set(run->mem, run->npages << PAGE_SHIFT, &run->tag);
-	add_relaxed(&runs_made, 1);
-	return run->mem;
+	return make(zone_alloc_pages(npages, align_order, ret_zero), npages);
+}
+
+void *run_alloc_with_room(size_t nbytes, bool *ret_zero)
+{
+	size_t npages = run_pages(nbytes);
+	unsigned room_order = log2_floor(RUN_ROOM >> PAGE_SHIFT);
+
+	return make(zone_alloc_with_room(npages, room_order, ret_zero), npages);
 }
 
 void run_free(struct run *run)

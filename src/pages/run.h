@@ -2,7 +2,9 @@
  * A run: a whole number of pages, at most a region, given to the program as
  * one object.  It is cut from the smallest block that holds it; what is left of
  * that goes back at once.  It shrinks by giving pages back, and grows into the
- * pages behind it while those are free.
+ * pages behind it while those are free; so one that is known to grow is cut from
+ * a larger block, if there is one.  That costs addresses only: what is behind it
+ * is as free as it was.
  */
 #pragma once
 
@@ -10,6 +12,10 @@
 #include "pages/pagemap.h"
 
 #define RUN_MAX REGION_SIZE
+
+/* How large a run that grows may become where it is, if it was not there that others took the
+   pages. */
+#define RUN_ROOM MIB
 
 struct run {
 	struct descriptor tag;
@@ -21,6 +27,10 @@ struct run {
 /* nbytes (rounded up to pages, at most RUN_MAX) at a multiple of alignment (at most RUN_MAX);
    NULL without memory.  *ret_zero says that all reads as zero. */
 void *run_alloc(size_t nbytes, size_t alignment, bool *ret_zero);
+
+/* The same for one that is going to grow. */
+void *run_alloc_with_room(size_t nbytes, bool *ret_zero);
+
 void run_free(struct run *run);
 
 /* Makes room for nbytes in place; false, and all as before, if that cannot be. */

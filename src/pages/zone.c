@@ -219,8 +219,7 @@ static void *take_block(unsigned order, bool *ret_clean)
 		change_end(&change);
 		zone.sizes.splits += from - order;
 		*ret_clean = region_dirty(r, (struct pages){page, 1u << order}) == 0;
-		if (*ret_clean)
-			retain_faults(ORDER_BYTES(order));
+		zone.sizes.takes++;
 		return page_address(r, page);
 	}
 	return NULL;
@@ -232,7 +231,6 @@ static void *alloc_locked(unsigned order, bool *ret_clean)
 
 	if (!block && grow(order))
 		block = take_block(order, ret_clean);
-	zone.sizes.takes += block != NULL;
 	return block;
 }
 
@@ -289,6 +287,8 @@ void *zone_alloc(unsigned order, bool *ret_clean)
 
 	lock_acquire(&zone.lock);
 	block = alloc_locked(order, ret_clean);
+	if (block && *ret_clean)
+		retain_faults(ORDER_BYTES(order));
 	lock_release(&zone.lock);
 	if (block)
 		retain_add_live((intptr_t)ORDER_BYTES(order));
@@ -311,23 +311,64 @@ void zone_free(void *block, unsigned order, size_t touched)
 	lock_release(&zone.lock);
 }
 
+/* The first npages of a block of that order, which may be NULL: then NULL. */
+static void *cut_locked(void *block, unsigned order, size_t npages, const bool *clean)
+{
+	struct region *r;
+	unsigned end;
+
+	if (!block)
+		return NULL;
+	r = region_of(block);
+	end = page_index(r, block) + (unsigned)npages;
+	give_locked(r, (struct pages){end, (1u << order) - (unsigned)npages});
+	if (*clean)
+		retain_faults(npages << PAGE_SHIFT);
+	return block;
+}
+
 void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean)
 {
 	unsigned order = log2_ceil(npages) > align_order ? log2_ceil(npages) : align_order;
 	void *mem;
 
 	lock_acquire(&zone.lock);
-	mem = alloc_locked(order, ret_clean);
-	if (mem) {
-		struct region *r = region_of(mem);
-		unsigned end = page_index(r, mem) + (unsigned)npages;
-
-		give_locked(r, (struct pages){end, (1u << order) - (unsigned)npages});
-	}
+	mem = cut_locked(alloc_locked(order, ret_clean), order, npages, ret_clean);
 	lock_release(&zone.lock);
 	if (mem)
 		retain_add_live((intptr_t)(npages << PAGE_SHIFT));
 	return mem;
+}
+
+/* The order of a block for what is going to grow: `most` if there is such a block, or half of all is
+   in use, so that more may be mapped; else the largest that there is. */
+static unsigned room_locked(unsigned least, unsigned most)
+{
+	uint16_t orders = zone.orders[DIRTY] | zone.orders[CLEAN];
+	size_t free = zone.sizes.free_dirty + zone.sizes.free_clean;
+	unsigned order = orders ? highest_bit(orders) : 0;
+
+	if (order < most && 2 * free < zone.sizes.mapped && os_memory_limit() == SIZE_MAX)
+		order = most;
+	order = order < most ? order : most;
+	return order > least ? order : least;
+}
+
+void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean)
+{
+	unsigned least = log2_ceil(npages), order;
+	void *block;
+
+	lock_acquire(&zone.lock);
+	order = room_locked(least, room_order);
+	block = alloc_locked(order, ret_clean);
+	if (!block && order > least)
+		block = alloc_locked(order = least, ret_clean);
+	cut_locked(block, order, npages, ret_clean);
+	lock_release(&zone.lock);
+	if (block)
+		retain_add_live((intptr_t)(npages << PAGE_SHIFT));
+	return block;
 }
 
 void zone_free_pages(void *mem, size_t npages)
@@ -360,6 +401,8 @@ bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
 	change = change_begin(r);
 	taken = region_take_exactly(r, more);
 	change_end(&change);
+	if (taken)
+		retain_faults((size_t)(more.count - region_dirty(r, more)) << PAGE_SHIFT);
 	lock_release(&zone.lock);
 	if (taken)
 		retain_add_live((intptr_t)((size_t)more.count << PAGE_SHIFT));

@@ -48,6 +48,12 @@ void zone_free(void *block, unsigned order, size_t touched);
  * pages; the rest of the block they are cut from goes back at once.
  */
 void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean);
+
+/* The same of npages that are going to be extended: cut from a block of up to 2^room_order pages, as
+   large as can be had, so that what follows them is free.  More is mapped for that only where half of
+   what is mapped is in use. */
+void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean);
+
 void zone_free_pages(void *mem, size_t npages);
 
 /* Takes the pages that follow [mem, mem + npages) too, up to new_npages; false if they are not free. */

@@ -99,6 +99,36 @@ TEST(a_run_that_cannot_grow_moves_and_a_huge_one_becomes_small)
 	EXPECT(loam_check());
 }
 
+/* Where it is while its last page is written each time. */
+static unsigned moves(size_t first, size_t step, size_t last)
+{
+	char *mem = loam_malloc(first), *moved;
+	unsigned moves = 0;
+
+	memset(mem, 0x41, first);
+	for (size_t nbytes = first + step; nbytes <= last; nbytes += step) {
+		moved = loam_realloc(mem, nbytes);
+		moves += moved != mem;
+		mem = moved;
+		memset(mem + nbytes - step, 0x41, step);
+	}
+	EXPECT_EQ(mem[first - 1], 0x41);
+	EXPECT_EQ(mem[last / 2], 0x41);
+	EXPECT_EQ(mem[last - 1], 0x41);
+	EXPECT(loam_check());
+	loam_free(mem);
+	return moves;
+}
+
+TEST(what_grows_in_steps_seldom_moves)
+{
+	EXPECT(moves(64 * KIB, 64 * KIB, MIB) <= 4);
+	EXPECT(moves(64 * KIB, 64 * KIB, MIB) <= 2);
+	EXPECT(moves(64 * KIB, 64 * KIB, 32 * MIB) <= 12);
+	EXPECT(moves(5 * MIB, 64 * KIB, 64 * MIB) <= 8);
+	EXPECT(loam_check());
+}
+
 TEST(bad_alignments_are_einval_or_raised)
 {
 	char untouched, *const before = &untouched;

@@ -180,6 +180,28 @@ TEST(the_rule_is_obeyed_by_who_only_takes_and_keeps)
 	options.retain_floor = floor;
 }
 
+TEST(what_grows_takes_a_larger_one_and_grows_back_into_it)
+{
+	struct arena *a = mine();
+	char *mem, *grown;
+	struct run *run;
+
+	arena_trim(a, 0);
+	mem = loam_malloc(900 * KIB);
+	loam_free(mem);
+	run = run_cache_take_larger(a, 50);
+	REQUIRE(run && run->mem == mem);
+	EXPECT_EQ(run->npages, 50);
+	EXPECT_EQ(a->run_told, 0);
+	EXPECT(!run_cache_take_larger(a, 1));
+	EXPECT(run_cache_check(a));
+	grown = loam_realloc(mem, 800 * KIB);
+	EXPECT(grown == mem);
+	loam_free(grown);
+	arena_trim(a, 0);
+	EXPECT(zone_check());
+}
+
 static void free_it(void *mem)
 {
 	loam_free(mem);

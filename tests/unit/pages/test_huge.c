@@ -150,6 +150,91 @@ TEST(a_resize_keeps_contents_wherever_it_leads)
 	huge_free(huge_of(mem));
 }
 
+TEST(an_object_with_room_grows_without_a_call_of_the_system)
+{
+	char *mem = huge_alloc_with_room(6 * MIB);
+	struct huge *h = huge_of(mem);
+
+	EXPECT_EQ(h->nbytes, 6 * MIB);
+	EXPECT_EQ(h->mapped, 9 * MIB);
+	EXPECT_EQ(retain_live, 6 * MIB);
+	memset(mem, 0x6b, 6 * MIB);
+	os_sim_fail_from(1);
+	for (size_t nbytes = 6 * MIB; nbytes <= 9 * MIB; nbytes += 64 * KIB) {
+		REQUIRE(huge_resize(h, nbytes) == (void *)mem);
+		EXPECT_EQ(retain_live, nbytes);
+		EXPECT_EQ(h->nbytes, nbytes);
+	}
+	EXPECT(!huge_resize(h, 9 * MIB + PAGE_SIZE));
+	os_sim_fail_from(0);
+	EXPECT_EQ(h->nbytes, 9 * MIB);
+	EXPECT(huge_check());
+	mem = huge_resize(h, 10 * MIB);
+	EXPECT_EQ(h->mapped, 15 * MIB);
+	EXPECT_EQ(mem[6 * MIB - 1], 0x6b);
+	mem = huge_resize(h, 7 * MIB);
+	EXPECT_EQ(h->mapped, 7 * MIB);
+	EXPECT_EQ(retain_live, 7 * MIB);
+	EXPECT(huge_check());
+	huge_free(h);
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(retain_live, 0);
+	EXPECT_EQ(retain_retained, 0);
+}
+
+TEST(one_that_grows_takes_a_kept_mapping_whole)
+{
+	char *held = take(400 * MIB), *a = take(30 * MIB);
+	struct huge *h;
+
+	memset(a, 0x77, 30 * MIB);
+	huge_free(huge_of(a));
+	EXPECT(huge_alloc_with_room(5 * MIB) == (void *)a);
+	h = huge_of(a);
+	EXPECT_EQ(h->nbytes, 5 * MIB);
+	EXPECT_EQ(sizes().nbytes, 405 * MIB);
+	EXPECT_EQ(sizes().kept, 25 * MIB);
+	EXPECT_EQ(retain_retained, 25 * MIB);
+	EXPECT(huge_resize(h, 20 * MIB) == (void *)a);
+	EXPECT_EQ(a[20 * MIB - 1], 0x77);
+	EXPECT_EQ(sizes().kept, 10 * MIB);
+	EXPECT(huge_check());
+	EXPECT_EQ(huge_purge(SIZE_MAX), 10 * MIB);
+	EXPECT_EQ(a[20 * MIB - 1], 0x77);
+	EXPECT_EQ(a[20 * MIB], 0);
+	EXPECT_EQ(sizes().kept, 0);
+	EXPECT(huge_check());
+	EXPECT(huge_resize(h, 30 * MIB) == (void *)a);
+	EXPECT_EQ(a[30 * MIB - 1], 0);
+	huge_free(h);
+	EXPECT_EQ(sizes().kept, 30 * MIB);
+	EXPECT(huge_alloc_with_room(5 * MIB) == (void *)a);
+	huge_free(huge_of(a));
+	EXPECT_EQ(sizes().kept, 30 * MIB);
+	EXPECT(huge_check());
+	huge_free(huge_of(held));
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(retain_live, 0);
+	EXPECT_EQ(retain_retained, 0);
+}
+
+TEST(a_refused_move_leaves_what_is_behind)
+{
+	char *held = take(400 * MIB), *a = take(30 * MIB);
+
+	huge_free(huge_of(a));
+	EXPECT(huge_alloc_with_room(5 * MIB) == (void *)a);
+	os_sim_fail_from(1);
+	EXPECT(!huge_resize(huge_of(a), 100 * MIB));
+	os_sim_fail_from(0);
+	EXPECT_EQ(huge_of(a)->nbytes, 5 * MIB);
+	EXPECT(huge_check());
+	huge_free(huge_of(a));
+	huge_free(huge_of(held));
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(retain_retained, 0);
+}
+
 TEST(a_refused_resize_leaves_the_object)
 {
 	bool zero = false;

@@ -80,6 +80,24 @@ TEST(a_run_does_not_grow_over_another)
 	run_free(run_of(b));
 }
 
+TEST(a_run_with_room_grows_where_it_is)
+{
+	bool zero;
+	char *mem = run_alloc_with_room(33 * PAGE_SIZE, &zero), *other;
+	struct run *run = run_of(mem);
+
+	other = run_alloc(4 * PAGE_SIZE, 16, &zero);
+	memset(mem, 0x3c, 33 * PAGE_SIZE);
+	for (size_t nbytes = 33 * PAGE_SIZE; nbytes <= RUN_ROOM; nbytes += 11 * PAGE_SIZE)
+		EXPECT(run_resize(run, nbytes));
+	EXPECT_EQ(mem[33 * PAGE_SIZE - 1], 0x3c);
+	EXPECT(run_of(mem + 250 * PAGE_SIZE) == run);
+	EXPECT(zone_check());
+	run_free(run);
+	run_free(run_of(other));
+	EXPECT_EQ(retain_live, 0);
+}
+
 TEST(without_memory_there_is_no_run)
 {
 	bool zero;
@@ -87,6 +105,7 @@ TEST(without_memory_there_is_no_run)
 	zone_unmap_free();
 	os_sim_fail_from(1);
 	EXPECT(!run_alloc(PAGE_SIZE, 16, &zero));
+	EXPECT(!run_alloc_with_room(PAGE_SIZE, &zero));
 	os_sim_fail_from(0);
 	EXPECT(zone_check());
 	EXPECT(run_alloc(PAGE_SIZE, 16, &zero) != NULL);

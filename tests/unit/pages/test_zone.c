@@ -218,3 +218,48 @@ TEST(any_order_of_calls_keeps_the_zone_sound)
 	EXPECT(zone_check());
 	EXPECT_EQ(retain_live, 0);
 }
+
+TEST(room_is_free_pages_behind)
+{
+	bool clean;
+	char *mem = zone_alloc_with_room(33, 8, &clean), *other;
+
+	REQUIRE(mem);
+	EXPECT(is_aligned((uintptr_t)mem, ORDER_BYTES(8)));
+	EXPECT_EQ(retain_live, 33 * PAGE_SIZE);
+	EXPECT(zone_extend_pages(mem, 33, 256));
+	other = zone_alloc_with_room(300, 8, &clean);
+	EXPECT(is_aligned((uintptr_t)other, ORDER_BYTES(9)));
+	EXPECT_EQ(retain_live, 556 * PAGE_SIZE);
+	zone_free_pages(mem, 256);
+	zone_free_pages(other, 300);
+	EXPECT(zone_check());
+	EXPECT_EQ(retain_live, 0);
+}
+
+TEST(where_there_is_no_room_the_least_will_do)
+{
+	bool clean;
+	void *held[64], *mem;
+	size_t n = 0;
+
+	/* What was mapped is cut up: no block of 1 MiB is left, and no more can be had. */
+	zone_unmap_free();
+	held[n++] = zone_alloc(8, &clean);
+	os_sim_fail_from(1);
+	while (n < 64 && (held[n] = zone_alloc(8, &clean)))
+		n++;
+	REQUIRE(held[0] && n < 64);
+	zone_free(held[--n], 8, 0);
+	held[n] = zone_alloc(7, &clean);
+	mem = zone_alloc_with_room(64, 8, &clean);
+	EXPECT(mem != NULL);
+	os_sim_fail_from(0);
+	EXPECT(zone_check());
+	zone_free_pages(mem, 64);
+	zone_free(held[n], 7, 0);
+	while (n)
+		zone_free(held[--n], 8, 0);
+	EXPECT(zone_check());
+	EXPECT_EQ(retain_live, 0);
+}
