@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "pages/huge.h"
 #include "pages/retain.h"
 
 /* retain.h is to know of so many pages more, or less. */
@@ -25,46 +26,70 @@ ALWAYS_INLINE void push(struct arena *a, struct run *run)
 	store_relaxed(&run->kept, true);
 }
 
-ALWAYS_INLINE struct run *remove_at(struct arena *a, uint32_t i)
+/* Takes the run in a slot out. */
+ALWAYS_INLINE struct run *take_out(struct arena *a, struct run **slot)
 {
-	struct run *run = a->runs[i];
+	struct run *run = *slot, **last = &a->runs[--a->run_count];
 
-	a->run_count--;
-	for (; UNLIKELY(i < a->run_count); i++)
-		a->runs[i] = a->runs[i + 1];
-	a->runs[i] = NULL;
+	for (; UNLIKELY(slot != last); slot++)
+		slot[0] = slot[1];
+	*slot = NULL;
 	a->run_kept -= run->npages;
 	store_relaxed(&run->kept, false);
 	return run;
 }
 
-/* The newest that fits; RUN_SLOTS: none. */
-ALWAYS_INLINE uint32_t find(const struct arena *a, size_t npages, size_t alignment)
+/* The slot of the newest that fits; NULL: none. */
+ALWAYS_INLINE struct run **find(struct arena *a, size_t npages, size_t alignment)
 {
-	for (uint32_t i = a->run_count; i-- > 0;) {
-		const struct run *run = a->runs[i];
+	for (struct run **slot = &a->runs[a->run_count]; slot-- != a->runs;) {
+		const struct run *run = *slot;
 
 		/* For one that is too small the difference wraps. */
 		if (run->npages - npages <= npages / 8 &&
 		    is_aligned((uintptr_t)run->mem, alignment))
-			return i;
+			return slot;
 	}
-	return RUN_SLOTS;
+	return NULL;
+}
+
+/* A huge object that is kept is nobody's, but a signal handler must not come in between. */
+static NOINLINE void *malloc_huge(size_t req, void *(*slow)(size_t))
+{
+	struct arena *a = arena_mine;
+	void *mem;
+
+	if (a == &arena_none || arena_is_due(a) || !arena_begin(a))
+		return slow(req);
+	mem = huge_reuse(req);
+	arena_end(a);
+	return mem ? mem : slow(req);
+}
+
+static NOINLINE void free_huge(struct huge *h, void *mem, void (*slow)(void *))
+{
+	struct arena *a = arena_mine;
+
+	if (h->mem != mem || a == &arena_none || arena_is_due(a) || !arena_begin(a))
+		return slow(mem);
+	huge_free(h);
+	arena_end(a);
 }
 
 void *run_cache_malloc(size_t req, void *(*slow)(size_t))
 {
+	struct run *run, **slot;
 	struct arena *a;
-	struct run *run;
-	uint32_t i;
 
-	if (UNLIKELY(!load_hot(&fast_limit)) || req > RUN_MAX)
+	if (UNLIKELY(!load_hot(&fast_limit)))
 		return slow(req);
+	if (req > RUN_MAX)
+		return malloc_huge(req, slow);
 	a = arena_mine;
-	i = find(a, run_pages(req), 1);
-	if (i == RUN_SLOTS || slack(a) + a->runs[i]->npages > RUN_SLACK || !arena_begin(a))
+	slot = find(a, run_pages(req), 1);
+	if (!slot || slack(a) + (*slot)->npages > RUN_SLACK || !arena_begin(a))
 		return slow(req);
-	run = remove_at(a, i);
+	run = take_out(a, slot);
 	arena_end(a);
 	return run->mem;
 }
@@ -74,8 +99,12 @@ void run_cache_free(void *mem, void (*slow)(void *))
 	struct run *run = (struct run *)pagemap_find(mem); /* zeroes fail the first check */
 	struct arena *a;
 
-	if (run->tag.kind != KIND_RUN || run->mem != mem || run->kept ||
-	    UNLIKELY(!load_hot(&fast_limit)))
+	if (UNLIKELY(!load_hot(&fast_limit)))
+		return slow(mem);
+	if (run->tag.kind != KIND_RUN)
+		return run->tag.kind == KIND_HUGE ? free_huge((struct huge *)run, mem, slow)
+						  : slow(mem);
+	if (run->mem != mem || run->kept)
 		return slow(mem);
 	a = arena_mine;
 	if (run->npages > slack(a) || a->run_count == RUN_SLOTS || arena_is_due(a) ||
@@ -87,12 +116,11 @@ void run_cache_free(void *mem, void (*slow)(void *))
 
 struct run *run_cache_take(struct arena *a, size_t npages, size_t alignment)
 {
-	uint32_t i = find(a, npages, alignment);
-	struct run *run;
+	struct run **slot = find(a, npages, alignment), *run;
 
-	if (i == RUN_SLOTS)
+	if (!slot)
 		return NULL;
-	run = remove_at(a, i);
+	run = take_out(a, slot);
 	if (slack(a) > RUN_SLACK)
 		tell(a, -(intptr_t)slack(a));
 	return run;
@@ -105,7 +133,7 @@ struct run *run_cache_take_larger(struct arena *a, size_t npages)
 
 		if (run->npages < npages)
 			continue;
-		remove_at(a, i);
+		take_out(a, &a->runs[i]);
 		tell(a, -(intptr_t)slack(a));
 		run_resize(run, npages << PAGE_SHIFT);
 		return run;
@@ -115,7 +143,7 @@ struct run *run_cache_take_larger(struct arena *a, size_t npages)
 
 static void give_back_oldest(struct arena *a)
 {
-	struct run *run = remove_at(a, 0);
+	struct run *run = take_out(a, a->runs);
 
 	tell(a, -(intptr_t)run->npages);
 	run_free(run);

@@ -27,8 +27,8 @@
 
 #define RUN_SLACK (MIB >> PAGE_SHIFT)
 
-/* malloc and free where they need no more than a look at the arena's runs, or else what slow does;
-   req is over CLASS_SIZE_MAX, mem any address. */
+/* malloc and free where they need no more than a look at the arena's runs, or at huge objects that are
+   kept; or else what slow does.  req is over CLASS_SIZE_MAX, mem any address. */
 void *run_cache_malloc(size_t req, void *(*slow)(size_t));
 void run_cache_free(void *mem, void (*slow)(void *));
 

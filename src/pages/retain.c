@@ -33,10 +33,18 @@ static size_t learned(void)
 	return least(load_relaxed(&retain_regret), room);
 }
 
+/* Most calls find that there is none, without a division. */
 size_t retain_excess(void)
 {
-	size_t retained = load_relaxed(&retain_retained), kept = base(), more = learned();
+	size_t retained = load_relaxed(&retain_retained), more, kept;
 
+	if (retained <= options.retain_floor)
+		return 0;
+	more = learned();
+	if (retained <= options.retain_floor + more ||
+	    (retained - more) * options.retain_share <= load_relaxed(&retain_live))
+		return 0;
+	kept = base();
 	return retained <= kept + more ? 0 : retained - (kept / 2 + more);
 }
 

@@ -1,7 +1,9 @@
 /* Runs that an arena keeps: what they are taken for again, what is counted, when they go. */
 #include "arena/run_cache.h"
 
+#include "arena/remote.h"
 #include "base/options.h"
+#include "pages/huge.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
 #include "test.h"
@@ -200,6 +202,55 @@ TEST(what_grows_takes_a_larger_one_and_grows_back_into_it)
 	loam_free(grown);
 	arena_trim(a, 0);
 	EXPECT(zone_check());
+}
+
+TEST(a_huge_object_goes_the_short_way_too)
+{
+	struct arena *a = mine();
+	struct huge_sizes before, after;
+	size_t floor = options.retain_floor;
+	uint8_t ticks;
+	char *mem;
+
+	arena_trim(a, 0);
+	options.retain_floor = 64 * MIB;
+	mem = loam_malloc(9 * MIB);
+	huge_sizes(&before);
+	EXPECT_EQ(pagemap_get(mem)->kind, KIND_HUGE);
+	loam_free(mem);
+	EXPECT(!pagemap_get(mem));
+	huge_sizes(&after);
+	EXPECT_EQ(after.kept, before.kept + 9 * MIB);
+	ticks = a->ticks;
+	EXPECT(loam_malloc(9 * MIB - 1) == (void *)mem);
+	EXPECT_EQ((uint8_t)(a->ticks - ticks), 1);
+	EXPECT(!a->busy);
+	EXPECT(loam_check());
+	loam_free(mem);
+	huge_purge(SIZE_MAX);
+	options.retain_floor = floor;
+}
+
+TEST(a_handler_in_the_middle_takes_the_slow_path)
+{
+	struct arena *a = mine();
+	void *run = loam_malloc(MIB), *huge = loam_malloc(9 * MIB), *other;
+
+	loam_free(run);
+	a->busy = true;
+	other = loam_malloc(MIB);
+	EXPECT(other != run);
+	loam_free(huge);
+	EXPECT_EQ(pagemap_get(huge)->kind, KIND_HUGE);
+	a->busy = false;
+	EXPECT(loam_malloc(MIB) == run);
+	a->busy = true;
+	loam_free(run);
+	EXPECT(!run_of(run)->kept);
+	a->busy = false;
+	loam_free(other);
+	remote_drain(a);
+	EXPECT(loam_check());
 }
 
 static void free_it(void *mem)
