@@ -166,8 +166,8 @@ void *loam_calloc(size_t count, size_t size)
    enough that it shall not be copied each time. */
 static bool grows(size_t usable, size_t req)
 {
-	return req >= options.mmap_threshold && usable >= req / 4 && usable < req &&
-	       !options.perturb;
+	return req > CLASS_SIZE_MAX && arena_wants_pages(req) && usable >= req / 4 &&
+	       usable < req && !options.perturb;
 }
 
 /* A new object with the old one's contents, which is freed; it stays when there is no memory. */

@@ -131,7 +131,7 @@ static void *alloc_any(struct arena *a, size_t req, bool *zero)
 
 	if (req <= CLASS_SIZE_MAX)
 		mem = alloc_small(a, req, zero);
-	else if (req < options.mmap_threshold)
+	else if (!arena_wants_pages(req))
 		mem = heap_malloc(&a->chunks, req, zero);
 	if (mem)
 		return mem;

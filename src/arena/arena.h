@@ -33,6 +33,7 @@
 
 #include "base/compiler.h"
 #include "base/list.h"
+#include "base/options.h"
 #include "heap/heap.h"
 #include "slab/slab.h"
 
@@ -132,6 +133,14 @@ extern HIDDEN __thread struct hot_mine hot_mine __attribute__((tls_model("initia
 
 /* Granules below this take the hot path: 0 until loam has started. */
 extern HIDDEN size_t fast_limit;
+
+/* Whether a request gets pages of its own: a large one; and from half of that on one of whole pages,
+   which loses nothing by it. */
+static inline bool arena_wants_pages(size_t req)
+{
+	return req >= options.mmap_threshold ||
+	       (req >= options.mmap_threshold / 2 && req % PAGE_SIZE == 0);
+}
 
 /* How a request that the hot path did not serve is served; NULL without memory.
    *zero says before that zeros are wanted, and after that all of it reads as zero. */

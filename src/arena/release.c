@@ -164,7 +164,10 @@ static bool resize_chunk(struct heap *h, void *mem, size_t req)
 /* What would be small for a run or a mapping moves. */
 static bool resize_run(struct run *run, size_t req)
 {
-	return req >= options.mmap_threshold / 2 && run_resize(run, req);
+	if (req < options.mmap_threshold / 2 ||
+	    (req > run_usable(run) && run_cache_has_room(arena_mine, run)))
+		return false;
+	return run_resize(run, req);
 }
 
 static void *resize_huge(struct huge *h, size_t req)

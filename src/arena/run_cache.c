@@ -141,6 +141,16 @@ struct run *run_cache_take_larger(struct arena *a, size_t npages)
 	return NULL;
 }
 
+bool run_cache_has_room(const struct arena *a, const struct run *run)
+{
+	if (run_usable(run) > RUN_ROOM / 4)
+		return false;
+	for (uint32_t i = 0; i < a->run_count; i++)
+		if (a->runs[i]->npages >= 4 * run->npages)
+			return true;
+	return false;
+}
+
 static void give_back_oldest(struct arena *a)
 {
 	struct run *run = take_out(a, a->runs);

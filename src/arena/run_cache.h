@@ -40,6 +40,10 @@ struct run *run_cache_take(struct arena *a, size_t npages, size_t alignment);
    NULL. */
 struct run *run_cache_take_larger(struct arena *a, size_t npages);
 
+/* Whether a run that grows had better be copied into a kept one, where it can grow on in memory that
+   is there: it is small, and that one much larger. */
+bool run_cache_has_room(const struct arena *a, const struct run *run);
+
 /* Keeps a run; the oldest of those that were kept goes. */
 void run_cache_keep(struct arena *a, struct run *run);
 

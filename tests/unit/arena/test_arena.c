@@ -551,3 +551,19 @@ TEST(what_is_little_and_aligned_to_more_than_a_page_is_a_page)
 	}
 	EXPECT(loam_check());
 }
+
+TEST(whole_pages_are_runs_from_half_the_threshold_on)
+{
+	size_t half = options.mmap_threshold / 2;
+	void *mems[] = {loam_malloc(half - PAGE_SIZE), loam_malloc(half + 100), loam_malloc(half),
+			loam_malloc(half + 3 * PAGE_SIZE)};
+
+	EXPECT_EQ(kind_of(mems[0]), KIND_HEAP);
+	EXPECT_EQ(kind_of(mems[1]), KIND_HEAP);
+	EXPECT_EQ(kind_of(mems[2]), KIND_RUN);
+	EXPECT_EQ(kind_of(mems[3]), KIND_RUN);
+	EXPECT_EQ(loam_malloc_usable_size(mems[3]), half + 3 * PAGE_SIZE);
+	for (unsigned i = 0; i < 4; i++)
+		loam_free(mems[i]);
+	EXPECT(loam_check());
+}

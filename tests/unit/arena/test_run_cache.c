@@ -204,6 +204,28 @@ TEST(what_grows_takes_a_larger_one_and_grows_back_into_it)
 	EXPECT(zone_check());
 }
 
+TEST(a_small_run_that_grows_moves_into_a_much_larger_one_that_is_kept)
+{
+	struct arena *a = mine();
+	char *small, *large, *grown;
+
+	arena_trim(a, 0);
+	small = loam_malloc(128 * KIB);
+	large = loam_malloc(900 * KIB);
+	memset(small, 0x21, 128 * KIB);
+	loam_free(large);
+	grown = loam_realloc(small, 192 * KIB);
+	EXPECT(grown == large);
+	EXPECT_EQ(grown[128 * KIB - 1], 0x21);
+	EXPECT_EQ(a->run_count, 1);
+	EXPECT(a->runs[0]->mem == small);
+	EXPECT(loam_realloc(grown, 900 * KIB) == (void *)large);
+	EXPECT(!run_cache_has_room(a, run_of(large)));
+	loam_free(large);
+	arena_trim(a, 0);
+	EXPECT(loam_check());
+}
+
 TEST(a_huge_object_goes_the_short_way_too)
 {
 	struct arena *a = mine();
