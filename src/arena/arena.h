@@ -44,7 +44,7 @@
 #define FAST_GRANULES (FAST_MAX / GRANULE + 1)
 
 #define OUTBOX_SLOTS 4
-#define RUN_SLOTS    4
+#define RUN_SLOTS    16
 
 /* Freed objects of one other arena, linked through their first words. */
 struct outbox {

@@ -61,9 +61,12 @@ void region_touch(struct region *r, struct pages pages)
 /* Whether a block of that order has bits left, after one of its bits was cleared. */
 static bool any_free(const struct region *r, enum state state, unsigned order)
 {
-	struct pages blocks = {order_start(order), order_blocks(order)};
+	unsigned start = order_start(order), end = start + order_blocks(order);
 
-	return count_bits(r->free[state], blocks) != 0;
+	for (unsigned w = start / 64; w <= (end - 1) / 64; w++)
+		if (r->free[state][w] & mask_in_word(w, start, end - start))
+			return true;
+	return false;
 }
 
 static void insert(struct region *r, enum state state, unsigned page, unsigned order)

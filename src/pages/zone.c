@@ -65,13 +65,13 @@ static void update_state(struct region *r, enum state state, uint16_t before)
 	for (; changed; changed &= (uint16_t)(changed - 1)) {
 		unsigned order = lowest_bit(changed);
 
-		if (r->orders[state] >> order & 1)
+		if (r->orders[state] >> order & 1) {
 			bitset_add(&with[state][order], r->slot);
-		else
-			bitset_remove(&with[state][order], r->slot);
-		if (bitset_from(&with[state][order], 0) < BITSET_MOST)
 			zone.orders[state] |= (uint16_t)(1u << order);
-		else
+			continue;
+		}
+		bitset_remove(&with[state][order], r->slot);
+		if (bitset_from(&with[state][order], 0) == BITSET_MOST)
 			zone.orders[state] &= (uint16_t)~(1u << order);
 	}
 }

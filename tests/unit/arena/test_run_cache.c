@@ -85,6 +85,7 @@ TEST(the_oldest_goes_and_all_go_when_too_much_is_retained)
 	size_t floor = options.retain_floor;
 
 	arena_trim(a, 0);
+	options.retain_floor = 64 * MIB;
 	for (unsigned i = 0; i < RUN_SLOTS + 2; i++)
 		mems[i] = loam_malloc(200 * KIB);
 	for (unsigned i = 0; i < RUN_SLOTS + 2; i++)
