@@ -96,10 +96,10 @@ void *run_cache_malloc(size_t req, void *(*slow)(size_t))
 
 void run_cache_free(void *mem, void (*slow)(void *))
 {
-	struct run *run = (struct run *)pagemap_find(mem); /* zeroes fail the first check */
+	struct run *run = (struct run *)pagemap_get(mem);
 	struct arena *a;
 
-	if (UNLIKELY(!load_hot(&fast_limit)))
+	if (UNLIKELY(!run || !load_hot(&fast_limit)))
 		return slow(mem);
 	if (run->tag.kind != KIND_RUN)
 		return run->tag.kind == KIND_HUGE ? free_huge((struct huge *)run, mem, slow)
