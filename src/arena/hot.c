@@ -62,7 +62,7 @@ static void keep_idle(struct arena *a, struct slab *s)
 	if (!s->kept)
 		return;
 	list_push_back(s->state == SLAB_EMPTY ? &a->hot->empty : &a->hot->idle, &s->idle);
-	retain_add(s->kept);
+	retain_add_idle(s->kept);
 }
 
 static void forget_idle(struct slab *s)
@@ -70,7 +70,7 @@ static void forget_idle(struct slab *s)
 	if (!s->kept)
 		return;
 	list_remove(&s->idle);
-	retain_add(-(intptr_t)s->kept);
+	retain_add_idle(-(intptr_t)s->kept);
 	s->kept = 0;
 }
 

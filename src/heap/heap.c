@@ -97,7 +97,7 @@ static void tell_retained(struct chunk_heap *ch)
 
 	if (LIKELY(change < RETAIN_STEP && -change < RETAIN_STEP))
 		return;
-	retain_add(change);
+	retain_add_idle(change);
 	ch->retained = retained;
 }
 

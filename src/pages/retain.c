@@ -5,6 +5,7 @@ size_t retain_live;
 size_t retain_most;
 size_t retain_peak;
 size_t retain_retained;
+size_t retain_idle;
 size_t retain_tally;
 size_t retain_regret;
 
@@ -24,13 +25,19 @@ static size_t base(void)
 	return most(options.retain_floor, load_relaxed(&retain_live) / options.retain_share);
 }
 
+/* How much larger than it was the process may become; more while it loses bet after bet. */
+static size_t slack(size_t peak, size_t regret)
+{
+	return most(peak / 8, RETAIN_SLACK + least(regret / 16, RETAIN_SLACK));
+}
+
 /* What is kept beyond that because purging it was a mistake before. */
 static size_t learned(void)
 {
-	size_t peak = load_relaxed(&retain_peak), live = load_relaxed(&retain_live);
-	size_t room = peak + most(peak / 8, RETAIN_SLACK) - live;
+	size_t peak = load_relaxed(&retain_peak), regret = load_relaxed(&retain_regret);
+	size_t used = load_relaxed(&retain_live) - load_relaxed(&retain_idle);
 
-	return least(load_relaxed(&retain_regret), room);
+	return least(regret, peak + slack(peak, regret) - used);
 }
 
 /* Most calls find that there is none, without a division. */

@@ -15,18 +15,21 @@
  * program that frees much once is small at once, and one that frees and
  * allocates much again and again pays for the first time only.
  *
- *	learned = min(regret, peak + max(peak / 8, 8 MiB) - live)
+ *	learned = min(regret, peak + slack - used)
+ *	slack = max(peak / 8, 8 MiB + min(regret / 16, 8 MiB))
  *
  * keeps such a program from growing beyond what it was: peak is the most that
- * was live.  Tally, regret and peak fade by a quarter a second (retain_fade), so
- * that what was needed once is not kept for ever.
+ * was live, used is what is live without what lies idle in heaps and slabs.  It
+ * may grow a little more while it loses bet after bet.  Tally, regret and peak
+ * fade by a quarter a second (retain_fade), so that what was needed once is not
+ * kept for ever.
  */
 #pragma once
 
 #include "base/compiler.h"
 #include "base/options.h"
 
-/* How much larger a process may become at least than it was, by what it learned to keep. */
+/* How much larger a process may become than it was, by what it learned to keep: at least. */
 #define RETAIN_SLACK (8 * MIB)
 
 /* All in bytes; atomic, relaxed: each change is somebody's own. */
@@ -34,6 +37,7 @@ extern HIDDEN size_t retain_live; /* in blocks, runs and huge objects handed out
 extern HIDDEN size_t retain_most; /* the highest that retain_live was */
 extern HIDDEN size_t retain_peak; /* the same, but fading */
 extern HIDDEN size_t retain_retained; /* free and resident */
+extern HIDDEN size_t retain_idle;     /* of that: in blocks handed out, to heaps and slabs */
 extern HIDDEN size_t retain_tally;    /* purged by the rule, and not taken again */
 extern HIDDEN size_t retain_regret;   /* purged, and taken again; approximate where threads race */
 
@@ -51,6 +55,13 @@ static inline void retain_add_live(intptr_t nbytes)
 static inline void retain_add(intptr_t nbytes)
 {
 	add_relaxed(&retain_retained, (size_t)nbytes);
+}
+
+/* The same for what is free within a block, and so is live and retained at once. */
+static inline void retain_add_idle(intptr_t nbytes)
+{
+	add_relaxed(&retain_idle, (size_t)nbytes);
+	retain_add(nbytes);
 }
 
 /* How many bytes are to be purged now: 0 below the line. */

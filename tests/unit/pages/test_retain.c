@@ -6,7 +6,7 @@
 static void reset(size_t live, size_t retained)
 {
 	retain_live = retain_most = retain_peak = 0;
-	retain_retained = retain_tally = retain_regret = 0;
+	retain_retained = retain_idle = retain_tally = retain_regret = 0;
 	retain_add_live((intptr_t)live);
 	retain_add((intptr_t)retained);
 }
@@ -63,10 +63,22 @@ TEST(what_is_learned_never_makes_the_process_much_larger_than_it_was)
 	reset(8 * MIB, 0);
 	retain_purged(1000 * MIB);
 	retain_faults(1000 * MIB);
-	retain_add((intptr_t)(options.retain_floor + RETAIN_SLACK));
+	retain_add((intptr_t)(options.retain_floor + 2 * RETAIN_SLACK));
 	EXPECT_EQ(retain_excess(), 0);
 	retain_add(1);
 	EXPECT(retain_excess() > 0);
+}
+
+TEST(what_lies_idle_in_a_block_is_not_counted_twice)
+{
+	reset(400 * MIB, 0);
+	retain_purged(1000 * MIB);
+	retain_faults(1000 * MIB);
+	retain_add_idle(390 * MIB);
+	EXPECT_EQ(retain_excess(), 0);
+	retain_add_idle(-(intptr_t)(290 * MIB));
+	EXPECT_EQ(retain_retained, 100 * MIB);
+	EXPECT_EQ(retain_idle, 100 * MIB);
 }
 
 TEST(what_was_learned_fades)
