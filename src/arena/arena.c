@@ -264,13 +264,19 @@ void arena_watch_all(void)
 
 /* --- upkeep -------------------------------------------------------------------------------- */
 
+void arena_share(struct arena *a)
+{
+	run_cache_flush(a);
+	heap_share(&a->chunks);
+}
+
 void arena_tend(struct arena *a)
 {
 	magazine_flush(a);
 	remote_flush(a);
 	remote_drain(a);
 	hot_demote_idle(a);
-	run_cache_settle(a);
+	arena_share(a);
 	heap_obey_rule(&a->chunks);
 }
 
@@ -282,7 +288,6 @@ size_t arena_trim(struct arena *a, size_t pad)
 	live = load_relaxed(&retain_live);
 	magazine_reap(a, true);
 	arena_tend(a);
-	run_cache_flush(a);
 	heap_trim(&a->chunks, pad);
 	hot_withdraw(a);
 	return live - load_relaxed(&retain_live);

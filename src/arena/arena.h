@@ -210,6 +210,10 @@ COLD bool arena_hold_anew(struct arena *a);
 /* Sets up an arena's fields; the calling thread then holds it. */
 COLD bool arena_init(struct arena *a, bool brk);
 
+/* What the arena of a thread that is gone kept for that goes to the zone, still in RAM, where any
+   thread finds it; the caller holds the arena. */
+COLD void arena_share(struct arena *a);
+
 /* Takes in what other threads freed, gives back slabs that nothing is in, and obeys the rule of
    retain.h; the caller holds the arena. */
 COLD void arena_tend(struct arena *a);

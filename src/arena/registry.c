@@ -161,6 +161,7 @@ struct arena *registry_bind(void)
 	if (a) {
 		note_recent(a);
 		arena_mine = a;
+		arena_share(a);
 		arena_use_hot_side(a);
 	}
 	binding = false;

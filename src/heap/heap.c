@@ -101,6 +101,13 @@ static void tell_retained(struct chunk_heap *ch)
 	ch->retained = retained;
 }
 
+void heap_share(struct chunk_heap *ch)
+{
+	if (ch->top && !ch->top_heap->brk)
+		top_release(ch);
+	tell_retained(ch);
+}
+
 void heap_obey_rule(struct chunk_heap *ch)
 {
 	size_t excess = retain_excess(), before = top_retained(ch), pad = top_pad(ch), done;

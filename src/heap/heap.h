@@ -111,6 +111,9 @@ void heap_free(struct chunk_heap *ch, void *mem);
 /* Makes mem hold at least req bytes where it is; false, and nothing changed, when it cannot. */
 bool heap_resize(struct chunk_heap *ch, void *mem, size_t req);
 
+/* Gives a top that fills a block to the zone, for other threads to take it. */
+COLD void heap_share(struct chunk_heap *ch);
+
 /* Gives memory back while more is retained than the rule of retain.h allows: top's, chunks', the
    zone's. */
 COLD void heap_obey_rule(struct chunk_heap *ch);

@@ -255,6 +255,19 @@ static size_t purge_top(struct chunk_heap *ch, char *from)
 	return (size_t)(end - from);
 }
 
+bool top_release(struct chunk_heap *ch)
+{
+	struct heap *heap = ch->top_heap;
+
+	if (!heap || (char *)ch->top != heap->base ||
+	    !heap_release(ch, heap, (size_t)(ch->top_clean - heap->base)))
+		return false;
+	store_relaxed(&ch->top, NULL);
+	store_relaxed(&ch->top_heap, NULL);
+	heap_count(&ch->trims, 1);
+	return true;
+}
+
 size_t top_trim(struct chunk_heap *ch, size_t pad)
 {
 	struct heap *heap = ch->top_heap;
@@ -264,13 +277,8 @@ size_t top_trim(struct chunk_heap *ch, size_t pad)
 	if (!heap || pad >= top_size(ch))
 		return 0;
 	nbytes = (size_t)(heap->end - heap->base);
-	if (pad == 0 && (char *)ch->top == heap->base &&
-	    heap_release(ch, heap, (size_t)(ch->top_clean - heap->base))) {
-		store_relaxed(&ch->top, NULL);
-		store_relaxed(&ch->top_heap, NULL);
-		heap_count(&ch->trims, 1);
+	if (pad == 0 && top_release(ch))
 		return nbytes;
-	}
 	from = (char *)align_up((size_t)ch->top + CHUNK_LEAST + CHUNK_END + pad, os_page_size());
 	if (from >= heap->end)
 		return 0;

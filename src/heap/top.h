@@ -56,5 +56,8 @@ ALWAYS_INLINE void top_move(struct chunk_heap *ch, struct chunk *c)
 /* Bytes of top beyond the pad that may hold memory. */
 size_t top_retained(const struct chunk_heap *ch);
 
+/* Gives back a heap that is nothing but top; false when there is none, or the system refuses. */
+bool top_release(struct chunk_heap *ch);
+
 /* Gives back what top has beyond pad bytes, in whole pages; with pad 0 an empty heap too. */
 size_t top_trim(struct chunk_heap *ch, size_t pad);
