@@ -13,7 +13,7 @@
 #define MAGAZINE_BYTES (32 * KIB)  /* at most in one, as long as that is an object at all */
 #define DEPOT_BYTES    (256 * KIB) /* in the depot, of a class */
 
-/* Objects on their way from a full magazine to an empty one: half of what one holds, so that
+/* Objects on their way from a full magazine to an empty one: at most half of what one holds, so that
    neither is at its end again soon. */
 struct crate {
 	struct crate *next;
@@ -23,10 +23,11 @@ struct crate {
 
 static struct lock depot_lock = LOCK_INIT(LOCK_DEPOT);
 
-/* Of each class; the count is read without the lock. */
+/* Of each class. */
 static struct depot {
 	struct crate *crates;
-	uint32_t count, least; /* now; since it was last reaped */
+	uint32_t count, least; /* crates: now; since it was last reaped */
+	uint32_t objects;      /* in them; read without the lock */
 } depots[CLASSES];
 
 static struct pool crates = POOL_INIT(struct crate);
@@ -84,12 +85,14 @@ uint16_t magazine_hot_word(const struct arena *a, unsigned class)
 
 /* --- the depot ----------------------------------------------------------------------------- */
 
-/* For a crate more; when several threads ask at once, for one each. */
-bool magazine_depot_has_room(unsigned class)
+/* For a crate more; when several threads ask at once, for one each.  None takes objects that share lines of
+   cache. */
+static bool depot_has_room(unsigned class)
 {
 	size_t size = class_size(class);
 
-	return (load_relaxed(&depots[class].count) + 1) * crate_objects(size) * size <= DEPOT_BYTES;
+	return size >= CACHE_LINE &&
+	       (load_relaxed(&depots[class].objects) + crate_objects(size)) * size <= DEPOT_BYTES;
 }
 
 static void put(unsigned class, struct crate *crate)
@@ -99,8 +102,22 @@ static void put(unsigned class, struct crate *crate)
 	lock_acquire(&depot_lock);
 	crate->next = d->crates;
 	d->crates = crate;
-	store_relaxed(&d->count, d->count + 1);
+	d->count++;
+	store_relaxed(&d->objects, d->objects + crate->count);
 	lock_release(&depot_lock);
+}
+
+/* NULL: there is none. */
+static struct crate *take_locked(struct depot *d)
+{
+	struct crate *crate = d->crates;
+
+	if (!crate)
+		return NULL;
+	d->crates = crate->next;
+	d->count--;
+	store_relaxed(&d->objects, d->objects - crate->count);
+	return crate;
 }
 
 static struct crate *take(unsigned class)
@@ -108,48 +125,14 @@ static struct crate *take(unsigned class)
 	struct depot *d = &depots[class];
 	struct crate *crate;
 
-	if (!load_relaxed(&d->count))
+	if (!load_relaxed(&d->objects))
 		return NULL;
 	lock_acquire(&depot_lock);
-	crate = d->crates;
-	if (crate) {
-		d->crates = crate->next;
-		store_relaxed(&d->count, d->count - 1);
-		if (d->count < d->least)
-			d->least = d->count;
-	}
+	crate = take_locked(d);
+	if (d->count < d->least)
+		d->least = d->count;
 	lock_release(&depot_lock);
 	return crate;
-}
-
-/* --- exchange ------------------------------------------------------------------------------ */
-
-/* The older half of a full magazine goes into the depot; false if that has enough. */
-static bool unload(struct magazine *m, unsigned class)
-{
-	uint32_t count = magazine_count(m), half = crate_objects(class_size(class));
-	struct crate *crate = magazine_depot_has_room(class) ? pool_alloc(&crates) : NULL;
-
-	if (!crate)
-		return false;
-	crate->count = half;
-	memcpy(crate->objects, m->objects, half * sizeof m->objects[0]);
-	memmove(m->objects, m->objects + half, (count - half) * sizeof m->objects[0]);
-	m->last -= half;
-	put(class, crate);
-	return true;
-}
-
-bool magazine_keep(struct arena *self, const struct slab *s, struct object *o)
-{
-	struct magazine *m;
-
-	if (!slab_is_open(s) || !hot_make(self))
-		return false;
-	m = magazine_of(self->hot, s->class);
-	if (m->last == m->end && !unload(m, s->class))
-		return false;
-	return magazine_push(m, o, slab_mark(o));
 }
 
 struct object *magazine_reload(struct magazine *m, unsigned class)
@@ -158,10 +141,25 @@ struct object *magazine_reload(struct magazine *m, unsigned class)
 
 	if (!crate)
 		return NULL;
-	memcpy(m->objects, crate->objects, crate->count * sizeof m->objects[0]);
+	for (uint32_t i = 0; i < crate->count; i++) {
+		m->objects[i] = crate->objects[i];
+		__builtin_prefetch(crate->objects[i], 1); /* another processor wrote to it */
+	}
 	m->last = &m->none + crate->count;
 	pool_free(&crates, crate);
 	return magazine_take(m);
+}
+
+/* --- what a magazine has too much of --------------------------------------------------------- */
+
+static void send_home(struct arena *self, struct object *o)
+{
+	struct slab *s = (struct slab *)pagemap_get(o);
+
+	if (s->owner == self)
+		hot_free(self, s, o);
+	else
+		remote_free(self, s->owner, o, s->size);
 }
 
 /* Gives the first objects, as far as they are of one slab, back to that; how many. */
@@ -180,49 +178,78 @@ static size_t give_back(struct arena *self, struct slab *s, struct object *const
 	return n;
 }
 
-/* What is the arena's of the older half goes back to its slabs; whether that is anything. */
-static bool spill(struct arena *self, struct magazine *m)
+/* Others' objects into the depot, or home. */
+static void unload(struct arena *self, unsigned class, struct object *const *objects, uint32_t n)
 {
-	struct object **older_end = m->objects + (m->end - &m->none + 1) / 2, **kept = m->objects;
+	struct crate *crate = depot_has_room(class) ? pool_alloc(&crates) : NULL;
+
+	for (uint32_t i = 0; !crate && i < n; i++)
+		send_home(self, objects[i]);
+	if (!crate)
+		return;
+	crate->count = n;
+	memcpy(crate->objects, objects, n * sizeof *objects);
+	put(class, crate);
+}
+
+/* Makes room in a full magazine: of the older half, what is the arena's goes back to its slabs, and
+   the rest to other threads, if it is enough for that. */
+static void spill(struct arena *self, unsigned class, struct magazine *m)
+{
+	uint32_t half = crate_objects(class_size(class));
+	struct object **older_end = m->objects + half, **kept = m->objects;
 
 	for (struct object **o = m->objects; o < older_end;) {
 		struct slab *s = (struct slab *)pagemap_get(*o);
 
-		if (s->owner == self)
+		if (s->owner == self) {
 			o += give_back(self, s, o, (size_t)(older_end - o));
-		else
+			continue;
+		}
+		do
 			*kept++ = *o++;
+		while (o < older_end && (uintptr_t)*o - s->base < s->extent);
+	}
+	if (kept - m->objects > half / 2) {
+		unload(self, class, m->objects, (uint32_t)(kept - m->objects));
+		kept = m->objects;
 	}
 	memmove(kept, older_end, (size_t)(m->end + 1 - older_end) * sizeof *kept);
 	m->last = m->end - (older_end - kept);
-	return kept < older_end;
+}
+
+/* Into a magazine of the caller's, which is ready for use. */
+static void push(struct arena *self, unsigned class, struct object *o)
+{
+	struct magazine *m = magazine_at(self->hot, class);
+
+	if (m->last == m->end)
+		spill(self, class, m);
+	magazine_push(m, o, slab_mark(o));
 }
 
 bool magazine_push_full(struct object *o)
 {
-	struct magazine *m = magazine_named(hot_mine.side, pagemap_hot(o));
+	struct slab *s = (struct slab *)pagemap_get(o);
 	struct arena *self = arena_enter();
-	bool pushed = false;
 
 	if (UNLIKELY(!self))
 		return false;
-	if (self->hot == hot_mine.side && spill(self, m))
-		pushed = magazine_push(m, o, slab_mark(o));
+	push(self, s->class, o);
 	arena_leave(self);
-	return pushed;
+	return true;
+}
+
+bool magazine_keep(struct arena *self, const struct slab *s, struct object *o)
+{
+	if (!slab_is_open(s) || !hot_make(self))
+		return false;
+	magazine_of(self->hot, s->class);
+	push(self, s->class, o);
+	return true;
 }
 
 /* --- going home ---------------------------------------------------------------------------- */
-
-static void send_home(struct arena *self, struct object *o)
-{
-	struct slab *s = (struct slab *)pagemap_get(o);
-
-	if (s->owner == self)
-		hot_free(self, s, o);
-	else
-		remote_free(self, s->owner, o, s->size);
-}
 
 /* Takes all out at once, so that what a signal handler puts in meanwhile is not lost. */
 static uint32_t take_all(struct magazine *m, struct object **ret_objects)
@@ -271,10 +298,8 @@ static struct crate *spare(struct depot *d, bool all)
 
 	lock_acquire(&depot_lock);
 	for (uint32_t n = all ? d->count : d->least; n; n--) {
-		struct crate *crate = d->crates;
+		struct crate *crate = take_locked(d);
 
-		d->crates = crate->next;
-		store_relaxed(&d->count, d->count - 1);
 		crate->next = spare;
 		spare = crate;
 	}
@@ -286,7 +311,7 @@ static struct crate *spare(struct depot *d, bool all)
 void magazine_reap(struct arena *self, bool all)
 {
 	for (unsigned class = 0; class < CLASSES; class ++) {
-		bool any = load_relaxed(&depots[class].count) > 0;
+		bool any = load_relaxed(&depots[class].objects) > 0;
 		struct crate *crate = any ? spare(&depots[class], all) : NULL, *next;
 
 		for (; crate; crate = next) {
@@ -311,7 +336,7 @@ struct magazine_sizes magazine_sizes(void)
 
 	for (unsigned class = 0; class < CLASSES; class ++) {
 		size_t size = class_size(class);
-		size_t objects = load_relaxed(&depots[class].count) * crate_objects(size);
+		size_t objects = load_relaxed(&depots[class].objects);
 
 		for (struct arena *a = NULL; (a = registry_next(a));)
 			objects += objects_in_magazine(a, class);

@@ -6,9 +6,9 @@
  * older half goes back to the slabs; what finds it empty comes from there.
  *
  * An object that one thread frees and another owns need not go home to be used, either.  The
- * thread that frees it puts it into its own magazine.  If that is full, the depot takes the older
- * half, and any thread gets it whose own is empty; only what the depot has too much of goes home,
- * by outbox.  So between producers and consumers objects go round many at a time, and what a
+ * thread that frees it puts it into its own magazine.  If that is full, the depot takes others'
+ * objects of the older half, and any thread gets them whose own is empty; only what the depot has too
+ * much of goes home, by outbox.  So between producers and consumers objects go round many at a time, and what a
  * sleeping thread allocated serves those that run.
  *
  *	thread that frees             depot, by class           thread that allocates
@@ -94,12 +94,9 @@ uint16_t magazine_hot_word(const struct arena *a, unsigned class);
 /* The magazine of a class, ready for use. */
 struct magazine *magazine_of(struct hot *hot, unsigned class);
 
-/* Puts an object that its page's hot word lets the running thread free into its full magazine, of which the
-   older objects, as far as they are the thread's own, go back to their slabs; false if none is. */
+/* Puts an object into a magazine of the running thread that is full.  False: this is a signal handler that
+   interrupted the thread. */
 bool magazine_push_full(struct object *o);
-
-/* Whether a full magazine's objects would be taken. */
-bool magazine_depot_has_room(unsigned class);
 
 /* Takes over an object of another arena; false when it is to go home. */
 bool magazine_keep(struct arena *self, const struct slab *s, struct object *o);

@@ -107,7 +107,7 @@ bool remote_free_short(void *mem)
 	if (self == s->owner || self->busy || !slab_starts_object(s, mem) ||
 	    o->key == slab_mark(o))
 		return false;
-	if (slab_is_open(s) && magazine_depot_has_room(s->class))
+	if (slab_is_open(s))
 		return false;
 	box = &self->outbox[s->owner->number % OUTBOX_SLOTS];
 	if (!takes_one_more(box, s->owner, s->size))
