@@ -161,7 +161,7 @@ static void give_back_oldest(struct arena *a)
 
 void run_cache_keep(struct arena *a, struct run *run)
 {
-	if (a->run_count == RUN_SLOTS)
+	while (a->run_count == RUN_SLOTS || (a->run_count && a->run_kept + run->npages > RUN_KEPT))
 		give_back_oldest(a);
 	push(a, run);
 	if (a->run_kept > a->run_told)

@@ -25,6 +25,8 @@
 #include "arena/arena.h"
 #include "pages/run.h"
 
+/* In pages: kept at most, unless by one; kept less than retain.h was told of, at most. */
+#define RUN_KEPT  (MIB >> PAGE_SHIFT)
 #define RUN_SLACK (MIB >> PAGE_SHIFT)
 
 /* malloc and free where they need no more than a look at the arena's runs, or at huge objects that are
@@ -44,7 +46,7 @@ struct run *run_cache_take_larger(struct arena *a, size_t npages);
    is there: it is small, and that one much larger. */
 bool run_cache_has_room(const struct arena *a, const struct run *run);
 
-/* Keeps a run; the oldest of those that were kept goes. */
+/* Keeps a run; the oldest of those that were kept go. */
 void run_cache_keep(struct arena *a, struct run *run);
 
 /* Tells retain.h what is kept just now; gives all back if that is too much. */

@@ -87,7 +87,7 @@ TEST(the_oldest_goes_and_all_go_when_too_much_is_retained)
 	arena_trim(a, 0);
 	options.retain_floor = 64 * MIB;
 	for (unsigned i = 0; i < RUN_SLOTS + 2; i++)
-		mems[i] = loam_malloc(200 * KIB);
+		mems[i] = loam_malloc(64 * KIB);
 	for (unsigned i = 0; i < RUN_SLOTS + 2; i++)
 		loam_free(mems[i]);
 	EXPECT_EQ(count_kept(a), RUN_SLOTS);
@@ -102,6 +102,21 @@ TEST(the_oldest_goes_and_all_go_when_too_much_is_retained)
 	EXPECT(zone_check());
 	EXPECT(run_cache_check(a));
 	options.retain_floor = floor;
+}
+
+TEST(no_more_than_a_mebibyte_is_kept_unless_it_is_one)
+{
+	struct arena *a = mine();
+	void *mems[6];
+
+	for (int i = 0; i < 6; i++)
+		mems[i] = loam_malloc(300 * KIB);
+	for (int i = 0; i < 6; i++)
+		loam_free(mems[i]);
+	EXPECT_EQ(count_kept(a), 3);
+	loam_free(loam_malloc(2 * MIB));
+	EXPECT_EQ(count_kept(a), 1);
+	EXPECT(run_cache_check(a));
 }
 
 TEST(what_is_taken_and_kept_again_changes_no_counter_of_all_threads)
