@@ -117,6 +117,8 @@ TEST(no_more_than_a_mebibyte_is_kept_unless_it_is_one)
 	loam_free(loam_malloc(2 * MIB));
 	EXPECT_EQ(count_kept(a), 1);
 	EXPECT(run_cache_check(a));
+	arena_trim(a, 0);
+	zone_purge(SIZE_MAX);
 }
 
 TEST(what_is_taken_and_kept_again_changes_no_counter_of_all_threads)
