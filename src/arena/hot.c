@@ -139,13 +139,15 @@ static size_t withdraw(struct slab *s)
    They are used again after those that need no memory for it. */
 static void obey_rule(struct arena *a)
 {
-	size_t excess = retain_excess(), kept;
+	size_t excess = retain_excess(), kept, withdrawn;
 	struct slab *s;
 
 	for (; excess && !list_empty(&a->hot->idle); excess -= kept < excess ? kept : excess) {
 		s = container_of(a->hot->idle.next, struct slab, idle);
 		kept = s->kept;
-		if (withdraw(s)) {
+		withdrawn = withdraw(s);
+		if (withdrawn) {
+			retain_purged(withdrawn);
 			list_remove(&s->link);
 			list_push_back(&a->hot->listed[s->class], &s->link);
 		}

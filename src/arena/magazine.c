@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define MAGAZINE_BYTES (32 * KIB)  /* at most in one, as long as that is an object at all */
+#define MAGAZINE_BYTES (256 * KIB)  /* at most in one, as long as that is an object at all */
 #define DEPOT_BYTES    (256 * KIB) /* in the depot, of a class */
 
 /* Objects on their way from a full magazine to an empty one: at most half of what one holds, so that
