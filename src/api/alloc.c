@@ -119,19 +119,16 @@ void loam_free(void *mem)
 	free_inline(mem);
 }
 
-/* A fresh object that is not known to be zero is cleared, one from the hot path too. */
+/* An object that is not known to be zero is cleared, one from the hot path too. */
 static void *zeroed(size_t req)
 {
-	bool is_zero = true;
-	void *mem;
+	bool is_zero = false;
+	void *mem = req <= FAST_MAX ? malloc_inline(req) : arena_malloc_by_class(req);
 
-	if (req <= FAST_MAX) {
-		mem = malloc_inline(req);
-		if (mem)
-			memset(mem, 0, req);
-		return mem;
+	if (!mem) {
+		is_zero = true;
+		mem = arena_alloc(req, &is_zero);
 	}
-	mem = arena_alloc(req, &is_zero);
 	if (UNLIKELY(!mem))
 		return out_of_memory();
 	if (!is_zero)

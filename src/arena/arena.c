@@ -89,8 +89,7 @@ static void *alloc_small(struct arena *a, size_t req, bool *ret_zero)
 	void *mem;
 
 	if (hot_serves(a, class)) {
-		*ret_zero = false;
-		mem = hot_take(a, class);
+		mem = hot_take(a, class, ret_zero);
 		if (mem)
 			return mem;
 	}
@@ -236,7 +235,7 @@ void *arena_alloc_aligned(size_t alignment, size_t req)
 		return early_alloc(alignment, req);
 	arena_tick(a);
 	if (size && hot_serves(a, class_of(size)))
-		mem = hot_take(a, class_of(size));
+		mem = hot_take(a, class_of(size), &zero);
 	/* Over a page: what a chunk would be cut from is larger than pages that are alone there. */
 	if (!mem && alignment <= PAGE_SIZE && req + alignment < options.mmap_threshold)
 		mem = heap_memalign(&a->chunks, alignment, req);

@@ -244,22 +244,36 @@ static bool refill(struct arena *a, unsigned class)
 	return true;
 }
 
-/* An object of a hot class; NULL without memory.  What other threads freed is taken before more is
-   carved. */
-void *hot_take(struct arena *a, unsigned class)
+/* An object off the slab.  Of a whole page that was carved just now and never used before, only the link
+   was written. */
+static struct object *take(struct slab *s, bool *ret_zero)
+{
+	uint32_t carved = s->carved;
+	struct object *o = slab_take(s);
+
+	if (!o)
+		return NULL;
+	s->tag.live++;
+	*ret_zero = s->clean && s->size >= PAGE_SIZE && s->carved > carved;
+	if (*ret_zero)
+		o->link = 0;
+	return o;
+}
+
+/* What other threads freed is taken before more is carved. */
+void *hot_take(struct arena *a, unsigned class, bool *ret_zero)
 {
 	struct magazine *m = magazine_at(a->hot, class);
 	struct object *o = magazine_take(m);
 
+	*ret_zero = false;
 	if (!o && !slab_has_any(m->slab))
 		o = magazine_reload(m, class);
 	while (!o) {
 		struct slab *s = current_of(a, class);
 
-		o = s ? slab_take(s) : NULL;
-		if (o)
-			s->tag.live++;
-		else if (s)
+		o = s ? take(s, ret_zero) : NULL;
+		if (!o && s)
 			retire_full(a, s);
 		if (!o && !refill(a, class))
 			return NULL;

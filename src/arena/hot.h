@@ -39,8 +39,8 @@ ALWAYS_INLINE bool hot_serves(struct arena *a, unsigned class)
 	return false;
 }
 
-/* An object of a hot class; NULL without memory. */
-void *hot_take(struct arena *a, unsigned class);
+/* An object of a hot class; NULL without memory.  *ret_zero says that all of it reads as zero. */
+void *hot_take(struct arena *a, unsigned class, bool *ret_zero);
 
 /* live has reached 0: the slab was full and is no longer, or it is sparse, or empty. */
 void hot_event(struct arena *a, struct slab *s);

@@ -108,6 +108,7 @@ struct slab *slab_new(struct arena *owner, unsigned class, unsigned order, uint1
 	describe(s, class, block, order);
 	s->owner = owner;
 	s->hot = hot;
+	s->clean = clean;
 	pagemap_set(block, ORDER_BYTES(s->order), &s->tag);
 	ASSERT_SLOW(slab_check(s));
 	return s;

@@ -117,6 +117,7 @@ struct slab {
 	uint8_t class;         /* constant */
 	uint8_t order;         /* constant */
 	uint8_t state;         /* enum slab_state */
+	bool clean;            /* what is not carved reads as zero; constant */
 
 	struct link idle; /* in the arena's list while kept != 0 */
 	uint32_t kept;    /* bytes of it that retain.h was told of */

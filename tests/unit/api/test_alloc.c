@@ -237,3 +237,30 @@ TEST(an_early_object_is_resized_by_a_copy)
 	loam_free(early_alloc(16, 100));
 	EXPECT(loam_check());
 }
+
+static bool is_zero(const char *mem, size_t nbytes)
+{
+	return mem[0] == 0 && memcmp(mem, mem + 1, nbytes - 1) == 0;
+}
+
+/* Of slabs in memory that is new, that was used by others, and of objects used before. */
+TEST(calloc_of_slab_objects_is_zero_whatever_was_there)
+{
+	enum { OBJECTS = 300 };
+	static char *mem[OBJECTS];
+
+	for (int round = 0; round < 6; round++) {
+		size_t nbytes = round % 2 ? 5000 : 7000;
+
+		for (int i = 0; i < OBJECTS; i++) {
+			mem[i] = loam_calloc(1, nbytes);
+			REQUIRE(mem[i] && is_zero(mem[i], nbytes));
+			memset(mem[i], 0xff, nbytes);
+		}
+		for (int i = 0; i < OBJECTS; i++)
+			loam_free(mem[i]);
+		if (round >= 3)
+			loam_malloc_trim(0);
+	}
+	EXPECT(loam_check());
+}
