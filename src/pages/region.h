@@ -71,7 +71,7 @@ bool region_take_exactly(struct region *r, struct pages pages);
 void region_own(struct region *r, struct pages pages);
 
 /* The next stretch of owned pages at or after page `from`; count is 0 when there is none. */
-struct pages region_owned_from(const struct region *r, unsigned from);
+COLD struct pages region_owned_from(const struct region *r, unsigned from);
 
 /* Notes that pages hold memory (in use), or that the whole free block no longer does. */
 void region_touch(struct region *r, struct pages pages);

@@ -63,7 +63,7 @@ bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
 size_t zone_purge(size_t nbytes);
 
 /* Unmaps what is wholly free, so that addresses go back too; the bytes unmapped. */
-size_t zone_unmap_free(void);
+COLD size_t zone_unmap_free(void);
 
 /* All in bytes but the counts. */
 struct zone_sizes {
@@ -82,4 +82,4 @@ COLD bool zone_check(void);
 bool zone_locked(void); /* by the calling thread */
 void zone_prefork(void);
 void zone_postfork(void);
-void zone_recover(void);
+COLD void zone_recover(void);

@@ -177,7 +177,7 @@ struct object *slab_take(struct slab *s)
 	struct object *o = s->free, *next;
 
 	if (slab_is_end(s, o)) {
-		if (!slab_restore(s) && !carve(s))
+		if (!(s->withdrawn && slab_restore(s)) && !carve(s))
 			return NULL;
 		o = s->free;
 	}
