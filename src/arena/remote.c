@@ -104,10 +104,8 @@ bool remote_free_short(void *mem)
 	struct object *o = mem;
 	struct outbox *box;
 
-	if (self == s->owner || self->busy || !slab_starts_object(s, mem) ||
+	if (slab_is_open(s) || self == s->owner || self->busy || !slab_starts_object(s, mem) ||
 	    o->key == slab_mark(o))
-		return false;
-	if (slab_is_open(s))
 		return false;
 	box = &self->outbox[s->owner->number % OUTBOX_SLOTS];
 	if (!takes_one_more(box, s->owner, s->size))

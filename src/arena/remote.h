@@ -12,9 +12,9 @@
 /* Takes over an object of another arena, of that many bytes; self is the caller's. */
 void remote_free(struct arena *self, struct arena *to, void *mem, size_t nbytes);
 
-/* The same in short, for what is by far the most of what no magazine takes: an object of a slab that
-   the hot path of another arena serves, and an outbox that goes there already and is not full by
-   it.  False, and nothing done, for all else. */
+/* The same in short, for what is by far the most of what no magazine takes: a small object of another
+   arena's slab, and an outbox that goes there already and is not full by it.  mem is in a page with
+   a hot word.  False, and nothing done, for all else. */
 bool remote_free_short(void *mem);
 
 /* Posts all that waits in the outboxes of an arena that the caller holds. */
