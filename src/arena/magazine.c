@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define MAGAZINE_BYTES (256 * KIB)  /* at most in one, as long as that is an object at all */
+#define MAGAZINE_BYTES (256 * KIB) /* at most in one */
 #define DEPOT_BYTES    (256 * KIB) /* in the depot, of a class */
 
 /* Objects on their way from a full magazine to an empty one: at most half of what one holds, so that
@@ -32,11 +32,13 @@ static struct depot {
 
 static struct pool crates = POOL_INIT(struct crate);
 
+static_assert(MAGAZINE_BYTES >= CLASS_SIZE_MAX, "a magazine holds an object of any class");
+
 static uint32_t capacity_of(size_t size)
 {
 	size_t capacity = MAGAZINE_BYTES / size;
 
-	return capacity > MAGAZINE_OBJECTS ? MAGAZINE_OBJECTS : capacity ? (uint32_t)capacity : 1;
+	return capacity < MAGAZINE_OBJECTS ? (uint32_t)capacity : MAGAZINE_OBJECTS;
 }
 
 /* Objects in a crate of a class of that size. */

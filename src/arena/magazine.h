@@ -8,8 +8,8 @@
  * An object that one thread frees and another owns need not go home to be used, either.  The
  * thread that frees it puts it into its own magazine.  If that is full, the depot takes others'
  * objects of the older half, and any thread gets them whose own is empty; only what the depot has too
- * much of goes home, by outbox.  So between producers and consumers objects go round many at a time, and what a
- * sleeping thread allocated serves those that run.
+ * much of goes home, by outbox.  So between producers and consumers objects go round many at a time,
+ * and what a sleeping thread allocated serves those that run.
  *
  *	thread that frees             depot, by class           thread that allocates
  *	magazine [o o o o o o]        crate -> [o o o]          magazine [. . . . . .]

@@ -498,8 +498,10 @@ static bool check_free_untagged(const struct region *r)
 			ok &= expect_eq("Z3", r->orders[s] >> order & 1,
 					bitset_from(&with[s][order], r->slot) == r->slot);
 	for (unsigned page = 0; page < REGION_PAGES; page++) {
-		if (region_page_free(r, page))
-			ok &= expect_eq("Z5", (uintptr_t)pagemap_get(page_address(r, page)), 0);
+		if (!region_page_free(r, page))
+			continue;
+		ok &= expect_eq("Z5", (uintptr_t)pagemap_get(page_address(r, page)), 0);
+		ok &= expect_eq("P4", pagemap_hot(page_address(r, page)), 0);
 	}
 	return ok;
 }

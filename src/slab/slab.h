@@ -2,7 +2,7 @@
  * A slab: a block carved into equal objects of one size class, owned by one
  * arena.  What is hot lives here.
  *
- *	struct slab (metadata)           block of 2^order pages, aligned to its size
+ *	struct slab (metadata)           block of 2^order pages, aligned to the class's larger one
  *	+------------------------+      base                                    base + bytes
  *	| live,kind | free ------+---+   +------+------+------+------+----........----+
  *	| secret | base | magic  |   |   | out  | free | out  | free |   not carved   |
@@ -16,9 +16,9 @@
  *	                | next ^ slab->secret   | mark: address ^ a secret |
  *	                +-----------------------+------------------------+----.....
  *
- * Objects go straight back to the slab that they came from, but for the few that
- * a magazine keeps (arena/magazine.h): a slab knows at once when it is empty, and
- * neighbours stay neighbours.  In a magazine an object is out, and bears the mark.
+ * Objects go back to the slab that they came from, out of the magazine that took
+ * them first (arena/magazine.h): a slab knows when it is empty, and neighbours stay
+ * neighbours.  In a magazine an object is out, and bears the mark.
  *
  * Carving is lazy, a page at a time, so that pages not needed stay untouched.
  *
@@ -43,12 +43,12 @@
  * left over at its end, that bears the mark of a free object, so that it is not taken for one
  * that is out.
  *
- * `live` counts the objects out, and one more while the arena's fast bin
- * points here: so the hot free of an object sees 0 only when something is to be
+ * `live` counts the objects out, and one more while the arena's magazine
+ * points here: so who gives objects back sees 0 only when something is to be
  * done, be the slab empty or, having been full and off every list, no longer full.
  *
  *	state      on list             live
- *	CURRENT    none; fast bin      objects out + 1
+ *	CURRENT    none; magazine      objects out + 1
  *	LISTED     arena's, by class   objects out - mark
  *	FULL       none                1, and all objects are out
  *	EMPTY      arena's, by class   0

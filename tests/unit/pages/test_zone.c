@@ -183,6 +183,18 @@ TEST(tagged_stretches_are_visited)
 	zone_free(block, 2, 0);
 }
 
+TEST(check_sees_a_hot_word_on_a_free_page)
+{
+	bool clean;
+	void *block = zone_alloc(2, &clean);
+
+	zone_free(block, 2, 0);
+	pagemap_set_hot(block, PAGE_SIZE, 1);
+	EXPECT(!zone_check());
+	pagemap_set_hot(block, PAGE_SIZE, 0);
+	EXPECT(zone_check());
+}
+
 TEST(any_order_of_calls_keeps_the_zone_sound)
 {
 	enum { HELD = 200 };
