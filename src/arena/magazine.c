@@ -173,7 +173,7 @@ static size_t give_back(struct arena *self, struct slab *s, struct object *const
 		most = s->tag.live; /* then something is to be done */
 	do
 		slab_push_marked(s, objects[n++]);
-	while (n < most && (uintptr_t)objects[n] - s->base < s->extent);
+	while (n < most && slab_holds(s, objects[n]));
 	s->tag.live -= (uint32_t)n;
 	if (UNLIKELY(!s->tag.live))
 		hot_event(self, s);
@@ -210,7 +210,7 @@ static void spill(struct arena *self, unsigned class, struct magazine *m)
 		}
 		do
 			*kept++ = *o++;
-		while (o < older_end && (uintptr_t)*o - s->base < s->extent);
+		while (o < older_end && slab_holds(s, *o));
 	}
 	if (kept - m->objects > half / 2) {
 		unload(self, class, m->objects, (uint32_t)(kept - m->objects));

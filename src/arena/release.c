@@ -25,22 +25,13 @@ static COLD _Noreturn void report_object_double_free(const struct slab *s, const
 			   (struct report_about){.mem = mem, .kind = "object", .usable = s->size});
 }
 
-/* A current slab that is freed to brings pages back one by one, so that the hot path may soon
-   free to it again. */
-static void release_own(struct arena *self, struct slab *s, struct object *o)
-{
-	if (s->state == SLAB_CURRENT)
-		slab_restore(s);
-	hot_free(self, s, o);
-}
-
 static void release_object(struct arena *self, struct slab *s, struct object *o, const char *call)
 {
 	check_object(s, o, call);
 	if (slab_is_withdrawn(s, o) || o->key == slab_mark(o))
 		report_object_double_free(s, o, call);
 	if (s->owner == self) {
-		release_own(self, s, o);
+		hot_free(self, s, o);
 		return;
 	}
 	if (magazine_keep(self, s, o))

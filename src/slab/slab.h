@@ -164,6 +164,12 @@ ALWAYS_INLINE bool slab_starts_object(const struct slab *s, const void *mem)
 	return ((uintptr_t)mem - s->base) * s->magic < load_hot(&s->limit);
 }
 
+/* Whether an address lies in the slab's block; for any thread. */
+static inline bool slab_holds(const struct slab *s, const void *mem)
+{
+	return ((uintptr_t)mem - s->base) / PAGE_SIZE >> s->order == 0;
+}
+
 /* The start of the object that an address in the slab lies in. */
 static inline void *slab_object_around(const struct slab *s, const void *mem)
 {

@@ -125,6 +125,27 @@ TEST(what_one_thread_frees_another_is_given)
 	EXPECT(loam_check());
 }
 
+static void *free_mem_backwards(void *unused)
+{
+	for (int i = OBJECTS - 1; i >= 0; i--)
+		loam_free(mem[i]);
+	return unused;
+}
+
+/* Which the owner carves on: ThreadSanitizer sees who reads what the other writes. */
+TEST(a_magazine_is_emptied_of_a_slab_in_use)
+{
+	pthread_t thread;
+
+	start_anew();
+	allocate(mem, SIZE);
+	pthread_create(&thread, NULL, free_mem_backwards, NULL);
+	allocate(again, SIZE);
+	pthread_join(thread, NULL);
+	free_all(again);
+	EXPECT(loam_check());
+}
+
 static void *free_mem_and_allocate(void *unused)
 {
 	for (int i = 0; i < OBJECTS; i++) {
