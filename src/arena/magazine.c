@@ -173,7 +173,7 @@ static size_t give_back(struct arena *self, struct slab *s, struct object *const
 		most = s->tag.live; /* then something is to be done */
 	do
 		slab_push_marked(s, objects[n++]);
-	while (n < most && slab_holds(s, objects[n]));
+	while (n < most && slab_in_extent(s, objects[n]));
 	s->tag.live -= (uint32_t)n;
 	if (UNLIKELY(!s->tag.live))
 		hot_event(self, s);

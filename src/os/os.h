@@ -69,7 +69,7 @@ void os_unmap(void *mem, size_t nbytes);
 void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move);
 
 /* Moves a mapping onto another of new_nbytes, which it replaces; false, and both as they
-   were, when the system refuses. */
+   were, when the system refuses, as it does for what is of several mappings. */
 bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes);
 
 /* Gives the pages' memory back; they then read as zero.  False, and they kept

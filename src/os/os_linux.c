@@ -203,9 +203,20 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 	return syscall_failed(result) ? NULL : (void *)result;
 }
 
+/* Asks the kernel for what it cannot give, to see what it complains of. */
+static bool is_one_mapping(void *mem, size_t nbytes)
+{
+	const size_t too_much = (size_t)1 << 46;
+
+	return syscall6(SYS_mremap, (long)mem, (long)nbytes, (long)too_much, 0, 0, 0) == -ENOMEM;
+}
+
+/* Of parts of several mappings a kernel may notice too late that it cannot move them: when it has
+   unmapped what they were to replace. */
 bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 {
-	return !syscall_failed(syscall6(SYS_mremap, (long)mem, (long)old_nbytes, (long)new_nbytes,
+	return is_one_mapping(mem, old_nbytes) &&
+	       !syscall_failed(syscall6(SYS_mremap, (long)mem, (long)old_nbytes, (long)new_nbytes,
 					MREMAP_MAYMOVE | MREMAP_FIXED, (long)onto, 0));
 }
 

@@ -64,8 +64,46 @@ static void unlist_kept(struct huge *h)
 	count_kept(-(intptr_t)h->dirty);
 }
 
+/* Whether b begins where a ends, and both are not too much to be kept. */
+static bool adjoins(const struct huge *a, const struct huge *b)
+{
+	return a->dirty == a->mapped && a->mem + a->mapped == b->mem &&
+	       a->dirty + b->dirty <= HUGE_KEPT_MOST;
+}
+
+/* The kept mapping that begins where h ends, or ends where it begins; NULL: there is none. */
+static struct huge *neighbour(const struct huge *h)
+{
+	unsigned looks = LOOKS;
+
+	list_for_each (l, &table.kept) {
+		if (adjoins(h, of_link(l)) || adjoins(of_link(l), h))
+			return of_link(l);
+		if (--looks == 0)
+			break;
+	}
+	return NULL;
+}
+
+/* Joins two mappings that are neighbours. */
+static struct huge *join(struct huge *a, struct huge *b)
+{
+	if (a->mem > b->mem)
+		return join(b, a);
+	a->dirty += b->dirty;
+	a->mapped += b->mapped;
+	pool_free(&huges, b);
+	return a;
+}
+
 static void list_kept(struct huge *h)
 {
+	struct huge *other;
+
+	while ((other = neighbour(h))) {
+		unlist_kept(other);
+		h = join(h, other);
+	}
 	h->nbytes = h->dirty;
 	list_push(&table.kept, &h->link);
 	count_kept((intptr_t)h->dirty);
@@ -161,6 +199,10 @@ static void split(struct huge *h, size_t nbytes)
 	if (!rest)
 		return;
 	rest->mem = h->mem + nbytes;
+	if (!pagemap_reserve(rest->mem, PAGE_SIZE)) {
+		pool_free(&huges, rest);
+		return;
+	}
 	rest->dirty = h->dirty - nbytes;
 	rest->mapped = h->mapped - nbytes;
 	h->nbytes = h->dirty = h->mapped = nbytes;

@@ -6,11 +6,12 @@
  *
  * Only the first page is tagged, since a tag a page would cost 2 MiB a GiB; an
  * address further in is found by the table, which nothing but a wrong pointer
- * asks for.  Freed mappings are kept under the rule of retain.h.  A request takes
- * the smallest of them that holds it, whose rest is kept on, or else the largest,
- * which is moved to where it can grow: what is in RAM is used again.  Objects over
- * HUGE_KEPT_MOST are given back at once: what a program does with so much costs
- * more than its page faults, and it may have touched little of it.
+ * asks for.  Freed mappings are kept under the rule of retain.h, and become one
+ * where they lie side by side.  A request takes the smallest of them that holds it,
+ * whose rest is kept on, or else the largest, which is moved to where it can grow:
+ * what is in RAM is used again.  Objects over HUGE_KEPT_MOST are given back at
+ * once: what a program does with so much costs more than its page faults, and it
+ * may have touched little of it.
  *
  * An object that grows is mapped with room for half as much again, so that it
  * seldom moves; room that was not grown into is addresses only.  It takes a kept

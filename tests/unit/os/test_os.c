@@ -521,6 +521,22 @@ TEST(a_mapping_replaces_another)
 	os_unmap(onto, 2 * MIB);
 }
 
+TEST(parts_of_several_mappings_stay_and_so_does_what_they_were_to_replace)
+{
+	char *mem = os_map(2 * MIB, OS_HUGE), *onto = os_map(3 * MIB, OS_HUGE);
+
+	REQUIRE(mem && onto);
+	memset(mem, 'x', 2 * MIB);
+	memset(onto, 'y', 3 * MIB);
+	mprotect(mem + MIB, MIB, PROT_READ); /* another mapping from now on */
+	EXPECT(!os_remap_onto(mem, 2 * MIB, onto, 3 * MIB));
+	EXPECT(all_bytes(mem, 2 * MIB, 'x'));
+	REQUIRE(!unmapped(onto));
+	EXPECT(all_bytes(onto, 3 * MIB, 'y'));
+	os_unmap(mem, 2 * MIB);
+	os_unmap(onto, 3 * MIB);
+}
+
 TEST(purged_memory_is_zero_and_its_neighbours_stay)
 {
 	size_t page = os_page_size();

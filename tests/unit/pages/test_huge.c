@@ -7,6 +7,7 @@
 #include "test.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 static struct huge *huge_of(void *mem)
 {
@@ -98,6 +99,68 @@ TEST(zeros_come_from_a_new_mapping)
 	huge_free(huge_of(b));
 	huge_free(huge_of(held));
 	huge_purge(SIZE_MAX);
+}
+
+TEST(kept_mappings_side_by_side_become_one)
+{
+	char *held = take(400 * MIB), *a = take(30 * MIB);
+
+	huge_free(huge_of(a));
+	for (int i = 0; i < 3; i++)
+		EXPECT(take(10 * MIB) == a + (size_t)i * 10 * MIB);
+	huge_free(huge_of(a));
+	huge_free(huge_of(a + 20 * MIB));
+	EXPECT_EQ(sizes().kept, 20 * MIB);
+	huge_free(huge_of(a + 10 * MIB));
+	EXPECT_EQ(sizes().kept, 30 * MIB);
+	EXPECT(take(30 * MIB) == a);
+	EXPECT(huge_check());
+	huge_free(huge_of(a));
+	huge_free(huge_of(held));
+	huge_purge(SIZE_MAX);
+}
+
+/* Not of huge pages, which the kernel would align. */
+#define ACROSS (30 * MIB + PAGE_SIZE)
+
+static char *reserve(size_t nbytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	void *mem = mmap(NULL, nbytes, PROT_NONE, flags, -1, 0);
+
+	REQUIRE(mem != MAP_FAILED);
+	return mem;
+}
+
+/* Where the kernel will put the next mapping of that size: the last 10 MiB that one leaf of the page
+   map covers, and the first of the next, of which nothing is known yet. */
+static char *clear_a_place_across_leaves(void)
+{
+	size_t leaf = (size_t)1 << LEAF_SHIFT;
+	char *area = reserve(3 * leaf);
+	char *place = (char *)align_up((uintptr_t)area + 1, leaf) - 10 * MIB;
+
+	munmap(place, ACROSS);
+	while (reserve(ACROSS) != place) /* all that it would prefer is taken */
+		;
+	munmap(place, ACROSS);
+	return place;
+}
+
+TEST(a_kept_mapping_is_split_across_leaves_of_the_page_map)
+{
+	char *held = take(400 * MIB), *place = clear_a_place_across_leaves(), *a = take(ACROSS);
+
+	EXPECT(a == place);
+	huge_free(huge_of(a));
+	EXPECT(take(15 * MIB) == a);
+	EXPECT(take(14 * MIB) == a + 15 * MIB);
+	EXPECT(!pagemap_get(a + 15 * MIB + ((size_t)1 << 45))); /* where no leaf is, there is no tag */
+	huge_free(huge_of(a + 15 * MIB));
+	huge_free(huge_of(a));
+	huge_free(huge_of(held));
+	huge_purge(SIZE_MAX);
+	EXPECT(huge_check());
 }
 
 TEST(a_kept_mapping_is_made_to_fit)
