@@ -268,7 +268,7 @@ void *hot_take(struct arena *a, unsigned class, bool *ret_zero)
 
 	*ret_zero = false;
 	if (!o && !slab_has_any(m->slab))
-		o = magazine_reload(m, class);
+		o = magazine_reload(a->hot, class);
 	while (!o) {
 		struct slab *s = current_of(a, class);
 

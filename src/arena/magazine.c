@@ -7,11 +7,13 @@
 #include "base/check.h"
 #include "os/lock.h"
 #include "pages/metadata.h"
+#include "pages/retain.h"
 
 #include <string.h>
 
 #define MAGAZINE_BYTES (256 * KIB) /* at most in one */
-#define DEPOT_BYTES    (256 * KIB) /* in the depot, of a class */
+#define DEPOT_BYTES    (256 * KIB) /* in the depot, of each class */
+#define DEPOT_SHARE    16 /* and of all together, a part of what is live */
 
 /* Objects on their way from a full magazine to an empty one: at most half of what one holds, so that
    neither is at its end again soon. */
@@ -29,6 +31,9 @@ static struct depot {
 	uint32_t count, least; /* crates: now; since it was last reaped */
 	uint32_t objects;      /* in them; read without the lock */
 } depots[CLASSES];
+
+static size_t depot_bytes;   /* of all classes; written under the depot lock */
+static struct crate *empty; /* depot lock */
 
 static struct pool crates = POOL_INIT(struct crate);
 
@@ -91,13 +96,33 @@ uint16_t magazine_hot_word(const struct arena *a, unsigned class)
    cache. */
 static bool depot_has_room(unsigned class)
 {
-	size_t size = class_size(class);
+	size_t size = class_size(class), more = crate_objects(size) * size;
 
 	return size >= CACHE_LINE &&
-	       (load_relaxed(&depots[class].objects) + crate_objects(size)) * size <= DEPOT_BYTES;
+	       (load_relaxed(&depots[class].objects) * size + more <= DEPOT_BYTES ||
+		load_relaxed(&depot_bytes) + more <= load_relaxed(&retain_live) / DEPOT_SHARE);
 }
 
-static void put(unsigned class, struct crate *crate)
+/* Depot lock. */
+static void count(unsigned class, int32_t objects)
+{
+	struct depot *d = &depots[class];
+
+	store_relaxed(&d->objects, d->objects + (uint32_t)objects);
+	store_relaxed(&depot_bytes, depot_bytes + (size_t)((intptr_t)class_size(class) * objects));
+}
+
+/* An empty crate, which goes along with full ones, so that the pool is seldom asked; NULL without memory. */
+static struct crate *empty_crate(struct hot *hot)
+{
+	struct crate *crate = hot->spare;
+
+	hot->spare = NULL;
+	return crate ? crate : pool_alloc(&crates);
+}
+
+/* A full crate for an empty one. */
+static void put(struct hot *hot, unsigned class, struct crate *crate)
 {
 	struct depot *d = &depots[class];
 
@@ -105,7 +130,10 @@ static void put(unsigned class, struct crate *crate)
 	crate->next = d->crates;
 	d->crates = crate;
 	d->count++;
-	store_relaxed(&d->objects, d->objects + crate->count);
+	count(class, (int32_t)crate->count);
+	hot->spare = empty;
+	if (empty)
+		empty = empty->next;
 	lock_release(&depot_lock);
 }
 
@@ -118,11 +146,12 @@ static struct crate *take_locked(struct depot *d)
 		return NULL;
 	d->crates = crate->next;
 	d->count--;
-	store_relaxed(&d->objects, d->objects - crate->count);
+	count((unsigned)(d - depots), -(int32_t)crate->count);
 	return crate;
 }
 
-static struct crate *take(unsigned class)
+/* The other way round; NULL: there is none. */
+static struct crate *take(struct hot *hot, unsigned class)
 {
 	struct depot *d = &depots[class];
 	struct crate *crate;
@@ -133,13 +162,19 @@ static struct crate *take(unsigned class)
 	crate = take_locked(d);
 	if (d->count < d->least)
 		d->least = d->count;
+	if (hot->spare) {
+		hot->spare->next = empty;
+		empty = hot->spare;
+		hot->spare = NULL;
+	}
 	lock_release(&depot_lock);
 	return crate;
 }
 
-struct object *magazine_reload(struct magazine *m, unsigned class)
+struct object *magazine_reload(struct hot *hot, unsigned class)
 {
-	struct crate *crate = take(class);
+	struct magazine *m = magazine_at(hot, class);
+	struct crate *crate = take(hot, class);
 
 	if (!crate)
 		return NULL;
@@ -148,7 +183,7 @@ struct object *magazine_reload(struct magazine *m, unsigned class)
 		__builtin_prefetch(crate->objects[i], 1); /* another processor wrote to it */
 	}
 	m->last = &m->none + crate->count;
-	pool_free(&crates, crate);
+	hot->spare = crate;
 	return magazine_take(m);
 }
 
@@ -183,7 +218,7 @@ static size_t give_back(struct arena *self, struct slab *s, struct object *const
 /* Others' objects into the depot, or home. */
 static void unload(struct arena *self, unsigned class, struct object *const *objects, uint32_t n)
 {
-	struct crate *crate = depot_has_room(class) ? pool_alloc(&crates) : NULL;
+	struct crate *crate = depot_has_room(class) ? empty_crate(self->hot) : NULL;
 
 	for (uint32_t i = 0; !crate && i < n; i++)
 		send_home(self, objects[i]);
@@ -191,33 +226,31 @@ static void unload(struct arena *self, unsigned class, struct object *const *obj
 		return;
 	crate->count = n;
 	memcpy(crate->objects, objects, n * sizeof *objects);
-	put(class, crate);
+	put(self->hot, class, crate);
 }
 
-/* Makes room in a full magazine: of the older half, what is the arena's goes back to its slabs, and
-   the rest to other threads, if it is enough for that. */
+/* Makes room in a full magazine, of the older half: what is the arena's goes back to its slabs, up to
+   the first object of another thread's; the rest goes to other threads, if it is enough for that.
+   Nobody looks what it is: of each slab's line that would read another processor may just have written. */
 static void spill(struct arena *self, unsigned class, struct magazine *m)
 {
-	uint32_t half = crate_objects(class_size(class));
-	struct object **older_end = m->objects + half, **kept = m->objects;
+	struct object **o = m->objects, **older_end = o + crate_objects(class_size(class));
+	size_t n;
 
-	for (struct object **o = m->objects; o < older_end;) {
+	while (o < older_end) {
 		struct slab *s = (struct slab *)pagemap_get(*o);
 
-		if (s->owner == self) {
-			o += give_back(self, s, o, (size_t)(older_end - o));
-			continue;
-		}
-		do
-			*kept++ = *o++;
-		while (o < older_end && slab_holds(s, *o));
+		if (s->owner != self)
+			break;
+		o += give_back(self, s, o, (size_t)(older_end - o));
 	}
-	if (kept - m->objects > half / 2) {
-		unload(self, class, m->objects, (uint32_t)(kept - m->objects));
-		kept = m->objects;
+	n = (size_t)(older_end - o);
+	if (n > crate_objects(class_size(class)) / 2) {
+		unload(self, class, o, (uint32_t)n);
+		o = older_end;
 	}
-	memmove(kept, older_end, (size_t)(m->end + 1 - older_end) * sizeof *kept);
-	m->last = m->end - (older_end - kept);
+	memmove(m->objects, o, (size_t)(m->end + 1 - o) * sizeof *o);
+	m->last = m->end - (o - m->objects);
 }
 
 /* Into a magazine of the caller's, which is ready for use. */
@@ -296,18 +329,32 @@ void magazine_flush(struct arena *self)
 /* What a class had to spare, or all, off the depot. */
 static struct crate *spare(struct depot *d, bool all)
 {
-	struct crate *spare = NULL;
+	struct crate *spared = NULL;
 
 	lock_acquire(&depot_lock);
 	for (uint32_t n = all ? d->count : d->least; n; n--) {
 		struct crate *crate = take_locked(d);
 
-		crate->next = spare;
-		spare = crate;
+		crate->next = spared;
+		spared = crate;
 	}
 	d->least = d->count;
 	lock_release(&depot_lock);
-	return spare;
+	return spared;
+}
+
+static void scrap_empty(void)
+{
+	struct crate *crate, *next;
+
+	lock_acquire(&depot_lock);
+	crate = empty;
+	empty = NULL;
+	lock_release(&depot_lock);
+	for (; crate; crate = next) {
+		next = crate->next;
+		pool_free(&crates, crate);
+	}
 }
 
 void magazine_reap(struct arena *self, bool all)
@@ -323,6 +370,8 @@ void magazine_reap(struct arena *self, bool all)
 			pool_free(&crates, crate);
 		}
 	}
+	if (load_relaxed(&empty))
+		scrap_empty();
 }
 
 /* --- proofs and figures -------------------------------------------------------------------- */
@@ -403,4 +452,6 @@ void magazine_recover(void)
 		return;
 	for (unsigned class = 0; class < CLASSES; class ++)
 		depots[class] = (struct depot){0};
+	depot_bytes = 0;
+	empty = NULL;
 }

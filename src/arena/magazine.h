@@ -6,10 +6,11 @@
  * older half goes back to the slabs; what finds it empty comes from there.
  *
  * An object that one thread frees and another owns need not go home to be used, either.  The
- * thread that frees it puts it into its own magazine.  If that is full, the depot takes others'
- * objects of the older half, and any thread gets them whose own is empty; only what the depot has too
- * much of goes home, by outbox.  So between producers and consumers objects go round many at a time,
- * and what a sleeping thread allocated serves those that run.
+ * thread that frees it puts it into its own magazine.  If that is full, the depot takes the older half
+ * from the first object on that is another's, in a crate, and any thread gets them whose own is empty;
+ * only what the depot has too much of goes home, by outbox.  So between producers and consumers
+ * objects go round many at a time, and what a sleeping thread allocated serves those that run.
+ * Empty crates go the other way.
  *
  *	thread that frees             depot, by class           thread that allocates
  *	magazine [o o o o o o]        crate -> [o o o]          magazine [. . . . . .]
@@ -103,7 +104,7 @@ bool magazine_keep(struct arena *self, const struct slab *s, struct object *o);
 
 /* An object of those in the depot, with which the empty magazine is filled; NULL: there are none.
  */
-struct object *magazine_reload(struct magazine *m, unsigned class);
+struct object *magazine_reload(struct hot *hot, unsigned class);
 
 /* The arena's own objects in its magazines go back to their slabs. */
 void magazine_flush_own(struct arena *self);

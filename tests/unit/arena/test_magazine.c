@@ -195,6 +195,24 @@ TEST(what_the_depot_has_too_much_of_goes_home)
 	EXPECT(loam_check());
 }
 
+/* In proportion to what is live. */
+TEST(the_depot_of_a_large_program_holds_more)
+{
+	enum { LARGE = 4096 };
+	void *held = loam_malloc(64 * MIB);
+
+	start_anew();
+	allocate(mem, LARGE);
+	in_thread(free_mem);
+	EXPECT(magazine_sizes().nbytes > 3 * MIB);
+	allocate(again, LARGE);
+	EXPECT(seen_before() > OBJECTS * 9 / 10);
+	free_all(again);
+	loam_free(held);
+	start_anew();
+	EXPECT(loam_check());
+}
+
 TEST(what_the_depot_does_not_need_goes_home)
 {
 	start_anew();
