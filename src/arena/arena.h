@@ -77,7 +77,7 @@ struct hot {
 	struct link idle, empty;              /* A4; the oldest first */
 	size_t empty_bytes, empty_most;       /* A4; and when some are given back */
 	size_t empty_given;                   /* bytes of these, until they are found missing */
-	struct crate *spare;     /* empty (arena/magazine.c) */
+	struct crate *spare;                  /* empty (arena/magazine.c) */
 	uint32_t slabs[CLASSES]; /* A3: of the class, full ones too, which are on no list */
 	ALIGNED(CACHE_LINE) struct magazine magazine[CLASSES + 1]; /* A2; by place, see magazine.h */
 };
