@@ -84,8 +84,6 @@ static NOINLINE void free_general(void *mem)
 
 	if (pagemap_hot(mem) && remote_free_short(mem))
 		return;
-	if (!mem && !load_relaxed(&recording))
-		return;
 	if (UNLIKELY(!start()))
 		return;
 	recorded = record_begin(TRACE_FREE);
@@ -103,6 +101,8 @@ void free_full(void *mem)
 
 void free_slow(void *mem)
 {
+	if (!mem && !load_relaxed(&recording))
+		return;
 	if (is_aligned((uintptr_t)mem, PAGE_SIZE))
 		run_cache_free(mem, free_general);
 	else
@@ -246,6 +246,8 @@ void *loam_realloc(void *mem, size_t req)
 {
 	if (UNLIKELY(!load_hot(&fast_limit)))
 		return realloc_slow(mem, req);
+	if (!mem)
+		return loam_malloc(req);
 	return arena_stays_in_place(mem, req) ? mem : realloc_served(mem, req);
 }
 
