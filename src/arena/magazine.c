@@ -15,12 +15,12 @@
 #define DEPOT_BYTES    (256 * KIB) /* in the depot, of each class */
 #define DEPOT_SHARE    16 /* and of all together, a part of what is live */
 
-/* Objects on their way from a full magazine to an empty one: at most half of what one holds, so that
-   neither is at its end again soon. */
+/* Objects on their way from a full magazine to an empty one: half of what one holds, so that neither
+   is at its end again soon. */
 struct crate {
 	struct crate *next;
 	uint32_t count;
-	struct object *objects[MAGAZINE_OBJECTS / 2];
+	struct object *objects[(MAGAZINE_OBJECTS + 1) / 2]; /* as crate_objects() has it */
 };
 
 static struct lock depot_lock = LOCK_INIT(LOCK_DEPOT);
@@ -32,7 +32,7 @@ static struct depot {
 	uint32_t objects;      /* in them; read without the lock */
 } depots[CLASSES];
 
-static size_t depot_bytes;   /* of all classes; written under the depot lock */
+static size_t depot_bytes;  /* of all classes; written under the depot lock */
 static struct crate *empty; /* depot lock */
 
 static struct pool crates = POOL_INIT(struct crate);
@@ -103,7 +103,7 @@ static bool depot_has_room(unsigned class)
 		load_relaxed(&depot_bytes) + more <= load_relaxed(&retain_live) / DEPOT_SHARE);
 }
 
-/* Depot lock. */
+/* Notes that objects came to the depot, or left it; depot lock. */
 static void count(unsigned class, int32_t objects)
 {
 	struct depot *d = &depots[class];
@@ -138,15 +138,16 @@ static void put(struct hot *hot, unsigned class, struct crate *crate)
 }
 
 /* NULL: there is none. */
-static struct crate *take_locked(struct depot *d)
+static struct crate *take_locked(unsigned class)
 {
+	struct depot *d = &depots[class];
 	struct crate *crate = d->crates;
 
 	if (!crate)
 		return NULL;
 	d->crates = crate->next;
 	d->count--;
-	count((unsigned)(d - depots), -(int32_t)crate->count);
+	count(class, -(int32_t)crate->count);
 	return crate;
 }
 
@@ -159,7 +160,7 @@ static struct crate *take(struct hot *hot, unsigned class)
 	if (!load_relaxed(&d->objects))
 		return NULL;
 	lock_acquire(&depot_lock);
-	crate = take_locked(d);
+	crate = take_locked(class);
 	if (d->count < d->least)
 		d->least = d->count;
 	if (hot->spare) {
@@ -231,7 +232,8 @@ static void unload(struct arena *self, unsigned class, struct object *const *obj
 
 /* Makes room in a full magazine, of the older half: what is the arena's goes back to its slabs, up to
    the first object of another thread's; the rest goes to other threads, if it is enough for that.
-   Nobody looks what it is: of each slab's line that would read another processor may just have written. */
+   Nobody looks whose that is: for each slab it would take a line that another processor may just have
+   written. */
 static void spill(struct arena *self, unsigned class, struct magazine *m)
 {
 	struct object **o = m->objects, **older_end = o + crate_objects(class_size(class));
@@ -327,13 +329,14 @@ void magazine_flush(struct arena *self)
 }
 
 /* What a class had to spare, or all, off the depot. */
-static struct crate *spare(struct depot *d, bool all)
+static struct crate *spare(unsigned class, bool all)
 {
+	struct depot *d = &depots[class];
 	struct crate *spared = NULL;
 
 	lock_acquire(&depot_lock);
 	for (uint32_t n = all ? d->count : d->least; n; n--) {
-		struct crate *crate = take_locked(d);
+		struct crate *crate = take_locked(class);
 
 		crate->next = spared;
 		spared = crate;
@@ -361,7 +364,7 @@ void magazine_reap(struct arena *self, bool all)
 {
 	for (unsigned class = 0; class < CLASSES; class ++) {
 		bool any = load_relaxed(&depots[class].objects) > 0;
-		struct crate *crate = any ? spare(&depots[class], all) : NULL, *next;
+		struct crate *crate = any ? spare(class, all) : NULL, *next;
 
 		for (; crate; crate = next) {
 			next = crate->next;
