@@ -242,21 +242,34 @@ static void *enter_use(struct huge *h)
 	h->tag.kind = KIND_HUGE;
 	list_push(&table.in_use, &h->link);
 	count_use(1, (intptr_t)h->nbytes);
-	if (h->dirty > h->nbytes)
-		count_kept((intptr_t)(h->dirty - h->nbytes));
-	table.sizes.made++;
+	count_kept((intptr_t)(h->dirty - h->nbytes));
 	pagemap_set(h->mem, PAGE_SIZE, &h->tag);
 	return h->mem;
 }
 
-static void *use(struct huge *h)
+/* Takes it out of use: nobody finds it, nor purges what is behind it; huge lock. */
+static void leave_use(struct huge *h)
+{
+	pagemap_set(h->mem, PAGE_SIZE, NULL);
+	list_remove(&h->link);
+	count_use(-1, -(intptr_t)h->nbytes);
+	count_kept(-(intptr_t)(h->dirty - h->nbytes));
+}
+
+static void *hand_out_locked(struct huge *h)
+{
+	table.sizes.made++;
+	return enter_use(h);
+}
+
+static void *hand_out(struct huge *h)
 {
 	void *mem;
 
 	if (!h)
 		return NULL;
 	lock_acquire(&table.lock);
-	mem = enter_use(h);
+	mem = hand_out_locked(h);
 	lock_release(&table.lock);
 	return mem;
 }
@@ -290,10 +303,10 @@ static void *reuse(size_t nbytes, size_t alignment, bool grows)
 	h = take_kept(nbytes, alignment);
 	if (h && h->dirty >= nbytes && (grows || h->dirty - nbytes <= nbytes / 8)) {
 		h->nbytes = grows ? nbytes : h->dirty;
-		mem = enter_use(h);
+		mem = hand_out_locked(h);
 	}
 	lock_release(&table.lock);
-	return mem || !h ? mem : use(fit(h, nbytes, alignment));
+	return mem || !h ? mem : hand_out(fit(h, nbytes, alignment));
 }
 
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
@@ -303,7 +316,7 @@ void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
 	nbytes = align_up(nbytes, os_page_size());
 	mem = *zero ? NULL : reuse(nbytes, alignment, false);
 	*zero = !mem;
-	return mem ? mem : use(map_new(nbytes, alignment, nbytes));
+	return mem ? mem : hand_out(map_new(nbytes, alignment, nbytes));
 }
 
 void *huge_reuse(size_t nbytes)
@@ -318,7 +331,7 @@ void *huge_alloc_with_room(size_t nbytes)
 
 	nbytes = align_up(nbytes, os_page_size());
 	mem = reuse(nbytes, PAGE_SIZE, true);
-	return mem ? mem : use(map_new(nbytes, PAGE_SIZE, with_room(nbytes)));
+	return mem ? mem : hand_out(map_new(nbytes, PAGE_SIZE, with_room(nbytes)));
 }
 
 static void unmap(struct huge *h)
@@ -333,11 +346,7 @@ void huge_free(struct huge *h)
 	bool kept;
 
 	lock_acquire(&table.lock);
-	pagemap_set(h->mem, PAGE_SIZE, NULL);
-	list_remove(&h->link);
-	count_use(-1, -(intptr_t)h->nbytes);
-	if (h->dirty > h->nbytes)
-		count_kept(-(intptr_t)(h->dirty - h->nbytes));
+	leave_use(h);
 	kept = h->dirty <= HUGE_KEPT_MOST;
 	if (kept)
 		list_kept(h);
@@ -434,26 +443,23 @@ static bool remap(struct huge *h, size_t nbytes)
 	return true;
 }
 
-/* Nobody finds the object while its mapping changes, nor purges what is behind it. */
+/* The object is out of use while its mapping changes. */
 static bool resize_mapping(struct huge *h, size_t nbytes)
 {
-	size_t dirty;
 	bool done;
 
 	lock_acquire(&table.lock);
-	dirty = h->dirty;
-	pagemap_set(h->mem, PAGE_SIZE, NULL);
-	count_kept(-(intptr_t)(h->dirty - h->nbytes));
-	h->dirty = h->nbytes;
+	leave_use(h);
 	lock_release(&table.lock);
 	done = remap(h, nbytes);
 	lock_acquire(&table.lock);
-	dirty = done && dirty > nbytes ? nbytes : dirty;
-	count_kept((intptr_t)(dirty - h->dirty));
-	h->dirty = dirty;
-	if (done)
-		set_size(h, nbytes);
-	pagemap_set(h->mem, PAGE_SIZE, &h->tag);
+	if (done) {
+		if (nbytes > h->dirty && nbytes <= HUGE_KEPT_MOST)
+			retain_faults(nbytes - h->dirty);
+		h->dirty = nbytes;
+		store_relaxed(&h->nbytes, nbytes);
+	}
+	enter_use(h);
 	lock_release(&table.lock);
 	return done;
 }

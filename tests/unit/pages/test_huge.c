@@ -6,6 +6,7 @@
 #include "pages/retain.h"
 #include "test.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -312,6 +313,26 @@ TEST(a_refused_resize_leaves_the_object)
 	EXPECT_EQ(mem[6 * MIB - 1], 0x33);
 	EXPECT(huge_check());
 	huge_free(huge_of(mem));
+}
+
+static void *resize_again_and_again(void *arg)
+{
+	struct huge *h = arg;
+
+	for (int i = 0; i < 20000; i++)
+		REQUIRE(huge_resize(h, (size_t)(5 + i % 2 * 8) * MIB));
+	return NULL;
+}
+
+TEST(the_heap_is_sound_while_another_thread_resizes)
+{
+	pthread_t thread;
+	char *mem = take(5 * MIB);
+
+	pthread_create(&thread, NULL, resize_again_and_again, huge_of(mem));
+	while (pthread_tryjoin_np(thread, NULL))
+		REQUIRE(huge_check());
+	EXPECT(huge_check());
 }
 
 TEST(check_sees_what_is_wrong)
