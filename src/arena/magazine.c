@@ -4,8 +4,10 @@
 #include "arena/hot.h"
 #include "arena/registry.h"
 #include "arena/remote.h"
+#include "base/bits.h"
 #include "base/check.h"
 #include "os/lock.h"
+#include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
 
@@ -360,6 +362,26 @@ static void scrap_empty(void)
 	}
 }
 
+/* The whole pages of an object behind its link go back to the system: who owns it may sleep. */
+static void purge_inside(struct object *o, size_t size)
+{
+	char *from = (char *)align_up((uintptr_t)(o + 1), os_page_size());
+	char *to = (char *)align_down((uintptr_t)o + size, os_page_size());
+
+	if (from < to)
+		os_purge(from, (size_t)(to - from));
+}
+
+static void empty_crate_out(struct arena *self, unsigned class, struct crate *crate, bool purges)
+{
+	for (uint32_t i = 0; i < crate->count; i++) {
+		if (purges)
+			purge_inside(crate->objects[i], class_size(class));
+		send_home(self, crate->objects[i]);
+	}
+	pool_free(&crates, crate);
+}
+
 void magazine_reap(struct arena *self, bool all)
 {
 	for (unsigned class = 0; class < CLASSES; class ++) {
@@ -368,9 +390,7 @@ void magazine_reap(struct arena *self, bool all)
 
 		for (; crate; crate = next) {
 			next = crate->next;
-			for (uint32_t i = 0; i < crate->count; i++)
-				send_home(self, crate->objects[i]);
-			pool_free(&crates, crate);
+			empty_crate_out(self, class, crate, all);
 		}
 	}
 	if (load_relaxed(&empty))

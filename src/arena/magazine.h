@@ -112,7 +112,8 @@ void magazine_flush_own(struct arena *self);
 /* All that is in the arena's magazines goes home. */
 void magazine_flush(struct arena *self);
 
-/* What the depot did not need since it was last reaped goes home, or all; by self's outboxes. */
+/* What the depot did not need since it was last reaped goes home, or all, and then without the whole pages
+   inside; by self's outboxes. */
 void magazine_reap(struct arena *self, bool all);
 
 /* Objects in all magazines and the depot, and their bytes, as far as another thread can tell. */
