@@ -242,7 +242,8 @@ static void *enter_use(struct huge *h)
 	h->tag.kind = KIND_HUGE;
 	list_push(&table.in_use, &h->link);
 	count_use(1, (intptr_t)h->nbytes);
-	count_kept((intptr_t)(h->dirty - h->nbytes));
+	if (h->dirty > h->nbytes)
+		count_kept((intptr_t)(h->dirty - h->nbytes));
 	pagemap_set(h->mem, PAGE_SIZE, &h->tag);
 	return h->mem;
 }
@@ -253,7 +254,8 @@ static void leave_use(struct huge *h)
 	pagemap_set(h->mem, PAGE_SIZE, NULL);
 	list_remove(&h->link);
 	count_use(-1, -(intptr_t)h->nbytes);
-	count_kept(-(intptr_t)(h->dirty - h->nbytes));
+	if (h->dirty > h->nbytes)
+		count_kept(-(intptr_t)(h->dirty - h->nbytes));
 }
 
 static void *hand_out_locked(struct huge *h)
