@@ -127,25 +127,31 @@ SAME_AS(_ZnwmSt11align_val_t) void *_ZnamSt11align_val_t(size_t req, size_t alig
 SAME_AS(_ZnwmSt11align_val_tRKSt9nothrow_t)
 void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag);
 
-/* delete: the pointer comes first in all of them, and says everything. */
+/* delete: the pointer comes first in all of them, and says everything; where a size follows, it can be
+   checked. */
 
 PUBLIC void _ZdlPv(void *mem);
+PUBLIC void _ZdlPvm(void *mem, size_t size);
 
 PUBLIC void _ZdlPv(void *mem)
 {
 	free_inline(mem);
 }
 
+PUBLIC void _ZdlPvm(void *mem, size_t size)
+{
+	free_sized_inline(mem, size, "operator delete");
+}
+
 SAME_AS(_ZdlPv) void _ZdaPv(void *mem);
-SAME_AS(_ZdlPv) void _ZdlPvm(void *mem);
-SAME_AS(_ZdlPv) void _ZdaPvm(void *mem);
+SAME_AS(_ZdlPvm) void _ZdaPvm(void *mem, size_t size);
 SAME_AS(_ZdlPv) void _ZdlPvRKSt9nothrow_t(void *mem);
 SAME_AS(_ZdlPv) void _ZdaPvRKSt9nothrow_t(void *mem);
-SAME_AS(_ZdlPv) void _ZdlPvmRKSt9nothrow_t(void *mem); /* C++14 has these two, later ones not */
-SAME_AS(_ZdlPv) void _ZdaPvmRKSt9nothrow_t(void *mem);
+SAME_AS(_ZdlPvm) void _ZdlPvmRKSt9nothrow_t(void *mem, size_t size); /* C++14 has these two alone */
+SAME_AS(_ZdlPvm) void _ZdaPvmRKSt9nothrow_t(void *mem, size_t size);
 SAME_AS(_ZdlPv) void _ZdlPvSt11align_val_t(void *mem);
 SAME_AS(_ZdlPv) void _ZdaPvSt11align_val_t(void *mem);
-SAME_AS(_ZdlPv) void _ZdlPvmSt11align_val_t(void *mem);
-SAME_AS(_ZdlPv) void _ZdaPvmSt11align_val_t(void *mem);
+SAME_AS(_ZdlPvm) void _ZdlPvmSt11align_val_t(void *mem, size_t size);
+SAME_AS(_ZdlPvm) void _ZdaPvmSt11align_val_t(void *mem, size_t size);
 SAME_AS(_ZdlPv) void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *mem);
 SAME_AS(_ZdlPv) void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *mem);

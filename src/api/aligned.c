@@ -1,25 +1,40 @@
 /* The aligned family; each function's errors are glibc's. */
-#include "api/record.h"
 #include "api/start.h"
+#include "api/watch.h"
 #include "arena/early.h"
 #include "base/bits.h"
+#include "harden/fence.h"
+#include "harden/sampled.h"
 #include "os/os.h"
 
 #include <errno.h>
 #include <loam/loam.h>
 
+static void *serve(size_t alignment, size_t req)
+{
+	bool zero = false;
+	void *mem = NULL;
+
+	if (UNLIKELY(sampling) && sampled_is_due())
+		mem = sampled_alloc(alignment, req);
+	if (mem)
+		return mem;
+	return UNLIKELY(fences) ? fence_alloc(alignment, req, &zero)
+				: arena_alloc_aligned(alignment, req);
+}
+
 /* alignment is a power of two. */
 static void *aligned(size_t alignment, size_t req)
 {
-	bool recorded;
+	unsigned watch;
 	void *mem;
 
 	if (UNLIKELY(!start()))
 		return early_alloc(alignment, req);
-	recorded = record_begin(TRACE_ALIGNED);
-	mem = arena_alloc_aligned(alignment, req);
-	if (UNLIKELY(recorded))
-		record_end((struct record_call){alignment, NULL, req, mem});
+	watch = watch_begin(TRACE_ALIGNED);
+	mem = serve(alignment, req);
+	if (UNLIKELY(watch))
+		watch_end(watch, (struct record_call){alignment, NULL, req, mem});
 	return mem;
 }
 

@@ -5,14 +5,17 @@
 #include "api/alloc.h"
 
 #include "api/foreign.h"
-#include "api/record.h"
 #include "api/start.h"
+#include "api/watch.h"
 #include "arena/early.h"
 #include "arena/remote.h"
 #include "arena/run_cache.h"
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/options.h"
+#include "base/report.h"
+#include "harden/fence.h"
+#include "harden/sampled.h"
 
 #include <errno.h>
 #include <loam/loam.h>
@@ -29,10 +32,16 @@ static void perturb(void *mem, size_t nbytes, size_t byte)
 	memset(mem, (int)byte, nbytes);
 }
 
+/* *zero is as in arena_alloc(). */
+static void *serve(size_t req, bool *zero)
+{
+	return UNLIKELY(fences) ? fence_alloc(GRANULE, req, zero) : arena_alloc(req, zero);
+}
+
 static void *malloc_served(size_t req)
 {
 	bool is_zero = false;
-	void *mem = arena_alloc(req, &is_zero);
+	void *mem = serve(req, &is_zero);
 
 	if (UNLIKELY(!mem))
 		return out_of_memory();
@@ -43,15 +52,25 @@ static void *malloc_served(size_t req)
 
 static NOINLINE void *malloc_general(size_t req)
 {
-	bool recorded;
+	unsigned watch;
 	void *mem;
 
 	if (UNLIKELY(!start()))
 		return early_alloc(GRANULE, req);
-	recorded = record_begin(TRACE_MALLOC);
+	watch = watch_begin(TRACE_MALLOC);
 	mem = malloc_served(req);
-	if (UNLIKELY(recorded))
-		record_end((struct record_call){.size = req, .result = mem});
+	if (UNLIKELY(watch))
+		watch_end(watch, (struct record_call){.size = req, .result = mem});
+	return mem;
+}
+
+static COLD void *malloc_sampled(size_t req)
+{
+	unsigned watch = watch_begin(TRACE_MALLOC);
+	void *mem = sampled_alloc(GRANULE, req);
+
+	if (watch)
+		watch_end(watch, (struct record_call){.size = req, .result = mem});
 	return mem;
 }
 
@@ -59,6 +78,8 @@ void *malloc_slow(size_t req)
 {
 	void *mem;
 
+	if (UNLIKELY(load_hot(&sampling)) && sampled_is_due() && (mem = malloc_sampled(req)))
+		return mem;
 	if (req > CLASS_SIZE_MAX)
 		return run_cache_malloc(req, malloc_general);
 	mem = arena_malloc_by_class(req);
@@ -73,6 +94,14 @@ static void free_served(void *mem)
 		foreign_free(mem);
 		return;
 	}
+	if (UNLIKELY(tag->kind == KIND_SAMPLED)) {
+		sampled_free(mem, tag, "free");
+		return;
+	}
+	if (UNLIKELY(fences && tag->kind != KIND_EARLY)) {
+		fence_free(mem, tag, "free");
+		return;
+	}
 	if (UNLIKELY(options.perturb))
 		perturb(mem, arena_usable(mem, tag, "free"), options.perturb);
 	arena_release(mem, tag, "free");
@@ -80,17 +109,17 @@ static void free_served(void *mem)
 
 static NOINLINE void free_general(void *mem)
 {
-	bool recorded;
+	unsigned watch;
 
 	if (pagemap_hot(mem) && remote_free_short(mem))
 		return;
 	if (UNLIKELY(!start()))
 		return;
-	recorded = record_begin(TRACE_FREE);
+	watch = watch_begin(TRACE_FREE);
 	if (mem)
 		free_served(mem);
-	if (UNLIKELY(recorded))
-		record_end((struct record_call){.given = mem});
+	if (UNLIKELY(watch))
+		watch_end(watch, (struct record_call){.given = mem});
 }
 
 void free_full(void *mem)
@@ -127,7 +156,7 @@ static void *zeroed(size_t req)
 
 	if (!mem) {
 		is_zero = true;
-		mem = arena_alloc(req, &is_zero);
+		mem = serve(req, &is_zero);
 	}
 	if (UNLIKELY(!mem))
 		return out_of_memory();
@@ -138,15 +167,15 @@ static void *zeroed(size_t req)
 
 static COLD void *calloc_slow(size_t req)
 {
-	bool recorded;
+	unsigned watch;
 	void *mem;
 
 	if (!start())
 		return early_alloc(GRANULE, req);
-	recorded = record_begin(TRACE_CALLOC);
+	watch = watch_begin(TRACE_CALLOC);
 	mem = zeroed(req);
-	if (recorded)
-		record_end((struct record_call){.size = req, .result = mem});
+	if (watch)
+		watch_end(watch, (struct record_call){.size = req, .result = mem});
 	return mem;
 }
 
@@ -164,7 +193,7 @@ void *loam_calloc(size_t count, size_t size)
 static bool grows(size_t usable, size_t req)
 {
 	return req > CLASS_SIZE_MAX && arena_wants_pages(req) && usable >= req / 4 &&
-	       usable < req && !options.perturb;
+	       usable < req && !options.perturb && !fences;
 }
 
 /* A new object with the old one's contents, which is freed; it stays when there is no memory. */
@@ -190,6 +219,32 @@ static void *realloc_early(void *mem, size_t req)
 	return moved;
 }
 
+/* A pointer that was no object's: reported, and the program goes on. */
+static COLD void *invalid(void)
+{
+	errno = EINVAL;
+	return NULL;
+}
+
+/* Whether the size of an object is known to the byte. */
+static inline bool is_exact(const struct descriptor *tag)
+{
+	return tag->kind == KIND_SAMPLED || (fences && tag->kind != KIND_EARLY);
+}
+
+static COLD size_t exact_size(const void *mem, struct descriptor *tag, const char *call)
+{
+	return tag->kind == KIND_SAMPLED ? sampled_size(mem, tag, call) : fence_size(mem, tag, call);
+}
+
+/* Such objects always move: so who holds the old address is found out. */
+static COLD void *realloc_exact(void *mem, struct descriptor *tag, size_t req)
+{
+	size_t size = exact_size(mem, tag, "realloc");
+
+	return size == SIZE_MAX ? invalid() : move(mem, size, req);
+}
+
 static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 {
 	size_t usable;
@@ -197,8 +252,12 @@ static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 
 	if (UNLIKELY(req > PTRDIFF_MAX))
 		return out_of_memory();
+	if (UNLIKELY(is_exact(tag)))
+		return realloc_exact(mem, tag, req);
 	resized = arena_resize(mem, tag, req, &usable);
-	return resized ? resized : move(mem, usable, req);
+	if (resized)
+		return resized;
+	return LIKELY(usable) ? move(mem, usable, req) : invalid();
 }
 
 /* No object, or no size. */
@@ -223,7 +282,7 @@ static void *realloc_served(void *mem, size_t req)
 
 	if (UNLIKELY(!mem || !req))
 		return realloc_nothing(mem, req);
-	if (tag && moves((struct slab *)tag, mem, req))
+	if (tag && !fences && moves((struct slab *)tag, mem, req))
 		return move(mem, ((struct slab *)tag)->size, req);
 	if (UNLIKELY(!start()))
 		return tag ? realloc_early(mem, req) : NULL;
@@ -234,11 +293,11 @@ static void *realloc_served(void *mem, size_t req)
 
 static COLD void *realloc_slow(void *mem, size_t req)
 {
-	bool recorded = start() && record_begin(TRACE_REALLOC);
+	unsigned watch = start() ? watch_begin(TRACE_REALLOC) : 0;
 	void *moved = realloc_served(mem, req);
 
-	if (recorded)
-		record_end((struct record_call){.given = mem, .size = req, .result = moved});
+	if (watch)
+		watch_end(watch, (struct record_call){.given = mem, .size = req, .result = moved});
 	return moved;
 }
 
@@ -263,10 +322,16 @@ void *loam_reallocarray(void *mem, size_t count, size_t size)
 size_t loam_malloc_usable_size(void *mem)
 {
 	struct descriptor *tag = pagemap_get(mem);
+	size_t size;
 
 	if (!mem)
 		return 0;
-	return tag ? arena_usable(mem, tag, "malloc_usable_size") : foreign_usable_size(mem);
+	if (!tag)
+		return foreign_usable_size(mem);
+	if (LIKELY(!is_exact(tag)))
+		return arena_usable(mem, tag, "malloc_usable_size");
+	size = exact_size(mem, tag, "malloc_usable_size");
+	return size == SIZE_MAX ? 0 : size;
 }
 
 void loam_cfree(void *mem)
@@ -274,15 +339,32 @@ void loam_cfree(void *mem)
 	free_inline(mem);
 }
 
+static bool has_size(const void *mem, struct descriptor *tag, size_t size, const char *call)
+{
+	size_t real = exact_size(mem, tag, call);
+
+	if (real != SIZE_MAX && real != size)
+		report_wrong_size(call, (struct report_about){.mem = mem, .kind = "object", .usable = real},
+				  size);
+	return real == size;
+}
+
+void free_fenced(void *mem, size_t size, const char *call)
+{
+	struct descriptor *tag = pagemap_get(mem);
+
+	if (mem && tag && is_exact(tag) && !has_size(mem, tag, size, call))
+		return;
+	free_inline(mem);
+}
+
 void loam_free_sized(void *mem, size_t size)
 {
-	(void)size;
-	free_inline(mem);
+	free_sized_inline(mem, size, "free_sized");
 }
 
 void loam_free_aligned_sized(void *mem, size_t alignment, size_t size)
 {
 	(void)alignment;
-	(void)size;
-	free_inline(mem);
+	free_sized_inline(mem, size, "free_aligned_sized");
 }

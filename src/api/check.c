@@ -9,12 +9,14 @@
 
 bool loam_check(void)
 {
+	struct arena *self = start() ? arena_enter() : NULL;
 	bool ok;
 
-	if (!start())
+	if (!self) /* not started, or a signal handler in the middle of a call */
 		return true;
 	ok = zone_check();
 	ok &= huge_check();
+	arena_leave(self);
 	for (struct arena *a = NULL; (a = registry_next(a));) {
 		if (!registry_hold(a))
 			continue;

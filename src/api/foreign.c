@@ -8,7 +8,7 @@
 #include "os/os.h"
 #include "pages/huge.h"
 
-struct foreign_allocator foreign_next;
+SEALED struct foreign_allocator foreign_next;
 
 /* Whether an address lies on the calling thread's stack, above this call.  A thread's control
    block lies at the end of its stack; the initial thread's stack has an end of its own. */
@@ -22,37 +22,46 @@ static bool on_stack(const void *mem)
 	return here < end && end - here < GIB ? address < end : address < self && self - here < GIB;
 }
 
-/* Ends the program for a pointer that is no allocator's; says once what becomes of others. */
-static void look_at(const void *mem, const char *call, bool can_forward)
+/* Whether a pointer may be another allocator's, to whom it can be handed; says so once.  What is no
+   allocator's is reported. */
+static bool can_forward(const void *mem, const char *call, bool to_somebody)
 {
 	static bool said;
 	struct report_about about = {.mem = mem};
 
-	if (on_stack(mem))
+	if (on_stack(mem)) {
 		report_stack_pointer(call, about);
-	if (!is_aligned((uintptr_t)mem, sizeof(void *)))
+		return false;
+	}
+	if (!is_aligned((uintptr_t)mem, sizeof(void *))) {
 		report_misaligned_pointer(call, about);
-	if (!can_forward || huge_around(mem))
+		return false;
+	}
+	if (!to_somebody || huge_around(mem) || !os_is_writable(mem)) {
 		arena_report_bad(mem, NULL, call);
+		return false;
+	}
 	if (options.verbose && !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
 		report_line("%s of %p, which is another allocator's: handed to it, as all such are",
 			    call, mem);
+	return true;
 }
 
 void foreign_free(void *mem)
 {
-	look_at(mem, "free", foreign_next.free);
-	foreign_next.free(mem);
+	if (can_forward(mem, "free", foreign_next.free))
+		foreign_next.free(mem);
 }
 
 void *foreign_realloc(void *mem, size_t req)
 {
-	look_at(mem, "realloc", foreign_next.realloc);
-	return foreign_next.realloc(mem, req);
+	return can_forward(mem, "realloc", foreign_next.realloc) ? foreign_next.realloc(mem, req)
+								 : NULL;
 }
 
 size_t foreign_usable_size(void *mem)
 {
-	look_at(mem, "malloc_usable_size", foreign_next.usable_size);
-	return foreign_next.usable_size(mem);
+	return can_forward(mem, "malloc_usable_size", foreign_next.usable_size)
+		       ? foreign_next.usable_size(mem)
+		       : 0;
 }

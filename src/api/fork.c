@@ -10,6 +10,8 @@
 #include "arena/magazine.h"
 #include "arena/registry.h"
 #include "base/check.h"
+#include "harden/quarantine.h"
+#include "harden/sampled.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "pages/huge.h"
@@ -40,6 +42,8 @@ void fork_recover(void)
 	huge_recover();
 	magazine_recover();
 	registry_recover();
+	quarantine_recover();
+	sampled_recover();
 	record_recover();
 	store_relaxed(fork_generation, 1);
 }
@@ -51,10 +55,13 @@ void fork_recover(void)
  */
 void loam_prefork(void)
 {
-	if (record_locked() || registry_locked() || magazine_locked() || huge_locked() ||
+	if (record_locked() || quarantine_locked() || sampled_locked() ||
+	    registry_locked() || magazine_locked() || huge_locked() ||
 	    zone_locked() || metadata_locked())
 		return;
 	record_prefork();
+	quarantine_prefork();
+	sampled_prefork();
 	registry_prefork();
 	magazine_prefork();
 	huge_prefork();
@@ -69,6 +76,8 @@ void loam_postfork_parent(void)
 	huge_postfork();
 	magazine_postfork();
 	registry_postfork();
+	sampled_postfork();
+	quarantine_postfork();
 	record_postfork();
 }
 

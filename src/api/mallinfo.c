@@ -5,7 +5,9 @@
 #include "arena/registry.h"
 #include "base/bits.h"
 #include "base/text.h"
+#include "harden/fence.h"
 #include "os/os.h"
+#include "os/seal.h"
 #include "pages/retain.h"
 
 #include <errno.h>
@@ -95,29 +97,44 @@ static struct sums sum_up(void)
 			     purged + zone.purged};
 }
 
-int loam_malloc_trim(size_t pad)
+/* What arenas have, as far as nobody runs on them. */
+static void trim_arenas(size_t pad)
 {
-	struct sums before, after;
-
-	if (!start())
-		return 0;
-	before = sum_up();
 	for (struct arena *a = NULL; (a = registry_next(a));)
 		if (registry_hold(a)) {
 			arena_trim(a, pad);
 			registry_let_go(a);
 		}
+}
+
+/* In a signal handler that interrupted a call, which may hold the locks, nothing goes back. */
+int loam_malloc_trim(size_t pad)
+{
+	struct sums before, after;
+	struct arena *self = start() ? arena_enter() : NULL;
+
+	if (!self)
+		return 0;
+	before = sum_up();
+	arena_leave(self);
+	trim_arenas(pad);
+	self = arena_enter();
+	if (!self)
+		return 0;
 	huge_purge(SIZE_MAX);
 	zone_purge(SIZE_MAX);
 	zone_unmap_free();
 	retain_forget();
 	after = sum_up();
+	arena_leave(self);
 	return after.held < before.held || after.purged > before.purged;
 }
 
 int loam_mallopt(int parameter, int value)
 {
-	return start() ? options_mallopt(parameter, value) : 1;
+	if (!start())
+		return 1;
+	return seal_open_options() ? options_mallopt(parameter, value) : 0;
 }
 
 void *loam_malloc_get_state(void)

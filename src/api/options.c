@@ -61,7 +61,7 @@ static struct word trimmed(struct word w)
 }
 
 /* A word as a string of at most WORD_MOST bytes, for messages. */
-static const char *shown(struct word w, char buffer[WORD_MOST + 1])
+static COLD const char *shown(struct word w, char buffer[WORD_MOST + 1])
 {
 	size_t i = 0;
 
@@ -72,7 +72,7 @@ static const char *shown(struct word w, char buffer[WORD_MOST + 1])
 }
 
 /* How many letters must be put in, left out or changed to make b of a. */
-static size_t distance(struct word a, struct word b)
+static COLD size_t distance(struct word a, struct word b)
 {
 	size_t row[WORD_MOST + 1], diagonal, above;
 
@@ -240,7 +240,7 @@ static void put_size(struct text *t, size_t n)
 	text_printf(t, "%zu%s", n, unit);
 }
 
-static void put_value(struct text *t, const struct option *o, size_t value)
+static COLD void put_value(struct text *t, const struct option *o, size_t value)
 {
 	const char *c = words_of(o);
 
@@ -265,7 +265,7 @@ static void put_value(struct text *t, const struct option *o, size_t value)
 	}
 }
 
-static void put_range(struct text *t, const struct option *o)
+static COLD void put_range(struct text *t, const struct option *o)
 {
 	switch (o->type) {
 	case FLAG:
@@ -395,7 +395,7 @@ static size_t what_length(const struct option *o)
 	return word_of(o->what).length - (o->type == WORD ? word_of(words_of(o)).length + 2 : 0);
 }
 
-static void say_help(const struct option *o)
+static COLD void say_help(const struct option *o)
 {
 	struct line line;
 	struct text *t = line_begin(&line);
@@ -410,7 +410,7 @@ static void say_help(const struct option *o)
 	line_say(&line);
 }
 
-static void say_value(const struct option *o)
+static COLD void say_value(const struct option *o)
 {
 	const char *source = sources[o - option_table];
 	struct line line;

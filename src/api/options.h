@@ -18,4 +18,4 @@ void options_read(void);
  * mallopt(3): sets what the parameter stands for here.  The result is glibc's:
  * 1 for every parameter it knows, and for those that it does not.
  */
-int options_mallopt(int parameter, int value);
+COLD int options_mallopt(int parameter, int value);

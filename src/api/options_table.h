@@ -32,10 +32,10 @@ const struct option *option_find(struct word name);
 void option_set(const struct option *o, size_t value, const char *source);
 
 /* Says in one line that source gave the row a value it does not take, and which one stands. */
-void option_complain(const struct option *o, struct word value, const char *source);
+COLD void option_complain(const struct option *o, struct word value, const char *source);
 
 /* Reads what users have set for glibc: GLIBC_TUNABLES and MALLOC_*. */
 void options_read_glibc(void);
 
 /* Names once, under `verbose`, what was set for glibc and has no meaning here. */
-void options_say_meaningless(void);
+COLD void options_say_meaningless(void);

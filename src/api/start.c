@@ -1,16 +1,64 @@
 /* The first call; see start.h. */
 #include "api/start.h"
 
+#include "api/describe.h"
 #include "api/options.h"
 #include "api/record.h"
 #include "arena/early.h"
 #include "arena/registry.h"
 #include "base/bits.h"
+#include "base/report.h"
+#include "harden/fence.h"
+#include "harden/quarantine.h"
+#include "harden/sampled.h"
+#include "harden/tools.h"
+#include "os/file.h"
 #include "os/lock.h"
 #include "os/os.h"
+#include "os/seal.h"
 
 static struct lock start_lock = LOCK_INIT(LOCK_START);
-bool start_done;
+SEALED bool start_done;
+
+static void start_report(void)
+{
+	const char *path = (const char *)options.report_file;
+	int fd = path ? os_file_open(path) : -1;
+
+	if (fd >= 0)
+		report_to(fd);
+	else if (path)
+		report_line("report_file: %s cannot be written; reports stand here alone", path);
+	report_details = describe;
+}
+
+/* Classes are promoted at once, since what slabs hold is checked best. */
+static void start_fences(void)
+{
+	size_t nbytes = options.harden == 3 || tools ? 64 * MIB : MIB;
+
+	options.promote_after = 1;
+	quarantine_start(options.quarantine ? options.quarantine : nbytes);
+	fence_start(mix64(os_random() + 2), options.harden == 3);
+}
+
+static bool constructed; /* start lock */
+
+/* For good only where that is asked for: filters of system calls that are inherited may not know so new
+   a one, and kill. */
+static void seal_if_ready(void)
+{
+	if (constructed && start_done)
+		seal(options.harden >= 2);
+}
+
+void start_constructed(void)
+{
+	lock_acquire(&start_lock);
+	constructed = true;
+	seal_if_ready();
+	lock_release(&start_lock);
+}
 
 static void start_once(void)
 {
@@ -20,13 +68,20 @@ static void start_once(void)
 	options_read();
 	fork_start();
 	registry_start();
+	start_report();
+	tools_start();
+	if (options.harden >= 2 || tools)
+		start_fences();
 	if (options.record)
 		record_start((const char *)options.record);
 	store_release(&start_done, true);
-	if (options.perturb || recording)
+	if (options.guard)
+		sampled_start();
+	if (options.perturb || recording || fences)
 		arena_watch_all();
-	else
-		store_release(&fast_limit, FAST_GRANULES);
+	else /* what is counted must not be taken by the hot path: nothing but malloc(0) is */
+		store_release(&fast_limit, sampling ? 1 : FAST_GRANULES);
+	seal_if_ready();
 }
 
 bool start_first(void)

@@ -8,6 +8,10 @@ extern HIDDEN bool start_done; /* start lock; release-published */
 
 COLD bool start_first(void);
 
+/* The constructors of preload/ have run: what is constant can be sealed (os/seal.h), now or when loam
+   starts. */
+COLD void start_constructed(void);
+
 /*
  * True when loam has started; starts it if that is possible yet.  False in the
  * time before relocation, which arena/early.h serves.  Every slow path of the

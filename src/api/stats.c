@@ -10,7 +10,7 @@
 
 #include <loam/loam.h>
 
-static void add_block(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
+static UNSYNCHRONIZED void add_block(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
 {
 	struct stats *s = arg;
 
@@ -64,16 +64,22 @@ static void take_off_magazines(struct stats *s)
 
 void stats_collect(struct stats *ret_stats)
 {
+	struct arena *self;
+
 	*ret_stats = (struct stats){0};
 	if (!start())
 		return;
 	for (struct arena *a = NULL; (a = registry_next(a));)
 		add_arena(a, ret_stats);
+	self = arena_enter();
+	if (!self) /* a signal handler in the middle of a call, which may hold the locks */
+		return;
 	zone_visit(add_block, ret_stats);
 	take_off_magazines(ret_stats);
 	zone_sizes(&ret_stats->zone);
 	huge_sizes(&ret_stats->huge);
 	ret_stats->metadata = metadata_mapped();
+	arena_leave(self);
 }
 
 void stats_print(void)

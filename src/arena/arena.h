@@ -159,12 +159,12 @@ void arena_release(void *mem, struct descriptor *tag, const char *call);
 /* Frees what was found in the inbox of an arena that the caller holds. */
 void arena_release_drained(struct arena *a, void *mem);
 
-/* What the program may use of an object; tag is that of its page.  Reports what is no object. */
+/* What the program may use of an object; tag is that of its page.  0, and reported, for what is no
+   object. */
 size_t arena_usable(const void *mem, struct descriptor *tag, const char *call);
 
 /* The object with room for req bytes without being copied, which may have moved (huge); NULL, and all
-   as before, if that cannot be: then *ret_usable is what arena_usable() says.  Reports what is no
-   object. */
+   as before, if that cannot be: then *ret_usable is what arena_usable() says. */
 void *arena_resize(void *mem, struct descriptor *tag, size_t req, size_t *ret_usable);
 
 /* Called in every slow path: now and then looks at what threads that are gone left behind, and
@@ -206,10 +206,10 @@ COLD void arena_watch_all(void);
 void arena_use_hot_side(const struct arena *a);
 
 /* Makes the calling thread the holder of an arena, whatever its mutex was. */
-COLD bool arena_hold_anew(struct arena *a);
+AT_START bool arena_hold_anew(struct arena *a);
 
 /* Sets up an arena's fields; the calling thread then holds it. */
-COLD bool arena_init(struct arena *a, bool brk);
+AT_START bool arena_init(struct arena *a, bool brk);
 
 /* What the arena of a thread that is gone kept for that goes to the zone, still in RAM, where any
    thread finds it; the caller holds the arena. */
@@ -226,4 +226,4 @@ COLD size_t arena_trim(struct arena *a, size_t pad);
 COLD bool arena_check(struct arena *a);
 
 /* A report for a pointer that is no object, with all that is known about it. */
-COLD _Noreturn void arena_report_bad(const void *mem, struct descriptor *tag, const char *call);
+COLD void arena_report_bad(const void *mem, struct descriptor *tag, const char *call);

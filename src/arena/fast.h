@@ -13,6 +13,7 @@
 
 #include "arena/arena.h"
 #include "arena/magazine.h"
+#include "base/check.h"
 
 /* The first object of a slab, when another is behind it that is one; else NULL. */
 ALWAYS_INLINE struct object *fast_take(struct slab *s, bool or_last)
@@ -21,7 +22,11 @@ ALWAYS_INLINE struct object *fast_take(struct slab *s, bool or_last)
 
 	IN_REGISTER(o); /* the result's, from the start */
 	next = slab_next(s, o);
-	if (UNLIKELY(!slab_in_extent(s, next)) && !(or_last && slab_is_end(s, next)))
+	if (!CONFIG_CHECKS && slab_is_end(s, o))
+		return NULL;
+	if (IS_WRONG(!slab_in_extent(s, next)) && !(or_last && slab_is_end(s, next)))
+		return NULL;
+	if (IS_WRONG(o->key != slab_mark(o)))
 		return NULL;
 	s->free = next;
 	o->key = 0;
@@ -87,10 +92,10 @@ ALWAYS_INLINE void arena_free(void *mem, void (*full)(void *), void (*slow)(void
 	if (UNLIKELY(!(accepted >> hot % HOT_WHO_MOST & 1))) /* 0 is accepted by none */
 		return slow(mem);
 	m = magazine_named(hot_mine.side, hot);
-	if (UNLIKELY(!magazine_is_object(m, mem)))
+	if (UNLIKELY(CONFIG_CHECKS ? !magazine_is_object(m, mem) : !m->limit)) /* 0 before it is ready */
 		return slow(mem);
 	mark = slab_mark(o);
-	if (UNLIKELY(o->key == mark))
+	if (IS_WRONG(o->key == mark))
 		return slow(mem);
 	if (UNLIKELY(!magazine_push(m, o, mark)))
 		return full(mem);

@@ -198,6 +198,8 @@ void hot_event(struct arena *a, struct slab *s)
 {
 	if (s->state == SLAB_FULL) {
 		list_slab(a, s);
+		if (s->capacity == 1) /* with a guard page */
+			note_empty(a, s);
 	} else if (s->mark) {
 		note_sparse(a, s);
 	} else {
@@ -404,14 +406,17 @@ static bool check_kept(const struct arena *a, struct link *list, enum slab_state
 		ok &= expect_eq("A4", (uintptr_t)s->owner, (uintptr_t)a);
 		sum += ORDER_BYTES(s->order);
 	}
-	return ok & (state != SLAB_EMPTY || expect_eq("A4", sum, a->hot->empty_bytes));
+	return (state != SLAB_EMPTY || expect_eq("A4", sum, a->hot->empty_bytes)) && ok;
 }
 
 bool hot_check(struct arena *a)
 {
-	bool ok = !a->hot || (check_kept(a, &a->hot->idle, SLAB_LISTED) &
-			      check_kept(a, &a->hot->empty, SLAB_EMPTY));
+	bool ok = true;
 
+	if (a->hot) {
+		ok &= check_kept(a, &a->hot->idle, SLAB_LISTED);
+		ok &= check_kept(a, &a->hot->empty, SLAB_EMPTY);
+	}
 	for (unsigned class = 0; a->hot && class < CLASSES; class ++)
 		ok &= check_class(a, class);
 	return ok;

@@ -62,7 +62,7 @@ ALWAYS_INLINE struct object *magazine_take(struct magazine *m)
 	return o;
 }
 
-static inline uint32_t magazine_count(const struct magazine *m)
+ALWAYS_INLINE uint32_t magazine_count(const struct magazine *m)
 {
 	return m->last ? (uint32_t)(m->last - &m->none) : 0;
 }

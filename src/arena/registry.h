@@ -68,4 +68,4 @@ void registry_prefork(void);
 void registry_postfork(void);
 
 /* In a child: the calling thread keeps its arena, idle arenas stay, all others are retired. */
-void registry_recover(void);
+COLD void registry_recover(void);

@@ -12,24 +12,36 @@
 #include "base/options.h"
 #include "pages/huge.h"
 
-static void check_object(const struct slab *s, const void *mem, const char *call)
+static struct report_about about_object(const struct slab *s, const void *mem)
 {
-	if (!slab_starts_object(s, mem))
-		arena_report_bad(mem, (struct descriptor *)&s->tag, call);
+	return (struct report_about){
+		.mem = mem, .kind = "object", .usable = s->size, .arena = s->owner->number + 1};
 }
 
-static COLD _Noreturn void report_object_double_free(const struct slab *s, const void *mem,
-						     const char *call)
+/* False, and reported, for what is no object. */
+static bool check_object(const struct slab *s, const void *mem, const char *call)
 {
-	report_double_free(call,
-			   (struct report_about){.mem = mem, .kind = "object", .usable = s->size});
+	if (LIKELY(slab_starts_object(s, mem)))
+		return true;
+	arena_report_bad(mem, (struct descriptor *)&s->tag, call);
+	return false;
+}
+
+/* Whether it is an object, and in use. */
+static bool check_in_use(const struct slab *s, const struct object *o, const char *call)
+{
+	if (!check_object(s, o, call))
+		return false;
+	if (LIKELY(!slab_is_withdrawn(s, o) && o->key != slab_mark(o)))
+		return true;
+	report_double_free(call, about_object(s, o));
+	return false;
 }
 
 static void release_object(struct arena *self, struct slab *s, struct object *o, const char *call)
 {
-	check_object(s, o, call);
-	if (slab_is_withdrawn(s, o) || o->key == slab_mark(o))
-		report_object_double_free(s, o, call);
+	if (!check_in_use(s, o, call))
+		return;
 	if (s->owner == self) {
 		hot_free(self, s, o);
 		return;
@@ -40,23 +52,50 @@ static void release_object(struct arena *self, struct slab *s, struct object *o,
 	remote_free(self, s->owner, o, s->size);
 }
 
+/* The mark of a chunk that another thread freed, and which is in use until its owner sees it.  It
+   is none of an object: that may be left where a slab was before. */
+static uint64_t in_transit(const struct object *o)
+{
+	return ~slab_mark(o);
+}
+
+static bool is_in_transit(const struct heap *h, const struct object *o)
+{
+	if (LIKELY(o->key != in_transit(o)))
+		return false;
+	report_double_free("free", (struct report_about){.mem = o,
+							 .kind = "chunk",
+							 .usable = chunk_usable(o),
+							 .arena = h->owner->arena->number + 1});
+	return true;
+}
+
 static void release_chunk(struct arena *self, struct heap *h, void *mem)
 {
-	if (h->owner == &self->chunks)
-		heap_free(&self->chunks, mem);
-	else
-		remote_free(self, h->owner->arena, mem, chunk_usable(mem));
+	size_t usable;
+
+	if (h->owner == &self->chunks) {
+		if (!is_in_transit(h, mem))
+			heap_free(&self->chunks, mem);
+		return;
+	}
+	usable = chunk_usable_for(mem, "free");
+	if (!usable || is_in_transit(h, mem))
+		return;
+	((struct object *)mem)->key = in_transit(mem);
+	remote_free(self, h->owner->arena, mem, usable);
 }
 
 static void release_run(struct arena *self, struct run *run, void *mem, const char *call)
 {
 	if (run->mem != mem)
 		arena_report_bad(mem, &run->tag, call);
-	if (run->kept)
+	else if (run->kept)
 		report_double_free(call, (struct report_about){.mem = mem,
 							       .kind = "run",
 							       .usable = run_usable(run)});
-	run_cache_keep(self, run);
+	else
+		run_cache_keep(self, run);
 }
 
 static void release(struct arena *self, struct descriptor *tag, void *mem, const char *call)
@@ -74,7 +113,8 @@ static void release(struct arena *self, struct descriptor *tag, void *mem, const
 	case KIND_HUGE:
 		if (((struct huge *)tag)->mem != mem)
 			arena_report_bad(mem, tag, call);
-		huge_free((struct huge *)tag);
+		else
+			huge_free((struct huge *)tag);
 		break;
 	case KIND_EARLY:
 		break;
@@ -83,12 +123,25 @@ static void release(struct arena *self, struct descriptor *tag, void *mem, const
 	}
 }
 
+/* In a signal handler that interrupted the arena's use. */
+static void defer(struct descriptor *tag, void *mem, const char *call)
+{
+	struct object *o = mem;
+
+	if (tag->kind == KIND_SLAB) {
+		if (!check_in_use((struct slab *)tag, o, call))
+			return;
+		o->key = slab_mark(o);
+	}
+	remote_defer(mem);
+}
+
 void arena_release(void *mem, struct descriptor *tag, const char *call)
 {
 	struct arena *self = arena_enter();
 
 	if (UNLIKELY(!self)) {
-		remote_defer(mem);
+		defer(tag, mem, call);
 		return;
 	}
 	arena_tick(self);
@@ -100,10 +153,21 @@ void arena_release_drained(struct arena *a, void *mem)
 {
 	struct descriptor *tag = pagemap_get(mem);
 
-	if (tag->kind == KIND_SLAB && ((struct slab *)tag)->owner == a)
-		hot_free(a, (struct slab *)tag, mem);
-	else
+	struct slab *s = (struct slab *)tag;
+	struct object *o = mem;
+
+	if (tag->kind != KIND_SLAB) {
+		if (tag->kind == KIND_HEAP && o->key == in_transit(o))
+			o->key = 0;
 		release(a, tag, mem, "free");
+		return;
+	}
+	if (UNLIKELY(!slab_starts_object(s, o) || o->key != slab_mark(o)))
+		report_corruption("corrupted list of freed objects", about_object(s, o));
+	if (s->owner == a)
+		hot_free(a, s, o);
+	else
+		remote_free(a, s->owner, o, s->size);
 }
 
 /* --- objects in use ------------------------------------------------------------------------ */
@@ -112,10 +176,9 @@ size_t arena_usable(const void *mem, struct descriptor *tag, const char *call)
 {
 	switch (tag->kind) {
 	case KIND_SLAB:
-		check_object((struct slab *)tag, mem, call);
-		return ((struct slab *)tag)->size;
+		return check_object((struct slab *)tag, mem, call) ? ((struct slab *)tag)->size : 0;
 	case KIND_HEAP:
-		return chunk_usable(mem);
+		return chunk_usable_for(mem, call);
 	case KIND_RUN:
 		if (((struct run *)tag)->mem == mem && !((struct run *)tag)->kept)
 			return run_usable((struct run *)tag);
@@ -128,6 +191,7 @@ size_t arena_usable(const void *mem, struct descriptor *tag, const char *call)
 		return early_usable(mem);
 	}
 	arena_report_bad(mem, tag, call);
+	return 0;
 }
 
 /* Whether req bytes may stay in an object of that many: it fits, and not half is wasted. */
@@ -141,13 +205,13 @@ static bool resize_chunk(struct heap *h, void *mem, size_t req)
 	struct arena *self;
 	bool resized;
 
-	if (req >= options.mmap_threshold && req > chunk_usable(mem))
+	if (req >= options.mmap_threshold && req > chunk_usable_for(mem, "realloc"))
 		return false;
 	self = arena_enter();
 	if (UNLIKELY(!self))
 		return false;
 	resized = h->owner == &self->chunks ? heap_resize(&self->chunks, mem, req)
-					    : stays(chunk_usable(mem), req);
+					    : stays(chunk_usable_for(mem, "realloc"), req);
 	arena_leave(self);
 	return resized;
 }
@@ -155,15 +219,33 @@ static bool resize_chunk(struct heap *h, void *mem, size_t req)
 /* What would be small for a run or a mapping moves. */
 static bool resize_run(struct run *run, size_t req)
 {
+	struct arena *self;
+	bool resized;
+
 	if (req < options.mmap_threshold / 2 ||
 	    (req > run_usable(run) && run_cache_has_room(arena_mine, run)))
 		return false;
-	return run_resize(run, req);
+	self = arena_enter(); /* a signal handler in the middle of it is served elsewhere */
+	if (!self)
+		return false;
+	resized = run_resize(run, req);
+	arena_leave(self);
+	return resized;
 }
 
 static void *resize_huge(struct huge *h, size_t req)
 {
-	return req > RUN_MAX / 2 || req >= h->nbytes / 2 ? huge_resize(h, req) : NULL;
+	struct arena *self;
+	void *mem;
+
+	if (req <= RUN_MAX / 2 && req < h->nbytes / 2)
+		return NULL;
+	self = arena_enter();
+	if (!self)
+		return NULL;
+	mem = huge_resize(h, req);
+	arena_leave(self);
+	return mem;
 }
 
 static NOINLINE void *resize_any(void *mem, struct descriptor *tag, size_t req, size_t *ret_usable)
@@ -171,6 +253,8 @@ static NOINLINE void *resize_any(void *mem, struct descriptor *tag, size_t req, 
 	bool stayed = false;
 
 	*ret_usable = arena_usable(mem, tag, "realloc");
+	if (!*ret_usable)
+		return NULL;
 	if (tag->kind == KIND_HUGE)
 		return resize_huge((struct huge *)tag, req);
 	if (tag->kind == KIND_HEAP)
@@ -193,40 +277,62 @@ void *arena_resize(void *mem, struct descriptor *tag, size_t req, size_t *ret_us
 		return resize_any(mem, tag, req, ret_usable);
 	resized = heap_resize(&self->chunks, mem, req);
 	if (!resized)
-		*ret_usable = chunk_usable(mem);
+		*ret_usable = chunk_usable_for(mem, "realloc");
 	arena_end(self);
 	return resized ? mem : NULL;
 }
 
 /* --- reports ------------------------------------------------------------------------------- */
 
-static COLD _Noreturn void report_inside(const void *mem, const void *start, size_t usable,
-					 const char *kind, const char *call)
+static void report_in_slab(const struct slab *s, const void *mem, const char *call)
 {
-	report_interior_pointer(call, (struct report_about){mem, kind, usable, start});
+	struct report_about about = about_object(s, mem);
+
+	if ((uintptr_t)mem - s->base >= load_relaxed(&s->extent)) {
+		report_unknown_pointer(call, (struct report_about){.mem = mem});
+		return;
+	}
+	about.start = slab_object_around(s, mem);
+	report_interior_pointer(call, about);
+}
+
+static void report_in_run(const struct run *run, const void *mem, const char *call)
+{
+	struct report_about about = {.mem = mem, .kind = "run", .usable = run_usable(run)};
+
+	if (run->kept)
+		about.state = "free";
+	if (run->mem != mem)
+		about.start = run->mem;
+	if (run->mem != mem || !run->kept)
+		report_interior_pointer(call, about);
+	else
+		report_double_free(call, about);
+}
+
+static void report_in_huge(const struct huge *h, const void *mem, const char *call)
+{
+	report_interior_pointer(call, (struct report_about){.mem = mem,
+							    .kind = "huge object",
+							    .usable = h->nbytes,
+							    .start = h->mem});
 }
 
 void arena_report_bad(const void *mem, struct descriptor *tag, const char *call)
 {
-	struct slab *s = (struct slab *)tag;
 	struct huge *h = tag && tag->kind != KIND_HUGE ? NULL : huge_around(mem);
+	unsigned kind = tag ? tag->kind : KIND_NONE;
 
 	if (h)
-		report_inside(mem, h->mem, h->nbytes, "huge object", call);
-	if (!tag)
-		report_unknown_pointer(call, (struct report_about){.mem = mem});
-	if (!is_aligned((uintptr_t)mem, GRANULE))
+		report_in_huge(h, mem, call);
+	else if (tag && !is_aligned((uintptr_t)mem, GRANULE))
 		report_misaligned_pointer(call, (struct report_about){.mem = mem});
-	switch (tag->kind) {
-	case KIND_SLAB:
-		if ((uintptr_t)mem - s->base < s->extent)
-			report_inside(mem, slab_object_around(s, mem), s->size, "object", call);
-		break;
-	case KIND_RUN:
-		report_inside(mem, ((struct run *)tag)->mem, run_usable((struct run *)tag), "run",
-			      call);
-	case KIND_METADATA:
+	else if (kind == KIND_SLAB)
+		report_in_slab((struct slab *)tag, mem, call);
+	else if (kind == KIND_RUN)
+		report_in_run((struct run *)tag, mem, call);
+	else if (kind == KIND_METADATA)
 		report_metadata_pointer(call, (struct report_about){.mem = mem});
-	}
-	report_unknown_pointer(call, (struct report_about){.mem = mem});
+	else
+		report_unknown_pointer(call, (struct report_about){.mem = mem});
 }

@@ -4,19 +4,20 @@
 #include "arena/magazine.h"
 #include "arena/registry.h"
 #include "base/bits.h"
+#include "base/report.h"
 
 #define BATCH_OBJECTS 64
 #define BATCH_BYTES   (32 * KIB)
 
-/* Links of inbox and outbox are plain: both ends check an object again when it is freed. */
+/* Links of inbox and outbox are in the objects' own memory, and so encoded. */
 static void set_next(struct object *o, struct object *next)
 {
-	o->link = (uintptr_t)next;
+	o->link = (uintptr_t)next ^ ~slab_mark(o);
 }
 
 static struct object *next_of(const struct object *o)
 {
-	return (struct object *)o->link;
+	return (struct object *)(o->link ^ ~slab_mark(o));
 }
 
 /* Puts a chain into an inbox; false when that was empty. */
@@ -130,6 +131,9 @@ bool remote_drain(struct arena *self)
 		return false;
 	o = __atomic_exchange_n(&self->inbox, NULL, __ATOMIC_ACQUIRE);
 	for (; o; o = next) {
+		if (UNLIKELY(!pagemap_get(o)))
+			report_corruption("corrupted list of freed objects",
+					  (struct report_about){.mem = o, .arena = self->number + 1});
 		next = next_of(o);
 		__builtin_prefetch(next);
 		arena_release_drained(self, o);

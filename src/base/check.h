@@ -15,6 +15,9 @@
 #include "base/report.h"
 #include "config.h"
 
+/* Of the pointers and the memory of the program, always; but in builds that show what it costs. */
+#define IS_WRONG(cond) (CONFIG_CHECKS && UNLIKELY(cond))
+
 #define CHECK(cond)                                                                                \
 	do {                                                                                       \
 		if (UNLIKELY(!(cond)))                                                             \

@@ -11,6 +11,7 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NOINLINE     __attribute__((noinline))
 #define COLD         __attribute__((noinline, cold))
+#define AT_START     __attribute__((noinline, section(".text.startup"))) /* see preload/cold.ld */
 #define ALIGNED(n)   __attribute__((aligned(n)))
 #define PUBLIC       __attribute__((visibility("default")))
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
@@ -18,6 +19,10 @@
 /* For variables that several files use: without it the compiler would ask the dynamic linker
    where they are, and loam must know before it is relocated. */
 #define HIDDEN       __attribute__((visibility("hidden")))
+
+/* For what is constant once the process has started: os/seal.h makes it read-only. */
+#define SEALED	       __attribute__((section("loam_sealed")))
+#define SEALED_OPTIONS __attribute__((section("loam_options")))
 
 /* For readers of another thread's counts, which it changes without atomics because its hot path
    does: the figure may be a moment old.  ThreadSanitizer is told so. */
@@ -48,6 +53,13 @@
 #define load_acquire(p)      __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define store_release(p, v)  __atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define add_relaxed(p, v)    __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
+
+/* Whether AddressSanitizer watches loam itself. */
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+#define IS_INSTRUMENTED true
+#else
+#define IS_INSTRUMENTED false
+#endif
 
 /*
  * What ThreadSanitizer cannot know by itself.  load_hot is a plain read, which

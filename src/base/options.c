@@ -1,7 +1,7 @@
 /* The options' defaults: they hold until the environment has been read, and where it says nothing. */
 #include "base/options.h"
 
-struct options options = {
+SEALED_OPTIONS struct options options = {
 #define OPTION(type, name, default_value, least, most, what) .name = (default_value),
 #include "base/options.def"
 #undef OPTION

@@ -13,5 +13,7 @@ struct options {
 };
 
 enum options_stats { STATS_NEVER, STATS_EXIT };
+enum options_harden_action { HARDEN_ABORT, HARDEN_WARN };
+enum options_report { REPORT_LINE, REPORT_FULL };
 
 extern HIDDEN struct options options;

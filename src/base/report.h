@@ -1,10 +1,13 @@
 /*
- * Last words: every way in which loam ends a program, one function each, and
- * the lines it prints while the program goes on.
+ * What loam says: every misuse that it finds, one function each, what ends the program, and the
+ * lines it prints while the program goes on.
  *
  * A report is one line on standard error, written without allocation or lock:
  *
- *	loam: free(): double free of 0x7f12a4c01040: object of 48 bytes (thread 0x7f12a4d8a740)
+ *	loam: free(): double free detected: 0x7f12a4c01040: object of 48 bytes, free (arena 2, thread 0x7f12a4d8a740)
+ *
+ * With option `report=full` more lines follow, of what lies around the pointer; with `report_file` the same is
+ * written there as a line of JSON.
  */
 #pragma once
 
@@ -16,17 +19,36 @@ struct report_about {
 	const char *kind;  /* "object", "chunk", "run", "huge object", "metadata" */
 	size_t usable;     /* bytes of the object that it lies in */
 	const void *start; /* where that object starts, when mem is not it */
+	const char *state; /* "in use", "free" */
+	uint32_t arena;    /* the number of the arena that it belongs to, from 1 on */
 };
 
-/* The program gave a pointer that it must not give; call names the function, as "free". */
-_Noreturn COLD void report_double_free(const char *call, struct report_about about);
-_Noreturn COLD void report_interior_pointer(const char *call, struct report_about about);
-_Noreturn COLD void report_misaligned_pointer(const char *call, struct report_about about);
-_Noreturn COLD void report_stack_pointer(const char *call, struct report_about about);
-_Noreturn COLD void report_metadata_pointer(const char *call, struct report_about about);
-_Noreturn COLD void report_unknown_pointer(const char *call, struct report_about about);
+/*
+ * The program misused the heap; call names its function, as "free".  Ends the program by SIGABRT, but
+ * with option harden_action=warn, or with harden=0, when nothing is said either: then these return,
+ * and the call must do nothing.
+ */
+COLD void report_double_free(const char *call, struct report_about about);
+COLD void report_interior_pointer(const char *call, struct report_about about);
+COLD void report_misaligned_pointer(const char *call, struct report_about about);
+COLD void report_stack_pointer(const char *call, struct report_about about);
+COLD void report_metadata_pointer(const char *call, struct report_about about);
+COLD void report_unknown_pointer(const char *call, struct report_about about);
 
-/* Memory that loam keeps was overwritten; what names the thing ("chunk header"). */
+/* A sized free of an object that has another size. */
+COLD void report_wrong_size(const char *call, struct report_about about, size_t size);
+
+/* What lies behind an object was overwritten; the first such byte is at offset. */
+COLD void report_overflow(const char *call, struct report_about about, size_t offset);
+
+/* A free object was overwritten. */
+COLD void report_write_after_free(const char *call, struct report_about about);
+
+/* The program touched what it must not: the system is about to end it. */
+COLD void report_access(const char *what, struct report_about about);
+
+/* Memory that loam keeps was overwritten, and nothing can be trusted any more; what says which in glibc's
+   words ("corrupted size vs. prev_size"). */
 _Noreturn COLD void report_corruption(const char *what, struct report_about about);
 
 /* A condition that always holds does not. */
@@ -35,6 +57,12 @@ _Noreturn COLD void report_check(const char *cond, const char *file, int line);
 /* For x_check(): true when a == b, else prints both under the label of the invariant. */
 bool report_expect(const char *label, const char *a_text, uint64_t a, const char *b_text,
 		   uint64_t b);
+
+/* Prints what lies around a pointer, by report_line(); for report=full. */
+extern HIDDEN void (*report_details)(const void *mem);
+
+/* Reports go to that descriptor as well, in JSON. */
+COLD void report_to(int fd);
 
 /*
  * One line "loam: ..." on standard error; the program goes on.  The format

@@ -5,6 +5,14 @@
 
 #define BIT_LEAST 3 /* the bits above it are those by which sizes differ */
 
+/* What is below a node on one side, or NULL. */
+static NOINLINE struct chunk *child_of(const struct chunk *node, unsigned side)
+{
+	struct chunk *child = node->child[side];
+
+	return child ? chunk_link(node, child) : NULL;
+}
+
 /* Links c where the tree has a place for it. */
 static void tree_place(struct chunk **slot, struct chunk *c)
 {
@@ -21,16 +29,18 @@ static void check_depth(const struct chunk *node, unsigned bit)
 
 static void tree_insert(struct chunk **slot, unsigned bit, struct chunk *c, size_t csize)
 {
-	struct chunk *node;
+	struct chunk *node = *slot;
+	unsigned side;
 
-	for (; (node = *slot) != NULL; bit--) {
+	for (; node; node = child_of(node, side), bit--) {
 		if (chunk_size(node) == csize) {
 			c->slot = NULL;
 			ring_push(node, c);
 			return;
 		}
 		check_depth(node, bit);
-		slot = &node->child[csize >> bit & 1];
+		side = csize >> bit & 1;
+		slot = &node->child[side];
 	}
 	c->next = c->prev = c;
 	c->child[0] = c->child[1] = NULL;
@@ -40,15 +50,19 @@ static void tree_insert(struct chunk **slot, unsigned bit, struct chunk *c, size
 /* Any node below c that has no children, taken out of its place; NULL when c has none. */
 static struct chunk *tree_take_leaf(struct chunk *c)
 {
-	struct chunk *leaf = c, *child;
+	struct chunk *leaf = c, *child, **slot = NULL;
+	unsigned depth = 0, side;
 
-	while ((child = leaf->child[0] ? leaf->child[0] : leaf->child[1]) != NULL)
+	while ((child = child_of(leaf, side = !leaf->child[0])) != NULL) {
+		check_depth(leaf, CHUNK_WORD_BITS - depth++);
+		slot = &leaf->child[side];
 		leaf = child;
-	if (leaf == c)
+	}
+	if (!slot)
 		return NULL;
-	if (UNLIKELY(*leaf->slot != leaf))
+	if (UNLIKELY(leaf->slot != slot))
 		chunk_report_links(leaf);
-	*leaf->slot = NULL;
+	*slot = NULL;
 	return leaf;
 }
 
@@ -59,21 +73,22 @@ static void tree_replace(struct chunk *c, struct chunk *heir)
 	if (!heir)
 		return;
 	heir->slot = c->slot;
-	for (int i = 0; i < 2; i++) {
-		heir->child[i] = c->child[i];
+	for (unsigned i = 0; i < 2; i++) {
+		heir->child[i] = child_of(c, i);
 		if (heir->child[i])
 			heir->child[i]->slot = &heir->child[i];
 	}
 }
 
-static void tree_remove(struct chunk *c)
+/* Takes c out of the tree below root. */
+static void tree_remove(struct chunk **root, struct chunk *c)
 {
 	struct chunk *equal = c->next;
 
 	ring_remove(c);
 	if (!c->slot)
 		return;
-	if (UNLIKELY(*c->slot != c))
+	if (UNLIKELY((c->slot != root && IS_WRONG(!chunk_may_be(c->slot))) || *c->slot != c))
 		chunk_report_links(c);
 	tree_replace(c, equal != c ? equal : tree_take_leaf(c));
 }
@@ -99,13 +114,13 @@ static struct chunk *tree_best(struct chunk *node, unsigned bit, size_t csize)
 		best = tree_better(best, node, csize);
 		check_depth(node, bit);
 		if (csize >> bit & 1) {
-			node = node->child[1];
+			node = child_of(node, 1);
 		} else {
-			greater = node->child[1] ? node->child[1] : greater;
-			node = node->child[0];
+			greater = node->child[1] ? child_of(node, 1) : greater;
+			node = child_of(node, 0);
 		}
 	}
-	for (node = greater; node; node = node->child[0] ? node->child[0] : node->child[1])
+	for (node = greater; node; node = child_of(node, !node->child[0]))
 		best = tree_better(best, node, csize);
 	return best;
 }
@@ -140,7 +155,7 @@ void bins_remove(struct bins *bins, struct chunk *c, uint64_t word)
 	} else if (index < BINS_LARGE) {
 		bins_unlink(bins, index, c);
 	} else {
-		tree_remove(c);
+		tree_remove(&bins->first[index], c);
 		if (!bins->first[index])
 			bit_clear(bins->map, index);
 		bins_count(bins, (size_t)-1);
@@ -183,7 +198,7 @@ static bool visit_ring(struct chunk *first, bins_visitor *visit, void *arg)
 	do {
 		if (!visit(c, chunk_size(c), arg))
 			return false;
-		c = c->next;
+		c = chunk_link(c, c->next);
 	} while (c != first);
 	return true;
 }
@@ -191,8 +206,8 @@ static bool visit_ring(struct chunk *first, bins_visitor *visit, void *arg)
 /* As deep as a size has bits. */
 static bool visit_tree(struct chunk *node, bins_visitor *visit, void *arg)
 {
-	return !node || (visit_tree(node->child[1], visit, arg) && visit_ring(node, visit, arg) &&
-			 visit_tree(node->child[0], visit, arg));
+	return !node || (visit_tree(child_of(node, 1), visit, arg) &&
+			 visit_ring(node, visit, arg) && visit_tree(child_of(node, 0), visit, arg));
 }
 
 void bins_visit(struct bins *bins, unsigned least, bins_visitor *visit, void *arg)
@@ -212,7 +227,7 @@ struct sums {
 	size_t count, dirty;
 };
 
-static bool check_chunk(const struct chunk *c, unsigned index, struct sums *sums)
+static COLD bool check_chunk(const struct chunk *c, unsigned index, struct sums *sums)
 {
 	uint64_t word = c->header & CHUNK_WORD;
 	size_t csize = chunk_word_size(word);
@@ -228,7 +243,7 @@ static bool check_chunk(const struct chunk *c, unsigned index, struct sums *sums
 	       expect_eq("H1", (uintptr_t)c->prev->next, (uintptr_t)c);
 }
 
-static bool check_ring(const struct chunk *first, unsigned index, struct sums *sums)
+static COLD bool check_ring(const struct chunk *first, unsigned index, struct sums *sums)
 {
 	const struct chunk *c = first;
 
@@ -241,8 +256,8 @@ static bool check_ring(const struct chunk *first, unsigned index, struct sums *s
 }
 
 /* The sizes below a node share all bits above `bit` with least. */
-static bool check_tree(struct chunk *const *slot, unsigned index, unsigned bit, size_t least,
-		       struct sums *sums)
+static COLD bool check_tree(struct chunk *const *slot, unsigned index, unsigned bit, size_t least,
+			    struct sums *sums)
 {
 	const struct chunk *node = *slot;
 	size_t csize;

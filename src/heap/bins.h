@@ -77,7 +77,7 @@ ALWAYS_INLINE void bins_count(struct bins *bins, size_t n)
 /* Puts c last into the ring of first, with which it is equal. */
 ALWAYS_INLINE void ring_push(struct chunk *first, struct chunk *c)
 {
-	struct chunk *last = first->prev;
+	struct chunk *last = chunk_link(first, first->prev);
 
 	if (UNLIKELY(last->next != first))
 		chunk_report_links(first);
@@ -91,6 +91,10 @@ ALWAYS_INLINE void ring_remove(struct chunk *c)
 {
 	struct chunk *next = c->next, *prev = c->prev;
 
+	if (next == c && prev == c)
+		return;
+	next = chunk_link(c, next);
+	prev = chunk_link(c, prev);
 	if (UNLIKELY(next->prev != c || prev->next != c))
 		chunk_report_links(c);
 	next->prev = prev;

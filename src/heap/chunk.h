@@ -27,6 +27,7 @@
 #pragma once
 
 #include "base/bits.h"
+#include "base/check.h"
 #include "base/compiler.h"
 #include "pages/pagemap.h"
 
@@ -71,11 +72,28 @@ _Noreturn COLD void chunk_report_header(const struct chunk *c);
 /* Ends the program: the links of the free chunk c were overwritten. */
 _Noreturn COLD void chunk_report_links(const struct chunk *c);
 
-/* Ends the program: mem, given to call, starts no chunk in use; finds out and says why. */
-_Noreturn COLD void chunk_report_mem(const void *mem, const char *call);
+/* A report that mem, given to call, starts no chunk in use; finds out and says why. */
+COLD void chunk_report_mem(const void *mem, const char *call);
 
 /* False where mem begins a heap: the header before it is no memory of ours. */
 bool chunk_has_header(const void *mem);
+
+/* Whether a pointer that lay in user memory may be followed: to a page of a heap. */
+ALWAYS_INLINE bool chunk_may_be(const void *p)
+{
+	const struct descriptor *tag = pagemap_get(p);
+
+	return is_aligned((uintptr_t)p, 8) && !((uintptr_t)p >> ADDRESS_BITS) && tag &&
+	       tag->kind == KIND_HEAP;
+}
+
+/* A link of the free chunk c, before it is followed. */
+ALWAYS_INLINE struct chunk *chunk_link(const struct chunk *c, struct chunk *link)
+{
+	if (IS_WRONG(!chunk_may_be(link)))
+		chunk_report_links(c);
+	return link;
+}
 
 /* The chunk for a request of at most PTRDIFF_MAX bytes. */
 static inline size_t chunk_need(size_t req)
@@ -116,7 +134,8 @@ ALWAYS_INLINE uint64_t chunk_header(const struct chunk *c)
 /* True when header is one that chunk_set wrote for c. */
 ALWAYS_INLINE bool chunk_valid(const struct chunk *c, uint64_t header)
 {
-	return (header ^ chunk_checksum(c, header & CHUNK_WORD)) >> CHUNK_WORD_BITS == 0;
+	return !CONFIG_CHECKS ||
+	       (header ^ chunk_checksum(c, header & CHUNK_WORD)) >> CHUNK_WORD_BITS == 0;
 }
 
 ALWAYS_INLINE bool chunk_verify(const struct chunk *c)
@@ -149,28 +168,34 @@ ALWAYS_INLINE void chunk_set(struct chunk *c, uint64_t word)
 	store_relaxed(&c->header, word | (chunk_checksum(c, word) & ~CHUNK_WORD));
 }
 
-/* The chunk in use that mem starts; whatever else mem is ends the program, in the name of call. */
-ALWAYS_INLINE struct chunk *chunk_in_use(const void *mem, const char *call)
+/* Whether mem starts a chunk in use. */
+ALWAYS_INLINE bool chunk_is_in_use(const void *mem)
 {
-	struct chunk *c = chunk_of(mem);
 	uint64_t header;
 
-	if (UNLIKELY(!is_aligned((uintptr_t)mem, CHUNK_ALIGN) ||
+	if (IS_WRONG(!is_aligned((uintptr_t)mem, CHUNK_ALIGN) ||
 		     (is_aligned((uintptr_t)mem, PAGE_SIZE) && !chunk_has_header(mem))))
-		chunk_report_mem(mem, call);
-	header = chunk_header(c);
-	if (UNLIKELY(!chunk_valid(c, header) ||
-		     (header & (CHUNK_IN_USE | CHUNK_IS_END)) != CHUNK_IN_USE))
-		chunk_report_mem(mem, call);
-	return c;
+		return false;
+	header = chunk_header(chunk_of(mem));
+	return !CONFIG_CHECKS || LIKELY(chunk_valid(chunk_of(mem), header) &&
+		      (header & (CHUNK_IN_USE | CHUNK_IS_END)) == CHUNK_IN_USE);
+}
+
+/* The chunk in use that mem starts; NULL, and reported in the name of call, whatever else mem is. */
+ALWAYS_INLINE struct chunk *chunk_in_use(const void *mem, const char *call)
+{
+	if (LIKELY(chunk_is_in_use(mem)))
+		return chunk_of(mem);
+	chunk_report_mem(mem, call);
+	return NULL;
 }
 
 /* The free chunk before c, whose header says that there is one. */
 static inline struct chunk *chunk_prev(const struct chunk *c)
 {
-	struct chunk *prev = (struct chunk *)((char *)c - c->prev_size);
+	struct chunk *prev = (struct chunk *)((uintptr_t)c - c->prev_size); /* anywhere, as yet */
 
-	if (UNLIKELY(c->prev_size & CHUNK_FLAGS || c->prev_size > CHUNK_WORD ||
+	if (UNLIKELY(c->prev_size & CHUNK_FLAGS || !chunk_may_be(prev) ||
 		     (chunk_word(prev) & ~CHUNK_UNSORTED) != (c->prev_size | CHUNK_PREV_IN_USE)))
 		chunk_report_header(c);
 	return prev;
@@ -182,8 +207,16 @@ static inline size_t chunk_dirty(const struct chunk *c, size_t csize)
 	return csize < CHUNK_BIG ? csize : c->dirty;
 }
 
-/* Bytes that the program may use at mem, which starts a chunk in use. */
+/* Bytes that the program may use at mem, which starts a chunk in use; 0, and reported in the name of
+   call, if it does not. */
+static inline size_t chunk_usable_for(const void *mem, const char *call)
+{
+	const struct chunk *c = chunk_in_use(mem, call);
+
+	return c ? chunk_word_size(chunk_header(c) & CHUNK_WORD) - 8 : 0;
+}
+
 static inline size_t chunk_usable(const void *mem)
 {
-	return chunk_word_size(chunk_header(chunk_in_use(mem, "malloc_usable_size")) & CHUNK_WORD) - 8;
+	return chunk_usable_for(mem, "malloc_usable_size");
 }

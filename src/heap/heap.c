@@ -12,7 +12,7 @@
 #define BLOCK_LEAST (32 * KIB)		   /* no heap of a block is smaller */
 #define RETAIN_STEP ((intptr_t)(64 * KIB)) /* changes below it are not worth an atomic add */
 
-uint64_t chunk_secret;
+SEALED uint64_t chunk_secret;
 
 void heap_start(uint64_t secret)
 {
@@ -224,7 +224,8 @@ void heap_free(struct chunk_heap *ch, void *mem)
 {
 	struct chunk *c = chunk_in_use(mem, "free");
 
-	release(ch, c, c->header & CHUNK_WORD);
+	if (c)
+		release(ch, c, c->header & CHUNK_WORD);
 }
 
 /*
@@ -412,11 +413,13 @@ static NOINLINE bool shrink(struct chunk_heap *ch, struct chunk *c, size_t need)
 bool heap_resize(struct chunk_heap *ch, void *mem, size_t req)
 {
 	struct chunk *c = chunk_in_use(mem, "realloc");
-	uint64_t word = chunk_header(c) & CHUNK_WORD;
-	size_t csize = chunk_word_size(word), need;
+	uint64_t word;
+	size_t csize, need;
 
-	if (req > HEAP_MAX_REQ)
+	if (!c || req > HEAP_MAX_REQ)
 		return false;
+	word = chunk_header(c) & CHUNK_WORD;
+	csize = chunk_word_size(word);
 	need = chunk_need(req);
 	if (need > csize)
 		return chunk_at(c, csize) == ch->top ? grow_into_top(ch, c, word, need)
@@ -432,7 +435,7 @@ size_t heap_trim(struct chunk_heap *ch, size_t pad)
 	return done;
 }
 
-void heap_sizes(const struct chunk_heap *ch, struct heap_sizes *ret_sizes)
+UNSYNCHRONIZED void heap_sizes(const struct chunk_heap *ch, struct heap_sizes *ret_sizes)
 {
 	const struct heap *heap = load_relaxed(&ch->top_heap);
 	const struct chunk *top = load_relaxed(&ch->top);

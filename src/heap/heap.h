@@ -16,8 +16,8 @@
  * Memory comes in heaps: of the main arena the data segment, moved up by brk as
  * long as nobody else moves it; of all others, and where brk fails, blocks from
  * the zone, 32 KiB first, then each as large as all before, to 4 MiB.  A block that is all free
- *goes back whole.  Whole pages in big free chunks, and those of top beyond the pad, count as
- *retained and are purged under the rule of pages/retain.h.
+ * goes back whole.  Whole pages in big free chunks, and those of top beyond the pad, count as
+ * retained and are purged under the rule of pages/retain.h.
  *
  * A chunk heap that is zero is empty and ready; a new one touches what it uses.
  *
@@ -105,7 +105,11 @@ void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero);
 /* The same at a multiple of alignment, a power of two of at most HEAP_MAX_REQ. */
 COLD void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req);
 
-/* Takes back mem, which lies in a heap of ch.  What is not a chunk in use ends the program. */
+/* The chunk that an address in a heap lies in: its memory; NULL for none, or when headers are broken. */
+COLD const void *heap_chunk_around(const struct heap *heap, const void *mem, size_t *ret_usable,
+				   bool *ret_in_use);
+
+/* Takes back mem, which lies in a heap of ch.  What is not a chunk in use is reported. */
 void heap_free(struct chunk_heap *ch, void *mem);
 
 /* Makes mem hold at least req bytes where it is; false, and nothing changed, when it cannot. */

@@ -7,14 +7,14 @@
 
 void chunk_report_header(const struct chunk *c)
 {
-	report_corruption("chunk header",
-			  (struct report_about){.mem = chunk_mem(c), .kind = "chunk"});
+	report_corruption("corrupted size vs. prev_size",
+			  (struct report_about){.mem = chunk_mem(c), .kind = "header of a chunk"});
 }
 
 void chunk_report_links(const struct chunk *c)
 {
-	report_corruption("links of a free chunk",
-			  (struct report_about){.mem = chunk_mem(c), .kind = "chunk"});
+	report_corruption("corrupted double-linked list",
+			  (struct report_about){.mem = chunk_mem(c), .kind = "links of a free chunk"});
 }
 
 static const struct heap *heap_of(const void *p)
@@ -58,24 +58,41 @@ static const struct chunk *chunk_around(const struct heap *heap, const char *p)
 	return NULL;
 }
 
+const void *heap_chunk_around(const struct heap *heap, const void *mem, size_t *ret_usable,
+			      bool *ret_in_use)
+{
+	const struct chunk *c = chunk_around(heap, mem);
+
+	if (!c)
+		return NULL;
+	*ret_usable = size_unverified(c) - 8;
+	*ret_in_use = c->header & CHUNK_IN_USE;
+	return chunk_mem(c);
+}
+
 void chunk_report_mem(const void *mem, const char *call)
 {
 	struct report_about about = {.mem = mem, .kind = "chunk"};
 	const struct heap *heap = heap_of(mem);
 	const struct chunk *c;
 
-	if (!is_aligned((uintptr_t)mem, CHUNK_ALIGN))
+	if (!is_aligned((uintptr_t)mem, CHUNK_ALIGN)) {
 		report_misaligned_pointer(call, about);
-	if (!heap || heap->base == mem)
+		return;
+	}
+	if (!heap || heap->base == mem) {
 		report_unknown_pointer(call, about);
+		return;
+	}
 	c = chunk_of(mem);
 	if (chunk_verify(c) && !(c->header & CHUNK_IN_USE)) {
 		about.usable = size_unverified(c) - 8;
 		report_double_free(call, about);
+		return;
 	}
 	c = chunk_around(heap, mem);
 	if (!c || chunk_mem(c) == mem)
-		report_corruption("chunk header", about);
+		chunk_report_header(chunk_of(mem));
 	about.usable = size_unverified(c) - 8;
 	about.start = chunk_mem(c);
 	report_interior_pointer(call, about);

@@ -62,7 +62,7 @@ static void top_open(struct chunk_heap *ch, struct heap *heap, char *base, size_
 	heap->tag.kind = KIND_HEAP;
 	heap->owner = ch;
 	heap->base = base;
-	heap->end = base + nbytes;
+	store_relaxed(&heap->end, base + nbytes);
 	heap->next = ch->heaps;
 	if (heap->next)
 		heap->next->prev = heap;
@@ -82,7 +82,7 @@ static bool break_is_at(const struct heap *heap)
 	char *end = heap->brk ? os_sbrk(0) : NULL;
 
 	if (end && end < heap->end && end > heap->base)
-		report_corruption("data segment, shrunk by the program,",
+		report_corruption("break adjusted to free malloc space",
 				  (struct report_about){.mem = end});
 	return end == heap->end;
 }

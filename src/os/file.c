@@ -34,20 +34,38 @@ static bool is_still(const struct os_file *file)
 	       inode == file->inode;
 }
 
-int os_file_create(struct os_file *ret_file, const char *path)
+/* A high descriptor, or the number of an error, negative. */
+static int open_high(const char *path, int flags)
 {
-	long low = syscall6(SYS_openat, AT_FDCWD, (long)path,
-			    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600, 0, 0);
+	long low = syscall6(SYS_openat, AT_FDCWD, (long)path, flags | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+			    0600, 0, 0);
 	long high;
 
 	if (syscall_failed(low))
-		return (int)-low;
+		return (int)low;
 	high = syscall3(SYS_fcntl, low, F_DUPFD_CLOEXEC, DESCRIPTOR_LEAST);
-	if (!syscall_failed(high))
-		syscall3(SYS_close, low, 0, 0);
-	*ret_file = (struct os_file){.fd = (int)(syscall_failed(high) ? low : high)};
-	identify(ret_file->fd, &ret_file->device, &ret_file->inode);
+	if (syscall_failed(high))
+		return (int)low;
+	syscall3(SYS_close, low, 0, 0);
+	return (int)high;
+}
+
+int os_file_create(struct os_file *ret_file, const char *path)
+{
+	int fd = open_high(path, O_RDWR | O_EXCL);
+
+	if (fd < 0)
+		return -fd;
+	*ret_file = (struct os_file){.fd = fd};
+	identify(fd, &ret_file->device, &ret_file->inode);
 	return 0;
+}
+
+int os_file_open(const char *path)
+{
+	int fd = open_high(path, O_WRONLY | O_APPEND);
+
+	return fd < 0 ? -1 : fd;
 }
 
 /* A byte a page, so that the file system finds room for all of it now, or says that there is none. */

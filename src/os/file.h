@@ -19,6 +19,9 @@ struct os_file {
  */
 int os_file_create(struct os_file *ret_file, const char *path);
 
+/* A file to append to, which is made if it is not there; its descriptor, as above, or -1. */
+int os_file_open(const char *path);
+
 /*
  * Writes zeros at the end of the file, which is at offset, and maps them; NULL when there is no
  * room, or when the descriptor is no longer that file.  Both are multiples of the page size.

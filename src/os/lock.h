@@ -20,6 +20,8 @@
 enum lock_rank {
 	LOCK_START,    /* the first call */
 	LOCK_RECORD,   /* the trace, while it is written */
+	LOCK_QUARANTINE, /* freed objects that are not used again yet */
+	LOCK_SAMPLED,  /* slots of sampled objects */
 	LOCK_COMMON,   /* the arena that several threads share */
 	LOCK_REGISTRY, /* the list of arenas */
 	LOCK_DEPOT,    /* crates from full magazines */

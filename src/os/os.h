@@ -62,6 +62,13 @@ void *os_map_guarded(size_t nbytes, enum os_use use);
 
 void os_unmap(void *mem, size_t nbytes);
 
+/* Whether the word at an address may be written; true also where the system does not say. */
+bool os_is_writable(const void *mem);
+
+/* Makes mapped memory unreadable, and readable again, as zeros; false when the system refuses. */
+bool os_guard(void *mem, size_t nbytes);
+bool os_unguard(void *mem, size_t nbytes);
+
 /*
  * Grows or shrinks a mapping of os_map; it may move, and keeps its contents up
  * to the smaller size.  NULL, and all as it was, when the system refuses.

@@ -42,12 +42,12 @@ extern char **environ;
 extern void *__libc_stack_end __attribute__((weak));
 
 /* Set by os_start(), then constant, but the templates. */
-static size_t page_size = 4096;
-static bool secure, started;
-static unsigned cpus = 1;
-static uintptr_t stack_end;
-static uint64_t random_word;
-static size_t memory_limit = SIZE_MAX;
+SEALED static size_t page_size = 4096;
+SEALED static bool secure, started;
+SEALED static unsigned cpus = 1;
+SEALED static uintptr_t stack_end;
+SEALED static uint64_t random_word;
+SEALED static size_t memory_limit = SIZE_MAX;
 
 /* What is left of each template: the address of its next page plus how many there are, in one
    word so that threads can take pages without a lock.  Atomic; 0 where mappings have no names. */
@@ -141,6 +141,27 @@ void os_unmap(void *mem, size_t nbytes)
 {
 	(void)syscall3(SYS_munmap, (long)mem, (long)nbytes,
 		       0); /* fails at the limit of mappings only */
+}
+
+/* By a futex operation that leaves the word there as it is, but writes it; nobody waits for the other. */
+bool os_is_writable(const void *mem)
+{
+	const long or_nothing = FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0);
+	uint32_t nobody = 0;
+
+	return syscall6(SYS_futex, (long)&nobody, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0,
+			(long)align_down((uintptr_t)mem, sizeof nobody), or_nothing) != -EFAULT;
+}
+
+/* By mapping anew, since programs run under filters that know no mprotect of ours. */
+bool os_guard(void *mem, size_t nbytes)
+{
+	return map_at(mem, nbytes, PROT_NONE, MAP_FIXED | MAP_NORESERVE) != NULL;
+}
+
+bool os_unguard(void *mem, size_t nbytes)
+{
+	return map_at(mem, nbytes, PROT_READ | PROT_WRITE, MAP_FIXED) != NULL;
 }
 
 /* Where addresses are short: nbytes and no more, in the hope that they lie well. */

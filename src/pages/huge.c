@@ -209,7 +209,8 @@ static void split(struct huge *h, size_t nbytes)
 	keep(rest);
 }
 
-/* The object's pages moved to a new mapping; NULL, and they are where they were, when that fails. */
+/* The object's pages moved to a new mapping; NULL, and they are where they were, when that fails.
+ */
 static char *move_to(struct huge *h, size_t mapped)
 {
 	char *mem = map_once(mapped, os_page_size());

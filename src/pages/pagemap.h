@@ -52,6 +52,7 @@ enum kind {
 	KIND_HUGE,     /* struct huge */
 	KIND_EARLY,    /* memory handed out before loam was relocated */
 	KIND_METADATA, /* loam's own */
+	KIND_SAMPLED,  /* struct slot: an object with pages of its own (harden/sampled.h) */
 };
 
 /* What every descriptor starts with. */

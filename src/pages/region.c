@@ -150,15 +150,21 @@ unsigned region_highest(const struct region *r, enum state state, unsigned order
 	}
 }
 
-unsigned region_take(struct region *r, enum state state, unsigned order)
+unsigned region_take(struct region *r, enum state state, unsigned order, uint64_t upper)
 {
 	unsigned from = lowest_bit((uint64_t)r->orders[state] >> order) + order;
 	unsigned page = lowest_block(r, state, from);
 
 	take(r, state, page, from);
 	while (from > order) {
-		from--;
-		give(r, page + (1u << from), from);
+		unsigned half = 1u << --from;
+
+		if (upper >> from & 1) {
+			give(r, page, from);
+			page += half;
+		} else {
+			give(r, page + half, from);
+		}
 	}
 	return page;
 }

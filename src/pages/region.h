@@ -58,8 +58,9 @@ struct region {
 };
 
 /* The lowest free block of the order in that state, split off the smallest that there is;
-   orders[state] must have a bit of that order or above.  Its first page. */
-unsigned region_take(struct region *r, enum state state, unsigned order);
+   orders[state] must have a bit of that order or above.  Its first page.  Of a block of order n + 1 that is split
+   the half is taken that bit n of `upper` says. */
+unsigned region_take(struct region *r, enum state state, unsigned order, uint64_t upper);
 
 /* Frees pages that are owned and not free, as the blocks that they make; how many merges. */
 unsigned region_give(struct region *r, struct pages pages);

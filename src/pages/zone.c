@@ -25,6 +25,7 @@ static struct zone {
 	size_t slots;                      /* numbers in use are below this */
 	uint16_t orders[STATES];           /* bit o: with[][o] is not empty */
 	unsigned purge_pause;              /* frees until a purge that was refused is tried again */
+	uint64_t scatter;                  /* what chance is drawn from; 0: blocks lie low */
 	struct zone_sizes sizes;           /* Z4 */
 } zone = {.lock = LOCK_INIT(LOCK_ZONE)};
 
@@ -201,6 +202,17 @@ static bool grow(unsigned order)
 	return true;
 }
 
+void zone_scatter(uint64_t secret)
+{
+	zone.scatter = secret;
+}
+
+/* Which halves are taken; zone lock. */
+static uint64_t some_halves(void)
+{
+	return zone.scatter ? mix64(zone.scatter++) : 0;
+}
+
 /* A block from the dirty ones, else from the clean ones; NULL when there is none. */
 static void *take_block(unsigned order, bool *ret_clean)
 {
@@ -215,7 +227,7 @@ static void *take_block(unsigned order, bool *ret_clean)
 		from = lowest_bit(fit);
 		r = region_at(bitset_from(&with[s][from], 0));
 		change = change_begin(r);
-		page = region_take(r, s, order);
+		page = region_take(r, s, order, some_halves());
 		change_end(&change);
 		zone.sizes.splits += from - order;
 		*ret_clean = region_dirty(r, (struct pages){page, 1u << order}) == 0;

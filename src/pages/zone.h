@@ -56,6 +56,9 @@ void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean);
 
 void zone_free_pages(void *mem, size_t npages);
 
+/* From now on blocks are split off where nobody can foretell; the number is not 0, and secret. */
+COLD void zone_scatter(uint64_t secret);
+
 /* Takes the pages that follow [mem, mem + npages) too, up to new_npages; false if they are not free. */
 bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
 
@@ -73,7 +76,7 @@ struct zone_sizes {
 void zone_sizes(struct zone_sizes *ret_sizes);
 
 /* Calls visit for each stretch of pages with the same tag, the zone locked. */
-void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, void *arg), void *arg);
+COLD void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, void *arg), void *arg);
 
 COLD bool zone_check(void);
 

@@ -2,9 +2,12 @@
 #include "slab/slab.h"
 
 #include "base/check.h"
+#include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
+
+#include <string.h>
 
 struct slab slab_none = {
 	.tag = {.kind = KIND_SLAB},
@@ -13,8 +16,9 @@ struct slab slab_none = {
 
 static struct pool slabs = POOL_INIT(struct slab);
 static uint64_t process_secret;
-uint64_t slab_mark_secret;
+SEALED uint64_t slab_mark_secret;
 static bool watch_all;
+static bool hardened, guards; /* see slab_harden() */
 
 void slab_start(uint64_t secret)
 {
@@ -45,6 +49,24 @@ void slab_watch_all(void)
 void slab_watch(struct slab *s)
 {
 	pagemap_set_hot((void *)s->base, ORDER_BYTES(s->order), 0);
+}
+
+void slab_harden(bool with_guards)
+{
+	hardened = true;
+	guards = with_guards;
+}
+
+static size_t guard_bytes(const struct slab *s)
+{
+	bool has = guards && ORDER_BYTES(s->order) >= s->size + os_page_size();
+
+	return has ? os_page_size() : 0;
+}
+
+static void *guard_of(const struct slab *s)
+{
+	return (char *)s->base + ORDER_BYTES(s->order) - guard_bytes(s);
 }
 
 /* What is over at the end, where the last page has a hot word; one granule at least. */
@@ -81,7 +103,7 @@ static void describe(struct slab *s, unsigned class, void *block, unsigned order
 	s->class = (uint8_t) class;
 	s->order = (uint8_t)order;
 	s->size = (uint32_t)class_size(class);
-	s->capacity = (uint32_t)(ORDER_BYTES(s->order) / s->size);
+	s->capacity = (uint32_t)((ORDER_BYTES(s->order) - guard_bytes(s)) / s->size);
 	s->magic = magic_of(s->size);
 	s->end.link = (s->base - 1) ^ s->secret;
 	s->free = &s->end;
@@ -90,6 +112,15 @@ static void describe(struct slab *s, unsigned class, void *block, unsigned order
 	s->tag.live = 1;
 	s->tag.kind = KIND_SLAB;
 	s->swept = UINT32_MAX;
+}
+
+static void harden(struct slab *s)
+{
+	if (!s->clean)
+		memset((void *)s->base, 0, ORDER_BYTES(s->order));
+	s->clean = true;
+	if (guard_bytes(s))
+		os_guard(guard_of(s), guard_bytes(s));
 }
 
 struct slab *slab_new(struct arena *owner, unsigned class, unsigned order, uint16_t hot)
@@ -109,6 +140,8 @@ struct slab *slab_new(struct arena *owner, unsigned class, unsigned order, uint1
 	s->owner = owner;
 	s->hot = hot;
 	s->clean = clean;
+	if (hardened)
+		harden(s);
 	pagemap_set(block, ORDER_BYTES(s->order), &s->tag);
 	ASSERT_SLOW(slab_check(s));
 	return s;
@@ -123,6 +156,8 @@ void slab_free(struct slab *s)
 
 	ASSERT_SLOW(slab_check(s));
 	retain_add_live((intptr_t)slab_page_bytes(s->withdrawn));
+	if (guard_bytes(s) && !os_unguard(guard_of(s), guard_bytes(s)))
+		return; /* and it stays a slab without objects */
 	slab_watch(s);
 	pagemap_set(block, ORDER_BYTES(order), NULL);
 	pool_free(&slabs, s);
@@ -141,6 +176,38 @@ UNSYNCHRONIZED uint32_t slab_objects_out(const struct slab *s)
 	}
 }
 
+static void list_object(struct slab *s, uint32_t i)
+{
+	struct object *o = (struct object *)(s->base + (size_t)i * s->size);
+
+	slab_push(s, o);
+}
+
+/* Puts objects [first, end) on the empty free list, the first on top; the end is at most a page's
+   objects further. */
+static void list_in_order(struct slab *s, uint32_t first, uint32_t end)
+{
+	for (uint32_t i = end; i-- > first;)
+		list_object(s, i);
+}
+
+/* The same in random order. */
+static COLD void list_shuffled(struct slab *s, uint32_t first, uint32_t end)
+{
+	uint16_t order[PAGE_SIZE / GRANULE];
+	uint64_t random = mix64(s->secret ^ first);
+
+	for (uint32_t i = 0; i < end - first; i++) {
+		uint32_t j = (uint32_t)(random >> 32) % (i + 1);
+
+		order[i] = order[j];
+		order[j] = (uint16_t)i;
+		random = mix64(random);
+	}
+	for (uint32_t i = 0; i < end - first; i++)
+		list_object(s, first + order[i]);
+}
+
 /* Carves what starts in the next page, at least one object; false when all is carved.  The
    free list is empty. */
 static bool carve(struct slab *s)
@@ -149,7 +216,6 @@ static bool carve(struct slab *s)
 	uint32_t more = (uint32_t)((room + s->size - 1) / s->size);
 	uint32_t first = s->carved;
 	size_t pages = slab_hot_pages(s);
-	struct object *o;
 
 	if (more > s->capacity - first)
 		more = s->capacity - first;
@@ -157,19 +223,18 @@ static bool carve(struct slab *s)
 		return false;
 	set_carved(s, first + more);
 	s->free = &s->end;
-	for (uint32_t i = first + more; i-- > first;) {
-		o = (struct object *)(s->base + (size_t)i * s->size);
-		o->link = (uintptr_t)s->free ^ s->secret;
-		s->free = o;
-	}
+	if (UNLIKELY(hardened))
+		list_shuffled(s, first, first + more);
+	else
+		list_in_order(s, first, first + more);
 	slab_set_hot(s, pages, slab_hot_pages(s));
 	return true;
 }
 
 void slab_report_link(const struct slab *s, const struct object *o)
 {
-	report_corruption("link of a free object",
-			  (struct report_about){.mem = o, .kind = "object", .usable = s->size});
+	report_corruption("malloc(): corrupted free list",
+			  (struct report_about){.mem = o, .kind = "link of a free object", .usable = s->size});
 }
 
 struct object *slab_take(struct slab *s)
@@ -182,7 +247,7 @@ struct object *slab_take(struct slab *s)
 		o = s->free;
 	}
 	next = slab_next(s, o);
-	if (!slab_is_end(s, next) && !slab_in_extent(s, next))
+	if ((!slab_is_end(s, next) && !slab_in_extent(s, next)) || o->key != slab_mark(o))
 		slab_report_link(s, o);
 	s->free = next;
 	o->key = 0;
@@ -219,6 +284,7 @@ bool slab_check(const struct slab *s)
 
 	for (; free < s->carved && slab_starts_object(s, o); free++) {
 		ok &= expect_eq("S5", slab_is_withdrawn(s, o), false);
+		ok &= expect_eq("S1", o->key, slab_mark(o));
 		o = slab_next(s, o);
 	}
 	ok &= expect_eq("S1", (uintptr_t)o, (uintptr_t)&s->end);

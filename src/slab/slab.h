@@ -22,6 +22,9 @@
  *
  * Carving is lazy, a page at a time, so that pages not needed stay untouched.
  *
+ * What is taken off it bears the mark of a free object, too: so an overwritten link does not lead
+ * to an object in use.
+ *
  * The list ends at the slab's own field `end`.  That is no object's address, so
  * the check that the next object lies in the carved part fails for the last
  * object, and the hot path needs no test for an empty list: it leaves by the
@@ -64,7 +67,7 @@
  *	objects    | out | free | w'drawn | w'drawn | w'drawn | out |
  *
  * Invariants, proved by slab_check():
- *	S1  the free list visits distinct carved objects and ends at `end`;
+ *	S1  the free list visits distinct carved objects that bear their mark, and ends at `end`;
  *	S2  live is as the table says, objects out = carved - free - withdrawn ones;
  *	S3  limit and extent say how many are carved, at most capacity;
  *	S4  the tag of every page of the block is the slab;
@@ -247,7 +250,11 @@ static inline bool slab_is_withdrawn(const struct slab *s, const void *mem)
 }
 
 /* What secrets derive from. */
-void slab_start(uint64_t secret);
+AT_START void slab_start(uint64_t secret);
+
+/* From now on slabs are made of cleared memory, and hand out fresh objects in no order that can be
+   foretold; the last page of each, if it can do without, is unreadable where guards are wanted. */
+COLD void slab_harden(bool guards);
 
 /* A slab of that class for that arena in a block of that order, CURRENT, nothing carved, with that hot
    word; NULL without memory. */

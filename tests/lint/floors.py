@@ -19,7 +19,8 @@ LOWEST = ['base']
 FLOORS = {'base': [], 'os': LOWEST, 'pages': LOWEST + ['os']}
 FLOORS['slab'] = FLOORS['heap'] = FLOORS['pages'] + ['pages']
 FLOORS['arena'] = FLOORS['pages'] + ['pages', 'slab', 'heap']
-FLOORS['api'] = FLOORS['arena'] + ['arena', 'loam']
+FLOORS['harden'] = FLOORS['arena'] + ['arena']
+FLOORS['api'] = FLOORS['harden'] + ['harden', 'loam']
 FLOORS['preload'] = FLOORS['api'] + ['api']
 
 MAY_CHOOSE = ('src/base/compiler.h', 'src/os/')
@@ -31,6 +32,9 @@ NO_UNIT_TEST = {
     'arena/hot.c': 'tests/unit/arena/test_arena.c: an arena is tested whole',
     'arena/release.c': 'tests/unit/arena/test_arena.c: an arena is tested whole',
     'heap/heap_check.c': 'tests/unit/heap/test_heap.c calls it after every step',
+    'os/memcheck.c': 'tests/process/tools: what memcheck says of a program',
+    'os/memcheck_none.c': 'it does nothing',
+    'harden/tools.c': 'tests/process/tools: what memcheck and AddressSanitizer say of a program',
     'api/aligned.c': 'tests/api/test_alignment.c, test_errno.c',
     'api/check.c': 'tests/api/test_own.c',
     'api/mallinfo.c': 'tests/api/test_mallinfo.c, test_mallopt.c, test_trim.c',

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -210,6 +211,25 @@ void os_unmap(void *mem, size_t nbytes)
 	check_range(mem, nbytes);
 	munmap(mem, nbytes);
 	add_relaxed(&sim.mapped, -nbytes);
+}
+
+bool os_is_writable(const void *mem)
+{
+	char *page = (char *)align_down((uintptr_t)mem, 4096);
+
+	return mremap(page, 4096, 4096, 0) == page || errno != EFAULT; /* mapped at least */
+}
+
+bool os_guard(void *mem, size_t nbytes)
+{
+	check_range(mem, nbytes);
+	return !refused() && mmap(mem, nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem;
+}
+
+bool os_unguard(void *mem, size_t nbytes)
+{
+	check_range(mem, nbytes);
+	return !refused() && mmap(mem, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem;
 }
 
 /* Where hardware pages are larger than this machine's, a mapping may come to lie between two. */

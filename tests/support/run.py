@@ -37,11 +37,12 @@ RELEASE = '-Dbuildtype=release -Dassert_level=0'
 CHECKED = '-Dbuildtype=debugoptimized -Dassert_level=2'
 CONFIGURATIONS = [
     Configuration('release', 'gcc', f'{RELEASE} -Dbench=true'),
-    Configuration('debug', 'gcc', CHECKED, '--no-suite=programs'),
-    Configuration('clang', 'clang', '-Dbuildtype=release -Dassert_level=1', '--no-suite=programs'),
-    Configuration('asan', 'gcc', f'{CHECKED} -Db_sanitize=address,undefined'),
+    Configuration('debug', 'gcc', CHECKED, '--no-suite=programs --no-suite=protocol'),
+    Configuration('clang', 'clang', '-Dbuildtype=release -Dassert_level=1',
+                  '--no-suite=programs --no-suite=protocol'),
+    Configuration('asan', 'gcc', f'{CHECKED} -Db_sanitize=address,undefined', '--no-suite=protocol'),
     Configuration('tsan', 'clang', '-Dbuildtype=debugoptimized -Dassert_level=1'
-                  ' -Db_sanitize=thread -Db_lundef=false'),
+                  ' -Db_sanitize=thread -Db_lundef=false', '--no-suite=protocol'),
     Configuration('valgrind', 'gcc', RELEASE, '--suite=unit --setup=valgrind', build='release'),
 ]
 COVERAGE = Configuration('coverage', 'gcc', '-Dbuildtype=debug -Dassert_level=0 -Db_coverage=true'

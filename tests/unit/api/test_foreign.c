@@ -114,7 +114,7 @@ TEST(what_cannot_be_anybodys_is_reported_though_there_is_a_next)
 	char *huge = loam_malloc(8 * MIB);
 
 	have_next();
-	EXPECT_ABORT(free_it, foreign + 1, "misaligned pointer");
+	EXPECT_ABORT(free_it, foreign + 1, "misaligned");
 	EXPECT_ABORT(free_it, huge + 5 * MIB, "inside the huge object of 8388608 bytes");
 	EXPECT_ABORT(realloc_it, huge + 5 * MIB, "realloc(): invalid pointer");
 	have_none();

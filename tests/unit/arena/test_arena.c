@@ -234,8 +234,8 @@ TEST(what_is_no_object_ends_the_program)
 	use(48, options.promote_after);
 	object = loam_malloc(48);
 	EXPECT_EQ(kind_of(object), KIND_SLAB);
-	EXPECT_ABORT(free_twice, object, "free(): double free of");
-	EXPECT_ABORT(free_twice, chunk, "double free of");
+	EXPECT_ABORT(free_twice, object, "free(): double free detected");
+	EXPECT_ABORT(free_twice, chunk, "double free detected");
 	EXPECT_ABORT(free_it, object + 16, "16 bytes inside the object of 48 bytes");
 	EXPECT_ABORT(free_it, chunk + 1024, "inside the chunk");
 	EXPECT_ABORT(free_it, run + PAGE_SIZE, "inside the run");

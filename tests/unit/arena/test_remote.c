@@ -99,7 +99,7 @@ TEST(a_double_free_by_another_thread_is_seen)
 {
 	for (size_t i = 0; i <= options.promote_after; i++)
 		loam_free(loam_malloc(96));
-	EXPECT_ABORT(free_twice_elsewhere, loam_malloc(96), "double free of");
+	EXPECT_ABORT(free_twice_elsewhere, loam_malloc(96), "double free detected");
 }
 
 TEST(what_a_handler_defers_is_freed_later)

@@ -1,20 +1,31 @@
 /*
  * Bins against a table of what is in them.  Bins touch nothing of a chunk but
- * its first 64 bytes, so the chunks here have any size and lie in an array.
+ * its first 64 bytes, so the chunks here have any size and lie side by side.
  */
 #include "heap/bins.h"
 #include "test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define CHUNKS 400
 
-static struct chunk chunks[CHUNKS];
+static struct chunk *chunks;
 static uint64_t words[CHUNKS]; /* 0: not in the bins */
 static struct bins bins;
 
+/* Chunks lie where the page map says so. */
 static void reset(void)
 {
+	static struct descriptor tag = {.kind = KIND_HEAP};
+	size_t nbytes = align_up(CHUNKS * sizeof *chunks, PAGE_SIZE);
+
+	if (!chunks) {
+		chunks = aligned_alloc(PAGE_SIZE, nbytes);
+		REQUIRE(pagemap_reserve(chunks, nbytes));
+		pagemap_set(chunks, nbytes, &tag);
+	}
+	memset(chunks, 0, nbytes);
 	memset(&bins, 0, sizeof bins);
 	memset(words, 0, sizeof words);
 }

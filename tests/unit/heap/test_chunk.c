@@ -3,7 +3,9 @@
 #include "heap/heap.h"
 #include "test.h"
 
-static struct chunk chunks[64];
+#include <stdalign.h>
+
+static alignas(PAGE_SIZE) struct chunk chunks[PAGE_SIZE / sizeof(struct chunk)];
 
 TEST(need_is_the_least_chunk_that_holds_the_request)
 {
@@ -54,6 +56,24 @@ TEST(every_bit_of_a_header_that_flips_is_seen)
 	}
 }
 
+TEST(every_byte_of_a_header_that_changes_is_seen)
+{
+	uint64_t seed = test_seed();
+
+	for (int i = 0; i < 200; i++) {
+		struct chunk *c = &chunks[test_random(&seed) % 64];
+
+		heap_start(test_random(&seed));
+		chunk_set(c, test_random(&seed) & CHUNK_WORD);
+		for (int byte = 0; byte < 8; byte++)
+			for (uint64_t flipped = 1; flipped < 256; flipped++) {
+				c->header ^= flipped << 8 * byte;
+				EXPECT(!chunk_verify(c));
+				c->header ^= flipped << 8 * byte;
+			}
+	}
+}
+
 TEST(a_header_is_valid_at_one_address_and_under_one_secret)
 {
 	int elsewhere = 0, another = 0;
@@ -87,18 +107,21 @@ static void follow_prev(void *arg)
 
 TEST(a_broken_chunk_ends_the_program)
 {
+	static struct descriptor tag = {.kind = KIND_HEAP};
 	struct chunk *free = &chunks[0], *next = &chunks[1];
 
+	REQUIRE(pagemap_reserve(chunks, sizeof chunks));
+	pagemap_set(chunks, sizeof chunks, &tag);
 	chunk_set(free, sizeof *free | CHUNK_PREV_IN_USE);
 	chunk_set(next, 48 | CHUNK_IN_USE);
 	next->prev_size = sizeof *free;
 	EXPECT(chunk_prev(next) == free);
-	EXPECT_ABORT(read_broken_header, next, "chunk header");
+	EXPECT_ABORT(read_broken_header, next, "corrupted size vs. prev_size");
 	chunk_set(free, sizeof *free | CHUNK_PREV_IN_USE | CHUNK_IN_USE);
-	EXPECT_ABORT(follow_prev, next, "chunk header");
+	EXPECT_ABORT(follow_prev, next, "corrupted size vs. prev_size");
 	chunk_set(free, sizeof *free | CHUNK_PREV_IN_USE);
 	next->prev_size = 48;
-	EXPECT_ABORT(follow_prev, next, "chunk header");
+	EXPECT_ABORT(follow_prev, next, "corrupted size vs. prev_size");
 	next->prev_size = SIZE_MAX;
-	EXPECT_ABORT(follow_prev, next, "chunk header");
+	EXPECT_ABORT(follow_prev, next, "corrupted size vs. prev_size");
 }

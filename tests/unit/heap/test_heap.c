@@ -331,10 +331,10 @@ TEST(overruns_are_reported)
 		mems[i] = heap_malloc(ch, 40, NULL);
 	overrun = (struct misuse){ch, mems[0]};
 	mems[0][40] ^= 1;
-	EXPECT_ABORT(free_it, &overrun, "chunk header");
+	EXPECT_ABORT(free_it, &overrun, "corrupted size vs. prev_size");
 	EXPECT(!heap_check(ch));
 	overrun.mem = mems[1];
-	EXPECT_ABORT(free_it, &overrun, "chunk header");
+	EXPECT_ABORT(free_it, &overrun, "corrupted size vs. prev_size");
 	mems[0][40] ^= 1;
 	EXPECT(heap_check(ch));
 }

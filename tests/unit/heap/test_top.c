@@ -133,7 +133,7 @@ TEST(a_program_that_takes_our_break_away_is_told)
 	struct chunk_heap *ch = fresh(true);
 
 	heap_malloc(ch, 1000, NULL);
-	EXPECT_ABORT(grow_after_shrink, ch, "shrunk by the program");
+	EXPECT_ABORT(grow_after_shrink, ch, "break adjusted to free malloc space");
 }
 
 TEST(blocks_serve_where_brk_is_refused_and_brk_is_tried_again)

@@ -1,6 +1,7 @@
 /* Last words: what each report prints, and that it is one line and then SIGABRT. */
 #include "base/report.h"
 #include "base/check.h"
+#include "base/options.h"
 #include "test.h"
 
 #include <string.h>
@@ -26,7 +27,7 @@ static void expect_misuse(struct misuse m, const char *before, const char *after
 {
 	char line[512];
 
-	snprintf(line, sizeof line, "loam: free(): %s %p%s (thread %p)\n", before, m.about.mem,
+	snprintf(line, sizeof line, "loam: free(): %s: %p%s (thread %p)\n", before, m.about.mem,
 		 after, (void *)thread_self());
 	EXPECT_ABORT(misuse, &m, line);
 }
@@ -35,21 +36,22 @@ TEST(a_double_free_names_the_object)
 {
 	struct misuse m = {report_double_free, {.mem = object, .kind = "object", .usable = 48}};
 
-	expect_misuse(m, "double free of", ": object of 48 bytes");
+	expect_misuse(m, "double free detected", ": object of 48 bytes, free");
 }
 
 TEST(what_is_not_known_is_left_out)
 {
 	struct misuse m = {report_double_free, {.mem = object, .kind = "chunk"}};
 
-	expect_misuse(m, "double free of", ": chunk");
+	expect_misuse(m, "double free detected", ": chunk, free");
 	m.about.kind = NULL;
-	expect_misuse(m, "double free of", "");
+	expect_misuse(m, "double free detected", ", free");
 }
 
 TEST(an_interior_pointer_says_how_far_inside_what)
 {
-	struct misuse m = {report_interior_pointer, {object + 16, "object", 48, object}};
+	struct misuse m = {report_interior_pointer,
+			   {.mem = object + 16, .kind = "object", .usable = 48, .start = object}};
 	char after[128];
 
 	snprintf(after, sizeof after, ": 16 bytes inside the object of 48 bytes at %p",
@@ -61,7 +63,8 @@ TEST(each_wrong_pointer_has_words_of_its_own)
 {
 	struct misuse m = {report_misaligned_pointer, {.mem = object + 1}};
 
-	expect_misuse(m, "misaligned pointer", "");
+	expect_misuse(m, "invalid pointer", ", misaligned");
+	m.about.mem = object;
 	m.report = report_stack_pointer;
 	expect_misuse(m, "invalid pointer", ": on the caller's stack");
 	m.report = report_metadata_pointer;
@@ -72,16 +75,102 @@ TEST(each_wrong_pointer_has_words_of_its_own)
 
 static void corrupt(void *arg)
 {
-	report_corruption("chunk header", (struct report_about){.mem = arg, .kind = "chunk"});
+	report_corruption("corrupted size vs. prev_size",
+			  (struct report_about){.mem = arg, .kind = "header of a chunk", .arena = 7});
 }
 
 TEST(corruption_names_what_was_overwritten)
 {
-	char line[128];
+	char line[200];
 
-	snprintf(line, sizeof line, "loam: heap corruption: chunk header %p: chunk (thread %p)\n",
+	snprintf(line, sizeof line,
+		 "loam: corrupted size vs. prev_size: %p: header of a chunk (arena 7, thread %p)\n",
 		 (void *)object, (void *)thread_self());
 	EXPECT_ABORT(corrupt, object, line);
+}
+
+static void overflow(void *arg)
+{
+	report_overflow("free", (struct report_about){.mem = arg, .kind = "object", .usable = 40}, 43);
+}
+
+static void free_as_of_99(void *arg)
+{
+	report_wrong_size("free_sized", (struct report_about){.mem = arg, .kind = "object", .usable = 40},
+			  99);
+}
+
+TEST(a_number_says_what_it_is)
+{
+	EXPECT_ABORT(overflow, object, "free(): heap buffer overflow: 0x");
+	EXPECT_ABORT(overflow, object, ": object of 40 bytes, overwritten at byte 43 (");
+	EXPECT_ABORT(free_as_of_99, object, "free_sized(): invalid size: 0x");
+	EXPECT_ABORT(free_as_of_99, object, ", freed as one of 99 (");
+}
+
+static void warn_and_end(void *arg)
+{
+	options.harden_action = HARDEN_WARN;
+	overflow(arg);
+	report_line("came through");
+	abort();
+}
+
+static void ignore_and_end(void *arg)
+{
+	options.harden = 0;
+	overflow(arg);
+	report_line("came through");
+	abort();
+}
+
+static void warn_of_corruption(void *arg)
+{
+	options.harden_action = HARDEN_WARN;
+	corrupt(arg);
+}
+
+TEST(options_say_what_follows)
+{
+	EXPECT_ABORT(warn_and_end, object, "heap buffer overflow");
+	EXPECT_ABORT(warn_and_end, object, "loam: came through\n");
+	EXPECT_ABORT(ignore_and_end, object, "loam: came through\n");
+	EXPECT_ABORT(warn_of_corruption, object, "corrupted size vs. prev_size");
+}
+
+static void to_file(void *arg)
+{
+	report_to(2);
+	overflow(arg);
+}
+
+TEST(the_same_is_written_as_json)
+{
+	char line[300];
+
+	snprintf(line, sizeof line,
+		 "{\"allocator\":\"loam\",\"call\":\"free\",\"what\":\"heap buffer overflow\","
+		 "\"pointer\":\"%p\",\"kind\":\"object\",\"bytes\":40,"
+		 "\"note\":\"overwritten at byte\",\"number\":43,\"thread\":\"%p\"}\n",
+		 (void *)object, (void *)thread_self());
+	EXPECT_ABORT(to_file, object, line);
+}
+
+static void details(const void *mem)
+{
+	report_line("  details of %p", mem);
+}
+
+static void report_at_length(void *arg)
+{
+	report_details = details;
+	options.report = REPORT_FULL;
+	overflow(arg);
+}
+
+TEST(a_full_report_has_details)
+{
+	EXPECT_ABORT(report_at_length, object, "loam:   details of 0x");
 }
 
 static void check_false(void *arg)

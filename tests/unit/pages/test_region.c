@@ -34,17 +34,17 @@ TEST(a_split_takes_the_lower_half)
 {
 	struct region *r = fresh();
 
-	EXPECT_EQ(region_take(r, CLEAN, 0), 0);
+	EXPECT_EQ(region_take(r, CLEAN, 0, 0), 0);
 	EXPECT_EQ(free_blocks(r, CLEAN), ORDER_MAX);
-	EXPECT_EQ(region_take(r, CLEAN, 0), 1);
-	EXPECT_EQ(region_take(r, CLEAN, 1), 2);
+	EXPECT_EQ(region_take(r, CLEAN, 0, 0), 1);
+	EXPECT_EQ(region_take(r, CLEAN, 1, 0), 2);
 	EXPECT(region_check(r));
 }
 
 TEST(buddies_merge_up_to_the_whole_region)
 {
 	struct region *r = fresh();
-	unsigned page = region_take(r, CLEAN, 3);
+	unsigned page = region_take(r, CLEAN, 3, 0);
 
 	EXPECT_EQ(region_give(r, (struct pages){page, 8}), ORDER_MAX - 3);
 	EXPECT_EQ(r->orders[CLEAN], 1u << ORDER_MAX);
@@ -54,7 +54,7 @@ TEST(buddies_merge_up_to_the_whole_region)
 TEST(a_touched_block_comes_back_dirty_and_is_cleaned)
 {
 	struct region *r = fresh();
-	unsigned page = region_take(r, CLEAN, 4);
+	unsigned page = region_take(r, CLEAN, 4, 0);
 
 	region_touch(r, (struct pages){page, 3});
 	region_give(r, (struct pages){page, 16});
@@ -71,7 +71,7 @@ TEST(pages_are_taken_exactly_or_not_at_all)
 {
 	struct region *r = fresh();
 
-	EXPECT_EQ(region_take(r, CLEAN, 2), 0);
+	EXPECT_EQ(region_take(r, CLEAN, 2, 0), 0);
 	EXPECT(region_take_exactly(r, (struct pages){4, 9}));
 	EXPECT(region_check(r));
 	EXPECT_EQ(r->free_pages, REGION_PAGES - 13);
@@ -102,7 +102,7 @@ TEST(only_owned_pages_are_free)
 	EXPECT_EQ(found.first, 64);
 	EXPECT_EQ(found.count, 32);
 	EXPECT_EQ(region_owned_from(r, 96).count, 0);
-	EXPECT_EQ(region_take(r, CLEAN, 5), 64);
+	EXPECT_EQ(region_take(r, CLEAN, 5, 0), 64);
 	EXPECT(region_check(r));
 }
 
@@ -110,7 +110,7 @@ TEST(check_finds_what_is_wrong)
 {
 	struct region *r = fresh();
 
-	region_take(r, CLEAN, 0);
+	region_take(r, CLEAN, 0, 0);
 	r->free_pages++;
 	EXPECT(!region_check(r));
 	fresh();
@@ -132,7 +132,7 @@ static void take_some(struct region *r, uint64_t *state)
 
 	if (!(r->orders[from] >> order))
 		return;
-	page = region_take(r, from, order);
+	page = region_take(r, from, order, 0);
 	EXPECT_EQ(page % (1u << order), 0);
 	for (unsigned i = 0; i < 1u << order; i++) {
 		EXPECT(!out[page + i]);

@@ -1,0 +1,36 @@
+/* What is done once as the process starts, and as it ends, in programs that never allocate too. */
+#include "api/record.h"
+#include "api/start.h"
+#include "api/stats.h"
+#include "base/options.h"
+#include "harden/fence.h"
+#include "harden/sampled.h"
+#include "harden/tools.h"
+#include "os/os.h"
+#include "os/stack.h"
+
+#include <unistd.h>
+
+/* libc has not run its own constructor yet (-z initfirst).  What unwinds stacks is a library that is opened
+   for that, which runs it, with the environment that it finds. */
+__attribute__((constructor)) static void begin(int argc, char **argv, char **environment)
+{
+	(void)argc, (void)argv;
+	if (os_getenv("LOAM_OPTIONS"))
+		start();
+	if (sampling && !environ)
+		environ = environment;
+	if (sampling)
+		stack_start();
+	start_constructed();
+}
+
+__attribute__((destructor)) static void end(void)
+{
+	if (fences && !tools)
+		fence_flush(); /* the last look at what was freed */
+	if (options.stats == STATS_EXIT)
+		stats_print();
+	if (load_relaxed(&recording))
+		record_finish();
+}

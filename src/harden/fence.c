@@ -1,0 +1,311 @@
+/* Fences; see fence.h. */
+#include "harden/fence.h"
+
+#include "arena/arena.h"
+#include "base/bits.h"
+#include "base/report.h"
+#include "harden/quarantine.h"
+#include "harden/tools.h"
+#include "os/os.h"
+#include "pages/zone.h"
+#include "slab/slab.h"
+
+#include <string.h>
+
+#define TRAILER	    sizeof(uint64_t)
+#define FENCE_LEAST ((size_t)8)
+#define FENCE_MOST  ((size_t)64)
+#define PURGED	    (64 * KIB) /* from here on whole pages are wiped by giving them back */
+
+SEALED bool fences;
+SEALED static bool guard_pages;
+SEALED static uint64_t secret;
+
+void fence_start(uint64_t random, bool guards)
+{
+	secret = random | 1;
+	guard_pages = guards;
+	slab_harden(guards);
+	if (guards)
+		zone_scatter(mix64(secret) | 1);
+	fences = true;
+}
+
+/* --- the bytes ----------------------------------------------------------------------------- */
+
+/* What an address' trailer is encoded with; its complement is that of a free object. */
+static uint64_t key_of(const void *mem)
+{
+	return mix64((uintptr_t)mem ^ secret);
+}
+
+static uint64_t *trailer_of(const void *mem, size_t usable)
+{
+	return (uint64_t *)((char *)mem + usable - TRAILER);
+}
+
+/* Read and written whole: who frees the object behind looks at it too. */
+static uint64_t trailer(const void *mem, size_t usable)
+{
+	return load_relaxed(trailer_of(mem, usable));
+}
+
+static void set_trailer(const void *mem, size_t usable, uint64_t value)
+{
+	store_relaxed(trailer_of(mem, usable), value);
+}
+
+static size_t fence_end(size_t size, size_t usable)
+{
+	return usable - TRAILER - size < FENCE_MOST ? usable - TRAILER : size + FENCE_MOST;
+}
+
+static unsigned char fence_byte(uint64_t key, size_t i)
+{
+	return (unsigned char)(key >> (i % 7 + 1) * 8 |
+			       0x81); /* neither 0 nor text, as overflows mostly are */
+}
+
+static void lay_fence(void *mem, size_t size, size_t usable)
+{
+	uint64_t key = key_of(mem);
+	unsigned char *bytes = mem;
+
+	for (size_t i = size; i < fence_end(size, usable); i++)
+		bytes[i] = fence_byte(key, i);
+	set_trailer(mem, usable, size ^ key);
+}
+
+/* The first byte of the fence that is not as it was laid, or its end. */
+static size_t fence_break(const void *mem, size_t size, size_t usable)
+{
+	const unsigned char *bytes = mem;
+	uint64_t key = key_of(mem);
+	size_t i = size, end = fence_end(size, usable);
+
+	while (i < end && bytes[i] == fence_byte(key, i))
+		i++;
+	return i;
+}
+
+static bool is_zero(const void *mem, size_t from, size_t end)
+{
+	const unsigned char *bytes = mem;
+
+	return from >= end ||
+	       (!bytes[from] && !memcmp(bytes + from, bytes + from + 1, end - from - 1));
+}
+
+/* --- objects of the arena's ---------------------------------------------------------------- */
+
+static bool has_guard(const struct descriptor *tag)
+{
+	return guard_pages && (tag->kind == KIND_RUN || tag->kind == KIND_HUGE);
+}
+
+/* Bytes up to the trailer's end; 0, and reported, for what is no object. */
+static size_t usable_of(const void *mem, struct descriptor *tag, const char *call)
+{
+	size_t usable = arena_usable(mem, tag, call);
+
+	return usable && has_guard(tag) ? usable - os_page_size() : usable;
+}
+
+static struct report_about about(const void *mem, const struct descriptor *tag, size_t size)
+{
+	static const char *const kinds[] = {[KIND_SLAB] = "object",
+					    [KIND_HEAP] = "chunk",
+					    [KIND_RUN] = "run",
+					    [KIND_HUGE] = "huge object"};
+
+	return (struct report_about){.mem = mem, .kind = kinds[tag->kind], .usable = size};
+}
+
+/* Of a slab's object that is handed out: what is behind its link and mark was zero when it was
+ * freed. */
+static void check_reused(void *mem, size_t usable)
+{
+	struct descriptor *tag = pagemap_get(mem);
+
+	if (tag->kind == KIND_SLAB && !is_zero(mem, sizeof(struct object), usable))
+		report_write_after_free("malloc", about(mem, tag, usable));
+}
+
+/* An object with that many bytes before a guard page, if it has one; NULL without memory. */
+static void *alloc_usable(size_t alignment, size_t nbytes, bool *zero)
+{
+	size_t chunk = alignment > GRANULE ? nbytes + alignment
+					   : nbytes; /* as arena_alloc_aligned() has it */
+	bool pages = guard_pages && (arena_wants_pages(chunk) || alignment > PAGE_SIZE);
+	size_t guard = pages ? align_up(nbytes, os_page_size()) + os_page_size() - nbytes : 0;
+
+	return alignment <= GRANULE ? arena_alloc(nbytes + guard, zero)
+				    : arena_alloc_aligned(alignment, nbytes + guard);
+}
+
+void *fence_alloc(size_t alignment, size_t req, bool *zero)
+{
+	struct descriptor *tag;
+	size_t usable;
+	void *mem;
+
+	if (req > PTRDIFF_MAX - 2 * os_page_size() - FENCE_LEAST - TRAILER)
+		return NULL;
+	mem = alloc_usable(alignment, req + FENCE_LEAST + TRAILER, zero);
+	tag = mem ? pagemap_get(mem) : NULL;
+	if (!tag || tag->kind == KIND_EARLY)
+		return mem;
+	usable = usable_of(mem, tag, "malloc");
+	if (usable < req + FENCE_LEAST + TRAILER) { /* pages, where chunks had no memory */
+		arena_release(mem, tag, "malloc");
+		return NULL;
+	}
+	if (has_guard(tag))
+		os_guard((char *)mem + usable, os_page_size());
+	if (alignment > GRANULE)
+		*zero = false;
+	check_reused(mem, usable);
+	lay_fence(mem, req, usable);
+	if (tools)
+		tools_allocated(mem, req, usable, *zero);
+	return mem;
+}
+
+/* Whether a slab has the object back: of the least its mark is where the trailer was. */
+static bool is_slabs_own(const struct object *o, const struct descriptor *tag)
+{
+	return tag->kind == KIND_SLAB && load_relaxed(&o->key) == slab_mark(o);
+}
+
+/* Whether an object of a slab, in use or not, has a trailer that loam wrote. */
+static bool has_trailer(const struct object *o, const struct slab *s)
+{
+	uint64_t said = trailer(o, s->size);
+
+	return !said || said == ~key_of(o) || (said ^ key_of(o)) <= s->size - TRAILER ||
+	       is_slabs_own(o, &s->tag);
+}
+
+/* Reports what was written right before an object of a slab: it is the trailer of another. */
+static void check_before(const void *mem, const struct descriptor *tag, const char *call)
+{
+	const struct slab *s = (const struct slab *)tag;
+	const void *before;
+
+	if (tag->kind != KIND_SLAB || (uintptr_t)mem == s->base)
+		return;
+	before = (const char *)mem - s->size;
+	if (!has_trailer(before, s))
+		report_overflow(call, about(before, tag, s->size), s->size - TRAILER);
+}
+
+/* The size in the trailer; SIZE_MAX, and reported, when the object is free or something is broken.
+ */
+static size_t checked_size(const void *mem, struct descriptor *tag, size_t usable, const char *call)
+{
+	uint64_t said = trailer(mem, usable), key = key_of(mem);
+	size_t size = said ^ key, broken;
+
+	if (said == ~key || !said || is_slabs_own(mem, tag)) {
+		report_double_free(call, about(mem, tag, usable));
+		return SIZE_MAX;
+	}
+	if (size > usable - TRAILER) {
+		report_overflow(call, about(mem, tag, usable), usable - TRAILER);
+		return SIZE_MAX;
+	}
+	broken = fence_break(mem, size, usable);
+	if (broken == fence_end(size, usable))
+		return size;
+	report_overflow(call, about(mem, tag, size), broken);
+	return SIZE_MAX;
+}
+
+size_t fence_size(const void *mem, struct descriptor *tag, const char *call)
+{
+	size_t usable = usable_of(mem, tag, call);
+
+	return usable ? checked_size(mem, tag, usable, call) : SIZE_MAX;
+}
+
+/* --- freeing ------------------------------------------------------------------------------- */
+
+/* Whole pages of large ones are zero when the system has taken them back. */
+static void wipe(char *mem, size_t nbytes)
+{
+	char *first = (char *)align_up((uintptr_t)mem, os_page_size());
+	char *end = (char *)align_down((uintptr_t)mem + nbytes, os_page_size());
+
+	if (nbytes < PURGED || !os_purge(first, (size_t)(end - first))) {
+		memset(mem, 0, nbytes);
+		return;
+	}
+	memset(mem, 0, (size_t)(first - mem));
+	memset(end, 0, (size_t)(mem + nbytes - end));
+}
+
+/* Where a quarantined object can be read: of what has a guard page the last page alone, before
+ * that. */
+static char *readable(void *mem, size_t usable, const struct descriptor *tag)
+{
+	return has_guard(tag) ? (char *)mem + usable - os_page_size() : mem;
+}
+
+/* Nothing of the object is left, and it says that it is free. */
+static void lock_up(void *mem, size_t usable, const struct descriptor *tag)
+{
+	char *from = readable(mem, usable, tag);
+
+	if (from > (char *)mem && !os_guard(mem, (size_t)(from - (char *)mem)))
+		wipe(mem, usable);
+	wipe(from, (size_t)((char *)trailer_of(mem, usable) - from));
+	set_trailer(mem, usable, ~key_of(mem));
+}
+
+/* Whether it is as lock_up() left it.  Of what was purged the first and the last page are read: the
+   others would have to be faulted in. */
+static bool is_locked_up(void *mem, size_t usable, const struct descriptor *tag)
+{
+	const char *from = readable(mem, usable, tag);
+	size_t end = (size_t)((char *)trailer_of(mem, usable) - from), page = os_page_size();
+
+	if (trailer(mem, usable) != ~key_of(mem))
+		return false;
+	if (end < PURGED)
+		return is_zero(from, 0, end);
+	return is_zero(from, 0, page) && is_zero(from, end - page, end);
+}
+
+/* Out of quarantine.  What the system will not have accessible again is lost. */
+static void leave(void *mem, size_t usable)
+{
+	struct descriptor *tag = pagemap_get(mem);
+
+	if (tools)
+		tools_forgotten(mem, usable);
+	if (!is_locked_up(mem, usable, tag)) {
+		report_write_after_free("free", about(mem, tag, usable));
+		lock_up(mem, usable, tag);
+	}
+	set_trailer(mem, usable, 0);
+	if (!has_guard(tag) || os_unguard(mem, usable + os_page_size()))
+		arena_release(mem, tag, "free");
+}
+
+void fence_free(void *mem, struct descriptor *tag, const char *call)
+{
+	size_t usable = usable_of(mem, tag, call);
+
+	if (!usable || checked_size(mem, tag, usable, call) == SIZE_MAX)
+		return;
+	check_before(mem, tag, call);
+	lock_up(mem, usable, tag);
+	if (tools)
+		tools_freed(mem, usable);
+	quarantine_put(mem, usable, leave);
+}
+
+size_t fence_flush(void)
+{
+	return quarantine_flush(leave);
+}

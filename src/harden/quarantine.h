@@ -1,0 +1,26 @@
+/*
+ * The quarantine: freed objects that are not used again yet, first in, first out.  What was
+ * written to after free() is found when it leaves; and where a program uses what it has freed, it
+ * meets no other object there for a while.
+ *
+ * One for the process, in a ring in memory of its own; bounded in bytes and in objects.
+ *
+ * Locking: its lock, around the ring alone.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+/* Holds that many bytes at most; false without memory for the ring, and then nothing stays. */
+COLD bool quarantine_start(size_t nbytes);
+
+/* Takes an object in; those that leave for it are handed to `leave` with their bytes. */
+void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nbytes));
+
+/* Lets all out; the bytes. */
+size_t quarantine_flush(void (*leave)(void *mem, size_t nbytes));
+
+bool quarantine_locked(void); /* by the calling thread */
+void quarantine_prefork(void);
+void quarantine_postfork(void);
+void quarantine_recover(void);

@@ -1,0 +1,267 @@
+/* Sampled objects; see sampled.h. */
+#include "harden/sampled.h"
+
+#include "base/bits.h"
+#include "base/list.h"
+#include "base/options.h"
+#include "base/report.h"
+#include "os/lock.h"
+#include "os/os.h"
+#include "os/signals.h"
+#include "os/stack.h"
+
+#include <string.h>
+
+#define SLOTS	     1024
+#define SLOT_BYTES   (16 * KIB) /* and a guard page */
+#define PATTERN	     0xa5
+#define PATTERN_MOST ((size_t)64) /* bytes of it on either side */
+
+struct slot {
+	struct descriptor tag;
+	struct link link; /* in the list while free */
+	char *start;	  /* constant */
+	char *mem;	  /* NULL: never used */
+	size_t size;
+	bool in_use;
+	struct stack allocated, freed;
+};
+
+SEALED bool sampling;
+
+static struct {
+	struct lock lock;
+	struct link free; /* the one freed longest ago first */
+	struct slot *slots;
+	uint64_t random;
+} sampled = {.lock = LOCK_INIT(LOCK_SAMPLED), .free = {&sampled.free, &sampled.free}};
+
+static __thread uint32_t countdown __attribute__((tls_model("initial-exec")));
+
+static size_t stride(void)
+{
+	return SLOT_BYTES + os_page_size();
+}
+
+static struct slot *of_link(struct link *l)
+{
+	return container_of(l, struct slot, link);
+}
+
+/* --- faults --------------------------------------------------------------------------------- */
+
+static void say_stacks(const struct slot *s)
+{
+	stack_say("allocated", &s->allocated);
+	stack_say("freed", &s->freed);
+}
+
+static struct report_about about(const struct slot *s, const void *mem)
+{
+	return (struct report_about){.mem = mem,
+				     .kind = "sampled object",
+				     .usable = s->size,
+				     .start = mem == s->mem ? NULL : s->mem,
+				     .state = s->in_use ? "in use" : "free"};
+}
+
+/* Says what it was that touched a guard page or a free slot; false for all other addresses. */
+static bool explain(const void *address)
+{
+	const struct slot *s = (const struct slot *)pagemap_get(address);
+
+	if (!s || s->tag.kind != KIND_SAMPLED || !s->mem)
+		return false;
+	report_access(s->in_use ? "heap buffer overflow" : "use after free", about(s, address));
+	say_stacks(s);
+	return true;
+}
+
+/* --- slots ---------------------------------------------------------------------------------- */
+
+void sampled_start(void)
+{
+	size_t nbytes = SLOTS * stride();
+	char *area = os_map(nbytes, OS_PAGES);
+
+	sampled.slots = os_map(align_up(SLOTS * sizeof(struct slot), os_page_size()), OS_METADATA);
+	if (!area || !sampled.slots || !pagemap_reserve(area, nbytes) || !os_guard(area, nbytes)) {
+		report_line("guard: no memory for sampled objects; none is");
+		return;
+	}
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct slot *s = &sampled.slots[i];
+
+		s->tag.kind = KIND_SAMPLED;
+		s->start = area + i * stride();
+		list_push_back(&sampled.free, &s->link);
+		pagemap_set(s->start, stride(), &s->tag);
+	}
+	sampled.random = os_random();
+	signals_catch(explain);
+	sampling = true;
+}
+
+/* Between 1 and twice the rate, so that no rhythm of the program's is in step with it. */
+static uint32_t some_time(void)
+{
+	uint64_t random = add_relaxed(&sampled.random, 1);
+
+	return (uint32_t)(mix64(random) % (2 * options.guard)) + 1;
+}
+
+bool sampled_is_due(void)
+{
+	if (LIKELY(countdown && --countdown))
+		return false;
+	if (!countdown)
+		countdown = some_time();
+	return true;
+}
+
+/* None in a signal handler that interrupted this. */
+static struct slot *take_slot(void)
+{
+	struct link *l;
+
+	if (sampled_locked())
+		return NULL;
+	lock_acquire(&sampled.lock);
+	l = list_empty(&sampled.free) ? NULL : list_pop(&sampled.free);
+	lock_release(&sampled.lock);
+	return l ? of_link(l) : NULL;
+}
+
+static void give_slot(struct slot *s)
+{
+	if (sampled_locked())
+		return;
+	lock_acquire(&sampled.lock);
+	list_push_back(&sampled.free, &s->link);
+	lock_release(&sampled.lock);
+}
+
+/* --- objects -------------------------------------------------------------------------------- */
+
+static char *slot_end(const struct slot *s)
+{
+	return s->start + SLOT_BYTES;
+}
+
+/* The known bytes before and behind the object. */
+static char *pattern_start(const struct slot *s)
+{
+	size_t before = (size_t)(s->mem - s->start);
+
+	return s->mem - (before < PATTERN_MOST ? before : PATTERN_MOST);
+}
+
+static void lay_pattern(struct slot *s)
+{
+	char *behind = s->mem + s->size;
+
+	memset(pattern_start(s), PATTERN, (size_t)(s->mem - pattern_start(s)));
+	memset(behind, PATTERN, (size_t)(slot_end(s) - behind));
+}
+
+/* The first byte around the object that was overwritten; NULL: none. */
+static const char *broken_byte(const struct slot *s)
+{
+	const char *byte = pattern_start(s);
+
+	for (; byte < slot_end(s); byte++) {
+		if (byte == s->mem)
+			byte += s->size;
+		if (byte < slot_end(s) && *(const unsigned char *)byte != PATTERN)
+			return byte;
+	}
+	return NULL;
+}
+
+/* At the end of its slot, so that what lies behind the object is unreadable. */
+void *sampled_alloc(size_t alignment, size_t req)
+{
+	struct slot *s;
+
+	if (req > SLOT_BYTES || alignment > SLOT_BYTES / 4)
+		return NULL;
+	s = take_slot();
+	if (!s)
+		return NULL;
+	if (!os_unguard(s->start, SLOT_BYTES)) {
+		give_slot(s);
+		return NULL;
+	}
+	s->size = req;
+	s->mem = (char *)align_down((uintptr_t)slot_end(s) - req, alignment < 16 ? 16 : alignment);
+	if (s->mem < s->start) {
+		os_guard(s->start, SLOT_BYTES);
+		give_slot(s);
+		return NULL;
+	}
+	s->freed = (struct stack){0};
+	stack_note(&s->allocated);
+	lay_pattern(s);
+	store_release(&s->in_use, true);
+	return s->mem;
+}
+
+static bool check(const struct slot *s, const void *mem, const char *call)
+{
+	if (LIKELY(s->mem == mem && s->in_use))
+		return true;
+	if (s->mem == mem && mem)
+		report_double_free(call, about(s, mem));
+	else if (s->mem)
+		report_interior_pointer(call, about(s, mem));
+	else
+		report_unknown_pointer(call, (struct report_about){.mem = mem});
+	return false;
+}
+
+size_t sampled_size(const void *mem, struct descriptor *tag, const char *call)
+{
+	const struct slot *s = (const struct slot *)tag;
+
+	return check(s, mem, call) ? s->size : SIZE_MAX;
+}
+
+void sampled_free(void *mem, struct descriptor *tag, const char *call)
+{
+	struct slot *s = (struct slot *)tag;
+	const char *broken;
+
+	if (!check(s, mem, call))
+		return;
+	broken = broken_byte(s);
+	if (broken)
+		report_overflow(call, about(s, mem), (size_t)(broken - s->mem));
+	stack_note(&s->freed);
+	store_release(&s->in_use, false);
+	if (os_guard(s->start, SLOT_BYTES))
+		give_slot(s); /* else it stays as it is for good */
+}
+
+/* --- fork ----------------------------------------------------------------------------------- */
+
+bool sampled_locked(void)
+{
+	return lock_held(&sampled.lock);
+}
+
+void sampled_prefork(void)
+{
+	lock_prefork(&sampled.lock);
+}
+
+void sampled_postfork(void)
+{
+	lock_postfork(&sampled.lock);
+}
+
+/* The list may have been half changed: no object is sampled any more. */
+void sampled_recover(void)
+{
+	if (lock_recover(&sampled.lock))
+		list_init(&sampled.free);
+}

@@ -1,0 +1,25 @@
+/*
+ * Where a thread is: the return addresses on its stack, found by libc's backtrace().  Only for what
+ * the user asked for by an option.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+#define STACK_FRAMES 24
+
+struct stack {
+	uint64_t thread; /* 0: none was noted */
+	uint32_t count;
+	const void *frames[STACK_FRAMES]; /* the innermost first */
+};
+
+/* Makes stack_note() find stacks.  libc loads a library for it, so this must be no call of
+ * malloc's. */
+COLD void stack_start(void);
+
+/* Notes the caller's stack; its thread alone before stack_start(). */
+COLD void stack_note(struct stack *ret_stack);
+
+/* The lines of a stack, under a heading, by report_line(). */
+COLD void stack_say(const char *heading, const struct stack *s);

@@ -1,0 +1,56 @@
+/* Freed objects wait their turn: bounded in bytes and objects, first in, first out. */
+#include "harden/quarantine.h"
+
+#include "os_sim.h"
+#include "test.h"
+
+static char object[20000];
+static size_t left, left_bytes;
+
+static void leave(void *mem, size_t nbytes)
+{
+	EXPECT(mem == &object[left]); /* in order */
+	left++;
+	left_bytes += nbytes;
+}
+
+TEST(nothing_stays_before_there_is_a_ring)
+{
+	left = 0;
+	quarantine_put(&object[0], 100, leave);
+	EXPECT_EQ(left, 1);
+	EXPECT_EQ(quarantine_flush(leave), 0);
+	os_sim_fail_once(1);
+	EXPECT(!quarantine_start(MIB));
+	quarantine_put(&object[1], 100, leave);
+	EXPECT_EQ(left, 2);
+}
+
+TEST(the_oldest_leave_when_there_is_too_much)
+{
+	left = left_bytes = 0;
+	REQUIRE(quarantine_start(64 * KIB));
+	for (size_t i = 0; i < 100; i++)
+		quarantine_put(&object[i], 1024, leave);
+	EXPECT_EQ(left, 100 - 64);
+	EXPECT_EQ(quarantine_flush(leave), 64 * KIB);
+	EXPECT_EQ(left, 100);
+	EXPECT_EQ(left_bytes, 100 * 1024);
+}
+
+TEST(the_oldest_leave_when_there_are_too_many)
+{
+	left = 0;
+	for (size_t i = 0; i < sizeof object; i++)
+		quarantine_put(&object[i], 1, leave);
+	EXPECT(left > sizeof object - 5000);
+	quarantine_flush(leave);
+	EXPECT_EQ(left, sizeof object);
+}
+
+TEST(what_is_too_large_passes_through)
+{
+	left = 0;
+	quarantine_put(&object[0], 64 * KIB + 1, leave);
+	EXPECT_EQ(left, 1);
+}

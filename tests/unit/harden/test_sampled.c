@@ -1,0 +1,172 @@
+/* Sampled objects: pages of their own, and reports that say who allocated and who freed. */
+#include "harden/sampled.h"
+
+#include "base/bits.h"
+#include "os/stack.h"
+#include "os_sim.h"
+#include "test.h"
+
+#include <loam/loam.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { RATE = 10, OBJECTS = 1000 };
+
+/* A sanitizer's handler would not let a fault end a child. */
+__attribute__((constructor)) static void set_options(void)
+{
+	static const char *const environment[] = {"LOAM_OPTIONS=guard=10", NULL};
+
+	os_sim_environment(environment);
+	signal(SIGSEGV, SIG_DFL);
+}
+
+static bool is_sampled(const void *mem)
+{
+	return pagemap_get(mem) && pagemap_get(mem)->kind == KIND_SAMPLED;
+}
+
+/* The next object of that size that is sampled. */
+static char *sample(size_t size)
+{
+	for (int i = 0; i < 100 * RATE; i++) {
+		char *mem = loam_malloc(size);
+
+		if (is_sampled(mem))
+			return mem;
+		loam_free(mem);
+	}
+	REQUIRE(!"no object is sampled");
+	return NULL;
+}
+
+TEST(one_in_so_many_is_sampled)
+{
+	void *mem[OBJECTS];
+	int n = 0;
+
+	for (int i = 0; i < OBJECTS; i++) {
+		mem[i] = loam_malloc(100);
+		n += is_sampled(mem[i]);
+	}
+	EXPECT(n > OBJECTS / RATE / 2 && n < OBJECTS / RATE * 2);
+	for (int i = 0; i < OBJECTS; i++)
+		loam_free(mem[i]);
+	EXPECT(loam_check());
+}
+
+TEST(all_functions_know_them)
+{
+	char *mem = sample(100);
+
+	EXPECT_EQ(loam_malloc_usable_size(mem), 100);
+	EXPECT(is_aligned((uintptr_t)mem, 16));
+	memset(mem, 'x', 100);
+	mem = loam_realloc(mem, 5000);
+	EXPECT(mem[0] == 'x' && mem[99] == 'x');
+	loam_free(mem);
+	for (int i = 0; i < 100 * RATE; i++) {
+		mem = loam_memalign(256, 100);
+		EXPECT(is_aligned((uintptr_t)mem, 256));
+		loam_free(mem);
+		mem = loam_calloc(10, 100);
+		for (int k = 0; k < 1000; k++)
+			if (mem[k])
+				REQUIRE(!"a byte is not zero");
+		loam_free(mem);
+	}
+}
+
+static void free_twice(void *mem)
+{
+	loam_free(mem);
+	loam_free(mem);
+}
+
+static void free_it(void *mem)
+{
+	loam_free(mem);
+}
+
+TEST(wrong_pointers_are_seen)
+{
+	char *mem = sample(100);
+
+	EXPECT_ABORT(free_twice, mem, "free(): double free detected");
+	EXPECT_ABORT(free_it, mem + 16, "free(): invalid pointer");
+	mem[100] = 1;
+	EXPECT_ABORT(free_it, mem, "free(): heap buffer overflow");
+	EXPECT_ABORT(free_it, mem, "overwritten at byte 100");
+	mem[100] = (char)0xa5;
+	mem[-1] = 1;
+	EXPECT_ABORT(free_it, mem, "free(): heap buffer overflow");
+	mem[-1] = (char)0xa5;
+	loam_free(mem);
+}
+
+static void write_behind(char *mem)
+{
+	*(volatile char *)(mem + 112) = 1;
+}
+
+static void read_after_free(char *mem)
+{
+	loam_free(mem);
+	(void)*(volatile char *)mem;
+}
+
+/* The signal that ends a child which runs body, and what it said. */
+static int signal_of(void (*body)(char *), char *mem, char *text, size_t size)
+{
+	int fds[2], status;
+	ssize_t n, length = 0;
+	pid_t child;
+
+	REQUIRE(pipe(fds) == 0);
+	child = fork();
+	if (child == 0) {
+		dup2(fds[1], 2);
+		body(mem);
+		_exit(0);
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], text + length, size - 1 - (size_t)length)) > 0)
+		length += n;
+	text[length] = '\0';
+	close(fds[0]);
+	REQUIRE(waitpid(child, &status, 0) == child);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+TEST(what_is_touched_beyond_them_is_told_with_stacks)
+{
+	static char text[20000];
+
+	stack_start();
+	EXPECT_EQ(signal_of(write_behind, sample(100), text, sizeof text), SIGSEGV);
+	EXPECT_STR(text, "heap buffer overflow");
+	EXPECT_STR(text, "112 bytes inside the sampled object of 100 bytes");
+	EXPECT_STR(text, "allocated by thread");
+	EXPECT_STR(text, "#1 0x");
+	EXPECT_EQ(signal_of(read_after_free, sample(100), text, sizeof text), SIGSEGV);
+	EXPECT_STR(text, "use after free");
+	EXPECT_STR(text, "freed by thread");
+}
+
+TEST(when_slots_run_out_objects_are_as_ever)
+{
+	enum { MANY = 40000 };
+	static void *mem[MANY];
+	int n = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		mem[i] = loam_malloc(64);
+		n += is_sampled(mem[i]);
+	}
+	EXPECT(n > 1000 && n <= 1024);
+	for (int i = 0; i < MANY; i++)
+		loam_free(mem[i]);
+	EXPECT(loam_check());
+}
