@@ -1,0 +1,104 @@
+/* What a case needs; see cases.h. */
+#include "cases.h"
+
+#include <signal.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+enum { MOST = 200 };
+
+static struct {
+	const char *name;
+	void (*body)(void);
+} cases[MOST];
+
+static int count;
+
+void case_register(const char *name, void (*body)(void))
+{
+	if (count == MOST)
+		abort();
+	cases[count].name = name;
+	cases[count++].body = body;
+}
+
+void warm_up(size_t size)
+{
+	void *mem[200];
+
+	for (int i = 0; i < 200; i++)
+		mem[i] = malloc(size);
+	for (int i = 0; i < 200; i++)
+		free(mem[i]);
+}
+
+char *take(size_t size)
+{
+	char *mem = unknown(malloc(size));
+
+	if (!mem)
+		_exit(4);
+	memset(mem, 'x', size);
+	return mem;
+}
+
+void give(void *mem)
+{
+	free(unknown(mem));
+}
+
+void won(const char *what)
+{
+	fprintf(stderr, "won: %s\n", what);
+	_exit(3);
+}
+
+/* Addresses that a test program's own data has: below the stack, above static data. */
+static char static_data[16];
+
+static int is_near(const char *mem, const void *place)
+{
+	uintptr_t a = (uintptr_t)mem, b = (uintptr_t)place;
+
+	return (a > b ? a - b : b - a) < 65536;
+}
+
+void claim(const char *mem, size_t size, char *const *others, size_t n)
+{
+	char here;
+
+	if (is_near(mem, &here) || is_near(mem, static_data))
+		won("an object outside the heap");
+	for (size_t i = 0; i < n; i++)
+		if (mem < others[i] + size && others[i] < mem + size)
+			won("two objects overlap");
+}
+
+extern const char __executable_start[], etext[];
+
+/* Whether the case itself touched what is not mapped, or the allocator did. */
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+	uintptr_t at = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+
+	(void)info;
+	if (at >= (uintptr_t)__executable_start && at < (uintptr_t)etext)
+		_exit(6);
+	signal(number, SIG_DFL);
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+	for (int i = 0; i < count && argc < 2; i++)
+		puts(cases[i].name);
+	for (int i = 0; i < count && argc > 1; i++)
+		if (!strcmp(cases[i].name, argv[1])) {
+			cases[i].body();
+			return 0;
+		}
+	return argc < 2 ? 0 : 5;
+}
