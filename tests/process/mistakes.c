@@ -1,0 +1,97 @@
+/* Mistakes that memory tools tell of, one a run: mistakes NAME. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *unknown(void *p)
+{
+	__asm__ volatile("" : "+r"(p) : : "memory");
+	return p;
+}
+
+static volatile char sink;
+
+static void read_behind(void)
+{
+	char *mem = unknown(malloc(100));
+
+	sink = mem[100];
+	free(mem);
+}
+
+static void write_before(void)
+{
+	char *mem = unknown(malloc(100));
+
+	*(volatile char *)(mem - 1) = 1;
+	free(mem);
+}
+
+static void read_after_free(void)
+{
+	char *mem = unknown(malloc(100));
+
+	free(mem);
+	sink = *(volatile char *)unknown(mem);
+}
+
+static void write_after_realloc(void)
+{
+	char *mem = unknown(malloc(100)), *moved = unknown(realloc(mem, 100000));
+
+	*(volatile char *)unknown(mem) = 1;
+	free(moved);
+}
+
+static void use_uninitialised(void)
+{
+	char *mem = unknown(malloc(100));
+
+	if (*(volatile char *)unknown(mem + 50))
+		puts("");
+	free(mem);
+}
+
+static void leak(void)
+{
+	void *mem = unknown(malloc(100));
+
+	memset(mem, 0, 100);
+	mem = unknown(NULL);
+}
+
+static void nothing_wrong(void)
+{
+	char *mem = unknown(calloc(10, 10)), *more = unknown(realloc(mem, 1000));
+
+	for (int i = 0; i < 100; i++)
+		if (more[i])
+			puts("");
+	free(more);
+	for (int i = 0; i < 10000; i++)
+		free(unknown(malloc((size_t)i)));
+	free(aligned_alloc(256, 512));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*make)(void);
+	} mistakes[] = {
+		{"read_behind", read_behind},
+		{"write_before", write_before},
+		{"read_after_free", read_after_free},
+		{"write_after_realloc", write_after_realloc},
+		{"use_uninitialised", use_uninitialised},
+		{"leak", leak},
+		{"nothing_wrong", nothing_wrong},
+	};
+
+	for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++)
+		if (argc > 1 && !strcmp(argv[1], mistakes[i].name)) {
+			mistakes[i].make();
+			return 0;
+		}
+	return 2;
+}
