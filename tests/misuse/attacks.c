@@ -192,8 +192,10 @@ CASE(attack_house_of_water)
 {
 	char *mem = take(FEW), *other = take(0xf0), *got;
 
-	memcpy(unknown(mem + 128 - 16), unknown(other - 16), 16);
-	memcpy(unknown(mem + 128 + 0x100 - 16), unknown(other - 16), 16);
+	for (int i = -2; i < 0; i++) {
+		words(mem + 128)[i] = words(other)[i];
+		words(mem + 128 + 0x100)[i] = words(other)[i];
+	}
 	give(mem + 128);
 	got = take(0xf0);
 	claim(got, 0xf0, &mem, 1);
