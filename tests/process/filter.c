@@ -3,7 +3,6 @@
  * code, and are none of those that docs/design.md names, end the process by SIGSYS.  The program's
  * own are its own business.  The break moves by libc's sbrk, and is not loam's call to the filter.
  */
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
