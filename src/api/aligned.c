@@ -13,10 +13,8 @@
 static void *serve(size_t alignment, size_t req)
 {
 	bool zero = false;
-	void *mem = NULL;
+	void *mem = sampled_now_and_then(alignment, req);
 
-	if (UNLIKELY(sampling) && sampled_is_due())
-		mem = sampled_alloc(alignment, req);
 	if (mem)
 		return mem;
 	return UNLIKELY(fences) ? fence_alloc(alignment, req, &zero)

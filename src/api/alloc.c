@@ -64,26 +64,36 @@ static NOINLINE void *malloc_general(size_t req)
 	return mem;
 }
 
-static COLD void *malloc_sampled(size_t req)
+static NOINLINE void *malloc_uncounted(size_t req)
+{
+	void *mem;
+
+	if (req > CLASS_SIZE_MAX)
+		return run_cache_malloc(req, malloc_general);
+	mem = arena_malloc_by_class(req);
+	return LIKELY(mem) ? mem : malloc_general(req);
+}
+
+static COLD NOINLINE void *malloc_sampled(size_t req)
 {
 	unsigned watch = watch_begin(TRACE_MALLOC);
 	void *mem = sampled_alloc(GRANULE, req);
 
+	if (!mem)
+		return malloc_uncounted(req);
 	if (watch)
 		watch_end(watch, (struct record_call){.size = req, .result = mem});
 	return mem;
 }
 
+/* Where allocations are counted the hot path stands here, behind the count. */
 void *malloc_slow(size_t req)
 {
-	void *mem;
-
-	if (UNLIKELY(load_hot(&sampling)) && sampled_is_due() && (mem = malloc_sampled(req)))
-		return mem;
-	if (req > CLASS_SIZE_MAX)
-		return run_cache_malloc(req, malloc_general);
-	mem = arena_malloc_by_class(req);
-	return LIKELY(mem) ? mem : malloc_general(req);
+	if (LIKELY(!load_hot(&sampling)))
+		return malloc_uncounted(req);
+	if (sampled_count())
+		return malloc_sampled(req);
+	return arena_malloc(req, load_hot(&fast_limit_counted), malloc_uncounted);
 }
 
 static void free_served(void *mem)
@@ -148,11 +158,19 @@ void loam_free(void *mem)
 	free_inline(mem);
 }
 
+/* One of a size beyond the hot path's, if it can be had as quickly. */
+static void *take_larger(size_t req)
+{
+	void *mem = sampled_now_and_then(GRANULE, req);
+
+	return mem ? mem : arena_malloc_by_class(req);
+}
+
 /* An object that is not known to be zero is cleared, one from the hot path too. */
 static void *zeroed(size_t req)
 {
 	bool is_zero = false;
-	void *mem = req <= FAST_MAX ? malloc_inline(req) : arena_malloc_by_class(req);
+	void *mem = req <= FAST_MAX ? malloc_inline(req) : take_larger(req);
 
 	if (!mem) {
 		is_zero = true;

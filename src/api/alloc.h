@@ -15,7 +15,7 @@ void free_slow(void *mem);
 
 ALWAYS_INLINE void *malloc_inline(size_t req)
 {
-	return arena_malloc(req, malloc_slow);
+	return arena_malloc(req, load_hot(&fast_limit), malloc_slow);
 }
 
 /* Frees an object with a fence, if it has that size; reports in the name of call what has not. */

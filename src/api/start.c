@@ -60,6 +60,13 @@ void start_constructed(void)
 	lock_release(&start_lock);
 }
 
+/* Where allocations are counted, only behind the count. */
+static void open_hot_path(void)
+{
+	fast_limit_counted = FAST_GRANULES;
+	store_release(&fast_limit, sampling ? 1 : FAST_GRANULES);
+}
+
 static void start_once(void)
 {
 	os_start();
@@ -79,8 +86,8 @@ static void start_once(void)
 		sampled_start();
 	if (options.perturb || recording || fences)
 		arena_watch_all();
-	else /* what is counted must not be taken by the hot path: nothing but malloc(0) is */
-		store_release(&fast_limit, sampling ? 1 : FAST_GRANULES);
+	else
+		open_hot_path();
 	seal_if_ready();
 }
 

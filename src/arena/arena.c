@@ -29,6 +29,7 @@ struct arena arena_none;
 
 __thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;
 __thread struct hot_mine hot_mine __attribute__((tls_model("initial-exec"))) = {
+	.until_sampled = 1,
 	.fast = fast_none,
 };
 
@@ -41,7 +42,7 @@ void arena_use_hot_side(const struct arena *a)
 	hot_mine.fast = a->hot->fast;
 }
 
-size_t fast_limit;
+size_t fast_limit, fast_limit_counted;
 
 bool arena_hold_anew(struct arena *a)
 {
@@ -257,6 +258,7 @@ static void watch_slab(struct descriptor *tag, char *mem, size_t nbytes, void *a
 void arena_watch_all(void)
 {
 	store_relaxed(&fast_limit, 0);
+	store_relaxed(&fast_limit_counted, 0);
 	slab_watch_all();
 	zone_visit(watch_slab, NULL);
 }

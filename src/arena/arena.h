@@ -126,14 +126,16 @@ struct hot_mine {
 	   set: not even where this reads as the address of the thread control block, or what else
 	   is there before the dynamic linker has set up the program's threads. */
 	uint32_t accepted;
+	uint32_t until_sampled;       /* allocations, 1 at first; see harden/sampled.h */
 	struct hot *side;             /* its arena's, or NULL */
 	struct magazine *const *fast; /* of that, or a table of magazine_none */
 };
 
 extern HIDDEN __thread struct hot_mine hot_mine __attribute__((tls_model("initial-exec")));
 
-/* Granules below this take the hot path: 0 until loam has started. */
-extern HIDDEN size_t fast_limit;
+/* Granules below this take the hot path: 0 until loam has started.  Where allocations are counted, it is 1,
+   and those below the other take the same path after that (api/alloc.c). */
+extern HIDDEN size_t fast_limit, fast_limit_counted;
 
 /* Whether a request gets pages of its own: a large one; and from half of that on one of whole pages,
    which loses nothing by it. */

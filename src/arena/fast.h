@@ -34,14 +34,15 @@ ALWAYS_INLINE struct object *fast_take(struct slab *s, bool or_last)
 	return o;
 }
 
-ALWAYS_INLINE void *arena_malloc(size_t req, void *(*slow)(size_t))
+/* limit: a granule from which on slow is called. */
+ALWAYS_INLINE void *arena_malloc(size_t req, size_t limit, void *(*slow)(size_t))
 {
 	/* Wraps to 0 near SIZE_MAX, where magazine_none is. */
 	size_t granule = (req + GRANULE - 1) / GRANULE;
 	struct magazine *m;
 	struct object *o;
 
-	if (UNLIKELY(granule >= load_hot(&fast_limit)))
+	if (UNLIKELY(granule >= limit))
 		return slow(req);
 	m = hot_mine.fast[granule];
 	o = magazine_take(m);

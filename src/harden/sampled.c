@@ -36,8 +36,6 @@ static struct {
 	uint64_t random;
 } sampled = {.lock = LOCK_INIT(LOCK_SAMPLED), .free = {&sampled.free, &sampled.free}};
 
-static __thread uint32_t countdown __attribute__((tls_model("initial-exec")));
-
 static size_t stride(void)
 {
 	return SLOT_BYTES + os_page_size();
@@ -102,21 +100,23 @@ void sampled_start(void)
 	sampling = true;
 }
 
-/* Between 1 and twice the rate, so that no rhythm of the program's is in step with it. */
+/* The rate on average, between 1 and twice that, so that no rhythm of the program's is in step with it. */
 static uint32_t some_time(void)
 {
 	uint64_t random = add_relaxed(&sampled.random, 1);
 
-	return (uint32_t)(mix64(random) % (2 * options.guard)) + 1;
+	return (uint32_t)(mix64(random) % (2 * options.guard - 1)) + 1;
 }
 
-bool sampled_is_due(void)
+/* Begins the thread's next count; false: it is the first one, and not at its end at once. */
+static bool count_anew(void)
 {
-	if (LIKELY(countdown && --countdown))
-		return false;
-	if (!countdown)
-		countdown = some_time();
-	return true;
+	static __thread bool begun __attribute__((tls_model("initial-exec")));
+	bool is_first = !begun;
+
+	begun = true;
+	hot_mine.until_sampled = some_time();
+	return !is_first || hot_mine.until_sampled == 1;
 }
 
 /* None in a signal handler that interrupted this. */
@@ -183,7 +183,7 @@ void *sampled_alloc(size_t alignment, size_t req)
 {
 	struct slot *s;
 
-	if (req > SLOT_BYTES || alignment > SLOT_BYTES / 4)
+	if (!count_anew() || req > SLOT_BYTES || alignment > SLOT_BYTES / 4)
 		return NULL;
 	s = take_slot();
 	if (!s)

@@ -19,7 +19,8 @@
  */
 #pragma once
 
-#include "pages/pagemap.h"
+#include "arena/arena.h"
+#include "base/check.h"
 
 /* Whether allocations are counted; written once, at start. */
 extern HIDDEN bool sampling;
@@ -28,11 +29,20 @@ extern HIDDEN bool sampling;
  * not. */
 COLD void sampled_start(void);
 
-/* Whether the calling thread's next allocation is one to sample. */
-bool sampled_is_due(void);
+/* Counts an allocation of the calling thread's; true: sampled_alloc() is to be asked for it. */
+ALWAYS_INLINE bool sampled_count(void)
+{
+	return UNLIKELY(--hot_mine.until_sampled == 0);
+}
 
-/* A sampled object, all zero; NULL when there is no slot for it. */
+/* A sampled object, all zero; NULL when there is no slot for it, or the thread had yet to begin counting. */
 COLD void *sampled_alloc(size_t alignment, size_t req);
+
+/* Both, where allocations are counted at all. */
+ALWAYS_INLINE void *sampled_now_and_then(size_t alignment, size_t req)
+{
+	return UNLIKELY(load_hot(&sampling)) && sampled_count() ? sampled_alloc(alignment, req) : NULL;
+}
 
 /* The size that was asked for; tag is that of its page.  Reports what is no object; SIZE_MAX then.
  */

@@ -57,6 +57,46 @@ TEST(one_in_so_many_is_sampled)
 	EXPECT(loam_check());
 }
 
+static void *call_malloc(size_t size)
+{
+	return loam_malloc(size);
+}
+
+static void *call_calloc(size_t size)
+{
+	return loam_calloc(size, 1);
+}
+
+static void *call_realloc(size_t size)
+{
+	return loam_realloc(NULL, size);
+}
+
+static void *call_memalign(size_t size)
+{
+	return loam_memalign(64, size);
+}
+
+/* Of both what the hot path serves and what it does not. */
+TEST(whatever_the_function_and_the_size)
+{
+	static void *(*const call[])(size_t) = {call_malloc, call_calloc, call_realloc, call_memalign};
+	static const size_t size[] = {0, 1, 100, 1024, 1025, 5000, 16000};
+
+	for (size_t i = 0; i < sizeof(call) / sizeof(*call); i++)
+		for (size_t k = 0; k < sizeof(size) / sizeof(*size); k++) {
+			int n = 0;
+
+			for (int j = 0; j < OBJECTS; j++) {
+				void *mem = call[i](size[k]);
+
+				n += is_sampled(mem);
+				loam_free(mem);
+			}
+			EXPECT(n > OBJECTS / RATE / 2 && n < OBJECTS / RATE * 2);
+		}
+}
+
 TEST(all_functions_know_them)
 {
 	char *mem = sample(100);
