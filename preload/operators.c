@@ -140,7 +140,10 @@ PUBLIC void _ZdlPv(void *mem)
 
 PUBLIC void _ZdlPvm(void *mem, size_t size)
 {
-	free_sized_inline(mem, size, "operator delete");
+	if (UNLIKELY(load_hot(&fences)))
+		free_fenced(mem, size, "operator delete");
+	else
+		free_inline(mem);
 }
 
 SAME_AS(_ZdlPv) void _ZdaPv(void *mem);

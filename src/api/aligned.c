@@ -27,6 +27,10 @@ static void *aligned(size_t alignment, size_t req)
 	unsigned watch;
 	void *mem;
 
+	if (LIKELY(arena_is_plain())) {
+		fork_notice();
+		return arena_alloc_aligned(alignment, req);
+	}
 	if (UNLIKELY(!start()))
 		return early_alloc(alignment, req);
 	watch = watch_begin(TRACE_ALIGNED);

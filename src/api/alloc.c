@@ -38,33 +38,38 @@ static void *serve(size_t req, bool *zero)
 	return UNLIKELY(fences) ? fence_alloc(GRANULE, req, zero) : arena_alloc(req, zero);
 }
 
-static void *malloc_served(size_t req)
+static NOINLINE void *malloc_not_plain(size_t req)
 {
 	bool is_zero = false;
-	void *mem = serve(req, &is_zero);
-
-	if (UNLIKELY(!mem))
-		return out_of_memory();
-	if (UNLIKELY(options.perturb))
-		perturb(mem, req, options.perturb ^ 0xff);
-	return mem;
-}
-
-static NOINLINE void *malloc_general(size_t req)
-{
 	unsigned watch;
 	void *mem;
 
 	if (UNLIKELY(!start()))
 		return early_alloc(GRANULE, req);
 	watch = watch_begin(TRACE_MALLOC);
-	mem = malloc_served(req);
+	mem = serve(req, &is_zero);
+	if (!mem)
+		out_of_memory();
+	else if (UNLIKELY(options.perturb))
+		perturb(mem, req, options.perturb ^ 0xff);
 	if (UNLIKELY(watch))
 		watch_end(watch, (struct record_call){.size = req, .result = mem});
 	return mem;
 }
 
-static NOINLINE void *malloc_uncounted(size_t req)
+static NOINLINE void *malloc_general(size_t req)
+{
+	bool is_zero = false;
+	void *mem;
+
+	if (UNLIKELY(!arena_is_plain()))
+		return malloc_not_plain(req);
+	fork_notice();
+	mem = arena_alloc(req, &is_zero);
+	return LIKELY(mem) ? mem : out_of_memory();
+}
+
+ALWAYS_INLINE void *malloc_beyond(size_t req)
 {
 	void *mem;
 
@@ -72,6 +77,11 @@ static NOINLINE void *malloc_uncounted(size_t req)
 		return run_cache_malloc(req, malloc_general);
 	mem = arena_malloc_by_class(req);
 	return LIKELY(mem) ? mem : malloc_general(req);
+}
+
+static NOINLINE void *malloc_uncounted(size_t req)
+{
+	return malloc_beyond(req);
 }
 
 static COLD NOINLINE void *malloc_sampled(size_t req)
@@ -86,14 +96,19 @@ static COLD NOINLINE void *malloc_sampled(size_t req)
 	return mem;
 }
 
-/* Where allocations are counted the hot path stands here, behind the count. */
-void *malloc_slow(size_t req)
+/* The hot path once more, behind the count. */
+static NOINLINE void *malloc_counted(size_t req)
 {
-	if (LIKELY(!load_hot(&sampling)))
-		return malloc_uncounted(req);
 	if (sampled_count())
 		return malloc_sampled(req);
 	return arena_malloc(req, load_hot(&fast_limit_counted), malloc_uncounted);
+}
+
+void *malloc_slow(size_t req)
+{
+	if (LIKELY(arena_is_plain()))
+		return malloc_beyond(req);
+	return load_hot(&sampling) ? malloc_counted(req) : malloc_general(req);
 }
 
 static void free_served(void *mem)
@@ -117,12 +132,10 @@ static void free_served(void *mem)
 	arena_release(mem, tag, "free");
 }
 
-static NOINLINE void free_general(void *mem)
+static NOINLINE void free_not_plain(void *mem)
 {
 	unsigned watch;
 
-	if (pagemap_hot(mem) && remote_free_short(mem))
-		return;
 	if (UNLIKELY(!start()))
 		return;
 	watch = watch_begin(TRACE_FREE);
@@ -130,6 +143,20 @@ static NOINLINE void free_general(void *mem)
 		free_served(mem);
 	if (UNLIKELY(watch))
 		watch_end(watch, (struct record_call){.given = mem});
+}
+
+static NOINLINE void free_general(void *mem)
+{
+	struct descriptor *tag = pagemap_get(mem);
+
+	if (pagemap_hot(mem) && remote_free_short(mem))
+		return;
+	if (UNLIKELY(!tag || !arena_is_plain())) {
+		free_not_plain(mem);
+		return;
+	}
+	fork_notice();
+	arena_release(mem, tag, "free");
 }
 
 void free_full(void *mem)
@@ -282,8 +309,8 @@ static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 static NOINLINE void *realloc_nothing(void *mem, size_t req)
 {
 	if (!mem)
-		return malloc_inline(req);
-	free_inline(mem);
+		return loam_malloc(req);
+	loam_free(mem);
 	return NULL;
 }
 
@@ -354,7 +381,7 @@ size_t loam_malloc_usable_size(void *mem)
 
 void loam_cfree(void *mem)
 {
-	free_inline(mem);
+	loam_free(mem);
 }
 
 static bool has_size(const void *mem, struct descriptor *tag, size_t size, const char *call)
@@ -373,16 +400,24 @@ void free_fenced(void *mem, size_t size, const char *call)
 
 	if (mem && tag && is_exact(tag) && !has_size(mem, tag, size, call))
 		return;
-	free_inline(mem);
+	loam_free(mem);
+}
+
+static void free_of_size(void *mem, size_t size, const char *call)
+{
+	if (UNLIKELY(load_hot(&fences)))
+		free_fenced(mem, size, call);
+	else
+		loam_free(mem);
 }
 
 void loam_free_sized(void *mem, size_t size)
 {
-	free_sized_inline(mem, size, "free_sized");
+	free_of_size(mem, size, "free_sized");
 }
 
 void loam_free_aligned_sized(void *mem, size_t alignment, size_t size)
 {
 	(void)alignment;
-	free_sized_inline(mem, size, "free_aligned_sized");
+	free_of_size(mem, size, "free_aligned_sized");
 }

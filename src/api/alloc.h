@@ -18,19 +18,11 @@ ALWAYS_INLINE void *malloc_inline(size_t req)
 	return arena_malloc(req, load_hot(&fast_limit), malloc_slow);
 }
 
-/* Frees an object with a fence, if it has that size; reports in the name of call what has not. */
+/* Frees an object with a fence, if it has that size; reports in the name of call what has not.
+   Elsewhere the size says nothing that the page map does not. */
 COLD void free_fenced(void *mem, size_t size, const char *call);
 
 ALWAYS_INLINE void free_inline(void *mem)
 {
 	arena_free(mem, free_full, free_slow);
-}
-
-/* The size says nothing that the page map does not, but where it is to be checked. */
-ALWAYS_INLINE void free_sized_inline(void *mem, size_t size, const char *call)
-{
-	if (UNLIKELY(load_hot(&fences)))
-		free_fenced(mem, size, call);
-	else
-		free_inline(mem);
 }

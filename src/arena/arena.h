@@ -137,6 +137,13 @@ extern HIDDEN __thread struct hot_mine hot_mine __attribute__((tls_model("initia
    and those below the other take the same path after that (api/alloc.c). */
 extern HIDDEN size_t fast_limit, fast_limit_counted;
 
+/* Whether calls are served as they are, once loam has started: none is counted, watched, fenced or
+   perturbed. */
+ALWAYS_INLINE bool arena_is_plain(void)
+{
+	return load_hot(&fast_limit) == FAST_GRANULES;
+}
+
 /* Whether a request gets pages of its own: a large one; and from half of that on one of whole pages,
    which loses nothing by it. */
 static inline bool arena_wants_pages(size_t req)
@@ -158,8 +165,8 @@ void *arena_alloc_growing(size_t req);
 /* Frees what the hot path did not; tag is that of its page, call the function's name for reports. */
 void arena_release(void *mem, struct descriptor *tag, const char *call);
 
-/* Frees what was found in the inbox of an arena that the caller holds. */
-void arena_release_drained(struct arena *a, void *mem);
+/* Frees what was found in the inbox of an arena that the caller holds; tag is that of its page. */
+void arena_release_drained(struct arena *a, struct descriptor *tag, void *mem);
 
 /* What the program may use of an object; tag is that of its page.  0, and reported, for what is no
    object. */

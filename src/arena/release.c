@@ -149,10 +149,8 @@ void arena_release(void *mem, struct descriptor *tag, const char *call)
 	arena_leave(self);
 }
 
-void arena_release_drained(struct arena *a, void *mem)
+void arena_release_drained(struct arena *a, struct descriptor *tag, void *mem)
 {
-	struct descriptor *tag = pagemap_get(mem);
-
 	struct slab *s = (struct slab *)tag;
 	struct object *o = mem;
 

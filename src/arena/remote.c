@@ -126,17 +126,19 @@ void remote_flush(struct arena *self)
 bool remote_drain(struct arena *self)
 {
 	struct object *o, *next;
+	struct descriptor *tag;
 
 	if (!load_relaxed(&self->inbox))
 		return false;
 	o = __atomic_exchange_n(&self->inbox, NULL, __ATOMIC_ACQUIRE);
 	for (; o; o = next) {
-		if (UNLIKELY(!pagemap_get(o)))
+		tag = pagemap_get(o);
+		if (UNLIKELY(!tag))
 			report_corruption("corrupted list of freed objects",
 					  (struct report_about){.mem = o, .arena = self->number + 1});
 		next = next_of(o);
 		__builtin_prefetch(next);
-		arena_release_drained(self, o);
+		arena_release_drained(self, tag, o);
 		self->counts.remote_drained++;
 	}
 	return true;

@@ -20,7 +20,6 @@
 #pragma once
 
 #include "arena/arena.h"
-#include "base/check.h"
 
 /* Whether allocations are counted; written once, at start. */
 extern HIDDEN bool sampling;
