@@ -1,0 +1,158 @@
+/*
+ * Signal handlers that allocate, resize and free blocks of all kinds, in the middle of every call
+ * of the allocator's, while another thread is at it too: what the handler gets is whole, and the
+ * call that it interrupted goes on as if nothing had been.
+ */
+#include "test.h"
+
+#include "process.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <time.h>
+
+enum { INTERRUPTIONS = 200, MOST_NANOSECONDS = 200 * 1000 };
+
+bool loam_check(void) __attribute__((weak));
+
+static volatile int interruptions;
+static bool stop; /* atomic */
+static uint64_t state;
+static timer_t timer;
+
+/* So late that the interrupted call goes on for a while. */
+static void interrupt_again(void)
+{
+	struct itimerspec next = {.it_value.tv_nsec =
+					  1000 + (long)(test_random(&state) % MOST_NANOSECONDS)};
+
+	timer_settime(timer, 0, &next, NULL);
+}
+
+static void on_tick(int signal)
+{
+	int saved = errno;
+
+	(void)signal;
+	allocate_every_size();
+	interruptions++;
+	interrupt_again();
+	errno = saved;
+}
+
+static void *allocate_until_stopped(void *unused)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		allocate_every_size();
+	return unused;
+}
+
+/* Repeats a call until it was interrupted often enough. */
+static void interrupt(void (*call)(void))
+{
+	struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	pthread_t other;
+
+	state = test_seed();
+	stop = false;
+	REQUIRE(pthread_create(&other, NULL, allocate_until_stopped, NULL) == 0);
+	sigaction(SIGUSR1, &action, NULL);
+	REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+	interruptions = 0;
+	interrupt_again();
+	while (interruptions < INTERRUPTIONS)
+		call();
+	timer_delete(timer);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(other, NULL);
+	EXPECT(!loam_check || loam_check());
+}
+
+/* Of mappings and runs, some of which stay where they are and some of which move. */
+static void call_resize(void)
+{
+	void *large = malloc(6 << 20), *run = malloc(500000);
+
+	for (size_t i = 1; i < 8; i++) {
+		large = realloc(large, (i % 3 + 1) * (5 << 20));
+		run = realloc(run, (i % 3 + 1) * 300000);
+		MUST(large && run);
+	}
+	free(large);
+	free(run);
+}
+
+static void call_info(void)
+{
+	static char text[1 << 20];
+	FILE *stream = fmemopen(text, sizeof text, "w");
+
+	malloc_info(0, stream);
+	fclose(stream);
+}
+
+static void call_mallinfo(void)
+{
+	mallinfo2();
+}
+
+static void call_trim(void)
+{
+	allocate_every_size();
+	malloc_trim(0);
+}
+
+static void call_check(void)
+{
+	EXPECT(!loam_check || loam_check());
+}
+
+static void call_aligned(void)
+{
+	for (int i = 0; i < EVERY_SIZE; i++) {
+		void *mem = memalign(8192, every_size[i]);
+
+		EXPECT(malloc_usable_size(mem) >= every_size[i]);
+		free(mem);
+	}
+}
+
+TEST(allocation_and_resizing_are_interrupted)
+{
+	interrupt(allocate_every_size);
+}
+
+TEST(aligned_allocation_is_interrupted)
+{
+	interrupt(call_aligned);
+}
+
+TEST(resizing_of_large_blocks_is_interrupted)
+{
+	interrupt(call_resize);
+}
+
+TEST(trimming_is_interrupted)
+{
+	interrupt(call_trim);
+}
+
+TEST(mallinfo_is_interrupted)
+{
+	interrupt(call_mallinfo);
+}
+
+TEST(malloc_info_is_interrupted)
+{
+	interrupt(call_info);
+}
+
+TEST(the_check_is_interrupted)
+{
+	interrupt(call_check);
+}
