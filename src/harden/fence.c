@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define TRAILER	    sizeof(uint64_t)
+#define WORD	    sizeof(uint64_t) /* sizes and offsets but the program's are multiples of it */
 #define FENCE_LEAST ((size_t)8)
 #define FENCE_MOST  ((size_t)64)
 #define PURGED	    (64 * KIB) /* from here on whole pages are wiped by giving them back */
@@ -34,7 +35,7 @@ void fence_start(uint64_t random, bool guards)
 /* --- the bytes ----------------------------------------------------------------------------- */
 
 /* What an address' trailer is encoded with; its complement is that of a free object. */
-static uint64_t key_of(const void *mem)
+ALWAYS_INLINE uint64_t key_of(const void *mem)
 {
 	return mix64((uintptr_t)mem ^ secret);
 }
@@ -57,43 +58,62 @@ static void set_trailer(const void *mem, size_t usable, uint64_t value)
 
 static size_t fence_end(size_t size, size_t usable)
 {
-	return usable - TRAILER - size < FENCE_MOST ? usable - TRAILER : size + FENCE_MOST;
+	size_t least = align_up(size, WORD) + FENCE_MOST;
+
+	return least < usable - TRAILER ? least : usable - TRAILER;
 }
 
-static unsigned char fence_byte(uint64_t key, size_t i)
+static uint64_t *word_at(const void *mem, size_t i)
 {
-	return (unsigned char)(key >> (i % 7 + 1) * 8 |
-			       0x81); /* neither 0 nor text, as overflows mostly are */
+	return (uint64_t *)((char *)mem + i);
+}
+
+/* What a fence is made of, word by word.  No byte is 0 or text, as overflows mostly are. */
+static uint64_t fence_word(const void *mem)
+{
+	return key_of(mem) | 0x8181818181818181;
+}
+
+static unsigned char byte_of(const uint64_t *word, size_t i)
+{
+	return ((const unsigned char *)word)[i % WORD];
 }
 
 static void lay_fence(void *mem, size_t size, size_t usable)
 {
-	uint64_t key = key_of(mem);
-	unsigned char *bytes = mem;
+	uint64_t word = fence_word(mem);
+	size_t i = size, end = fence_end(size, usable);
 
-	for (size_t i = size; i < fence_end(size, usable); i++)
-		bytes[i] = fence_byte(key, i);
-	set_trailer(mem, usable, size ^ key);
+	for (; i % WORD; i++)
+		((unsigned char *)mem)[i] = byte_of(&word, i);
+	for (; i < end; i += WORD)
+		*word_at(mem, i) = word;
+	set_trailer(mem, usable, size ^ key_of(mem));
 }
 
 /* The first byte of the fence that is not as it was laid, or its end. */
 static size_t fence_break(const void *mem, size_t size, size_t usable)
 {
 	const unsigned char *bytes = mem;
-	uint64_t key = key_of(mem);
+	uint64_t word = fence_word(mem);
 	size_t i = size, end = fence_end(size, usable);
 
-	while (i < end && bytes[i] == fence_byte(key, i))
+	while (i % WORD && bytes[i] == byte_of(&word, i))
+		i++;
+	while (i % WORD == 0 && i < end && *word_at(mem, i) == word)
+		i += WORD;
+	while (i < end && bytes[i] == byte_of(&word, i))
 		i++;
 	return i;
 }
 
 static bool is_zero(const void *mem, size_t from, size_t end)
 {
-	const unsigned char *bytes = mem;
+	uint64_t any = 0;
 
-	return from >= end ||
-	       (!bytes[from] && !memcmp(bytes + from, bytes + from + 1, end - from - 1));
+	for (size_t i = from; i < end; i += WORD)
+		any |= *word_at(mem, i);
+	return !any;
 }
 
 /* --- objects of the arena's ---------------------------------------------------------------- */
@@ -215,7 +235,7 @@ static size_t checked_size(const void *mem, struct descriptor *tag, size_t usabl
 		return SIZE_MAX;
 	}
 	broken = fence_break(mem, size, usable);
-	if (broken == fence_end(size, usable))
+	if (LIKELY(broken == fence_end(size, usable)))
 		return size;
 	report_overflow(call, about(mem, tag, size), broken);
 	return SIZE_MAX;
@@ -233,10 +253,15 @@ size_t fence_size(const void *mem, struct descriptor *tag, const char *call)
 /* Whole pages of large ones are zero when the system has taken them back. */
 static void wipe(char *mem, size_t nbytes)
 {
-	char *first = (char *)align_up((uintptr_t)mem, os_page_size());
-	char *end = (char *)align_down((uintptr_t)mem + nbytes, os_page_size());
+	char *first, *end;
 
-	if (nbytes < PURGED || !os_purge(first, (size_t)(end - first))) {
+	if (nbytes < PURGED) {
+		memset(mem, 0, nbytes);
+		return;
+	}
+	first = (char *)align_up((uintptr_t)mem, os_page_size());
+	end = (char *)align_down((uintptr_t)mem + nbytes, os_page_size());
+	if (!os_purge(first, (size_t)(end - first))) {
 		memset(mem, 0, nbytes);
 		return;
 	}
