@@ -7,6 +7,7 @@
 #include "harden/quarantine.h"
 #include "harden/tools.h"
 #include "os/os.h"
+#include "pages/guard.h"
 #include "pages/zone.h"
 #include "slab/slab.h"
 
@@ -118,9 +119,15 @@ static bool is_zero(const void *mem, size_t from, size_t end)
 
 /* --- objects of the arena's ---------------------------------------------------------------- */
 
-static bool has_guard(const struct descriptor *tag)
+/* Whether the last page is left for a guard, be it laid or not. */
+static bool has_room_for_guard(const struct descriptor *tag)
 {
 	return guard_pages && (tag->kind == KIND_RUN || tag->kind == KIND_HUGE);
+}
+
+static bool is_guarded(const struct descriptor *tag)
+{
+	return has_room_for_guard(tag) && tag->guarded;
 }
 
 /* Bytes up to the trailer's end; 0, and reported, for what is no object. */
@@ -128,7 +135,7 @@ static size_t usable_of(const void *mem, struct descriptor *tag, const char *cal
 {
 	size_t usable = arena_usable(mem, tag, call);
 
-	return usable && has_guard(tag) ? usable - os_page_size() : usable;
+	return usable && has_room_for_guard(tag) ? usable - os_page_size() : usable;
 }
 
 static struct report_about about(const void *mem, const struct descriptor *tag, size_t size)
@@ -151,7 +158,7 @@ static void check_reused(void *mem, size_t usable)
 		report_write_after_free("malloc", about(mem, tag, usable));
 }
 
-/* An object with that many bytes before a guard page, if it has one; NULL without memory. */
+/* An object with that many bytes before its guard page, if there is room for one; NULL without memory. */
 static void *alloc_usable(size_t alignment, size_t nbytes, bool *zero)
 {
 	size_t chunk = alignment > GRANULE ? nbytes + alignment
@@ -180,8 +187,8 @@ void *fence_alloc(size_t alignment, size_t req, bool *zero)
 		arena_release(mem, tag, "malloc");
 		return NULL;
 	}
-	if (has_guard(tag))
-		os_guard((char *)mem + usable, os_page_size());
+	if (has_room_for_guard(tag))
+		guard_lay(tag, (char *)mem + usable, os_page_size());
 	if (alignment > GRANULE)
 		*zero = false;
 	check_reused(mem, usable);
@@ -269,11 +276,10 @@ static void wipe(char *mem, size_t nbytes)
 	memset(end, 0, (size_t)(mem + nbytes - end));
 }
 
-/* Where a quarantined object can be read: of what has a guard page the last page alone, before
- * that. */
+/* Where a quarantined object can be read: of what has a guard page the last page before it alone. */
 static char *readable(void *mem, size_t usable, const struct descriptor *tag)
 {
-	return has_guard(tag) ? (char *)mem + usable - os_page_size() : mem;
+	return is_guarded(tag) ? (char *)mem + usable - os_page_size() : mem;
 }
 
 /* Nothing of the object is left, and it says that it is free. */
@@ -313,7 +319,7 @@ static void leave(void *mem, size_t usable)
 		lock_up(mem, usable, tag);
 	}
 	set_trailer(mem, usable, 0);
-	if (!has_guard(tag) || os_unguard(mem, usable + os_page_size()))
+	if (!is_guarded(tag) || guard_lift(tag, mem, usable + os_page_size()))
 		arena_release(mem, tag, "free");
 }
 

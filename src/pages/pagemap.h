@@ -59,6 +59,7 @@ enum kind {
 struct descriptor {
 	uint32_t live; /* a slab's count of objects out, see slab.h; else unused */
 	uint8_t kind;  /* enum kind; constant while any page is tagged with it */
+	bool guarded;  /* its last page is unreadable (pages/guard.h); the holder's */
 };
 
 struct leaf {

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "os/os.h"
+#include "pages/guard.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
@@ -120,7 +121,7 @@ static void harden(struct slab *s)
 		memset((void *)s->base, 0, ORDER_BYTES(s->order));
 	s->clean = true;
 	if (guard_bytes(s))
-		os_guard(guard_of(s), guard_bytes(s));
+		guard_lay(&s->tag, guard_of(s), guard_bytes(s));
 }
 
 struct slab *slab_new(struct arena *owner, unsigned class, unsigned order, uint16_t hot)
@@ -156,7 +157,7 @@ void slab_free(struct slab *s)
 
 	ASSERT_SLOW(slab_check(s));
 	retain_add_live((intptr_t)slab_page_bytes(s->withdrawn));
-	if (guard_bytes(s) && !os_unguard(guard_of(s), guard_bytes(s)))
+	if (!guard_lift(&s->tag, guard_of(s), guard_bytes(s)))
 		return; /* and it stays a slab without objects */
 	slab_watch(s);
 	pagemap_set(block, ORDER_BYTES(order), NULL);

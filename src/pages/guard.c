@@ -1,0 +1,24 @@
+/* Guard pages; see guard.h. */
+#include "pages/guard.h"
+
+#include "os/os.h"
+
+static size_t guards; /* relaxed */
+
+void guard_lay(struct descriptor *tag, void *mem, size_t nbytes)
+{
+	tag->guarded = add_relaxed(&guards, 1) < GUARDS_MOST && os_guard(mem, nbytes);
+	if (!tag->guarded)
+		add_relaxed(&guards, (size_t)-1);
+}
+
+bool guard_lift(struct descriptor *tag, void *mem, size_t nbytes)
+{
+	if (!tag->guarded)
+		return true;
+	if (!os_unguard(mem, nbytes))
+		return false;
+	tag->guarded = false;
+	add_relaxed(&guards, (size_t)-1);
+	return true;
+}

@@ -1,0 +1,51 @@
+/* Guard pages: how many there are at most, and what the system refuses. */
+#include "pages/guard.h"
+
+#include "os_sim.h"
+#include "test.h"
+
+static struct descriptor tags[GUARDS_MOST + 1];
+
+/* Every second page of area. */
+static void *page_of(char *area, size_t i)
+{
+	return area + 2 * i * os_page_size();
+}
+
+TEST(only_so_many_are_laid)
+{
+	size_t nbytes = 2 * (GUARDS_MOST + 1) * os_page_size();
+	char *area = os_map(nbytes, OS_PAGES);
+
+	REQUIRE(area);
+	for (size_t i = 0; i <= GUARDS_MOST; i++) {
+		guard_lay(&tags[i], page_of(area, i), os_page_size());
+		EXPECT_EQ(tags[i].guarded, i < GUARDS_MOST);
+	}
+	*(char *)page_of(area, GUARDS_MOST) = 1;
+	EXPECT(guard_lift(&tags[7], page_of(area, 7), os_page_size()) && !tags[7].guarded);
+	*(char *)page_of(area, 7) = 1;
+	guard_lay(&tags[GUARDS_MOST], page_of(area, GUARDS_MOST), os_page_size());
+	EXPECT(tags[GUARDS_MOST].guarded);
+	for (size_t i = 0; i <= GUARDS_MOST; i++)
+		EXPECT(guard_lift(&tags[i], page_of(area, i), os_page_size()));
+	os_unmap(area, nbytes);
+}
+
+TEST(a_refusal_leaves_all_as_before)
+{
+	char *page = os_map(os_page_size(), OS_PAGES);
+	struct descriptor tag = {0};
+
+	os_sim_fail_once(1);
+	guard_lay(&tag, page, os_page_size());
+	EXPECT(!tag.guarded);
+	page[0] = 1;
+	guard_lay(&tag, page, os_page_size());
+	EXPECT(tag.guarded);
+	os_sim_fail_once(1);
+	EXPECT(!guard_lift(&tag, page, os_page_size()) && tag.guarded);
+	EXPECT(guard_lift(&tag, page, os_page_size()) && !tag.guarded);
+	page[0] = 1;
+	os_unmap(page, os_page_size());
+}
