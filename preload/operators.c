@@ -77,7 +77,7 @@ static inline void *give_up(size_t req)
 /* The slow path is a tail call here too, so that the hot one needs no frame. */
 ALWAYS_INLINE void *new_inline(size_t req, bool throws, const void *caller)
 {
-	void *mem = arena_malloc(req, load_hot(&fast_limit), give_up);
+	void *mem = arena_malloc(req, malloc_counted, give_up);
 
 	return LIKELY(mem) ? mem : new_slow(req, throws, caller);
 }

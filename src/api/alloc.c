@@ -96,19 +96,16 @@ static COLD NOINLINE void *malloc_sampled(size_t req)
 	return mem;
 }
 
-/* The hot path once more, behind the count. */
-static NOINLINE void *malloc_counted(size_t req)
+void *malloc_counted(size_t req, size_t granule)
 {
-	if (sampled_count())
-		return malloc_sampled(req);
-	return arena_malloc(req, load_hot(&fast_limit_counted), malloc_uncounted);
+	return sampled_count() ? malloc_sampled(req) : arena_take(req, granule, malloc_uncounted);
 }
 
 void *malloc_slow(size_t req)
 {
 	if (LIKELY(arena_is_plain()))
 		return malloc_beyond(req);
-	return load_hot(&sampling) ? malloc_counted(req) : malloc_general(req);
+	return load_hot(&sampling) && sampled_count() ? malloc_sampled(req) : malloc_uncounted(req);
 }
 
 static void free_served(void *mem)

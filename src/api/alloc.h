@@ -7,6 +7,9 @@
 /* malloc where the hot path gave up; NULL and ENOMEM without memory. */
 void *malloc_slow(size_t req);
 
+/* The same where it is to count first. */
+void *malloc_counted(size_t req, size_t granule);
+
 /* free of an object whose magazine is full. */
 void free_full(void *mem);
 
@@ -15,7 +18,7 @@ void free_slow(void *mem);
 
 ALWAYS_INLINE void *malloc_inline(size_t req)
 {
-	return arena_malloc(req, load_hot(&fast_limit), malloc_slow);
+	return arena_malloc(req, malloc_counted, malloc_slow);
 }
 
 /* Frees an object with a fence, if it has that size; reports in the name of call what has not.

@@ -63,7 +63,8 @@ void start_constructed(void)
 /* Where allocations are counted, only behind the count. */
 static void open_hot_path(void)
 {
-	fast_limit_counted = FAST_GRANULES;
+	if (sampling)
+		store_release(&fast_limit_counted, FAST_GRANULES);
 	store_release(&fast_limit, sampling ? 1 : FAST_GRANULES);
 }
 

@@ -133,8 +133,8 @@ struct hot_mine {
 
 extern HIDDEN __thread struct hot_mine hot_mine __attribute__((tls_model("initial-exec")));
 
-/* Granules below this take the hot path: 0 until loam has started.  Where allocations are counted, it is 1,
-   and those below the other take the same path after that (api/alloc.c). */
+/* Granules below this take the hot path: 0 until loam has started.  Where allocations are counted
+   (harden/sampled.h) it is 1, and those below the other take that path behind the count. */
 extern HIDDEN size_t fast_limit, fast_limit_counted;
 
 /* Whether calls are served as they are, once loam has started: none is counted, watched, fenced or

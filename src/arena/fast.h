@@ -34,24 +34,30 @@ ALWAYS_INLINE struct object *fast_take(struct slab *s, bool or_last)
 	return o;
 }
 
-/* limit: a granule from which on slow is called. */
-ALWAYS_INLINE void *arena_malloc(size_t req, size_t limit, void *(*slow)(size_t))
+/* granule is below FAST_GRANULES. */
+ALWAYS_INLINE void *arena_take(size_t req, size_t granule, void *(*slow)(size_t))
 {
-	/* Wraps to 0 near SIZE_MAX, where magazine_none is. */
-	size_t granule = (req + GRANULE - 1) / GRANULE;
-	struct magazine *m;
-	struct object *o;
+	struct magazine *m = hot_mine.fast[granule];
+	struct object *o = magazine_take(m);
 
-	if (UNLIKELY(granule >= limit))
-		return slow(req);
-	m = hot_mine.fast[granule];
-	o = magazine_take(m);
 	if (!o)
 		o = fast_take(m->slab, false);
 	if (UNLIKELY(!o))
 		return slow(req);
 	left_by(arena_mine);
 	return o;
+}
+
+/* `counted` is for what is to be counted first, and takes the rest of the hot path after that. */
+ALWAYS_INLINE void *arena_malloc(size_t req, void *(*counted)(size_t req, size_t granule),
+				 void *(*slow)(size_t))
+{
+	/* Wraps to 0 near SIZE_MAX, where magazine_none is. */
+	size_t granule = (req + GRANULE - 1) / GRANULE;
+
+	if (LIKELY(granule < load_hot(&fast_limit)))
+		return arena_take(req, granule, slow);
+	return granule < load_hot(&fast_limit_counted) ? counted(req, granule) : slow(req);
 }
 
 /* The same by class, for hot sizes beyond the fast bins' and for the slow path's first try; the
