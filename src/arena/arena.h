@@ -113,7 +113,7 @@ struct arena {
 /* What every fast bin starts with: it has nothing, and takes nothing. */
 extern HIDDEN struct magazine magazine_none;
 
-/* What a thread has before it allocates. */
+/* What a thread has before it allocates: busy for ever, once loam has started, so that nothing is done in it. */
 extern HIDDEN struct arena arena_none;
 
 /* The running thread's arena, or arena_none.  NULL, or no address at all, before the dynamic
@@ -190,8 +190,9 @@ ALWAYS_INLINE bool arena_is_due(struct arena *a)
 	return true;
 }
 
-/* Around what a short way changes of the thread's own arena, in place of arena_enter() and
-   arena_leave().  False: this is a signal handler that interrupted the thread there. */
+/* Around a short way in the thread's own arena, from the first look at what it changes, in place of
+   arena_enter() and arena_leave().  False: the thread has none, or this is a signal handler that
+   interrupted it there. */
 ALWAYS_INLINE bool arena_begin(struct arena *a)
 {
 	if (UNLIKELY(a->busy))

@@ -15,7 +15,8 @@
 #include "arena/magazine.h"
 #include "base/check.h"
 
-/* The first object of a slab, when another is behind it that is one; else NULL. */
+/* The first object of a slab, when another is behind it that is one; else NULL.  That, too, in a signal
+   handler that may have interrupted who takes it, and when one has taken it in between. */
 ALWAYS_INLINE struct object *fast_take(struct slab *s, bool or_last)
 {
 	struct object *o = s->free, *next;
@@ -28,7 +29,8 @@ ALWAYS_INLINE struct object *fast_take(struct slab *s, bool or_last)
 		return NULL;
 	if (IS_WRONG(o->key != slab_mark(o)))
 		return NULL;
-	s->free = next;
+	if (UNLIKELY(arena_mine->busy || !replace_own(&s->free, o, next)))
+		return NULL;
 	o->key = 0;
 	s->tag.live++;
 	return o;

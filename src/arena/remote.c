@@ -86,16 +86,12 @@ static bool takes_one_more(const struct outbox *box, const struct arena *to, siz
 static void into_outbox(struct arena *self, struct outbox *box, const struct slab *s,
 			struct object *o)
 {
-	store_relaxed(&self->busy, true);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	o->key = slab_mark(o);
 	set_next(o, box->first);
 	box->first = o;
 	box->count++;
 	box->nbytes += s->size;
 	self->counts.remote_sent++;
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	store_relaxed(&self->busy, false);
 }
 
 bool remote_free_short(void *mem)
@@ -103,17 +99,17 @@ bool remote_free_short(void *mem)
 	struct slab *s = (struct slab *)pagemap_get(mem);
 	struct arena *self = arena_mine;
 	struct object *o = mem;
-	struct outbox *box;
+	struct outbox *box = &self->outbox[s->owner->number % OUTBOX_SLOTS];
+	bool taken;
 
-	if (slab_is_open(s) || self == s->owner || self->busy || !slab_starts_object(s, mem) ||
-	    o->key == slab_mark(o))
+	if (slab_is_open(s) || self == s->owner || !slab_starts_object(s, mem) ||
+	    o->key == slab_mark(o) || !arena_begin(self))
 		return false;
-	box = &self->outbox[s->owner->number % OUTBOX_SLOTS];
-	if (!takes_one_more(box, s->owner, s->size))
-		return false;
-	into_outbox(self, box, s, o);
-	left_by(self);
-	return true;
+	taken = takes_one_more(box, s->owner, s->size);
+	if (taken)
+		into_outbox(self, box, s, o);
+	arena_end(self);
+	return taken;
 }
 
 void remote_flush(struct arena *self)

@@ -59,9 +59,9 @@ static NOINLINE void *malloc_huge(size_t req, void *(*slow)(size_t))
 	struct arena *a = arena_mine;
 	void *mem;
 
-	if (a == &arena_none || arena_is_due(a) || !arena_begin(a))
+	if (!arena_begin(a))
 		return slow(req);
-	mem = huge_reuse(req);
+	mem = arena_is_due(a) ? NULL : huge_reuse(req);
 	arena_end(a);
 	return mem ? mem : slow(req);
 }
@@ -69,35 +69,57 @@ static NOINLINE void *malloc_huge(size_t req, void *(*slow)(size_t))
 static NOINLINE void free_huge(struct huge *h, void *mem, void (*slow)(void *))
 {
 	struct arena *a = arena_mine;
+	bool here;
 
-	if (h->mem != mem || a == &arena_none || arena_is_due(a) || !arena_begin(a))
+	if (!arena_begin(a))
 		return slow(mem);
-	huge_free(h);
+	here = h->mem == mem && !arena_is_due(a);
+	if (here)
+		huge_free(h);
 	arena_end(a);
+	if (!here)
+		slow(mem);
+}
+
+/* A kept run; NULL: none fits, or there is more to do than to take it. */
+ALWAYS_INLINE struct run *take_at_once(struct arena *a, size_t npages)
+{
+	struct run **slot = find(a, npages, 1);
+
+	return slot && slack(a) + (*slot)->npages <= RUN_SLACK ? take_out(a, slot) : NULL;
+}
+
+/* Whether a run is kept, without anything else to do. */
+ALWAYS_INLINE bool keep_at_once(struct arena *a, struct run *run)
+{
+	if (run->npages > slack(a) || a->run_count == RUN_SLOTS || arena_is_due(a))
+		return false;
+	push(a, run);
+	return true;
 }
 
 void *run_cache_malloc(size_t req, void *(*slow)(size_t))
 {
-	struct run *run, **slot;
 	struct arena *a;
+	struct run *run;
 
 	if (UNLIKELY(!load_hot(&fast_limit)))
 		return slow(req);
 	if (req > RUN_MAX)
 		return malloc_huge(req, slow);
 	a = arena_mine;
-	slot = find(a, run_pages(req), 1);
-	if (!slot || slack(a) + (*slot)->npages > RUN_SLACK || !arena_begin(a))
+	if (!arena_begin(a))
 		return slow(req);
-	run = take_out(a, slot);
+	run = take_at_once(a, run_pages(req));
 	arena_end(a);
-	return run->mem;
+	return LIKELY(run) ? run->mem : slow(req);
 }
 
 void run_cache_free(void *mem, void (*slow)(void *))
 {
 	struct run *run = (struct run *)pagemap_get(mem);
 	struct arena *a;
+	bool kept;
 
 	if (UNLIKELY(!run || !load_hot(&fast_limit)))
 		return slow(mem);
@@ -107,11 +129,12 @@ void run_cache_free(void *mem, void (*slow)(void *))
 	if (run->mem != mem || run->kept)
 		return slow(mem);
 	a = arena_mine;
-	if (run->npages > slack(a) || a->run_count == RUN_SLOTS || arena_is_due(a) ||
-	    !arena_begin(a))
+	if (!arena_begin(a))
 		return slow(mem);
-	push(a, run);
+	kept = keep_at_once(a, run);
 	arena_end(a);
+	if (UNLIKELY(!kept))
+		slow(mem);
 }
 
 struct run *run_cache_take(struct arena *a, size_t npages, size_t alignment)

@@ -29,12 +29,14 @@ static void interrupt_again(void)
 	timer_settime(timer, 0, &next, NULL);
 }
 
+static void (*handler_does)(void);
+
 static void on_tick(int signal)
 {
 	int saved = errno;
 
 	(void)signal;
-	allocate_every_size();
+	handler_does();
 	interruptions++;
 	interrupt_again();
 	errno = saved;
@@ -51,13 +53,14 @@ static void *allocate_until_stopped(void *unused)
 	return unused;
 }
 
-/* Repeats a call until it was interrupted often enough. */
-static void interrupt(void (*call)(void))
+/* Repeats a call until a handler has interrupted it often enough. */
+static void interrupt(void (*call)(void), void (*handler)(void))
 {
 	struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
 	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
 	pthread_t other;
 
+	handler_does = handler;
 	state = test_seed();
 	stop = false;
 	REQUIRE(pthread_create(&other, NULL, allocate_until_stopped, NULL) == 0);
@@ -85,6 +88,42 @@ static void call_resize(void)
 	}
 	free(large);
 	free(run);
+}
+
+/* One object, and that back again: all that a handler may ask for of a size that the hot path
+   serves at the very same time. */
+static void take_one(void)
+{
+	char *mem = malloc(64);
+
+	memset(mem, 'x', 64);
+	free(mem);
+}
+
+/* Objects that come from slabs, of a size that the handler asks for too. */
+static void call_small(void)
+{
+	static size_t *object[4096];
+
+	for (size_t i = 0; i < 4096; i++) {
+		MUST(object[i] = malloc(64));
+		*object[i] = i;
+	}
+	for (size_t i = 0; i < 4096; i++) {
+		MUST(*object[i] == i);
+		free(object[i]);
+	}
+}
+
+/* Runs that the arena keeps, more than it can. */
+static void call_runs(void)
+{
+	void *run[40];
+
+	for (int i = 0; i < 40; i++)
+		MUST(run[i] = malloc(150000 + (size_t)i * 4096));
+	for (int i = 0; i < 40; i++)
+		free(run[i]);
 }
 
 static void call_info(void)
@@ -124,35 +163,45 @@ static void call_aligned(void)
 
 TEST(allocation_and_resizing_are_interrupted)
 {
-	interrupt(allocate_every_size);
+	interrupt(allocate_every_size, allocate_every_size);
 }
 
 TEST(aligned_allocation_is_interrupted)
 {
-	interrupt(call_aligned);
+	interrupt(call_aligned, allocate_every_size);
 }
 
 TEST(resizing_of_large_blocks_is_interrupted)
 {
-	interrupt(call_resize);
+	interrupt(call_resize, allocate_every_size);
+}
+
+TEST(taking_from_slabs_is_interrupted)
+{
+	interrupt(call_small, take_one);
+}
+
+TEST(runs_are_kept_and_taken_interrupted)
+{
+	interrupt(call_runs, allocate_every_size);
 }
 
 TEST(trimming_is_interrupted)
 {
-	interrupt(call_trim);
+	interrupt(call_trim, allocate_every_size);
 }
 
 TEST(mallinfo_is_interrupted)
 {
-	interrupt(call_mallinfo);
+	interrupt(call_mallinfo, allocate_every_size);
 }
 
 TEST(malloc_info_is_interrupted)
 {
-	interrupt(call_info);
+	interrupt(call_info, allocate_every_size);
 }
 
 TEST(the_check_is_interrupted)
 {
-	interrupt(call_check);
+	interrupt(call_check, allocate_every_size);
 }
