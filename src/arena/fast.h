@@ -15,8 +15,7 @@
 #include "arena/magazine.h"
 #include "base/check.h"
 
-/* The first object of a slab, when another is behind it that is one; else NULL.  That, too, in a signal
-   handler that may have interrupted who takes it, and when one has taken it in between. */
+/* The first object of a slab, when another is behind it that is one; else NULL. */
 ALWAYS_INLINE struct object *fast_take(struct slab *s, bool or_last)
 {
 	struct object *o = s->free, *next;
@@ -29,8 +28,7 @@ ALWAYS_INLINE struct object *fast_take(struct slab *s, bool or_last)
 		return NULL;
 	if (IS_WRONG(o->key != slab_mark(o)))
 		return NULL;
-	if (UNLIKELY(arena_mine->busy || !replace_own(&s->free, o, next)))
-		return NULL;
+	s->free = next;
 	o->key = 0;
 	s->tag.live++;
 	return o;

@@ -54,23 +54,6 @@
 #define store_release(p, v)  __atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define add_relaxed(p, v)    __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
 
-/*
- * Writes a word that no other thread writes, unless a signal handler of this one has changed it
- * from what it was when it was read; then false, and `from` is what it is now.  On x86 that is one
- * instruction, with no need to lock the other processors out.
- */
-#if defined(__x86_64__)
-#define replace_own(p, from, to)                                                                   \
-	({                                                                                         \
-		bool done_;                                                                        \
-		__asm__("cmpxchg %3, %1" : "=@ccz"(done_), "+m"(*(p)), "+a"(from) : "r"(to));      \
-		done_;                                                                             \
-	})
-#else
-#define replace_own(p, from, to)                                                                   \
-	__atomic_compare_exchange_n(p, &(from), to, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
-#endif
-
 /* Whether AddressSanitizer watches loam itself. */
 #if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
 #define IS_INSTRUMENTED true

@@ -1,7 +1,8 @@
 /*
- * Signal handlers that allocate, resize and free blocks of all kinds, in the middle of every call
- * of the allocator's, while another thread is at it too: what the handler gets is whole, and the
- * call that it interrupted goes on as if nothing had been.
+ * Signal handlers that allocate, resize and free large blocks of all kinds, in the middle of every
+ * call of the allocator's, while another thread is at it too: what the handler gets is whole, and
+ * the call that it interrupted goes on as if nothing had been.  Small ones come by the hot path,
+ * which handlers must keep off (docs/locking.md).
  */
 #include "test.h"
 
@@ -29,14 +30,28 @@ static void interrupt_again(void)
 	timer_settime(timer, 0, &next, NULL);
 }
 
-static void (*handler_does)(void);
+static void allocate_large(void)
+{
+	for (int i = 0; i < EVERY_SIZE; i++) {
+		struct block b, zeroed;
+
+		if (every_size[i] <= 32 << 10)
+			continue;
+		b = block_new(every_size[i]);
+		zeroed = (struct block){calloc(1, every_size[i] / 8 * 9), every_size[i] / 8 * 9};
+		MUST(zeroed.mem && block_holds(zeroed.mem, zeroed.nbytes, 0));
+		b = block_grow(b);
+		free(zeroed.mem);
+		block_free(b);
+	}
+}
 
 static void on_tick(int signal)
 {
 	int saved = errno;
 
 	(void)signal;
-	handler_does();
+	allocate_large();
 	interruptions++;
 	interrupt_again();
 	errno = saved;
@@ -53,14 +68,13 @@ static void *allocate_until_stopped(void *unused)
 	return unused;
 }
 
-/* Repeats a call until a handler has interrupted it often enough. */
-static void interrupt(void (*call)(void), void (*handler)(void))
+/* Repeats a call until it was interrupted often enough. */
+static void interrupt(void (*call)(void))
 {
 	struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
 	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
 	pthread_t other;
 
-	handler_does = handler;
 	state = test_seed();
 	stop = false;
 	REQUIRE(pthread_create(&other, NULL, allocate_until_stopped, NULL) == 0);
@@ -88,31 +102,6 @@ static void call_resize(void)
 	}
 	free(large);
 	free(run);
-}
-
-/* One object, and that back again: all that a handler may ask for of a size that the hot path
-   serves at the very same time. */
-static void take_one(void)
-{
-	char *mem = malloc(64);
-
-	memset(mem, 'x', 64);
-	free(mem);
-}
-
-/* Objects that come from slabs, of a size that the handler asks for too. */
-static void call_small(void)
-{
-	static size_t *object[4096];
-
-	for (size_t i = 0; i < 4096; i++) {
-		MUST(object[i] = malloc(64));
-		*object[i] = i;
-	}
-	for (size_t i = 0; i < 4096; i++) {
-		MUST(*object[i] == i);
-		free(object[i]);
-	}
 }
 
 /* Runs that the arena keeps, more than it can. */
@@ -163,45 +152,40 @@ static void call_aligned(void)
 
 TEST(allocation_and_resizing_are_interrupted)
 {
-	interrupt(allocate_every_size, allocate_every_size);
+	interrupt(allocate_every_size);
 }
 
 TEST(aligned_allocation_is_interrupted)
 {
-	interrupt(call_aligned, allocate_every_size);
+	interrupt(call_aligned);
 }
 
 TEST(resizing_of_large_blocks_is_interrupted)
 {
-	interrupt(call_resize, allocate_every_size);
-}
-
-TEST(taking_from_slabs_is_interrupted)
-{
-	interrupt(call_small, take_one);
+	interrupt(call_resize);
 }
 
 TEST(runs_are_kept_and_taken_interrupted)
 {
-	interrupt(call_runs, allocate_every_size);
+	interrupt(call_runs);
 }
 
 TEST(trimming_is_interrupted)
 {
-	interrupt(call_trim, allocate_every_size);
+	interrupt(call_trim);
 }
 
 TEST(mallinfo_is_interrupted)
 {
-	interrupt(call_mallinfo, allocate_every_size);
+	interrupt(call_mallinfo);
 }
 
 TEST(malloc_info_is_interrupted)
 {
-	interrupt(call_info, allocate_every_size);
+	interrupt(call_info);
 }
 
 TEST(the_check_is_interrupted)
 {
-	interrupt(call_check, allocate_every_size);
+	interrupt(call_check);
 }
