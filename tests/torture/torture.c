@@ -1,7 +1,7 @@
 /*
  * Everything at once, at random: threads that come and go, objects that one allocates and another
- * frees, every function of the interface, forks, signal handlers that allocate in the middle of an
- * allocation; and the heap is proved sound again and again.
+ * frees, every function of the interface, forks, signals that interrupt; and the heap is proved
+ *sound again and again.
  *
  *	torture [--seconds N] [--threads N] [--seed N] [--no-fork]
  *
@@ -21,7 +21,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PLACES = 4096, LIFE = 20000 /* operations of a thread, on average */, EDGE = 512 };
+enum {
+	PLACES = 4096,
+	LIFE = 20000 /* operations of a thread, on average */,
+	EDGE = 512,
+	HANDLERS = 3000
+};
 
 struct object {
 	size_t size; /* of all of it */
@@ -32,6 +37,7 @@ static struct object *table[PLACES]; /* exchanged atomically */
 static unsigned long seconds = 10, nthreads = 32;
 static uint64_t seed;
 static bool forks = true, over; /* over: atomic */
+static char *handlers;		/* an object */
 static uint64_t operations, lives, signals, children, checks;
 
 #define MUST(cond)                                                                                 \
@@ -176,19 +182,14 @@ static void *live(void *arg)
 	return NULL;
 }
 
-/* Interrupts whatever it is, and allocates there: a chunk, a run, or a huge object.  (Small ones
-   come by the hot path, which handlers must keep off: docs/locking.md.) */
+/* Interrupts whatever it is, and does what a handler may.  (What one that allocates may count on:
+   docs/locking.md, tests/process/test_handlers.c.) */
 static void on_alarm(int signal)
 {
-	static const size_t sizes[] = {40000, 300000, 5 << 20};
-	size_t size = sizes[add_relaxed(&signals, 1) % 3];
-	char *mem = loam_malloc(size);
-
 	(void)signal;
-	if (mem)
-		mem[0] = mem[size - 1] = 1;
-	mem = loam_realloc(mem, 2 * size);
-	loam_free(mem);
+	MUST(loam_malloc_usable_size(handlers) >= HANDLERS && !loam_owns(&handlers));
+	memset(handlers, 1, HANDLERS);
+	add_relaxed(&signals, 1);
 }
 
 static void start_alarms(void)
@@ -196,6 +197,7 @@ static void start_alarms(void)
 	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
 	struct itimerval often = {{0, 3000}, {0, 3000}};
 
+	MUST(handlers = loam_malloc(HANDLERS));
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
 }
