@@ -69,6 +69,7 @@ static NOINLINE void *malloc_general(size_t req)
 	return LIKELY(mem) ? mem : out_of_memory();
 }
 
+/* Where the hot path had none: other quick ways, then the slow one. */
 ALWAYS_INLINE void *malloc_beyond(size_t req)
 {
 	void *mem;

@@ -113,7 +113,7 @@ struct arena {
 /* What every fast bin starts with: it has nothing, and takes nothing. */
 extern HIDDEN struct magazine magazine_none;
 
-/* What a thread has before it allocates: busy for ever, once loam has started, so that nothing is done in it. */
+/* What a thread has before it allocates: busy from loam's start on, so that nothing is done in it. */
 extern HIDDEN struct arena arena_none;
 
 /* The running thread's arena, or arena_none.  NULL, or no address at all, before the dynamic
@@ -137,8 +137,8 @@ extern HIDDEN __thread struct hot_mine hot_mine __attribute__((tls_model("initia
    (harden/sampled.h) it is 1, and those below the other take that path behind the count. */
 extern HIDDEN size_t fast_limit, fast_limit_counted;
 
-/* Whether calls are served as they are, once loam has started: none is counted, watched, fenced or
-   perturbed. */
+/* Whether loam has started, and serves what is asked for and no more: nothing is counted, watched,
+   fenced or perturbed. */
 ALWAYS_INLINE bool arena_is_plain(void)
 {
 	return load_hot(&fast_limit) == FAST_GRANULES;

@@ -2,8 +2,8 @@
  * Guard pages: unreadable ones at the ends of blocks, under harden=3.
  *
  * Each takes two of the mappings that a process may have (vm.max_map_count, 65,530 by default), and
- * who has them all gets no more memory.  So there is a most of them; the pages of blocks beyond
- * that are not touched, but can be.
+ * who has them all gets no more memory.  So there is a most of them, which leaves half for the
+ * program; the last pages of blocks beyond that stay readable.
  */
 #pragma once
 
@@ -15,6 +15,5 @@
 COLD void guard_lay(struct descriptor *tag, void *mem, size_t nbytes);
 
 /* Makes these readable again, and others beside them that are unreadable for another reason;
-   false, and all as before, when the system refuses.  Nothing is to be done where none were laid.
- */
+   false, and all as before, when the system refuses.  Nothing is to be done where none were laid. */
 COLD bool guard_lift(struct descriptor *tag, void *mem, size_t nbytes);
