@@ -277,7 +277,14 @@ static inline bool is_exact(const struct descriptor *tag)
 
 static COLD size_t exact_size(const void *mem, struct descriptor *tag, const char *call)
 {
-	return tag->kind == KIND_SAMPLED ? sampled_size(mem, tag, call) : fence_size(mem, tag, call);
+	size_t size;
+
+	if (tag->kind == KIND_SAMPLED)
+		return sampled_size(mem, tag, call);
+	tools_enter();
+	size = fence_size(mem, tag, call);
+	tools_leave();
+	return size;
 }
 
 /* Such objects always move: so who holds the old address is found out. */

@@ -2,17 +2,18 @@
 #include "api/start.h"
 #include "arena/registry.h"
 #include "config.h"
+#include "harden/tools.h"
 #include "pages/huge.h"
 #include "pages/zone.h"
 
 #include <loam/loam.h>
 
-bool loam_check(void)
+static bool check_all(void)
 {
-	struct arena *self = start() ? arena_enter() : NULL;
+	struct arena *self = arena_enter();
 	bool ok;
 
-	if (!self) /* not started, or a signal handler in the middle of a call */
+	if (!self) /* a signal handler in the middle of a call */
 		return true;
 	ok = zone_check();
 	ok &= huge_check();
@@ -26,9 +27,26 @@ bool loam_check(void)
 	return ok;
 }
 
+bool loam_check(void)
+{
+	bool ok;
+
+	if (!start())
+		return true;
+	tools_enter();
+	ok = check_all();
+	tools_leave();
+	return ok;
+}
+
 bool loam_owns(const void *mem)
 {
-	return mem && (pagemap_get(mem) || huge_around(mem));
+	bool owns;
+
+	tools_enter();
+	owns = mem && (pagemap_get(mem) || huge_around(mem));
+	tools_leave();
+	return owns;
 }
 
 const char *loam_version(void)

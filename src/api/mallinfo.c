@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "base/text.h"
 #include "harden/fence.h"
+#include "harden/tools.h"
 #include "os/os.h"
 #include "os/seal.h"
 #include "pages/retain.h"
@@ -107,20 +108,20 @@ static void trim_arenas(size_t pad)
 		}
 }
 
-/* In a signal handler that interrupted a call, which may hold the locks, nothing goes back. */
-int loam_malloc_trim(size_t pad)
+/* Whether anything went back: not in a signal handler that interrupted a call, which may hold the locks. */
+static bool trim(size_t pad)
 {
 	struct sums before, after;
-	struct arena *self = start() ? arena_enter() : NULL;
+	struct arena *self = arena_enter();
 
 	if (!self)
-		return 0;
+		return false;
 	before = sum_up();
 	arena_leave(self);
 	trim_arenas(pad);
 	self = arena_enter();
 	if (!self)
-		return 0;
+		return false;
 	huge_purge(SIZE_MAX);
 	zone_purge(SIZE_MAX);
 	zone_unmap_free();
@@ -128,6 +129,18 @@ int loam_malloc_trim(size_t pad)
 	after = sum_up();
 	arena_leave(self);
 	return after.held < before.held || after.purged > before.purged;
+}
+
+int loam_malloc_trim(size_t pad)
+{
+	bool trimmed;
+
+	if (!start())
+		return 0;
+	tools_enter();
+	trimmed = trim(pad);
+	tools_leave();
+	return trimmed;
 }
 
 int loam_mallopt(int parameter, int value)

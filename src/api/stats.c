@@ -5,6 +5,7 @@
 #include "arena/magazine.h"
 #include "arena/registry.h"
 #include "base/report.h"
+#include "harden/tools.h"
 #include "pages/metadata.h"
 #include "pages/run.h"
 
@@ -62,24 +63,31 @@ static void take_off_magazines(struct stats *s)
 	s->object_bytes -= kept.nbytes < s->object_bytes ? kept.nbytes : s->object_bytes;
 }
 
+/* Nothing in a signal handler in the middle of a call, which may hold the locks. */
+static void add_floors(struct stats *s)
+{
+	struct arena *self = arena_enter();
+
+	if (!self)
+		return;
+	zone_visit(add_block, s);
+	take_off_magazines(s);
+	zone_sizes(&s->zone);
+	huge_sizes(&s->huge);
+	s->metadata = metadata_mapped();
+	arena_leave(self);
+}
+
 void stats_collect(struct stats *ret_stats)
 {
-	struct arena *self;
-
 	*ret_stats = (struct stats){0};
 	if (!start())
 		return;
 	for (struct arena *a = NULL; (a = registry_next(a));)
 		add_arena(a, ret_stats);
-	self = arena_enter();
-	if (!self) /* a signal handler in the middle of a call, which may hold the locks */
-		return;
-	zone_visit(add_block, ret_stats);
-	take_off_magazines(ret_stats);
-	zone_sizes(&ret_stats->zone);
-	huge_sizes(&ret_stats->huge);
-	ret_stats->metadata = metadata_mapped();
-	arena_leave(self);
+	tools_enter();
+	add_floors(ret_stats);
+	tools_leave();
 }
 
 void stats_print(void)

@@ -8,6 +8,9 @@
 #include "harden/tools.h"
 #include "os/os.h"
 #include "pages/guard.h"
+#include "pages/huge.h"
+#include "pages/region.h"
+#include "pages/run.h"
 #include "pages/zone.h"
 #include "slab/slab.h"
 
@@ -158,7 +161,31 @@ static void check_reused(void *mem, size_t usable)
 		report_write_after_free("malloc", about(mem, tag, usable));
 }
 
-/* An object with that many bytes before its guard page, if there is room for one; NULL without memory. */
+/* Hides a word with the address of that object, if this is one. */
+static void hide(char *const *word, const void *mem)
+{
+	if (*word == mem)
+		tools_hide(word, sizeof *word);
+}
+
+/* Tools are told of an object, and not to take words of loam's for the program's. */
+static COLD void show(void *mem, struct descriptor *tag, size_t req, size_t usable, bool is_zero)
+{
+	const struct region *r = *pagemap_region(mem);
+
+	if (r)
+		hide(&r->base, mem);
+	if (tag->kind == KIND_SLAB)
+		hide((char *const *)&((struct slab *)tag)->base, mem);
+	else if (tag->kind == KIND_RUN)
+		hide(&((struct run *)tag)->mem, mem);
+	else if (tag->kind == KIND_HUGE)
+		hide(&((struct huge *)tag)->mem, mem);
+	tools_allocated(mem, req, usable, is_zero);
+}
+
+/* An object with that many bytes before its guard page, if there is room for one; NULL without
+ * memory. */
 static void *alloc_usable(size_t alignment, size_t nbytes, bool *zero)
 {
 	size_t chunk = alignment > GRANULE ? nbytes + alignment
@@ -194,7 +221,7 @@ void *fence_alloc(size_t alignment, size_t req, bool *zero)
 	check_reused(mem, usable);
 	lay_fence(mem, req, usable);
 	if (tools)
-		tools_allocated(mem, req, usable, *zero);
+		show(mem, tag, req, usable, *zero);
 	return mem;
 }
 
@@ -276,7 +303,8 @@ static void wipe(char *mem, size_t nbytes)
 	memset(end, 0, (size_t)(mem + nbytes - end));
 }
 
-/* Where a quarantined object can be read: of what has a guard page the last page before it alone. */
+/* Where a quarantined object can be read: of what has a guard page the last page before it alone.
+ */
 static char *readable(void *mem, size_t usable, const struct descriptor *tag)
 {
 	return is_guarded(tag) ? (char *)mem + usable - os_page_size() : mem;

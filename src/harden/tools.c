@@ -40,6 +40,12 @@ void tools_allocated(void *mem, size_t req, size_t usable, bool is_zero)
 	__asan_unpoison_memory_region(mem, req);
 }
 
+void tools_hide(const void *word, size_t nbytes)
+{
+	if (memcheck)
+		memcheck_hide(word, nbytes);
+}
+
 void tools_forgotten(void *mem, size_t usable)
 {
 	if (asan)

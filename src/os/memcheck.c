@@ -32,3 +32,8 @@ void memcheck_freed(void *mem)
 {
 	VALGRIND_FREELIKE_BLOCK(mem, 0);
 }
+
+void memcheck_hide(const void *word, size_t nbytes)
+{
+	VALGRIND_MAKE_MEM_NOACCESS(word, nbytes);
+}

@@ -15,3 +15,6 @@ void memcheck_leave(void);
  * same page. */
 void memcheck_allocated(void *mem, size_t req, size_t usable, bool is_zero);
 void memcheck_freed(void *mem);
+
+/* What is leaked is not to be found reachable by this word of loam's. */
+void memcheck_hide(const void *word, size_t nbytes);

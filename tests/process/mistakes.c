@@ -52,12 +52,28 @@ static void use_uninitialised(void)
 	free(mem);
 }
 
-static void leak(void)
+static void leak_some(size_t nbytes)
 {
-	void *mem = unknown(malloc(100));
+	void *mem = unknown(malloc(nbytes));
 
 	memset(mem, 0, 100);
 	mem = unknown(NULL);
+}
+
+static void leak(void)
+{
+	leak_some(100);
+}
+
+/* Loam's own memory has the addresses of these. */
+static void leak_first(void)
+{
+	leak_some(5000);
+}
+
+static void leak_run(void)
+{
+	leak_some(300000);
 }
 
 static void nothing_wrong(void)
@@ -85,6 +101,8 @@ int main(int argc, char **argv)
 		{"write_after_realloc", write_after_realloc},
 		{"use_uninitialised", use_uninitialised},
 		{"leak", leak},
+		{"leak_first", leak_first},
+		{"leak_run", leak_run},
 		{"nothing_wrong", nothing_wrong},
 	};
 

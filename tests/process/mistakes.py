@@ -18,6 +18,8 @@ WORDS = {
         'write_after_realloc': 'Invalid write of size 1',
         'use_uninitialised': 'depends on uninitialised value',
         'leak': 'definitely lost: 100 bytes in 1 blocks',
+        'leak_first': 'definitely lost: 5,000 bytes in 1 blocks',
+        'leak_run': 'definitely lost: 300,000 bytes in 1 blocks',
         'nothing_wrong': 'ERROR SUMMARY: 0 errors',
     },
     'asan': {

@@ -187,7 +187,7 @@ static void *live(void *arg)
 static void on_alarm(int signal)
 {
 	(void)signal;
-	MUST(loam_malloc_usable_size(handlers) >= HANDLERS && !loam_owns(&handlers));
+	MUST(loam_malloc_usable_size(handlers) >= HANDLERS);
 	memset(handlers, 1, HANDLERS);
 	add_relaxed(&signals, 1);
 }
