@@ -28,7 +28,7 @@ static void *aligned(size_t alignment, size_t req)
 	void *mem;
 
 	if (LIKELY(arena_is_plain())) {
-		fork_notice();
+		start_seen();
 		return arena_alloc_aligned(alignment, req);
 	}
 	if (UNLIKELY(!start()))

@@ -64,7 +64,7 @@ static NOINLINE void *malloc_general(size_t req)
 
 	if (UNLIKELY(!arena_is_plain()))
 		return malloc_not_plain(req);
-	fork_notice();
+	start_seen();
 	mem = arena_alloc(req, &is_zero);
 	return LIKELY(mem) ? mem : out_of_memory();
 }
@@ -153,7 +153,7 @@ static NOINLINE void free_general(void *mem)
 		free_not_plain(mem);
 		return;
 	}
-	fork_notice();
+	start_seen();
 	arena_release(mem, tag, "free");
 }
 

@@ -12,6 +12,13 @@ COLD bool start_first(void);
    starts. */
 COLD void start_constructed(void);
 
+/* Where a slow path begins that found the arena plain: what start_once() did is seen from here on. */
+ALWAYS_INLINE void start_seen(void)
+{
+	(void)load_acquire(&start_done);
+	fork_notice();
+}
+
 /*
  * True when loam has started; starts it if that is possible yet.  False in the
  * time before relocation, which arena/early.h serves.  Every slow path of the

@@ -25,7 +25,7 @@ struct magazine magazine_none = {
 
 static struct magazine *const fast_none[FAST_GRANULES] = {[0 ... FAST_GRANULES - 1] =
 								  &magazine_none};
-struct arena arena_none;
+struct arena arena_none = {.busy = true};
 
 __thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;
 __thread struct hot_mine hot_mine __attribute__((tls_model("initial-exec"))) = {

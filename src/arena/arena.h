@@ -113,7 +113,7 @@ struct arena {
 /* What every fast bin starts with: it has nothing, and takes nothing. */
 extern HIDDEN struct magazine magazine_none;
 
-/* What a thread has before it allocates: busy from loam's start on, so that nothing is done in it. */
+/* What a thread has before it allocates: busy for ever, so that nothing is done in it. */
 extern HIDDEN struct arena arena_none;
 
 /* The running thread's arena, or arena_none.  NULL, or no address at all, before the dynamic

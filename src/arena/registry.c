@@ -51,7 +51,6 @@ size_t registry_count(void)
 
 void registry_start(void)
 {
-	arena_none.busy = true;
 	arena_init(&arena_main, true);
 	add(&arena_main);
 	arena_mine = &arena_main;

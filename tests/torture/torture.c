@@ -188,7 +188,6 @@ static void on_alarm(int signal)
 {
 	(void)signal;
 	MUST(loam_malloc_usable_size(handlers) >= HANDLERS);
-	memset(handlers, 1, HANDLERS);
 	add_relaxed(&signals, 1);
 }
 

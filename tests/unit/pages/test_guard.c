@@ -6,15 +6,15 @@
 
 static struct descriptor tags[GUARDS_MOST + 1];
 
-/* Every second page of area. */
+/* Side by side, they take one mapping: valgrind does not have so many. */
 static void *page_of(char *area, size_t i)
 {
-	return area + 2 * i * os_page_size();
+	return area + i * os_page_size();
 }
 
 TEST(only_so_many_are_laid)
 {
-	size_t nbytes = 2 * (GUARDS_MOST + 1) * os_page_size();
+	size_t nbytes = (GUARDS_MOST + 1) * os_page_size();
 	char *area = os_map(nbytes, OS_PAGES);
 
 	REQUIRE(area);
