@@ -42,15 +42,18 @@ static struct region *region_at(size_t slot)
 	return part ? part[slot % SLOTS_PER_PART] : NULL;
 }
 
-/* The region of a block; NULL when that is of a zone given up by zone_recover(). */
-static struct region *region_of(const void *mem)
-{
-	return *pagemap_region(mem);
-}
-
 static unsigned page_index(const struct region *r, const void *mem)
 {
 	return (unsigned)(((const char *)mem - r->base) >> PAGE_SHIFT);
+}
+
+/* The region of a block; NULL when that is of a zone given up by zone_recover(), whose windows may have got other
+   regions since.  Zone lock. */
+static struct region *region_of(const void *mem)
+{
+	struct region *r = *pagemap_region(mem);
+
+	return r && bit_test(r->owned, page_index(r, mem)) ? r : NULL;
 }
 
 static void *page_address(const struct region *r, unsigned page)
@@ -128,7 +131,7 @@ static bool note_slot(struct region *r)
 /* The region of the window that mem lies in, perhaps a new one; NULL without memory. */
 static struct region *window(char *mem)
 {
-	struct region *r = region_of(mem);
+	struct region *r = *pagemap_region(mem);
 
 	if (r)
 		return r;
@@ -309,17 +312,18 @@ void *zone_alloc(unsigned order, bool *ret_clean)
 
 void zone_free(void *block, unsigned order, size_t touched)
 {
-	struct region *r = region_of(block);
+	struct region *r;
 	unsigned page;
 
-	if (!r)
-		return;
-	page = page_index(r, block);
-	retain_add_live(-(intptr_t)ORDER_BYTES(order));
 	lock_acquire(&zone.lock);
-	region_touch(r, (struct pages){page, (unsigned)((touched + PAGE_SIZE - 1) >> PAGE_SHIFT)});
-	give_locked(r, (struct pages){page, 1u << order});
-	purge_locked(retain_excess());
+	r = region_of(block);
+	if (r) {
+		page = page_index(r, block);
+		retain_add_live(-(intptr_t)ORDER_BYTES(order));
+		region_touch(r, (struct pages){page, (unsigned)((touched + PAGE_SIZE - 1) >> PAGE_SHIFT)});
+		give_locked(r, (struct pages){page, 1u << order});
+		purge_locked(retain_excess());
+	}
 	lock_release(&zone.lock);
 }
 
@@ -385,34 +389,36 @@ void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean)
 
 void zone_free_pages(void *mem, size_t npages)
 {
-	struct region *r = region_of(mem);
 	struct pages pages = {0, (unsigned)npages};
+	struct region *r;
 
-	if (!r)
-		return;
-	pages.first = page_index(r, mem);
-	retain_add_live(-(intptr_t)(npages << PAGE_SHIFT));
 	lock_acquire(&zone.lock);
-	region_touch(r, pages);
-	give_locked(r, pages);
-	purge_locked(retain_excess());
+	r = region_of(mem);
+	if (r) {
+		pages.first = page_index(r, mem);
+		retain_add_live(-(intptr_t)(npages << PAGE_SHIFT));
+		region_touch(r, pages);
+		give_locked(r, pages);
+		purge_locked(retain_excess());
+	}
 	lock_release(&zone.lock);
 }
 
 bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
 {
-	struct region *r = region_of(mem);
 	struct pages more = {0, (unsigned)(new_npages - npages)};
 	struct change change;
-	bool taken;
+	bool taken = false;
+	struct region *r;
 
-	if (!r)
-		return false;
-	more.first = page_index(r, mem) + (unsigned)npages;
 	lock_acquire(&zone.lock);
-	change = change_begin(r);
-	taken = region_take_exactly(r, more);
-	change_end(&change);
+	r = region_of(mem);
+	if (r) {
+		more.first = page_index(r, mem) + (unsigned)npages;
+		change = change_begin(r);
+		taken = region_take_exactly(r, more);
+		change_end(&change);
+	}
 	if (taken)
 		retain_faults((size_t)(more.count - region_dirty(r, more)) << PAGE_SHIFT);
 	lock_release(&zone.lock);
