@@ -198,6 +198,7 @@ static void *zeroed(size_t req)
 	void *mem = req <= FAST_MAX ? malloc_inline(req) : take_larger(req);
 
 	if (!mem) {
+		start_seen();
 		is_zero = true;
 		mem = serve(req, &is_zero);
 	}

@@ -1,7 +1,7 @@
 /*
  * Everything at once, at random: threads that come and go, objects that one allocates and another
  * frees, every function of the interface, forks, signals that interrupt; and the heap is proved
- *sound again and again.
+ * sound again and again.
  *
  *	torture [--seconds N] [--threads N] [--seed N] [--no-fork]
  *

@@ -106,7 +106,7 @@ TEST(a_child_of_one_thread_is_well)
 static struct {
 	pthread_barrier_t ready, done;
 	struct arena *arena;
-	void *object, *chunk, *run, *huge;
+	void *object, *chunk, *run, *huge, *block;
 	void (*lock)(void), (*unlock)(void);
 } lost;
 
@@ -195,6 +195,52 @@ TEST(a_child_without_handlers_goes_on_whatever_lock_was_held)
 	beside_a_thread(child_goes_on, false, huge_prefork, huge_postfork);
 	beside_a_thread(child_goes_on, false, metadata_prefork, metadata_postfork);
 	beside_a_thread(child_goes_on, false, registry_prefork, registry_postfork);
+}
+
+/* Its first call is one that the hot path does not serve. */
+static int child_calls_calloc(void)
+{
+	alarm(10);
+	return loam_calloc(1, 9000000) ? all_is_well() : 8;
+}
+
+TEST(a_large_calloc_notices_what_was_lost)
+{
+	beside_a_thread(child_calls_calloc, false, huge_prefork, huge_postfork);
+}
+
+/* A block of a zone that is given up, in a window that has become another region's in part. */
+static int child_frees_what_was_given_up(void)
+{
+	static const size_t pieces = 1000;
+	bool clean;
+
+	fork_notice();
+	if (*pagemap_region(lost.block))
+		return 10;
+	for (size_t i = 0; i < pieces && !*pagemap_region(lost.block); i++) {
+		os_sim_fail_once(1);
+		zone_alloc(6, &clean);
+	}
+	if (!*pagemap_region(lost.block))
+		return 11;
+	memset(lost.block, 7, ORDER_BYTES(3));
+	zone_free(lost.block, 3, ORDER_BYTES(3));
+	zone_free_pages(lost.block, 3);
+	if (zone_extend_pages(lost.block, 1, 2))
+		return 12;
+	return ((char *)lost.block)[0] == 7 ? all_is_well() : 13;
+}
+
+TEST(what_was_given_up_is_of_no_region_since)
+{
+	bool clean;
+
+	os_sim_fail_once(1);
+	lost.block = zone_alloc(3, &clean);
+	REQUIRE(lost.block);
+	beside_a_thread(child_frees_what_was_given_up, false, zone_prefork, zone_postfork);
+	zone_free(lost.block, 3, 0);
 }
 
 static int child_of_child(void)
