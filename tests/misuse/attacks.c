@@ -425,14 +425,21 @@ CASE(attack_house_of_botcake)
 	give(guard);
 }
 
+/* glibc maps each, the next below the last, and keeps the mapping's size ahead of the object. */
 CASE(attack_mmap_overlapping_chunks)
 {
-	char *a = take(RUN), *b = take(RUN), *got;
+	uint64_t mapping = (RUN + 16 + 4095) & ~(uint64_t)4095;
+	char *a, *b, *got;
 
-	words(b)[-1] = 2 * (RUN + 4096) | 2;
+	take(RUN);
+	take(RUN);
+	a = take(RUN);
+	b = take(RUN);
+	words(b)[-1] = 2 * mapping | 2; /* as if a were part of b */
 	give(b);
-	got = take(2 * RUN);
-	claim(got, 2 * RUN, &a, 1);
+	got = take(3 * RUN);
+	for (size_t i = 0; i < 3; i++)
+		claim(got + i * RUN, RUN, &a, 1);
 }
 
 /* --- top ------------------------------------------------------------------------------------ */
