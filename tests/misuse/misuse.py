@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Runs every misuse and every attack under loam at each level of harden, and checks what became of it.
 
-usage: misuse.py [--update] [--table] PROGRAM...
+usage: misuse.py [--update] [--table] [PROGRAM...]
 
-PROGRAMs are those of misuse.c, misuse_cxx.cc and attacks.c; LOAM_SO names the library.  expected.txt
-says how each case must end; --update writes how it ended there, to be looked at.  --table prints
-the table of docs/security/misuse.md: the same cases under other allocators, as far as they are installed.
+PROGRAMs are those of misuse.c, misuse_cxx.cc and attacks.c, and LOAM_SO names the library; without, both
+are built in build/misuse.  expected.txt says how each case must end; --update writes how it ended there,
+to be looked at.  --table prints the table of docs/security/misuse.md: the same cases under other allocators,
+as far as they are installed.
 """
 import argparse
 import concurrent.futures
@@ -17,10 +18,13 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 EXPECTED = HERE / 'expected.txt'
 LEVELS = ('0', '1', '2', '3')
-PEERS = {'glibc': None, 'jemalloc': 'libjemalloc.so.2', 'mimalloc': 'libmimalloc.so.2',
-         'tcmalloc': 'libtcmalloc_minimal.so.4'}
+# The library, and its Debian package.
+PEERS = {'glibc': (None, None), 'jemalloc': ('libjemalloc.so.2', 'libjemalloc2'),
+         'mimalloc': ('libmimalloc.so.2', 'libmimalloc2.0'),
+         'tcmalloc': ('libtcmalloc_minimal.so.4', 'libtcmalloc-minimal4')}
 LIBRARIES = pathlib.Path('/usr/lib/x86_64-linux-gnu')
 SECONDS = 60
 SILENT, WON, FAULTED = 0, 3, 6
@@ -31,6 +35,17 @@ TIMES_TO_UPDATE = 100
 NEVER = {'won', 'crashed', 'hung'}
 # What follows the message: pointers, sizes and threads, which differ.
 MESSAGE = re.compile(r'^loam: (.*?): 0x', re.MULTILINE)
+
+
+def build():
+    """Builds library and programs; the programs, and LOAM_SO is set."""
+    folder = ROOT / 'build/misuse'
+    targets = [f'tests/misuse/{name}' for name in ('misuse', 'misuse-cxx', 'attacks')]
+    if not folder.exists():
+        subprocess.run(['meson', 'setup', folder, '-Dbuildtype=release'], cwd=ROOT, stdout=sys.stderr, check=True)
+    subprocess.run(['ninja', '-C', folder, 'preload/libloam.so', *targets], stdout=sys.stderr, check=True)
+    os.environ['LOAM_SO'] = str(folder / 'preload/libloam.so')
+    return [str(folder / target) for target in targets]
 
 
 def cases(program):
@@ -116,8 +131,12 @@ def words_of(outcomes):
 
 
 def table(programs, results):
-    peers = {name: LIBRARIES / file if file else None for name, file in PEERS.items()}
-    peers = {name: file for name, file in peers.items() if not file or file.exists()}
+    peers = {}
+    for name, (file, package) in PEERS.items():
+        if not file or (LIBRARIES / file).exists():
+            peers[name] = file and LIBRARIES / file
+        else:
+            print(f'misuse.py: no {name} in the table: apt-get install {package}', file=sys.stderr)
     work = {(case, name): (program, case, {'LD_PRELOAD': str(file)} if file else {})
             for program in programs for case in cases(program) for name, file in peers.items()}
     done = run_all(work)
@@ -133,14 +152,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--update', action='store_true', help='write what happened to expected.txt')
     parser.add_argument('--table', action='store_true', help='print the table with other allocators')
-    parser.add_argument('programs', nargs='+')
+    parser.add_argument('programs', nargs='*')
     arguments = parser.parse_args()
-    results = under_loam(arguments.programs, arguments.update or arguments.table)
+    programs = arguments.programs or build()
+    results = under_loam(programs, arguments.update or arguments.table)
     if arguments.update:
         EXPECTED.write_text(heading() + ''.join(
             f'{case}: {text_of(outcomes)}\n' for case, outcomes in results.items()))
     if arguments.table:
-        print(table(arguments.programs, results))
+        print(table(programs, results))
         return 0
     return 0 if check(results) else 1
 
