@@ -11,16 +11,19 @@
 
 #include <unistd.h>
 
-/* libc has not run its own constructor yet (-z initfirst).  What unwinds stacks is a library that is opened
-   for that, which runs it, with the environment that it finds. */
+/* libc has not run its own constructor yet (-z initfirst).  What unwinds stacks is a library that
+   is opened for that, which runs it, with the environment that it finds. */
 __attribute__((constructor)) static void begin(int argc, char **argv, char **environment)
 {
+	bool stacks;
+
 	(void)argc, (void)argv;
 	if (os_getenv("LOAM_OPTIONS"))
 		start();
-	if (sampling && !environ)
+	stacks = sampling || options.report == REPORT_FULL;
+	if (stacks && !environ)
 		environ = environment;
-	if (sampling)
+	if (stacks)
 		stack_start();
 	start_constructed();
 }

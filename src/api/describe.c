@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/report.h"
+#include "harden/sampled.h"
 #include "heap/heap.h"
 #include "os/maps.h"
 #include "pages/huge.h"
@@ -27,7 +28,8 @@ static bool object_at(const struct slab *s, const char *mem, struct block *ret_b
 
 	if ((uintptr_t)mem - s->base >= s->extent)
 		return false;
-	*ret_block = (struct block){"object", free ? "free" : "in use", (const char *)o, s->size, 0};
+	*ret_block =
+		(struct block){"object", free ? "free" : "in use", (const char *)o, s->size, 0};
 	return true;
 }
 
@@ -40,6 +42,18 @@ static bool chunk_at_address(const struct heap *h, const char *mem, struct block
 	if (!start)
 		return false;
 	*ret_block = (struct block){"chunk", in_use ? "in use" : "free", start, nbytes, 8};
+	return true;
+}
+
+static bool sampled_at(const struct descriptor *tag, struct block *ret_block)
+{
+	size_t nbytes;
+	bool in_use;
+	const void *start = sampled_around(tag, &nbytes, &in_use);
+
+	if (!start)
+		return false;
+	*ret_block = (struct block){"sampled object", in_use ? "in use" : "free", start, nbytes, 0};
 	return true;
 }
 
@@ -58,9 +72,12 @@ static bool block_at(const char *mem, struct block *ret_block)
 		return object_at((const struct slab *)tag, mem, ret_block);
 	if (tag && tag->kind == KIND_HEAP)
 		return chunk_at_address((const struct heap *)tag, mem, ret_block);
+	if (tag && tag->kind == KIND_SAMPLED)
+		return sampled_at(tag, ret_block);
 	if (!tag || tag->kind != KIND_RUN)
 		return false;
-	*ret_block = (struct block){"run", run->kept ? "free" : "in use", run->mem, run_usable(run), 0};
+	*ret_block =
+		(struct block){"run", run->kept ? "free" : "in use", run->mem, run_usable(run), 0};
 	return true;
 }
 
@@ -121,7 +138,7 @@ static void say_bytes(const char *mem, const struct mapping *m)
 		say_line((const unsigned char *)start);
 }
 
-void describe(const void *mem)
+void describe(const void *mem, const void *at)
 {
 	struct mapping m;
 
@@ -129,9 +146,9 @@ void describe(const void *mem)
 		report_line("  mapped: no");
 		return;
 	}
-	report_line("  mapped: %p to %p, %s%s %s", (const void *)m.start, (const void *)m.end,
-		    m.readable ? "r" : "-", m.writable ? "w" : "-", m.name);
+	report_line("  mapped: %p to %p, %s%s%s%s", (const void *)m.start, (const void *)m.end,
+		    m.readable ? "r" : "-", m.writable ? "w" : "-", m.name[0] ? " " : "", m.name);
 	say_blocks(mem);
-	if (m.readable)
-		say_bytes(mem, &m);
+	if (maps_find(at, &m) && m.readable)
+		say_bytes(at, &m);
 }

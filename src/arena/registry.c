@@ -38,6 +38,7 @@ static void add(struct arena *a)
 {
 	lock_acquire(&registry_lock);
 	a->number = count;
+	a->chunks.number = a->number + 1;
 	a->next = all;
 	store_release(&all, a);
 	store_relaxed(&count, count + 1);

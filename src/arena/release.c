@@ -66,7 +66,7 @@ static bool is_in_transit(const struct heap *h, const struct object *o)
 	report_double_free("free", (struct report_about){.mem = o,
 							 .kind = "chunk",
 							 .usable = chunk_usable(o),
-							 .arena = h->owner->arena->number + 1});
+							 .arena = h->owner->number});
 	return true;
 }
 

@@ -6,12 +6,14 @@
  *
  *	loam: free(): double free detected: 0x7f12a4c01040: object of 48 bytes, free (arena 2, thread 0x7f12a4d8a740)
  *
- * With option `report=full` more lines follow, of what lies around the pointer; with `report_file` the same is
- * written there as a line of JSON.
+ * With option `report=full` more lines follow, of what lies around the pointer and of who called; with
+ * `report_file` the same is written there as a line of JSON.
  */
 #pragma once
 
 #include "base/compiler.h"
+
+struct stack; /* os/stack.h */
 
 /* What is known of a pointer when it is reported; a field that is 0 or NULL is left out. */
 struct report_about {
@@ -21,6 +23,7 @@ struct report_about {
 	const void *start; /* where that object starts, when mem is not it */
 	const char *state; /* "in use", "free" */
 	uint32_t arena;    /* the number of the arena that it belongs to, from 1 on */
+	const struct stack *allocated, *freed; /* who did; then the report has the caller's stack too */
 };
 
 /*
@@ -41,8 +44,11 @@ COLD void report_wrong_size(const char *call, struct report_about about, size_t 
 /* What lies behind an object was overwritten; the first such byte is at offset. */
 COLD void report_overflow(const char *call, struct report_about about, size_t offset);
 
-/* A free object was overwritten. */
-COLD void report_write_after_free(const char *call, struct report_about about);
+/* What lies before an object was overwritten, from that many bytes before it on. */
+COLD void report_underflow(const char *call, struct report_about about, size_t distance);
+
+/* A free object was overwritten; the first such byte is at offset. */
+COLD void report_write_after_free(const char *call, struct report_about about, size_t offset);
 
 /* The program touched what it must not: the system is about to end it. */
 COLD void report_access(const char *what, struct report_about about);
@@ -58,8 +64,8 @@ _Noreturn COLD void report_check(const char *cond, const char *file, int line);
 bool report_expect(const char *label, const char *a_text, uint64_t a, const char *b_text,
 		   uint64_t b);
 
-/* Prints what lies around a pointer, by report_line(); for report=full. */
-extern HIDDEN void (*report_details)(const void *mem);
+/* Prints what lies around a pointer, and the bytes around `at`, by report_line(); for report=full. */
+extern HIDDEN void (*report_details)(const void *mem, const void *at);
 
 /* Reports go to that descriptor as well, in JSON. */
 COLD void report_to(int fd);

@@ -111,6 +111,14 @@ static size_t fence_break(const void *mem, size_t size, size_t usable)
 	return i;
 }
 
+/* The first byte from there on that is not zero, or end. */
+static COLD size_t first_not_zero(const void *mem, size_t from, size_t end)
+{
+	while (from < end && !((const char *)mem)[from])
+		from++;
+	return from;
+}
+
 static bool is_zero(const void *mem, size_t from, size_t end)
 {
 	uint64_t any = 0;
@@ -158,7 +166,8 @@ static void check_reused(void *mem, size_t usable)
 	struct descriptor *tag = pagemap_get(mem);
 
 	if (tag->kind == KIND_SLAB && !is_zero(mem, sizeof(struct object), usable))
-		report_write_after_free("malloc", about(mem, tag, usable));
+		report_write_after_free("malloc", about(mem, tag, usable),
+					first_not_zero(mem, sizeof(struct object), usable));
 }
 
 /* Hides a word with the address of that object, if this is one. */
@@ -335,6 +344,14 @@ static bool is_locked_up(void *mem, size_t usable, const struct descriptor *tag)
 	return is_zero(from, 0, page) && is_zero(from, end - page, end);
 }
 
+static COLD void report_broken_lock(void *mem, size_t usable, const struct descriptor *tag)
+{
+	size_t from = (size_t)(readable(mem, usable, tag) - (char *)mem);
+
+	report_write_after_free("free", about(mem, tag, usable),
+				first_not_zero(mem, from, usable - TRAILER));
+}
+
 /* Out of quarantine.  What the system will not have accessible again is lost. */
 static void leave(void *mem, size_t usable)
 {
@@ -343,7 +360,7 @@ static void leave(void *mem, size_t usable)
 	if (tools)
 		tools_forgotten(mem, usable);
 	if (!is_locked_up(mem, usable, tag)) {
-		report_write_after_free("free", about(mem, tag, usable));
+		report_broken_lock(mem, usable, tag);
 		lock_up(mem, usable, tag);
 	}
 	set_trailer(mem, usable, 0);

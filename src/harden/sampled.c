@@ -41,6 +41,11 @@ static size_t stride(void)
 	return SLOT_BYTES + os_page_size();
 }
 
+static char *slot_end(const struct slot *s)
+{
+	return s->start + SLOT_BYTES;
+}
+
 static struct slot *of_link(struct link *l)
 {
 	return container_of(l, struct slot, link);
@@ -48,30 +53,42 @@ static struct slot *of_link(struct link *l)
 
 /* --- faults --------------------------------------------------------------------------------- */
 
-static void say_stacks(const struct slot *s)
-{
-	stack_say("allocated", &s->allocated);
-	stack_say("freed", &s->freed);
-}
-
 static struct report_about about(const struct slot *s, const void *mem)
 {
 	return (struct report_about){.mem = mem,
 				     .kind = "sampled object",
 				     .usable = s->size,
 				     .start = mem == s->mem ? NULL : s->mem,
-				     .state = s->in_use ? "in use" : "free"};
+				     .state = s->in_use ? "in use" : "free",
+				     .allocated = &s->allocated,
+				     .freed = &s->freed};
+}
+
+/* The slot of the object that an address is nearest to: behind the guard page that s ends with the next slot
+   begins. */
+static const struct slot *nearest(const struct slot *s, const char *address)
+{
+	const struct slot *next = s + 1;
+
+	if (address < slot_end(s) || next == sampled.slots + SLOTS || !next->mem || !next->in_use)
+		return s;
+	return s->mem && s->in_use && address - (s->mem + s->size) < next->mem - address ? s : next;
 }
 
 /* Says what it was that touched a guard page or a free slot; false for all other addresses. */
 static bool explain(const void *address)
 {
 	const struct slot *s = (const struct slot *)pagemap_get(address);
+	const char *what = "use after free";
 
-	if (!s || s->tag.kind != KIND_SAMPLED || !s->mem)
+	if (!s || s->tag.kind != KIND_SAMPLED)
 		return false;
-	report_access(s->in_use ? "heap buffer overflow" : "use after free", about(s, address));
-	say_stacks(s);
+	s = nearest(s, address);
+	if (!s->mem)
+		return false;
+	if (s->in_use)
+		what = (const char *)address < s->mem ? "heap buffer underflow" : "heap buffer overflow";
+	report_access(what, about(s, address));
 	return true;
 }
 
@@ -142,11 +159,6 @@ static void give_slot(struct slot *s)
 }
 
 /* --- objects -------------------------------------------------------------------------------- */
-
-static char *slot_end(const struct slot *s)
-{
-	return s->start + SLOT_BYTES;
-}
 
 /* The known bytes before and behind the object. */
 static char *pattern_start(const struct slot *s)
@@ -219,6 +231,15 @@ static bool check(const struct slot *s, const void *mem, const char *call)
 	return false;
 }
 
+const void *sampled_around(const struct descriptor *tag, size_t *ret_size, bool *ret_in_use)
+{
+	const struct slot *s = (const struct slot *)tag;
+
+	*ret_size = s->size;
+	*ret_in_use = s->in_use;
+	return s->mem;
+}
+
 size_t sampled_size(const void *mem, struct descriptor *tag, const char *call)
 {
 	const struct slot *s = (const struct slot *)tag;
@@ -234,7 +255,9 @@ void sampled_free(void *mem, struct descriptor *tag, const char *call)
 	if (!check(s, mem, call))
 		return;
 	broken = broken_byte(s);
-	if (broken)
+	if (broken && broken < s->mem)
+		report_underflow(call, about(s, mem), (size_t)(s->mem - broken));
+	else if (broken)
 		report_overflow(call, about(s, mem), (size_t)(broken - s->mem));
 	stack_note(&s->freed);
 	store_release(&s->in_use, false);

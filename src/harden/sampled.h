@@ -50,6 +50,9 @@ COLD size_t sampled_size(const void *mem, struct descriptor *tag, const char *ca
 /* Frees one.  Reports the same, and what was written around it. */
 COLD void sampled_free(void *mem, struct descriptor *tag, const char *call);
 
+/* The object that the slot of a page's tag has or had last, NULL: none yet; for reports. */
+COLD const void *sampled_around(const struct descriptor *tag, size_t *ret_size, bool *ret_in_use);
+
 bool sampled_locked(void); /* by the calling thread */
 void sampled_prefork(void);
 void sampled_postfork(void);

@@ -81,6 +81,7 @@ struct chunk_heap {
 	struct heap *heaps;  /* the newest first */
 	struct arena *arena; /* not looked at here */
 	bool brk;	     /* may use the data segment; set once, by who makes it */
+	uint32_t number;     /* of its arena, for reports; from 1 on, 0: of none */
 #define COUNTER(name) size_t name;
 	HEAP_COUNTERS(COUNTER)
 #undef COUNTER

@@ -5,23 +5,28 @@
 #include "base/check.h"
 #include "heap/top.h"
 
-void chunk_report_header(const struct chunk *c)
-{
-	report_corruption("corrupted size vs. prev_size",
-			  (struct report_about){.mem = chunk_mem(c), .kind = "header of a chunk"});
-}
-
-void chunk_report_links(const struct chunk *c)
-{
-	report_corruption("corrupted double-linked list",
-			  (struct report_about){.mem = chunk_mem(c), .kind = "links of a free chunk"});
-}
-
 static const struct heap *heap_of(const void *p)
 {
 	const struct descriptor *tag = pagemap_get(p);
 
 	return tag && tag->kind == KIND_HEAP ? (const struct heap *)tag : NULL;
+}
+
+static struct report_about about(const void *mem, const char *kind)
+{
+	const struct heap *heap = heap_of(mem);
+
+	return (struct report_about){.mem = mem, .kind = kind, .arena = heap ? heap->owner->number : 0};
+}
+
+void chunk_report_header(const struct chunk *c)
+{
+	report_corruption("corrupted size vs. prev_size", about(chunk_mem(c), "header of a chunk"));
+}
+
+void chunk_report_links(const struct chunk *c)
+{
+	report_corruption("corrupted double-linked list", about(chunk_mem(c), "links of a free chunk"));
 }
 
 bool chunk_has_header(const void *mem)
@@ -72,30 +77,30 @@ const void *heap_chunk_around(const struct heap *heap, const void *mem, size_t *
 
 void chunk_report_mem(const void *mem, const char *call)
 {
-	struct report_about about = {.mem = mem, .kind = "chunk"};
+	struct report_about of_chunk = about(mem, "chunk");
 	const struct heap *heap = heap_of(mem);
 	const struct chunk *c;
 
 	if (!is_aligned((uintptr_t)mem, CHUNK_ALIGN)) {
-		report_misaligned_pointer(call, about);
+		report_misaligned_pointer(call, of_chunk);
 		return;
 	}
 	if (!heap || heap->base == mem) {
-		report_unknown_pointer(call, about);
+		report_unknown_pointer(call, of_chunk);
 		return;
 	}
 	c = chunk_of(mem);
 	if (chunk_verify(c) && !(c->header & CHUNK_IN_USE)) {
-		about.usable = size_unverified(c) - 8;
-		report_double_free(call, about);
+		of_chunk.usable = size_unverified(c) - 8;
+		report_double_free(call, of_chunk);
 		return;
 	}
 	c = chunk_around(heap, mem);
 	if (!c || chunk_mem(c) == mem)
 		chunk_report_header(chunk_of(mem));
-	about.usable = size_unverified(c) - 8;
-	about.start = chunk_mem(c);
-	report_interior_pointer(call, about);
+	of_chunk.usable = size_unverified(c) - 8;
+	of_chunk.start = chunk_mem(c);
+	report_interior_pointer(call, of_chunk);
 }
 
 /* Sums over the chunks of all heaps, and over the bins. */

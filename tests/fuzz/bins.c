@@ -2,6 +2,7 @@
 #include "fuzz.h"
 
 #include "heap/bins.h"
+#include "heap/heap.h"
 
 #include <stdalign.h>
 #include <string.h>
@@ -43,11 +44,12 @@ static void check_best(size_t csize)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct descriptor tag = {.kind = KIND_HEAP};
+	static struct chunk_heap owner;
+	static struct heap heap = {.tag.kind = KIND_HEAP, .owner = &owner};
 	struct choices c = {data, data + size};
 
 	MUST(pagemap_reserve(chunks, sizeof chunks));
-	pagemap_set(chunks, sizeof chunks, &tag); /* links are followed in heaps only */
+	pagemap_set(chunks, sizeof chunks, &heap.tag); /* links are followed in heaps only */
 	memset(&bins, 0, sizeof bins);
 	memset(words, 0, sizeof words);
 	while (any_left(&c)) {

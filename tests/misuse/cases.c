@@ -87,12 +87,21 @@ static void on_fault(int number, siginfo_t *info, void *context)
 	signal(number, SIG_DFL);
 }
 
-int main(int argc, char **argv)
+/* Unless the allocator has a handler of its own. */
+static void catch_faults(void)
 {
-	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO}, there;
 
+	sigaction(SIGSEGV, NULL, &there);
+	if (there.sa_handler != SIG_DFL)
+		return;
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	catch_faults();
 	for (int i = 0; i < count && argc < 2; i++)
 		puts(cases[i].name);
 	for (int i = 0; i < count && argc > 1; i++)

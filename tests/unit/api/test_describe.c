@@ -10,7 +10,7 @@
 
 static void describe_and_end(void *mem)
 {
-	describe(mem);
+	describe(mem, mem);
 	os_abort();
 }
 

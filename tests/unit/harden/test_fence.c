@@ -150,8 +150,14 @@ static void free_write_and_flush(void *mem)
 /* In the middle of those that were given back to the system nobody looks. */
 TEST(a_write_after_free_is_seen)
 {
-	for (size_t i = 1; i < SIZES && sizes[i] < 60000; i++)
-		EXPECT_ABORT(free_write_and_flush, make(sizes[i]), "write after free");
+	for (size_t i = 1; i < SIZES && sizes[i] < 60000; i++) {
+		void *mem = make(sizes[i]);
+		char part[64];
+
+		snprintf(part, sizeof part, "overwritten at byte %zu ", loam_malloc_usable_size(mem) / 2);
+		EXPECT_ABORT(free_write_and_flush, mem, "write after free");
+		EXPECT_ABORT(free_write_and_flush, mem, part);
+	}
 }
 
 static void free_flush_and_write(void *mem)
@@ -166,6 +172,7 @@ static void free_flush_and_write(void *mem)
 TEST(a_write_to_what_a_slab_has_back_is_seen_when_it_is_given_again)
 {
 	EXPECT_ABORT(free_flush_and_write, make(100), "malloc(): write after free");
+	EXPECT_ABORT(free_flush_and_write, make(100), "overwritten at byte 20 ");
 }
 
 static void free_as_of_99(void *mem)

@@ -80,7 +80,8 @@ static void *call_memalign(size_t size)
 /* Of both what the hot path serves and what it does not. */
 TEST(whatever_the_function_and_the_size)
 {
-	static void *(*const call[])(size_t) = {call_malloc, call_calloc, call_realloc, call_memalign};
+	static void *(*const call[])(size_t) = {call_malloc, call_calloc, call_realloc,
+						call_memalign};
 	static const size_t size[] = {0, 1, 100, 1024, 1025, 5000, 16000};
 
 	for (size_t i = 0; i < sizeof(call) / sizeof(*call); i++)
@@ -135,13 +136,15 @@ TEST(wrong_pointers_are_seen)
 	char *mem = sample(100);
 
 	EXPECT_ABORT(free_twice, mem, "free(): double free detected");
+	EXPECT_ABORT(free_twice, mem, "loam:   freed by thread 0x");
 	EXPECT_ABORT(free_it, mem + 16, "free(): invalid pointer");
 	mem[100] = 1;
 	EXPECT_ABORT(free_it, mem, "free(): heap buffer overflow");
 	EXPECT_ABORT(free_it, mem, "overwritten at byte 100");
 	mem[100] = (char)0xa5;
 	mem[-1] = 1;
-	EXPECT_ABORT(free_it, mem, "free(): heap buffer overflow");
+	EXPECT_ABORT(free_it, mem, "free(): heap buffer underflow");
+	EXPECT_ABORT(free_it, mem, "overwritten at byte -1 ");
 	mem[-1] = (char)0xa5;
 	loam_free(mem);
 }
@@ -149,6 +152,11 @@ TEST(wrong_pointers_are_seen)
 static void write_behind(char *mem)
 {
 	*(volatile char *)(mem + 112) = 1;
+}
+
+static void read_before(char *mem)
+{
+	(void)*(volatile char *)(mem - 8);
 }
 
 static void read_after_free(char *mem)
@@ -187,9 +195,13 @@ TEST(what_is_touched_beyond_them_is_told_with_stacks)
 	stack_start();
 	EXPECT_EQ(signal_of(write_behind, sample(100), text, sizeof text), SIGSEGV);
 	EXPECT_STR(text, "heap buffer overflow");
-	EXPECT_STR(text, "112 bytes inside the sampled object of 100 bytes");
+	EXPECT_STR(text, "12 bytes behind the sampled object of 100 bytes");
+	EXPECT_STR(text, "touched by thread");
 	EXPECT_STR(text, "allocated by thread");
 	EXPECT_STR(text, "#1 0x");
+	EXPECT_EQ(signal_of(read_before, sample(16384), text, sizeof text), SIGSEGV);
+	EXPECT_STR(text, "heap buffer underflow");
+	EXPECT_STR(text, "8 bytes before the sampled object of 16384 bytes");
 	EXPECT_EQ(signal_of(read_after_free, sample(100), text, sizeof text), SIGSEGV);
 	EXPECT_STR(text, "use after free");
 	EXPECT_STR(text, "freed by thread");

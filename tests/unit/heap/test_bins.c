@@ -3,6 +3,7 @@
  * its first 64 bytes, so the chunks here have any size and lie side by side.
  */
 #include "heap/bins.h"
+#include "heap/heap.h"
 #include "test.h"
 
 #include <stdlib.h>
@@ -17,13 +18,14 @@ static struct bins bins;
 /* Chunks lie where the page map says so. */
 static void reset(void)
 {
-	static struct descriptor tag = {.kind = KIND_HEAP};
+	static struct chunk_heap owner;
+	static struct heap heap = {.tag.kind = KIND_HEAP, .owner = &owner};
 	size_t nbytes = align_up(CHUNKS * sizeof *chunks, PAGE_SIZE);
 
 	if (!chunks) {
 		chunks = aligned_alloc(PAGE_SIZE, nbytes);
 		REQUIRE(pagemap_reserve(chunks, nbytes));
-		pagemap_set(chunks, nbytes, &tag);
+		pagemap_set(chunks, nbytes, &heap.tag);
 	}
 	memset(chunks, 0, nbytes);
 	memset(&bins, 0, sizeof bins);

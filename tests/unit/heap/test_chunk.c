@@ -107,16 +107,18 @@ static void follow_prev(void *arg)
 
 TEST(a_broken_chunk_ends_the_program)
 {
-	static struct descriptor tag = {.kind = KIND_HEAP};
+	static struct chunk_heap owner = {.number = 7};
+	static struct heap heap = {.tag.kind = KIND_HEAP, .owner = &owner};
 	struct chunk *free = &chunks[0], *next = &chunks[1];
 
 	REQUIRE(pagemap_reserve(chunks, sizeof chunks));
-	pagemap_set(chunks, sizeof chunks, &tag);
+	pagemap_set(chunks, sizeof chunks, &heap.tag);
 	chunk_set(free, sizeof *free | CHUNK_PREV_IN_USE);
 	chunk_set(next, 48 | CHUNK_IN_USE);
 	next->prev_size = sizeof *free;
 	EXPECT(chunk_prev(next) == free);
 	EXPECT_ABORT(read_broken_header, next, "corrupted size vs. prev_size");
+	EXPECT_ABORT(read_broken_header, next, ": header of a chunk (arena 7, thread 0x");
 	chunk_set(free, sizeof *free | CHUNK_PREV_IN_USE | CHUNK_IN_USE);
 	EXPECT_ABORT(follow_prev, next, "corrupted size vs. prev_size");
 	chunk_set(free, sizeof *free | CHUNK_PREV_IN_USE);

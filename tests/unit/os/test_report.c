@@ -2,6 +2,7 @@
 #include "base/report.h"
 #include "base/check.h"
 #include "base/options.h"
+#include "os/stack.h"
 #include "test.h"
 
 #include <string.h>
@@ -73,10 +74,49 @@ TEST(each_wrong_pointer_has_words_of_its_own)
 	expect_misuse(m, "invalid pointer", ": no allocator gave it, or it was freed long ago");
 }
 
+static void touch_around(void *arg)
+{
+	report_access("use after free",
+		      (struct report_about){
+			      .mem = arg, .kind = "object", .usable = 48, .start = object + 8});
+	abort();
+}
+
+TEST(a_place_is_before_inside_or_behind)
+{
+	EXPECT_ABORT(touch_around, object, ": 8 bytes before the object of 48 bytes at 0x");
+	EXPECT_ABORT(touch_around, object + 55, ": 47 bytes inside the object of 48 bytes at 0x");
+	EXPECT_ABORT(touch_around, object + 56, ": 0 bytes behind the object of 48 bytes at 0x");
+}
+
+static struct stack one_frame(const void *frame)
+{
+	return (struct stack){.thread = 0x70, .count = 1, .frames = {frame}};
+}
+
+static void report_stacks(void *arg)
+{
+	struct stack allocated = one_frame(arg), freed = one_frame((void *)16);
+
+	report_to(2);
+	report_double_free("free", (struct report_about){
+					   .mem = arg, .allocated = &allocated, .freed = &freed});
+}
+
+TEST(a_report_has_the_stacks_that_are_known)
+{
+	EXPECT_ABORT(report_stacks, object, "loam:   allocated by thread 0x70\nloam:     #0 0x");
+	EXPECT_ABORT(report_stacks, object, "loam:   freed by thread 0x70\nloam:     #0 0x10\n");
+	EXPECT_ABORT(report_stacks, object, ",\"allocated\":{\"thread\":\"0x70\",\"frames\":[\"/");
+	EXPECT_ABORT(report_stacks, object,
+		     ",\"freed\":{\"thread\":\"0x70\",\"frames\":[\"0x10\"]}}\n");
+}
+
 static void corrupt(void *arg)
 {
-	report_corruption("corrupted size vs. prev_size",
-			  (struct report_about){.mem = arg, .kind = "header of a chunk", .arena = 7});
+	report_corruption(
+		"corrupted size vs. prev_size",
+		(struct report_about){.mem = arg, .kind = "header of a chunk", .arena = 7});
 }
 
 TEST(corruption_names_what_was_overwritten)
@@ -91,19 +131,28 @@ TEST(corruption_names_what_was_overwritten)
 
 static void overflow(void *arg)
 {
-	report_overflow("free", (struct report_about){.mem = arg, .kind = "object", .usable = 40}, 43);
+	report_overflow("free", (struct report_about){.mem = arg, .kind = "object", .usable = 40},
+			43);
+}
+
+static void underflow(void *arg)
+{
+	report_underflow("free", (struct report_about){.mem = arg, .kind = "object", .usable = 40},
+			 3);
 }
 
 static void free_as_of_99(void *arg)
 {
-	report_wrong_size("free_sized", (struct report_about){.mem = arg, .kind = "object", .usable = 40},
-			  99);
+	report_wrong_size("free_sized",
+			  (struct report_about){.mem = arg, .kind = "object", .usable = 40}, 99);
 }
 
 TEST(a_number_says_what_it_is)
 {
 	EXPECT_ABORT(overflow, object, "free(): heap buffer overflow: 0x");
 	EXPECT_ABORT(overflow, object, ": object of 40 bytes, overwritten at byte 43 (");
+	EXPECT_ABORT(underflow, object, "free(): heap buffer underflow: 0x");
+	EXPECT_ABORT(underflow, object, ": object of 40 bytes, overwritten at byte -3 (");
 	EXPECT_ABORT(free_as_of_99, object, "free_sized(): invalid size: 0x");
 	EXPECT_ABORT(free_as_of_99, object, ", freed as one of 99 (");
 }
@@ -151,14 +200,15 @@ TEST(the_same_is_written_as_json)
 	snprintf(line, sizeof line,
 		 "{\"allocator\":\"loam\",\"call\":\"free\",\"what\":\"heap buffer overflow\","
 		 "\"pointer\":\"%p\",\"kind\":\"object\",\"bytes\":40,"
-		 "\"note\":\"overwritten at byte\",\"number\":43,\"thread\":\"%p\"}\n",
+		 "\"note\":\"overwritten at byte 43\",\"number\":43,\"thread\":\"%p\"}\n",
 		 (void *)object, (void *)thread_self());
 	EXPECT_ABORT(to_file, object, line);
 }
 
-static void details(const void *mem)
+static void details(const void *mem, const void *at)
 {
-	report_line("  details of %p", mem);
+	report_line("  details of %p, seen at %zu", mem,
+		    (size_t)((const char *)at - (const char *)mem));
 }
 
 static void report_at_length(void *arg)
@@ -171,6 +221,7 @@ static void report_at_length(void *arg)
 TEST(a_full_report_has_details)
 {
 	EXPECT_ABORT(report_at_length, object, "loam:   details of 0x");
+	EXPECT_ABORT(report_at_length, object, ", seen at 43\n");
 }
 
 static void check_false(void *arg)
