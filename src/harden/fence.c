@@ -149,6 +149,14 @@ static size_t usable_of(const void *mem, struct descriptor *tag, const char *cal
 	return usable && has_room_for_guard(tag) ? usable - os_page_size() : usable;
 }
 
+/* The number of the arena that an object belongs to, from 1 on; 0: to none. */
+static uint32_t owner_of(const struct descriptor *tag)
+{
+	if (tag->kind == KIND_SLAB)
+		return ((const struct slab *)tag)->owner->number + 1;
+	return tag->kind == KIND_HEAP ? ((const struct heap *)tag)->owner->number : 0;
+}
+
 static struct report_about about(const void *mem, const struct descriptor *tag, size_t size)
 {
 	static const char *const kinds[] = {[KIND_SLAB] = "object",
@@ -156,7 +164,8 @@ static struct report_about about(const void *mem, const struct descriptor *tag, 
 					    [KIND_RUN] = "run",
 					    [KIND_HUGE] = "huge object"};
 
-	return (struct report_about){.mem = mem, .kind = kinds[tag->kind], .usable = size};
+	return (struct report_about){
+		.mem = mem, .kind = kinds[tag->kind], .usable = size, .arena = owner_of(tag)};
 }
 
 /* Of a slab's object that is handed out: what is behind its link and mark was zero when it was
