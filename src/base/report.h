@@ -18,7 +18,7 @@ struct stack; /* os/stack.h */
 /* What is known of a pointer when it is reported; a field that is 0 or NULL is left out. */
 struct report_about {
 	const void *mem;   /* the pointer as the caller gave it */
-	const char *kind;  /* "object", "chunk", "run", "huge object", "metadata" */
+	const char *kind;  /* "object", "chunk", "run", "huge object", "sampled object" */
 	size_t usable;     /* bytes of the object that it lies in */
 	const void *start; /* where that object starts, when mem is not it */
 	const char *state; /* "in use", "free" */
