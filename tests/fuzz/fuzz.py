@@ -9,6 +9,7 @@ reached.  What breaks a target is left in build/fuzz, and its name printed.
 """
 import argparse
 import concurrent.futures
+import hashlib
 import os
 import pathlib
 import shutil
@@ -45,34 +46,44 @@ def with_libfuzzer(folder, name, seconds):
                            work, CORPUS / name],
                           cwd=folder, capture_output=True, text=True, errors='replace')
     if done.returncode == 0:
-        keep(program, work, name)
+        merged = empty_folder(work.with_name(name + '-merged'))
+        subprocess.run([program, '-merge=1', '-max_len=4096', merged, work, CORPUS / name],
+                       capture_output=True, check=True)
+        keep(merged, name)
     return done.stderr[-3000:], done.returncode == 0
 
 
-def keep(program, work, name):
-    """The smallest inputs of both folders that reach everything, as the corpus."""
-    merged = work.with_name(name + '-merged')
-    shutil.rmtree(merged, ignore_errors=True)
-    merged.mkdir()
-    subprocess.run([program, '-merge=1', '-max_len=4096', merged, work, CORPUS / name],
-                   capture_output=True, check=True)
-    files = sorted(merged.iterdir(), key=lambda file: (file.stat().st_size, file.name))
-    shutil.rmtree(CORPUS / name)
-    (CORPUS / name).mkdir()
-    for file in files[:MOST_FILES]:
-        shutil.copy(file, CORPUS / name / file.name[:12])
+def empty_folder(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def keep(merged, name):
+    """The smallest inputs of what was merged, as the corpus."""
+    files = sorted(merged.iterdir(), key=lambda file: (file.stat().st_size, file.name))[:MOST_FILES]
+    empty_folder(CORPUS / name)
+    for file in files:
+        shutil.copy(file, CORPUS / name / hashlib.sha1(file.read_bytes()).hexdigest()[:12])
 
 
 def with_afl(folder, name, seconds):
     output = folder / 'work' / name
     output.parent.mkdir(exist_ok=True)
+    program = folder / 'tests/fuzz' / f'fuzz-{name}'
+    env = {**os.environ, 'AFL_NO_UI': '1', 'AFL_SKIP_CPUFREQ': '1', 'AFL_ALLOW_TMP': '1',
+           'AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES': '1'}
     done = subprocess.run(['afl-fuzz', '-i', CORPUS / name, '-o', output, '-V', str(seconds), '-m', 'none',
-                           '--', folder / 'tests/fuzz' / f'fuzz-{name}'],
-                          capture_output=True, text=True, errors='replace',
-                          env={**os.environ, 'AFL_NO_UI': '1', 'AFL_SKIP_CPUFREQ': '1',
-                               'AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES': '1'})
+                           '--', program], capture_output=True, text=True, errors='replace', env=env)
     crashes = list(output.glob('default/crashes/id*'))
-    return done.stdout[-1500:] + ''.join(f'\n{crash}' for crash in crashes), not crashes and not done.returncode
+    held = not crashes and not done.returncode
+    if held:
+        merged = output.with_name(name + '-merged')
+        shutil.rmtree(merged, ignore_errors=True)
+        subprocess.run(['afl-cmin', '-i', output / 'default/queue', '-o', merged, '-m', 'none', '--', program],
+                       capture_output=True, check=True, env=env)
+        keep(merged, name)
+    return done.stdout[-1500:] + ''.join(f'\n{crash}' for crash in crashes), held
 
 
 def main():
