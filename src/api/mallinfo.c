@@ -98,16 +98,6 @@ static struct sums sum_up(void)
 			     purged + zone.purged};
 }
 
-/* What arenas have, as far as nobody runs on them. */
-static void trim_arenas(size_t pad)
-{
-	for (struct arena *a = NULL; (a = registry_next(a));)
-		if (registry_hold(a)) {
-			arena_trim(a, pad);
-			registry_let_go(a);
-		}
-}
-
 /* Whether anything went back: not in a signal handler that interrupted a call, which may hold the locks. */
 static bool trim(size_t pad)
 {
@@ -117,11 +107,7 @@ static bool trim(size_t pad)
 	if (!self)
 		return false;
 	before = sum_up();
-	arena_leave(self);
-	trim_arenas(pad);
-	self = arena_enter();
-	if (!self)
-		return false;
+	arena_trim_all(self, pad);
 	huge_purge(SIZE_MAX);
 	zone_purge(SIZE_MAX);
 	zone_unmap_free();

@@ -139,18 +139,6 @@ static void *alloc_any(struct arena *a, size_t req, bool *zero)
 	return alloc_pages(a, req, GRANULE, zero);
 }
 
-/* The system has refused: what this arena and those without a thread keep is given back. */
-static COLD void reclaim(struct arena *a)
-{
-	arena_trim(a, 0);
-	for (struct arena *idle = registry_next(NULL); idle; idle = registry_next(idle)) {
-		if (idle == a || !registry_hold(idle))
-			continue;
-		arena_trim(idle, 0);
-		registry_let_go(idle);
-	}
-}
-
 void *arena_alloc(size_t req, bool *zero)
 {
 	struct arena *a;
@@ -165,7 +153,7 @@ void *arena_alloc(size_t req, bool *zero)
 	remote_drain(a);
 	mem = alloc_any(a, req, zero);
 	if (UNLIKELY(!mem) && req <= RUN_MAX) {
-		reclaim(a);
+		arena_trim_all(a, 0);
 		mem = alloc_any(a, req, zero);
 	}
 	arena_leave(a);
@@ -292,6 +280,17 @@ size_t arena_trim(struct arena *a, size_t pad)
 	heap_trim(&a->chunks, pad);
 	hot_withdraw(a);
 	return live - load_relaxed(&retain_live);
+}
+
+void arena_trim_all(struct arena *self, size_t pad)
+{
+	arena_trim(self, pad);
+	for (struct arena *idle = registry_next(NULL); idle; idle = registry_next(idle)) {
+		if (idle == self || !registry_hold(idle))
+			continue;
+		arena_trim(idle, pad);
+		registry_let_go(idle);
+	}
 }
 
 bool arena_check(struct arena *a)

@@ -233,6 +233,9 @@ COLD void arena_tend(struct arena *a);
    slabs.  The bytes given back, about. */
 COLD size_t arena_trim(struct arena *a, size_t pad);
 
+/* The same of self, which the caller has entered, and of all arenas that nobody runs on. */
+COLD void arena_trim_all(struct arena *self, size_t pad);
+
 COLD bool arena_check(struct arena *a);
 
 /* A report for a pointer that is no object, with all that is known about it. */

@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <time.h>
 
-enum { INTERRUPTIONS = 200, MOST_NANOSECONDS = 200 * 1000, LARGEST_CLASS = 32 << 10 };
+enum { INTERRUPTIONS = 200, MOST_NANOSECONDS = 200 * 1000, LARGEST_CLASS = 32 << 10, LEAVERS = 3 };
 
 bool loam_check(void) __attribute__((weak));
 
@@ -129,9 +129,30 @@ static void call_mallinfo(void)
 	mallinfo2();
 }
 
+static pthread_barrier_t all_live;
+
+static void *leave_something(void *unused)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	allocate_every_size();
+	pthread_barrier_wait(&all_live);
+	return unused;
+}
+
+/* What threads that have ended left behind, too, each an arena. */
 static void call_trim(void)
 {
-	allocate_large();
+	pthread_t threads[LEAVERS];
+
+	pthread_barrier_init(&all_live, NULL, LEAVERS);
+	for (int i = 0; i < LEAVERS; i++)
+		MUST(pthread_create(&threads[i], NULL, leave_something, NULL) == 0);
+	for (int i = 0; i < LEAVERS; i++)
+		pthread_join(threads[i], NULL);
+	interrupt_again();
 	malloc_trim(0);
 }
 
