@@ -96,7 +96,8 @@ static struct stack one_frame(const void *frame)
 
 static void report_stacks(void *arg)
 {
-	struct stack allocated = one_frame(arg), freed = one_frame((void *)16);
+	struct stack allocated = one_frame((const void *)(uintptr_t)report_stacks),
+		     freed = one_frame((void *)16);
 
 	report_to(2);
 	report_double_free("free", (struct report_about){
