@@ -4,8 +4,8 @@
 usage: fuzz.py [--seconds N] [--afl] [TARGET...]
 
 Builds them with clang, libFuzzer and AddressSanitizer (or AFL++), runs each for N seconds (600), one a
-processor, from tests/fuzz/corpus, and merges what it found into that: the smallest inputs that reach all that was
-reached.  What breaks a target is left in build/fuzz, and its name printed.
+processor, from tests/fuzz/corpus, and merges what it found into that: the fewest inputs that reach all that was
+reached, or some of them.  What breaks a target is left in build/fuzz, and its name printed.
 """
 import argparse
 import concurrent.futures
@@ -60,8 +60,10 @@ def empty_folder(folder):
 
 
 def keep(merged, name):
-    """The smallest inputs of what was merged, as the corpus."""
-    files = sorted(merged.iterdir(), key=lambda file: (file.stat().st_size, file.name))[:MOST_FILES]
+    """What was merged, as the corpus; of too many inputs some of all sizes."""
+    files = sorted(merged.iterdir(), key=lambda file: (file.stat().st_size, file.name))
+    if len(files) > MOST_FILES:
+        files = [files[i * (len(files) - 1) // (MOST_FILES - 1)] for i in range(MOST_FILES)]
     empty_folder(CORPUS / name)
     for file in files:
         shutil.copy(file, CORPUS / name / hashlib.sha1(file.read_bytes()).hexdigest()[:12])
