@@ -169,7 +169,7 @@ static struct report_about about(const void *mem, const struct descriptor *tag, 
 }
 
 /* Of a slab's object that is handed out: what is behind its link and mark was zero when it was
- * freed. */
+   freed. */
 static void check_reused(void *mem, size_t usable)
 {
 	struct descriptor *tag = pagemap_get(mem);
@@ -203,7 +203,7 @@ static COLD void show(void *mem, struct descriptor *tag, size_t req, size_t usab
 }
 
 /* An object with that many bytes before its guard page, if there is room for one; NULL without
- * memory. */
+   memory. */
 static void *alloc_usable(size_t alignment, size_t nbytes, bool *zero)
 {
 	size_t chunk = alignment > GRANULE ? nbytes + alignment
@@ -271,8 +271,7 @@ static void check_before(const void *mem, const struct descriptor *tag, const ch
 		report_overflow(call, about(before, tag, s->size), s->size - TRAILER);
 }
 
-/* The size in the trailer; SIZE_MAX, and reported, when the object is free or something is broken.
- */
+/* The size in the trailer; SIZE_MAX, and reported, if the object is free or something is broken. */
 static size_t checked_size(const void *mem, struct descriptor *tag, size_t usable, const char *call)
 {
 	uint64_t said = trailer(mem, usable), key = key_of(mem);
@@ -321,8 +320,7 @@ static void wipe(char *mem, size_t nbytes)
 	memset(end, 0, (size_t)(mem + nbytes - end));
 }
 
-/* Where a quarantined object can be read: of what has a guard page the last page before it alone.
- */
+/* Where a quarantined object can be read: of one with a guard page, the last page before that alone. */
 static char *readable(void *mem, size_t usable, const struct descriptor *tag)
 {
 	return is_guarded(tag) ? (char *)mem + usable - os_page_size() : mem;
@@ -353,6 +351,7 @@ static bool is_locked_up(void *mem, size_t usable, const struct descriptor *tag)
 	return is_zero(from, 0, page) && is_zero(from, end - page, end);
 }
 
+/* Of an object that is not as lock_up() left it. */
 static COLD void report_broken_lock(void *mem, size_t usable, const struct descriptor *tag)
 {
 	size_t from = (size_t)(readable(mem, usable, tag) - (char *)mem);

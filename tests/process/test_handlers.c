@@ -57,12 +57,17 @@ static void on_tick(int signal)
 	errno = saved;
 }
 
-static void *allocate_until_stopped(void *unused)
+static void leave_signals_to_others(void)
 {
 	sigset_t all;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
+static void *allocate_until_stopped(void *unused)
+{
+	leave_signals_to_others();
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
 		allocate_every_size();
 	return unused;
@@ -133,10 +138,7 @@ static pthread_barrier_t all_live;
 
 static void *leave_something(void *unused)
 {
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	leave_signals_to_others();
 	allocate_every_size();
 	pthread_barrier_wait(&all_live);
 	return unused;
