@@ -173,15 +173,23 @@ def report(outcomes):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog='tests/run', description='Runs the tests of loam.')
+    parser = argparse.ArgumentParser(prog='tests/run', description='Runs the tests of loam.',
+                                     allow_abbrev=False)
     parser.add_argument('names', nargs='*', metavar='NAME', help='a configuration (default: all)')
     parser.add_argument('--list', action='store_true', help='list the configurations')
     parser.add_argument('--coverage', action='store_true',
                         help='the lines of src that the unit and model tests reach')
+    parser.add_argument('--check', action='store_true', help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    known = {row.name: row for row in CONFIGURATIONS}
+    unknown = set(arguments.names) - set(known)
+    if unknown:
+        parser.error(f'no configuration {", ".join(unknown)}; there are {", ".join(known)}')
     if arguments.list:
         for row in CONFIGURATIONS:
             print(f'{row.name:<10} {row.cc:<6} {row.options} {row.tests}'.rstrip())
+        return 0
+    if arguments.check:     # the command line, before anything is installed for it
         return 0
     if arguments.coverage:
         for counters in COVERAGE.folder.rglob('*.gcda'):
@@ -189,10 +197,6 @@ def main():
         outcomes = {COVERAGE.name: run(COVERAGE)}
         report_coverage()
         return report(outcomes)
-    known = {row.name: row for row in CONFIGURATIONS}
-    unknown = set(arguments.names) - set(known)
-    if unknown:
-        parser.error(f'no configuration {", ".join(unknown)}; there are {", ".join(known)}')
     return report({name: run(known[name]) for name in arguments.names or known})
 
 
