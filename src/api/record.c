@@ -25,6 +25,7 @@ static struct recorder {
 	const char *path;
 	struct os_file file;
 	bool open;		   /* there is a file */
+	struct trace_header *header;
 	struct trace_block *block; /* NULL: none is mapped */
 	unsigned char *at;	   /* where its next event goes; block->used says the same */
 	uint64_t sum;		   /* of the block's events */
@@ -121,7 +122,7 @@ static bool write_header(void)
 		.start_ns = os_time_of_day(),
 	};
 	os_program(header->program, sizeof header->program);
-	os_file_unmap(header, os_page_size());
+	recorder.header = header;
 	recorder.file_bytes = os_page_size();
 	return true;
 }
@@ -251,7 +252,7 @@ static void write_event(const struct record_call *call)
 	recorder.sum = trace_checksum_more(recorder.sum, recorder.at, nbytes);
 	recorder.at = end;
 	store_release(&recorder.block->used, recorder.block->used + nbytes);
-	recorder.events++;
+	recorder.header->events = ++recorder.events;
 	if (UNLIKELY(recorder.finished))
 		seal_block();
 }
@@ -324,9 +325,12 @@ void record_recover(void)
 	lock_recover(&recorder.lock);
 	if (recorder.block)
 		os_file_unmap(recorder.block, block_bytes());
+	if (recorder.header)
+		os_file_unmap(recorder.header, os_page_size());
 	if (recorder.open)
 		os_file_close(&recorder.file);
 	recorder.block = NULL;
+	recorder.header = NULL;
 	recorder.open = false;
 	recorder.parent = recorder.pid;
 	recorder.parent_events = recorder.events;

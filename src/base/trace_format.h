@@ -37,6 +37,8 @@
  */
 #pragma once
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define TRACE_MAGIC	  "loamtrc1"
@@ -71,7 +73,10 @@ struct trace_header {
 	uint64_t parent_events; /* what the parent's file held at the fork */
 	uint64_t start_ns;	/* CLOCK_REALTIME */
 	char program[80];	/* what the process was started as, cut off if longer */
+	uint64_t events;	/* written so far */
 };
+
+static_assert(offsetof(struct trace_header, events) == 128, "preload/loam reads it there");
 
 struct trace_block {
 	uint32_t magic;

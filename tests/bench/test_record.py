@@ -81,6 +81,8 @@ class Record(unittest.TestCase):
         for trace in traces:
             pid, = struct.unpack_from('Q', trace.read_bytes(), 16)
             counts = self.replay('--counts', trace)
+            told, = struct.unpack_from('Q', trace.read_bytes(), 128)
+            self.assertEqual(told, counts['events'])
             counted = struct.unpack('5Q', (self.dir / f'count.{pid}').read_bytes()[:40])
             with self.subTest(trace=trace.name):
                 self.assertEqual({name: counts[name] for name in COUNTED},

@@ -2,7 +2,7 @@
 import random
 import struct
 
-HEADER = struct.Struct('<8sIIQQQQ80s')
+HEADER = struct.Struct('<8sIIQQQQ80sQ')
 BLOCK = struct.Struct('<IIIIQQQ')
 MAGIC, BLOCK_MAGIC = b'loamtrc1', 0x6b6c6274
 MALLOC, CALLOC, ALIGNED, REALLOC, FREE = range(1, 6)
@@ -73,7 +73,8 @@ class Writer:
 
     def bytes(self, finished=True, parent=0):
         """The file; finished says whether the process came to its end."""
-        data = bytearray(HEADER.pack(MAGIC, HEADER.size, 4096, 4711, parent, 0, 0, self.program))
+        data = bytearray(HEADER.pack(MAGIC, HEADER.size, 4096, 4711, parent, 0, 0, self.program,
+                                     self.events))
         for i, (events, used) in enumerate(self.blocks):
             last = i == len(self.blocks) - 1
             closed = finished or not last
