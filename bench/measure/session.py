@@ -213,7 +213,7 @@ class _Turn:
             return
         if not owners:
             self._fail(name, 'cannot be measured: the loader saw no call of malloc, as in a static'
-                             ' program')
+                             ' program, or in one of Go')
         elif others and not allocator.path:
             self._note(f'its malloc is not libc\'s but that of {others}; its {name} row runs with'
                        ' an interposer that goes to libc\'s')

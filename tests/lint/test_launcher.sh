@@ -89,10 +89,44 @@ gcc -o jemalloced empty.c -Wl,--no-as-needed -Wl,-rpath,"$dir" libjemalloc.so.2
 expect 'a program with libjemalloc' 0 '' "$loam" run ./jemalloced
 grep -q 'jemalloced is linked with libjemalloc:' err || fail "no warning of libjemalloc: $(cat err)"
 
+expect 'a program behind --' 0 "script --${line}" "$loam" run -- ./script --
+refused 'an option of ours' 2 'run knows no option -x' "$loam" run -x ./script
+
 # ---- Recording.
+
+# told WORDS: the last command's one line on standard error has these words.
+told()
+{
+	if [ "$(wc -l <err)" != 1 ] || ! grep -qF -- "$1" err; then
+		fail "not one line with \"$1\": $(cat err)"
+	fi
+}
 
 expect 'record' 0 "recorded$line" "$loam" record -o made.trace -- sh -c 'echo recorded'
 head -c 8 made.trace | grep -qx loamtrc1 || fail 'record left no trace'
+told "$dir/made.trace has "
+told " calls; next: $loam replay $dir/made.trace"
+gcc -O0 -fno-builtin -o thousand -x c - <<'END'
+#include <stdlib.h>
+int main(void) { for (int i = 0; i < 1000; i++) free(malloc(i)); return 0; }
+END
+expect 'record counts' 0 '' "$loam" record ./thousand
+told 'thousand.trace has 2,000 calls'
+expect 'record of several processes' 0 "in${line}out${line}" \
+	"$loam" record -o several.trace sh -c '(: ; echo in; :); echo out'
+told ', and 1 more of its processes have traces beside it; next: '
+expect 'record keeps the exit status' 7 '' "$loam" record -o status.trace sh -c 'exit 7'
+expect 'record dies as the program does' 143 '' "$loam" record -o death.trace sh -c 'kill -TERM $$'
+expect 'record passes standard input on' 0 "x$line" "$loam" record -o in.trace cat <<<x
+expect 'record leaves SIGINT to the program' 130 '' \
+	"$loam" record -o int.trace sh -c 'kill -INT $$; sleep 1'
+"$loam" record -o term.trace sh -c 'trap "echo got; exit 5" TERM; echo ready; while :; do sleep 0.1; done' \
+	>out 2>err &
+recorder=$!
+until grep -q ready out; do sleep 0.05; done
+kill -TERM "$recorder"
+wait "$recorder"
+[ $? = 5 ] && grep -q got out || fail "SIGTERM was not passed on: $(cat out err)"
 expect 'record by the name of the program' 0 "script 1$line" "$loam" record ./script 1
 [ -s script.trace ] || fail 'record left no script.trace'
 refused 'a trace that is there' 1 'made.trace is there already' "$loam" record -o made.trace true
@@ -118,6 +152,23 @@ refused 'a file of data' 126 'no #! line' "$loam" run ./data
 refused 'an empty file' 126 'no #! line' "$loam" run ./empty
 refused 'a missing library' 1 'there is no library' env LOAM_SO=/no/such.so "$loam" run true
 refused 'no program' 2 'run what?' "$loam" run
+
+# Go programs, by the note that all of them have: without C, and with.
+cat >go.s <<'END'
+.section .note.go.buildid, "a", @note
+.long 4, 4, 4, 0x6f47, 0
+.text
+.globl _start
+.weak _start
+_start:
+.section .note.GNU-stack, "", @progbits
+END
+gcc -static -nostdlib -o go go.s && gcc -pie -nostdlib -o go-pie go.s || fail 'gcc of go'
+gcc -o go-with-c empty.c go.s && gcc -static -o go-static empty.c go.s || fail 'gcc of go with C'
+refused 'a Go program' 126 'go is a Go program without C: it does not use malloc' "$loam" run ./go
+refused 'a dynamic Go program' 126 'go-pie is a Go program without C' "$loam" run ./go-pie
+expect 'a Go program with C' 0 '' "$loam" run ./go-with-c
+refused 'a static Go program with C' 126 'link it with libloam.a' "$loam" run ./go-static
 
 gcc -static -o static empty.c || fail 'gcc -static'
 gcc -static-pie -o static-pie empty.c || fail 'gcc -static-pie'
@@ -146,11 +197,52 @@ else
 	refused 'a setuid program' 126 'is setuid' "$loam" run "$(type -P su)"
 fi
 
+# ---- A tree in which nothing can be built.
+
+# in_tree COMMAND: as a user who can write nothing there, and has no compiler.
+in_tree()
+{
+	local user=()
+	((EUID != 0)) || user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	env -u LOAM_SO PATH="$dir/tools" "${user[@]}" "$@"
+}
+
+mkdir -p tree/build/release/preload tools
+ln -s /bin/* tools/ 2>/dev/null
+rm -f tools/{gcc,g++,meson,ninja}
+cp -r "$root"/{src,include,preload,meson.build,meson_options.txt} tree/
+cp libloam.so tree/build/release/preload/
+chmod -R a+rX tree . && chmod -R a-w tree
+works='in build/release/preload/libloam.so'
+expect 'a tree that was never stamped' 0 "$works" in_tree tree/preload/loam run \
+	awk '/libloam/ && !n++ { printf "in %s", substr($0, index($0, "build")) }' /proc/self/maps
+told "tree/build/release cannot be written to"
+chmod u+w tree/build/release && touch tree/build/release/built && chmod u-w tree/build/release
+expect 'a tree that is built, and read-only' 0 '' in_tree tree/preload/loam run true
+[ ! -s err ] || fail "words about a tree that is built: $(cat err)"
+chmod u+w tree/src && touch -d '+1 minute' tree/src && chmod a-w tree/src
+expect 'a tree whose source is newer' 0 '' in_tree tree/preload/loam run true
+told 'may be older than its source, but runs: '
+chmod -R a+w tree/build
+expect 'no compiler' 0 '' in_tree tree/preload/loam run true
+told "of Debian's packages are missing: gcc g++ meson ninja-build"
+rm -r tree/build/release/preload
+refused 'no compiler, and no library' 1 'there is no library, and none can be built' \
+	in_tree tree/preload/loam run true
+chmod -R u+w tree
+
 # ---- Usage.
 
 expect 'wrong usage' 2 '' "$loam" frobnicate
 expect 'no command' 2 '' "$loam"
-grep -q 'run PROGRAM' err || fail 'usage names no command'
+grep -q 'run \[--\] PROGRAM' err || fail 'usage names no command'
+version=$(sed -n "s/^ *version: '\(.*\)',$/\1/p" "$root/meson.build")
+for word in --version -v version; do
+	expect "$word" 0 "loam $version$line" "$loam" "$word"
+done
+for word in --help -h help; do
+	"$loam" "$word" 2>err | grep -q 'run \[--\] PROGRAM' || fail "$word prints no usage"
+done
 
 echo "$failures failed"
 ((failures == 0))
