@@ -4,7 +4,8 @@
  * malloc and free hold the hot path, so that a call costs no second call, and
  * begin a cache line.  All names of libc's own malloc.o stand in this one file:
  * a static link that took one of them from there would get the rest of that file
- * too, and each twice.
+ * too, and each twice.  A program linked with libloam.a may have a function of its own under all but
+ * malloc, free and realloc, as with libc.a.
  */
 #include "api/alloc.h"
 
@@ -21,7 +22,7 @@ PUBLIC ALIGNED(CACHE_LINE) void free(void *mem)
 	free_inline(mem);
 }
 
-PUBLIC void *calloc(size_t count, size_t size)
+REPLACEABLE void *calloc(size_t count, size_t size)
 {
 	return loam_calloc(count, size);
 }
@@ -31,112 +32,78 @@ PUBLIC void *realloc(void *mem, size_t req)
 	return loam_realloc(mem, req);
 }
 
-PUBLIC void *reallocarray(void *mem, size_t count, size_t size)
+REPLACEABLE void *reallocarray(void *mem, size_t count, size_t size)
 {
 	return loam_reallocarray(mem, count, size);
 }
 
-PUBLIC void *memalign(size_t alignment, size_t req)
+REPLACEABLE void *memalign(size_t alignment, size_t req)
 {
 	return loam_memalign(alignment, req);
 }
 
-PUBLIC void *aligned_alloc(size_t alignment, size_t req)
+REPLACEABLE void *aligned_alloc(size_t alignment, size_t req)
 {
 	return loam_aligned_alloc(alignment, req);
 }
 
-PUBLIC int posix_memalign(void **ret_mem, size_t alignment, size_t req)
+REPLACEABLE int posix_memalign(void **ret_mem, size_t alignment, size_t req)
 {
 	return loam_posix_memalign(ret_mem, alignment, req);
 }
 
-PUBLIC void *valloc(size_t req)
+REPLACEABLE void *valloc(size_t req)
 {
 	return loam_valloc(req);
 }
 
-PUBLIC void *pvalloc(size_t req)
+REPLACEABLE void *pvalloc(size_t req)
 {
 	return loam_pvalloc(req);
 }
 
-PUBLIC size_t malloc_usable_size(void *mem)
+REPLACEABLE size_t malloc_usable_size(void *mem)
 {
 	return loam_malloc_usable_size(mem);
 }
 
-PUBLIC struct mallinfo mallinfo(void)
+REPLACEABLE struct mallinfo mallinfo(void)
 {
 	return loam_mallinfo();
 }
 
-PUBLIC struct mallinfo2 mallinfo2(void)
+REPLACEABLE struct mallinfo2 mallinfo2(void)
 {
 	return loam_mallinfo2();
 }
 
-PUBLIC int mallopt(int parameter, int value)
+REPLACEABLE int mallopt(int parameter, int value)
 {
 	return loam_mallopt(parameter, value);
 }
 
-PUBLIC int malloc_trim(size_t pad)
+REPLACEABLE int malloc_trim(size_t pad)
 {
 	return loam_malloc_trim(pad);
 }
 
-PUBLIC void malloc_stats(void)
+REPLACEABLE void malloc_stats(void)
 {
 	loam_malloc_stats();
 }
 
-PUBLIC int malloc_info(int options_given, FILE *file)
+REPLACEABLE int malloc_info(int options_given, FILE *file)
 {
 	return loam_malloc_info(options_given, file);
 }
 
-/* What libc's headers do not declare, or not all of their versions. */
-
-void free_sized(void *mem, size_t size);
-void free_aligned_sized(void *mem, size_t alignment, size_t size);
-size_t memalignment(const void *mem);
-void *malloc_get_state(void);
-int malloc_set_state(void *state);
-
-PUBLIC void free_sized(void *mem, size_t size)
-{
-	loam_free_sized(mem, size);
-}
-
-PUBLIC void free_aligned_sized(void *mem, size_t alignment, size_t size)
-{
-	loam_free_aligned_sized(mem, alignment, size);
-}
-
-PUBLIC size_t memalignment(const void *mem)
-{
-	return loam_memalignment(mem);
-}
-
-PUBLIC void *malloc_get_state(void)
-{
-	return loam_malloc_get_state();
-}
-
-PUBLIC int malloc_set_state(void *state)
-{
-	return loam_malloc_set_state(state);
-}
-
-/* Another name of the same code: libc's names for itself, and cfree, its free of old. */
+/* Another name of the same code: libc's names for itself. */
 
 #define SAME_AS(name) PUBLIC __attribute__((alias(#name)))
 
 SAME_AS(malloc) void *__libc_malloc(size_t req);
 SAME_AS(free) void __libc_free(void *mem);
 SAME_AS(free) void __libc_cfree(void *mem);
-SAME_AS(free) void cfree(void *mem);
 SAME_AS(calloc) void *__libc_calloc(size_t count, size_t size);
 SAME_AS(realloc) void *__libc_realloc(void *mem, size_t req);
 SAME_AS(reallocarray) void *__libc_reallocarray(void *mem, size_t count, size_t size);

@@ -91,31 +91,31 @@ ALWAYS_INLINE void *new_aligned(size_t alignment, size_t req, bool throws, const
 
 /* new: arrays are objects like others.  tag is std::nothrow, which has nothing to say. */
 
-#define SAME_AS(name) PUBLIC __attribute__((alias(#name)))
+#define SAME_AS(name) REPLACEABLE __attribute__((alias(#name)))
 #define CALLER	      __builtin_return_address(0)
 
-PUBLIC void *_Znwm(size_t req);
-PUBLIC void *_ZnwmRKSt9nothrow_t(size_t req, const void *tag);
-PUBLIC void *_ZnwmSt11align_val_t(size_t req, size_t alignment);
-PUBLIC void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag);
+REPLACEABLE void *_Znwm(size_t req);
+REPLACEABLE void *_ZnwmRKSt9nothrow_t(size_t req, const void *tag);
+REPLACEABLE void *_ZnwmSt11align_val_t(size_t req, size_t alignment);
+REPLACEABLE void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag);
 
-PUBLIC void *_Znwm(size_t req)
+REPLACEABLE void *_Znwm(size_t req)
 {
 	return new_inline(req, true, CALLER);
 }
 
-PUBLIC void *_ZnwmRKSt9nothrow_t(size_t req, const void *tag)
+REPLACEABLE void *_ZnwmRKSt9nothrow_t(size_t req, const void *tag)
 {
 	(void)tag;
 	return new_inline(req, false, CALLER);
 }
 
-PUBLIC void *_ZnwmSt11align_val_t(size_t req, size_t alignment)
+REPLACEABLE void *_ZnwmSt11align_val_t(size_t req, size_t alignment)
 {
 	return new_aligned(alignment, req, true, CALLER);
 }
 
-PUBLIC void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag)
+REPLACEABLE void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag)
 {
 	(void)tag;
 	return new_aligned(alignment, req, false, CALLER);
@@ -130,15 +130,15 @@ void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const voi
 /* delete: the pointer comes first in all of them, and says everything; where a size follows, it can be
    checked. */
 
-PUBLIC void _ZdlPv(void *mem);
-PUBLIC void _ZdlPvm(void *mem, size_t size);
+REPLACEABLE void _ZdlPv(void *mem);
+REPLACEABLE void _ZdlPvm(void *mem, size_t size);
 
-PUBLIC void _ZdlPv(void *mem)
+REPLACEABLE void _ZdlPv(void *mem)
 {
 	free_inline(mem);
 }
 
-PUBLIC void _ZdlPvm(void *mem, size_t size)
+REPLACEABLE void _ZdlPvm(void *mem, size_t size)
 {
 	if (UNLIKELY(load_hot(&fences)))
 		free_fenced(mem, size, "operator delete");

@@ -63,25 +63,24 @@ extern "C" {
 #define malloc_get_state()	     loam_malloc_get_state()
 #define malloc_set_state(state)	     loam_malloc_set_state(state)
 #else
-/* Not in glibc 2.36's headers; weak, since only the preloaded library has them. */
-#pragma weak cfree
-#pragma weak free_sized
-#pragma weak free_aligned_sized
-#pragma weak memalignment
-#pragma weak malloc_get_state
-#pragma weak malloc_set_state
-#ifdef __cplusplus
-extern "C" {
-#endif
-void cfree(void *p);
-void free_sized(void *p, size_t n);
-void free_aligned_sized(void *p, size_t align, size_t n);
-size_t memalignment(const void *p);
-void *malloc_get_state(void);
-int malloc_set_state(void *state);
-#ifdef __cplusplus
+/* Not in glibc 2.36's headers, nor to be linked with: the preloaded library gives them to who asks for their
+   version. */
+#define cfree(p)		    ((void (*)(void *))versioned("cfree", OLDEST_GLIBC))(p)
+#define malloc_get_state()	    ((void *(*)(void))versioned("malloc_get_state", OLDEST_GLIBC))()
+#define malloc_set_state(state)	    ((int (*)(void *))versioned("malloc_set_state", OLDEST_GLIBC))(state)
+#define free_sized(p, n)	    ((void (*)(void *, size_t))versioned("free_sized", "GLIBC_2.43"))(p, n)
+#define free_aligned_sized(p, a, n)                                                                \
+	((void (*)(void *, size_t, size_t))versioned("free_aligned_sized", "GLIBC_2.43"))(p, a, n)
+#define memalignment(p) ((size_t (*)(const void *))dlsym(RTLD_DEFAULT, "loam_memalignment"))(p)
+
+static inline void *versioned(const char *name, const char *version)
+{
+	void *found = dlvsym(RTLD_DEFAULT, name, version);
+
+	if (!found)
+		dprintf(2, "there is no %s of version %s\n", name, version);
+	return found;
 }
-#endif
 #endif
 
 #ifdef API_PRELOAD

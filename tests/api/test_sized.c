@@ -1,6 +1,6 @@
 /*
- * The names that glibc 2.36 does not have: free_sized and free_aligned_sized
- * and memalignment of C23, cfree, and the states that malloc_get_state gave.
+ * The names that nobody can link with under glibc 2.36: free_sized and free_aligned_sized and
+ * memalignment of C23, cfree, and the states that malloc_get_state gave.
  */
 #include "names.h"
 

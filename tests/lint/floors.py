@@ -78,9 +78,8 @@ def wrong_choices(path, text):
 
 
 def libc_names():
-    exports = (ROOT / 'preload/exports.map').read_text()
-    return {word for word in re.findall(r'^\t(\w+);', exports, re.M)
-            if not word.startswith('loam_')}
+    names = (ROOT / 'preload/names.txt').read_text()
+    return {word for word in re.findall(r'^(\w+) ', names, re.M) if not word.startswith('loam_')}
 
 
 def wrong_definitions(path, text, names):

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """symbols.py LIBLOAM_SO LIBLOAM_A: the names of the shipped libraries.
 
-The names that libloam.so gives are exactly those of preload/exports.map, and of libraries it
-needs libc alone.  libloam.a gives the same names, but for those that stand in dlopen.c, from
-one object.
+Each library gives exactly the names of preload/names.txt, with the version or the weakness that stands
+there.  libloam.so needs libc alone, and libloam.a is one object.
 """
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-EXPORTS = Path(__file__).resolve().parents[2] / 'preload/exports.map'
-NOT_IN_ARCHIVE = {'dlopen', 'dlmopen'}
+NAMES = Path(__file__).resolve().parents[2] / 'preload/names.txt'
+# How a name stands in libloam.so and in libloam.a, by the word in names.txt; None: not at all.
+SHARED = {'strong': '', 'weak': '', 'so': '', 'old': '@GLIBC_2.2.5', 'c23': '@GLIBC_2.43'}
+ARCHIVE = {'strong': 'T', 'weak': 'W', 'so': None, 'old': None, 'c23': None}
+OLDEST = {'@GLIBC_2.17': '@GLIBC_2.2.5'} # of aarch64
 NEEDED = {'libc.so.6', 'ld-linux-x86-64.so.2', 'ld-linux-aarch64.so.1'}
 
 
@@ -20,22 +22,31 @@ def output(*command):
 
 
 def defined(*options):
-    """Names of what others can link with."""
+    """Type and version of what others can link with, by name.  A version is itself a name."""
     lines = output('nm', '--defined-only', '--extern-only', *options).splitlines()
-    return {words[2].split('@')[0] for words in map(str.split, lines) if len(words) == 3}
+    found = {}
+    for kind, name in (words[1:] for words in map(str.split, lines) if len(words) == 3):
+        name, at, version = name.partition('@')
+        if kind != 'A':
+            found[name] = kind, at + version
+    return found
 
 
 def disagreements(library, given, expected):
-    for name in sorted(given - expected):
-        yield f'{library}: {name} is not in exports.map'
-    for name in sorted(expected - given):
-        yield f'{library}: {name} is missing'
+    """Both are what stands for each name; None in expected: it is not there."""
+    for name in sorted(given.keys() | expected.keys()):
+        is_there, must_be = given.get(name), expected.get(name)
+        if is_there != must_be:
+            yield f'{library}: {name} is {is_there!r}, in names.txt {must_be!r}'
 
 
 def main(shared, archive):
-    expected = set(re.findall(r'^\t(\w+);', EXPORTS.read_text(), re.M))
-    wrong = [*disagreements(shared, defined('--dynamic', shared), expected),
-             *disagreements(archive, defined(archive), expected - NOT_IN_ARCHIVE)]
+    words = dict(re.findall(r'^(\w+) +(\w+)$', NAMES.read_text(), re.M))
+    of_shared = {name: OLDEST.get(version, version)
+                 for name, (_, version) in defined('--dynamic', shared).items()}
+    of_archive = {name: kind for name, (kind, _) in defined(archive).items()}
+    wrong = [*disagreements(shared, of_shared, {name: SHARED[how] for name, how in words.items()}),
+             *disagreements(archive, of_archive, {name: ARCHIVE[how] for name, how in words.items()})]
     needed = set(re.findall(r'NEEDED.*\[(.*)\]', output('readelf', '--dynamic', shared)))
     wrong += [f'{shared} needs {library}' for library in sorted(needed - NEEDED)]
     objects = output('ar', 't', archive).split()

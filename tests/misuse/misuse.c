@@ -337,14 +337,14 @@ CASE(read_after_free_of_a_run)
 
 /* --- sizes -------------------------------------------------------------------------------- */
 
-void free_sized(void *mem, size_t size) __attribute__((weak));
+void loam_free_sized(void *mem, size_t size) __attribute__((weak)); /* not in a run without loam */
 
 CASE(free_sized_with_another_size)
 {
 	char *mem = take(SMALL);
 
-	if (free_sized)
-		free_sized(unknown(mem), 10 * SMALL);
+	if (loam_free_sized)
+		loam_free_sized(unknown(mem), 10 * SMALL);
 	else
 		give(mem);
 }
