@@ -58,8 +58,8 @@ LOAM_API LOAM_NEW LOAM_ALIGN(1)
 	LOAM_SIZE(2) void *loam_aligned_alloc(size_t alignment, size_t size);
 
 /* The same by *ret_mem, which is written on success alone.  The result is 0 or the error: EINVAL
-   where alignment is not a power of two and a multiple of sizeof(void *), or ENOMEM.  errno is
-   never set (POSIX). */
+   where alignment is not a power of two and a multiple of sizeof(void *), or ENOMEM, which
+   errno is set to as well, as by glibc; EINVAL leaves it alone. */
 LOAM_API LOAM_USED LOAM_NONNULL(1) int loam_posix_memalign(void **ret_mem, size_t alignment,
 							   size_t size);
 

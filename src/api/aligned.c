@@ -77,7 +77,7 @@ int loam_posix_memalign(void **ret_mem, size_t alignment, size_t req)
 		return EINVAL;
 	mem = aligned(alignment, req);
 	if (UNLIKELY(!mem))
-		return ENOMEM;
+		return errno = ENOMEM; /* so does glibc, and programs print it */
 	*ret_mem = mem;
 	return 0;
 }

@@ -144,9 +144,10 @@ TEST(bad_alignments_are_einval_or_raised)
 	EXPECT_EQ(loam_posix_memalign(&mem, 48, 100), EINVAL);
 	EXPECT_EQ(loam_posix_memalign(&mem, 4, 100), EINVAL);
 	EXPECT_EQ(loam_posix_memalign(&mem, 0, 100), EINVAL);
-	EXPECT_EQ(loam_posix_memalign(&mem, 64, SIZE_MAX / 2 + 2), ENOMEM);
-	EXPECT(mem == before);
 	EXPECT_EQ(errno, 0);
+	EXPECT_EQ(loam_posix_memalign(&mem, 64, SIZE_MAX / 2 + 2), ENOMEM);
+	EXPECT_EQ(errno, ENOMEM);
+	EXPECT(mem == before);
 	mem = loam_memalign(unseen(48), 100);
 	EXPECT_EQ((uintptr_t)mem % 64, 0);
 	loam_free(mem);

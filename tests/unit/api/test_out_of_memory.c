@@ -97,8 +97,7 @@ static void allocate(int k, size_t nbytes, int how)
 	default:
 		error = loam_posix_memalign(&mem, 8192, nbytes);
 		EXPECT(error == 0 || error == ENOMEM);
-		EXPECT_EQ(errno, 0);
-		errno = ENOMEM;
+		EXPECT_EQ(errno, error);
 		keep(k, mem, nbytes);
 	}
 }
