@@ -9,19 +9,49 @@ struct pagemap pagemap;
 
 static_assert(offsetof(struct pagemap, none) == 0, "distances are from the empty leaf");
 static_assert(ROOT_LEAVES << LEAF_SHIFT == (size_t)1 << ADDRESS_BITS, "the root covers user space");
+static_assert(ADDRESS_BITS <= 31 + LEAF_UNIT_SHIFT, "a distance has room for any two addresses");
+
+static void unmap(char *from, const char *to)
+{
+	if (from < to)
+		os_unmap(from, (size_t)(to - from));
+}
+
+/* Memory for a leaf, a whole number of units from the empty one, and nothing mapped around it but
+   what its pages have; NULL when the system refuses. */
+static char *map_leaf(void)
+{
+	size_t page = os_page_size(), nbytes = align_up(sizeof(struct leaf), page) + LEAF_UNIT;
+	char *mem = os_map(nbytes, OS_METADATA), *leaf;
+
+	if (!mem)
+		return NULL;
+	leaf = mem + (((uintptr_t)&pagemap.none - (uintptr_t)mem) & (LEAF_UNIT - 1));
+	unmap(mem, (char *)align_down((uintptr_t)leaf, page));
+	unmap((char *)align_up((uintptr_t)leaf + sizeof(struct leaf), page), mem + nbytes);
+	return leaf;
+}
+
+static void unmap_leaf(char *leaf)
+{
+	size_t page = os_page_size();
+
+	unmap((char *)align_down((uintptr_t)leaf, page),
+	      (char *)align_up((uintptr_t)leaf + sizeof(struct leaf), page));
+}
 
 /* Two threads may map the same leaf at once; the first to note it wins. */
 static bool add_leaf(size_t i)
 {
-	size_t nbytes = align_up(sizeof(struct leaf), os_page_size());
-	struct leaf *leaf = os_map(nbytes, OS_METADATA);
-	intptr_t none = 0;
+	char *leaf = map_leaf();
+	int32_t none = 0;
 
 	if (!leaf)
 		return false;
-	if (!__atomic_compare_exchange_n(&pagemap.root[i], &none, (char *)leaf - (char *)&pagemap,
-					 false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-		os_unmap(leaf, nbytes);
+	if (!__atomic_compare_exchange_n(&pagemap.root[i], &none,
+					 (int32_t)((leaf - (char *)&pagemap) >> LEAF_UNIT_SHIFT), false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		unmap_leaf(leaf);
 	return true;
 }
 

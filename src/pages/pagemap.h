@@ -1,16 +1,19 @@
 /*
  * The page map: who owns an address.  Two levels, as a processor's page table.
  *
- *	address   [ root index: bits 46..29 | leaf index: bits 28..12 | offset in page ]
+ *	address   [ root index: bits 46..28 | leaf index: bits 27..12 | offset in page ]
  *
- *	root      2^18 offsets in .bss: 2 MiB of addresses, a page or two touched
- *	leaf      512 MiB of addresses: 2^17 tags and hot words and 2^7 regions, mapped on demand
+ *	root      2^19 distances in .bss: 2 MiB of addresses, a page or two touched
+ *	leaf      256 MiB of addresses: 2^16 tags and hot words and 2^6 regions, mapped on demand
  *	tag       the descriptor of what the page belongs to, or NULL
  *	hot word  16 bits that say all that the hot free needs to know of a page of a slab
  *	          (slab/slab.h); 0: nothing may be freed fast
  *
  * A leaf is named by its distance from an empty leaf that lies before the root,
- * so that a root of zeroes is whole and a look-up has no case for "no leaf".
+ * so that a root of zeroes is whole and a look-up has no case for "no leaf".  Distances
+ * are in units of LEAF_UNIT, so that four bytes are enough: what the root, the empty leaf
+ * and the two leaves that every program needs take of the addresses counts under `ulimit -v`
+ * and for mlockall().
  * All memory of loam is tagged, so a pointer that is not loam's is known
  * before it is touched.  Of a huge object only the first page is.  (A flat
  * table would be one load shorter, and need a reservation of 256 GiB, which
@@ -35,9 +38,13 @@
 #define REGION_SHIFT 22
 #define REGION_SIZE  ((size_t)1 << REGION_SHIFT)
 
-#define LEAF_SHIFT   29
+#define LEAF_SHIFT   28
 #define LEAF_TAGS    ((size_t)1 << (LEAF_SHIFT - PAGE_SHIFT))
 #define LEAF_REGIONS ((size_t)1 << (LEAF_SHIFT - REGION_SHIFT))
+
+/* Every leaf lies a multiple of this from the empty one. */
+#define LEAF_UNIT_SHIFT 16
+#define LEAF_UNIT	((size_t)1 << LEAF_UNIT_SHIFT)
 
 #define ADDRESS_BITS 47
 #define ROOT_LEAVES  ((size_t)1 << (ADDRESS_BITS - LEAF_SHIFT))
@@ -70,7 +77,7 @@ struct leaf {
 
 struct pagemap {
 	struct leaf none; /* all zeroes, for ever */
-	intptr_t root[ROOT_LEAVES]; /* distance of the leaf from none; 0: no leaf */
+	int32_t root[ROOT_LEAVES]; /* distance of the leaf from none, in units; 0: no leaf */
 };
 
 extern HIDDEN struct pagemap pagemap;
@@ -79,10 +86,10 @@ extern HIDDEN struct pagemap pagemap;
    2^47 and above are answered as their lower bits would be. */
 ALWAYS_INLINE struct leaf *pagemap_leaf(struct pagemap *map, uintptr_t address)
 {
-	size_t index = address >> (LEAF_SHIFT - 3) & (ROOT_LEAVES - 1) << 3; /* in bytes: less work */
-	char *leaf;
+	size_t index = address >> (LEAF_SHIFT - 2) & (ROOT_LEAVES - 1) << 2; /* in bytes: less work */
+	intptr_t units = load_relaxed((const int32_t *)((const char *)map->root + index));
+	char *leaf = (char *)map + (units << LEAF_UNIT_SHIFT);
 
-	leaf = (char *)map + load_relaxed((const intptr_t *)((const char *)map->root + index));
 	IN_REGISTER(leaf);
 	return (struct leaf *)leaf;
 }

@@ -16,30 +16,77 @@
 /* The least where the system limits the process. */
 #define STEP_LIMITED (64 * KIB)
 
-/* The table of regions by number, in two levels so that a small one is small. */
-#define SLOTS_PER_PART ((size_t)512)
-#define SLOT_PARTS     (BITSET_MOST / SLOTS_PER_PART)
+/* Regions by number are in two levels, so that a small table is small: so many parts of so many. */
+#define PARTS	       BITSET_MOST
+#define SLOTS_PER_PART BITSET_MOST
+#define SLOTS	       (PARTS * SLOTS_PER_PART)
 
 static struct zone {
 	struct lock lock;
 	size_t slots;                      /* numbers in use are below this */
 	uint16_t orders[STATES];           /* bit o: with[][o] is not empty */
+	struct bitset with[STATES][ORDERS]; /* Z3: parts with such a region */
 	unsigned purge_pause;              /* frees until a purge that was refused is tried again */
 	uint64_t scatter;                  /* what chance is drawn from; 0: blocks lie low */
 	struct zone_sizes sizes;           /* Z4 */
 } zone = {.lock = LOCK_INIT(LOCK_ZONE)};
 
+struct part {
+	struct region *regions[SLOTS_PER_PART]; /* Z1 */
+	struct bitset with[STATES][ORDERS];     /* Z3 */
+};
+
 /* Large and zero at first, so apart from what is not. */
-static struct region **parts[SLOT_PARTS];   /* Z1 */
-static struct bitset with[STATES][ORDERS]; /* Z3 */
+static struct part *parts[PARTS];
 
 static struct pool regions = POOL_INIT(struct region);
 
 static struct region *region_at(size_t slot)
 {
-	struct region *const *part = parts[slot / SLOTS_PER_PART];
+	const struct part *part = parts[slot / SLOTS_PER_PART];
 
-	return part ? part[slot % SLOTS_PER_PART] : NULL;
+	return part ? part->regions[slot % SLOTS_PER_PART] : NULL;
+}
+
+static bool is_with(size_t slot, enum state state, unsigned order)
+{
+	return bitset_has(&zone.with[state][order], slot / SLOTS_PER_PART) &&
+	       bitset_has(&parts[slot / SLOTS_PER_PART]->with[state][order], slot % SLOTS_PER_PART);
+}
+
+static void add_with(size_t slot, enum state state, unsigned order)
+{
+	bitset_add(&parts[slot / SLOTS_PER_PART]->with[state][order], slot % SLOTS_PER_PART);
+	bitset_add(&zone.with[state][order], slot / SLOTS_PER_PART);
+	zone.orders[state] |= (uint16_t)(1u << order);
+}
+
+static void remove_with(size_t slot, enum state state, unsigned order)
+{
+	struct bitset *set = &parts[slot / SLOTS_PER_PART]->with[state][order];
+
+	bitset_remove(set, slot % SLOTS_PER_PART);
+	if (bitset_lowest(set) != BITSET_MOST)
+		return;
+	bitset_remove(&zone.with[state][order], slot / SLOTS_PER_PART);
+	if (bitset_lowest(&zone.with[state][order]) == BITSET_MOST)
+		zone.orders[state] &= (uint16_t)~(1u << order);
+}
+
+/* Of the regions with a block of that state and order, of which there must be one, that of the lowest number. */
+static struct region *lowest_with(enum state state, unsigned order)
+{
+	const struct part *part = parts[bitset_lowest(&zone.with[state][order])];
+
+	return part->regions[bitset_lowest(&part->with[state][order])];
+}
+
+/* The same of the highest number. */
+static struct region *highest_with(enum state state, unsigned order)
+{
+	const struct part *part = parts[bitset_highest(&zone.with[state][order])];
+
+	return part->regions[bitset_highest(&part->with[state][order])];
 }
 
 static unsigned page_index(const struct region *r, const void *mem)
@@ -69,14 +116,10 @@ static void update_state(struct region *r, enum state state, uint16_t before)
 	for (; changed; changed &= (uint16_t)(changed - 1)) {
 		unsigned order = lowest_bit(changed);
 
-		if (r->orders[state] >> order & 1) {
-			bitset_add(&with[state][order], r->slot);
-			zone.orders[state] |= (uint16_t)(1u << order);
-			continue;
-		}
-		bitset_remove(&with[state][order], r->slot);
-		if (bitset_from(&with[state][order], 0) == BITSET_MOST)
-			zone.orders[state] &= (uint16_t)~(1u << order);
+		if (r->orders[state] >> order & 1)
+			add_with(r->slot, state, order);
+		else
+			remove_with(r->slot, state, order);
 	}
 }
 
@@ -108,20 +151,19 @@ static void change_end(const struct change *before)
 
 static bool note_slot(struct region *r)
 {
+	struct part **part;
 	size_t slot = 0;
 
 	while (slot < zone.slots && region_at(slot))
 		slot++;
-	if (slot == BITSET_MOST)
+	if (slot == SLOTS)
 		return false;
-	if (!parts[slot / SLOTS_PER_PART]) {
-		size_t nbytes = SLOTS_PER_PART * sizeof(struct region *);
-
-		parts[slot / SLOTS_PER_PART] = metadata_alloc(nbytes);
-		if (!parts[slot / SLOTS_PER_PART])
-			return false;
-	}
-	parts[slot / SLOTS_PER_PART][slot % SLOTS_PER_PART] = r;
+	part = &parts[slot / SLOTS_PER_PART];
+	if (!*part)
+		*part = metadata_alloc(sizeof **part);
+	if (!*part)
+		return false;
+	(*part)->regions[slot % SLOTS_PER_PART] = r;
 	r->slot = (unsigned)slot;
 	if (slot >= zone.slots)
 		zone.slots = slot + 1;
@@ -228,7 +270,7 @@ static void *take_block(unsigned order, bool *ret_clean)
 		if (!fit)
 			continue;
 		from = lowest_bit(fit);
-		r = region_at(bitset_from(&with[s][from], 0));
+		r = lowest_with(s, from);
 		change = change_begin(r);
 		page = region_take(r, s, order, some_halves());
 		change_end(&change);
@@ -268,7 +310,7 @@ static bool purge_one(size_t *purged)
 	if (!(zone.orders[DIRTY] >> least))
 		return false;
 	order = highest_bit(zone.orders[DIRTY]);
-	r = region_at(bitset_highest(&with[DIRTY][order]));
+	r = highest_with(DIRTY, order);
 	page = region_highest(r, DIRTY, order);
 	if (!os_purge(page_address(r, page), ORDER_BYTES(order))) {
 		zone.purge_pause = 256;
@@ -453,7 +495,7 @@ static size_t unmap_region(struct region *r)
 	retain_add(-((intptr_t)change.dirty_pages << PAGE_SHIFT));
 	zone.sizes.mapped -= nbytes;
 	zone.sizes.regions--;
-	parts[r->slot / SLOTS_PER_PART][r->slot % SLOTS_PER_PART] = NULL;
+	parts[r->slot / SLOTS_PER_PART]->regions[r->slot % SLOTS_PER_PART] = NULL;
 	*pagemap_region(r->base) = NULL;
 	while ((pages = region_owned_from(r, pages.first + pages.count)).count)
 		os_unmap(page_address(r, pages.first), (size_t)pages.count << PAGE_SHIFT);
@@ -514,7 +556,7 @@ static bool check_free_untagged(const struct region *r)
 	for (enum state s = DIRTY; s < STATES; s++)
 		for (unsigned order = 0; order < ORDERS; order++)
 			ok &= expect_eq("Z3", r->orders[s] >> order & 1,
-					bitset_from(&with[s][order], r->slot) == r->slot);
+					is_with(r->slot, s, order));
 	for (unsigned page = 0; page < REGION_PAGES; page++) {
 		if (!region_page_free(r, page))
 			continue;
@@ -576,10 +618,10 @@ void zone_recover(void)
 			*pagemap_region(region_at(slot)->base) = NULL;
 	zone.slots = 0;
 	zone.orders[DIRTY] = zone.orders[CLEAN] = 0;
-	for (size_t i = 0; i < SLOT_PARTS; i++)
+	for (size_t i = 0; i < PARTS; i++)
 		parts[i] = NULL;
 	for (unsigned o = 0; o < ORDERS; o++)
 		for (enum state s = DIRTY; s < STATES; s++)
-			with[s][o] = (struct bitset){0};
+			zone.with[s][o] = (struct bitset){0};
 	zone.sizes = (struct zone_sizes){0};
 }
