@@ -277,9 +277,27 @@ class Command(Case):
         self.assertGreater(glibc['latency']['malloc']['p50'], 0)
         self.assertIn('| glibc', (output / 'report.md').read_text())
 
+    def test_counts(self):
+        program = Program(SEED).run(2000, 3)
+        trace = self.file(program.writer.bytes())
+        done = self.run_command('--counts', trace)
+        self.assertEqual((done.returncode, done.stderr), (0, ''))
+        rows = [[cell.strip() for cell in line.strip('|').split('|')]
+                for line in done.stdout.splitlines()]
+        self.assertEqual(rows[0], ['', 'trace'])
+        self.assertIn(['malloc', f'{program.counts["malloc"]:,}'], rows)
+        self.assertIn(['threads', '3'], rows)
+        self.assertIn(['the trace is', 'whole'], rows)
+        done = self.run_command('--counts', '--json', trace, self.file(b'x', 'other'))
+        self.assertEqual(done.returncode, 2)
+        done = self.run_command('--counts', '--json', trace)
+        said, _ = self.replay('--counts', trace)
+        self.assertEqual(json.loads(done.stdout), said)
+
     def test_wrong_use(self):
         trace = self.file(Program(SEED).run(10).writer.bytes())
         for arguments in ([], ['--rounds', '1', trace], ['--counts', self.folder / 'none'],
+                          ['--json', trace],
                           ['--allocators', 'none', trace], ['--with', 'x', trace]):
             done = self.run_command(*arguments)
             self.assertEqual(done.returncode, 2)
