@@ -1,4 +1,4 @@
-"""Plots as SVG and PNG, on any machine: bars with intervals, lines, memory over time.
+"""Plots as SVG and PNG, on any machine: bars with intervals, lines, memory of a run.
 
 Colours are those of Okabe and Ito (2008), which all eyes tell apart; an allocator has the same
 one in every plot.  matplotlib is asked for when the first plot is drawn, not before.
@@ -132,23 +132,29 @@ def lines(path, title, series, xlabel, ylabel, xlog=False, ylog=False, note=''):
 
 
 def memory(path, title, measurements):
-    """RSS over time: measurements is {allocator name: Measurement}.
+    """Memory from a run's start to its end: measurements is {allocator name: Measurement}.
 
-    Where the workload said how many bytes were live, these and its tables are drawn too.
+    A run is as long as any other here: what was faster is said elsewhere, and points of the same
+    work stand above each other.  Where the workload said how many bytes were live, these and its
+    tables are drawn too.
     """
     figure, axes = library().subplots(figsize=(9, 4.5))
     for name, one in measurements.items():
-        axes.plot([t - one.start for t, _ in one.samples],
-                  [nbytes / 2**20 for _, nbytes in one.samples],
-                  label=name, linewidth=1.6, **style(name, list(measurements)))
+        axes.plot(*_by_part(one, one.samples), label=name, linewidth=1.6,
+                  **style(name, list(measurements)))
     told = next((one for one in measurements.values() if one.report.get('live')), None)
     if told:
-        tables = told.report.get('table_bytes', 0)
-        axes.plot([t - told.start for t, _ in told.report['live']],
-                  [(nbytes + tables) / 2**20 for _, nbytes in told.report['live']],
+        axes.plot(*_by_part(told, told.report['live'], told.report.get('table_bytes', 0)),
                   color='black', linewidth=1, label='live bytes')
-    axes.set(xlabel='seconds', ylabel='anonymous memory, MiB')
-    axes.set_xlim(left=0)
+    axes.set(xlabel='part of the run that is done, %; every run is as wide',
+             ylabel='anonymous memory, MiB')
+    axes.set_xlim(0, 100)
     axes.set_ylim(bottom=0)
     axes.grid()
     _finish(figure, axes, path, title, 'all processes together; lower is better')
+
+
+def _by_part(run, points, more=0):
+    """(percents of the run, MiB) of points (t, bytes)."""
+    return ([100 * (t - run.start) / run.wall for t, _ in points],
+            [(nbytes + more) / 2**20 for _, nbytes in points])

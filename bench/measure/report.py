@@ -23,8 +23,8 @@ more threads or processes, it is wall time as it is); processor time is user and
 is the peak RSS of the largest process, or the anonymous memory of all processes at once where that
 is more; mean is the anonymous memory of all processes, averaged over time. Ratios are to
 {baseline}; below 1 is better. A ratio is the geometric mean of the middle half of the rounds' own,
-which on a busy machine tells more than the ratio of two medians. In brackets: its 95% interval,
-by bootstrap over rounds."""
+which on a busy machine tells more than the ratio of two medians. In brackets: its 99% interval,
+by bootstrap over rounds, and by Student's t where they are fewer than ten."""
 
 
 def write(results, directory, title, command='', head=True):
@@ -202,7 +202,7 @@ def _workload_markdown(results, workload, several):
     parts += [bullets(verdicts(results, name))] if several else []
     parts += [rounds_text(results, name), medians(results, name), ratios(results, name)]
     if any(results.measurements(name, one.name) for one in results.allocators):
-        parts.append(f'![{name}: memory over time]({_file(name)}.svg)')
+        parts.append(f'![{name}: memory from start to end]({_file(name)}.svg)')
     return '\n\n'.join(parts)
 
 
@@ -220,7 +220,7 @@ def _draw(results, directory):
                 for allocator in results.allocators}
         runs = {name: run for name, run in runs.items() if run}
         if runs:
-            plots.memory(directory / _file(one.name), f'{one.name}: memory over time', runs)
+            plots.memory(directory / _file(one.name), f'{one.name}: memory from start to end', runs)
 
 
 def _draw_ratios(results, path, metric):
@@ -234,4 +234,4 @@ def _draw_ratios(results, path, metric):
     groups = workloads + (['geometric mean'] if several else [])
     plots.bars(path, f'{COMPARED[metric].capitalize()} relative to {results.baseline}', groups,
                series, f'ratio to {results.baseline} (the line); lower is better',
-               note='with 95% intervals')
+               note='with 99% intervals')

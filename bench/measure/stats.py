@@ -4,15 +4,14 @@ A round runs every allocator once, so that what slows the machine down for a whi
 numbers are compared by round.  The figure is the geometric mean of the middle half of the rounds'
 ratios.  On a shared machine that varies two thirds as much as the ratio of the two medians, and
 rounds that were disturbed hardly move it.
-Its interval is what 95% of resampled rounds give (the bootstrap of Efron, 1979).  A difference is
-called one if all of this holds:
-
-  - 99% of the resampled figures lie on the same side of 1.  Not 95%: three figures are looked at
-    for each allocator, and one false alarm in ten comparisons would be too many.
-  - It is larger than what is worth a sentence: 0.5% of time, 1% of memory.  The place of code and
-    data in memory alone makes that much.
-  - With fewer than 10 rounds, which are too few to resample, the logarithms of the rounds' ratios
-    also pass Student's t-test at 99%.
+Its interval is what 99% of resampled rounds give (the bootstrap of Efron, 1979).  With fewer than 10
+rounds, which are too few to resample, it also holds Student's interval for the mean of the rounds'
+logarithms.  Not 95%: three figures are looked at for each allocator, and one false alarm in ten
+comparisons would be too many.  There is one interval, so that the noise that is told is the noise
+that decides: a difference is called one if the interval lies on one side of 1, and the figure is
+farther from 1 than is worth a sentence: 0.5% of time, 1% of memory.  The place of code and data in
+memory alone makes that much.  Allocators are called equal if all of the interval is near 1; where it
+holds both 1 and what would matter, the rounds do not tell.
 
 Simulated (tests/bench/test_stats.py), two equal allocators differ so in 1 to 2 of 100 comparisons;
 one that is 2% slower, under noise of 1%, is found in 9 of 10 with 10 rounds and always with 20.
@@ -32,10 +31,11 @@ RESAMPLED = 2000
 TRIMMED = 4         # one in so many is left out, at either end
 LEAST_TIME = 0.005  # smallest differences of interest, as parts of 1
 LEAST_MEMORY = 0.01
+ALIKE = 0.03        # an interval that is nowhere farther from 1 holds nothing that matters
 # Student's t, two-sided 99%, by the number of rounds that are too few for the bootstrap alone.
 STUDENT = {3: 9.925, 4: 5.841, 5: 4.604, 6: 4.032, 7: 3.707, 8: 3.499, 9: 3.355}
 
-# clear: the difference from 1 is larger than the noise, whatever its size
+# clear: the difference from 1 is larger than the noise, whatever its size; 1 is not in low..high
 Interval = namedtuple('Interval', 'value low high clear')
 
 median = statistics.median
@@ -50,7 +50,7 @@ class Rounds:
     """How often: until the interval of every time is narrower than width, within limits."""
     least: int = 10
     most: int = 100
-    width: float = 0.01
+    width: float = 0.013
     seconds: float = 120        # for a workload: after that, no more than least
 
     def __post_init__(self):
@@ -96,19 +96,22 @@ def _resampled(logs, seed=0):
     return [_middle(drawn(logs)) for drawn in _resamples(len(logs), seed)]
 
 
-def _interval(value, resampled):
-    """The Interval of a figure, all in logarithms."""
+def _interval(value, resampled, ends=()):
+    """The Interval of a figure, all in logarithms; it holds the ends too."""
     resampled = sorted(resampled)
-    cut95, cut99 = len(resampled) * 25 // 1000, len(resampled) * 5 // 1000
-    clear = resampled[cut99] > 0 or resampled[-1 - cut99] < 0
-    return Interval(*map(math.exp, (value, resampled[cut95], resampled[-1 - cut95])), clear)
+    cut = len(resampled) * 5 // 1000
+    low = min([resampled[cut], *ends])
+    high = max([resampled[-1 - cut], *ends])
+    return Interval(math.exp(value), math.exp(low), math.exp(high), low > 0 or high < 0)
 
 
-def _passes_student(logs):
+def _student(logs):
+    """The ends of Student's interval, where the rounds are too few for the bootstrap alone."""
     if len(logs) not in STUDENT:
-        return True
-    error = statistics.stdev(logs) / math.sqrt(len(logs))
-    return abs(statistics.fmean(logs)) > STUDENT[len(logs)] * error
+        return ()
+    mean = statistics.fmean(logs)
+    reach = STUDENT[len(logs)] * statistics.stdev(logs) / math.sqrt(len(logs))
+    return mean - reach, mean + reach
 
 
 def _logs(values, baseline):
@@ -131,8 +134,7 @@ def ratio(values, baseline):
 def _ratio(logs):
     if not logs:
         return None
-    interval = _interval(_middle(logs), _resampled(logs))
-    return interval._replace(clear=interval.clear and _passes_student(logs))
+    return _interval(_middle(logs), _resampled(logs), _student(logs))
 
 
 def mean_ratio(pairs):
@@ -155,6 +157,11 @@ def differs(interval, least):
     return bool(interval) and interval.clear and abs(interval.value - 1) >= least
 
 
+def alike(interval):
+    """Whether no difference that matters is in the interval."""
+    return max(abs(interval.low - 1), abs(interval.high - 1)) <= ALIKE
+
+
 def _factor(value):
     """How far a ratio is from 1, as '1.21x' or '8.0%': the side is said after it."""
     factor = max(value, 1 / value)
@@ -167,29 +174,44 @@ def _share(value):
     return f'{change:.{1 if change < 10 else 0}f}% {"less" if value < 1 else "more"}'
 
 
-def verdict(name, baseline, time, cpu, memory):
-    """One plain sentence on the intervals of time, processor time and peak memory.
+def _noise(interval):
+    return f'give or take {(interval.high - interval.low) / 2:.1%}'
 
-    Processor time is left out where it only says again what time has said.
-    """
-    said, used = [], []     # "is 1.21x faster"; "8.0% less memory"
+
+def _figure(what, interval):
+    return f'({what} {interval.value - 1:+.1%}, {_noise(interval)})'
+
+
+def _time(baseline, time):
+    if not time:
+        return 'has no time to compare'
     if differs(time, LEAST_TIME):
-        said.append(f'is {_factor(time.value)} {"faster" if time.value < 1 else "slower"}')
-    if differs(cpu, LEAST_TIME) and (not said or (cpu.value < 1) != (time.value < 1)):
-        used.append(f'{_share(cpu.value)} processor time')
+        side = 'faster' if time.value < 1 else 'slower'
+        return f'is {_factor(time.value)} {side} than {baseline} {_figure("time", time)}'
+    what = 'is as fast as' if alike(time) else 'may be faster or slower than'
+    return f'{what} {baseline} {_figure("time", time)}'
+
+
+def _memory(memory):
+    if not memory:
+        return 'has no memory to compare'
     if differs(memory, LEAST_MEMORY):
-        used.append(f'{_share(memory.value)} memory')
-    differences = len(said) + len(used)
-    if used:
-        said.append(f'uses {" and ".join(used)}')
-    if not said:
-        return _no_difference(name, baseline, time, memory)
-    noise = 'difference is' if differences == 1 else 'differences are'
-    return f'{name} {" and ".join(said)} than {baseline}; the {noise} larger than the noise.'
+        return f'uses {_share(memory.value)} memory ({_noise(memory)})'
+    what = 'uses as much memory' if alike(memory) else 'may use less memory or more'
+    return f'{what} {_figure("memory", memory)}'
 
 
-def _no_difference(name, baseline, time, memory):
-    seen = [f'{what} {one.value - 1:+.1%}, give or take {(one.high - one.low) / 2:.1%}'
-            for what, one in (('time', time), ('memory', memory)) if one]
-    return (f'{name} shows no difference from {baseline} larger than the noise'
-            + (f' ({"; ".join(seen)}).' if seen else '.'))
+def verdict(name, baseline, time, cpu, memory):
+    """A plain sentence on the intervals of time and peak memory, each with its noise.
+
+    Processor time is in it where it says other than time does.
+    """
+    said = [_time(baseline, time)]
+    if differs(cpu, LEAST_TIME) and (not differs(time, LEAST_TIME)
+                                     or (cpu.value < 1) != (time.value < 1)):
+        said.append(f'uses {_share(cpu.value)} processor time ({_noise(cpu)})')
+    said.append(_memory(memory))
+    unsure = [one for one, least in ((time, LEAST_TIME), (memory, LEAST_MEMORY))
+              if one and not differs(one, least) and not alike(one)]
+    return (f'{name} {", ".join(said[:-1])} and {said[-1]}'
+            + ('; more rounds would tell.' if unsure else '.'))

@@ -136,7 +136,7 @@ def _verdict(row, baseline):
 
 def _against(ratio, other):
     if not ratio['differs']:
-        return f'no different from {other}'
+        return f'within the noise of {other}'
     if ratio['ratio'] < 1:
         return f'{1 / ratio["ratio"]:.2f}x faster than {other}'
     return f'{ratio["ratio"]:.2f}x slower than {other}'

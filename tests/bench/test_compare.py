@@ -19,7 +19,7 @@ from unittest import mock
 HERE = Path(__file__).resolve().parent
 COMPARE = HERE.parents[1] / 'bench/compare'
 sys.path.insert(0, str(COMPARE.parent))
-from measure import allocators, build, progress, report, run, session  # noqa: E402
+from measure import allocators, build, plots, progress, report, run, session  # noqa: E402
 from measure.workload import CommandWorkload  # noqa: E402
 
 # Fills memory by malloc, block for block, in some tenths of a second.
@@ -149,12 +149,25 @@ class Reports(Compared):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn('processor time', done.stdout)
 
+    def test_memory_is_not_drawn_over_time(self):
+        """A shorter line would read as speed."""
+        def one(seconds):
+            samples = [[7 + i * seconds / 10, 2**20] for i in range(11)]
+            return mock.Mock(start=7, wall=seconds, samples=samples,
+                             report={'live': samples, 'table_bytes': 0})
+        with mock.patch.object(plots, 'save') as save:
+            plots.memory('path', 'title', {'glibc': one(1), 'loam': one(5)})
+        [axes] = save.call_args.args[0].axes
+        self.assertNotIn('second', axes.get_xlabel())
+        for line in axes.lines:
+            self.assertEqual((line.get_xdata()[0], round(line.get_xdata()[-1])), (0, 100))
+
     def test_finds_what_is_slower_and_what_wastes(self):
         slow = built(self.folder, 'slow_malloc', '-DSLOW_PERCENT=50')
         wasteful = built(self.folder, 'wasteful_malloc')
         said, _ = self.written('--allocators', 'glibc', '--with', f'slow={slow}',
                                '--with', f'wasteful={wasteful}', '--', *PROGRAM, rounds=8)
-        self.assertRegex(said, r'slow is 1\.\d\dx slower')
+        self.assertRegex(said, r'slow is 1\.\d\dx slower than glibc \(time \+\d\d\.\d%, give or take .*%\) and .* memory')
         self.assertRegex(said, r'wasteful .*uses [3-7]\.\d% more memory')
 
     def test_ratios_to_another_baseline(self):

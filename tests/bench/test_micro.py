@@ -104,7 +104,7 @@ class Merging(unittest.TestCase):
         self.assertAlmostEqual(self.rows['glibc']['to_best_other']['ratio'], 1 / middle_half)
 
     def test_verdicts(self):
-        self.assertIn('no different from glibc', self.rows['same']['verdict'])
+        self.assertIn('within the noise of glibc', self.rows['same']['verdict'])
         runs = {'glibc': runs_of([20] * 5), 'fast': runs_of([10] * 5), 'slow': runs_of([30] * 5)}
         said = {row['allocator']: row['verdict'] for row in merge.rows_of('pair', runs, 'glibc')}
         self.assertEqual(said['fast'], '2.00x faster than glibc')
