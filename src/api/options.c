@@ -1,13 +1,14 @@
 /* LOAM_OPTIONS: the parser, its complaints, help and confirm; see options.h. */
 #include "api/options.h"
 
+#include "api/option_hints.h"
 #include "api/options_table.h"
 #include "base/report.h"
 #include "base/text.h"
 #include "os/os.h"
 
 #define VARIABLE  "LOAM_OPTIONS"
-#define WORD_MOST 40 /* bytes of a name that are compared or shown */
+#define WORD_MOST 40 /* bytes of a name that are shown */
 
 const struct option option_table[] = {
 #define OPTION(type, name, default_value, least, most, what)                                       \
@@ -30,11 +31,6 @@ struct word word_of(const char *string)
 	while (string[w.length])
 		w.length++;
 	return w;
-}
-
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 bool word_is(struct word w, const char *string)
@@ -71,29 +67,6 @@ static COLD const char *shown(struct word w, char buffer[WORD_MOST + 1])
 	return buffer;
 }
 
-/* How many letters must be put in, left out or changed to make b of a. */
-static COLD size_t distance(struct word a, struct word b)
-{
-	size_t row[WORD_MOST + 1], diagonal, above;
-
-	if (a.length > WORD_MOST || b.length > WORD_MOST)
-		return WORD_MOST;
-	for (size_t j = 0; j <= b.length; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.length; i++) {
-		diagonal = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= b.length; j++, diagonal = above) {
-			size_t change = diagonal + (lower(a.start[i - 1]) != b.start[j - 1]);
-
-			above = row[j];
-			row[j] = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-			row[j] = change < row[j] ? change : row[j];
-		}
-	}
-	return row[b.length];
-}
-
 /* --- the table ----------------------------------------------------------------------------- */
 
 const struct option *option_find(struct word name)
@@ -102,17 +75,6 @@ const struct option *option_find(struct word name)
 		if (word_is(name, option_table[i].name))
 			return &option_table[i];
 	return NULL;
-}
-
-static const struct option *nearest(struct word name)
-{
-	const struct option *best = &option_table[0];
-
-	for (unsigned i = 1; i < option_count; i++)
-		if (distance(name, word_of(option_table[i].name)) <
-		    distance(name, word_of(best->name)))
-			best = &option_table[i];
-	return best;
 }
 
 void option_set(const struct option *o, size_t value, const char *source)
@@ -185,7 +147,7 @@ static bool parse_word(const struct option *o, struct word w, size_t *ret_value)
 
 		while (*c && *c != '|')
 			c++, one.length++;
-		if (one.length == w.length && distance(w, one) == 0) {
+		if (one.length == w.length && word_distance(w, one) == 0) {
 			*ret_value = n;
 			return true;
 		}
@@ -318,11 +280,28 @@ void option_complain(const struct option *o, struct word value, const char *sour
 
 /* --- LOAM_OPTIONS -------------------------------------------------------------------------- */
 
-static void complain_of_name(const char *of, struct word name, const char *instead)
+static COLD void complain_of_option(struct word name)
 {
-	char buffer[WORD_MOST + 1];
+	char buffer[WORD_MOST + 1], whose[WORD_MOST + 1], here[WORD_MOST + 1];
+	struct word other, same;
+	const struct option *near;
 
-	report_line("%s '%s'; did you mean '%s'?", of, shown(name, buffer), instead);
+	shown(name, buffer);
+	if (option_of_others(name, &other, &same)) {
+		shown(other, whose);
+		if (same.length)
+			report_line(VARIABLE ": no option '%s', which is %s's; here: %s", buffer,
+				    whose, shown(same, here));
+		else
+			report_line(VARIABLE ": no option '%s', which is %s's; here is nothing like it",
+				    buffer, whose);
+		return;
+	}
+	near = option_near(name);
+	if (near)
+		report_line(VARIABLE ": no option '%s'; did you mean '%s'?", buffer, near->name);
+	else
+		report_line(VARIABLE ": no option '%s'; " VARIABLE "=help names them all", buffer);
 }
 
 static void read_setting(struct word name, struct word value, bool has_value)
@@ -333,7 +312,7 @@ static void read_setting(struct word name, struct word value, bool has_value)
 	if (!name.length && !has_value)
 		return;
 	if (!o)
-		complain_of_name(VARIABLE ": no option", name, nearest(name)->name);
+		complain_of_option(name);
 	else if (has_value ? parse_value(o, value, &parsed) : o->type == FLAG)
 		option_set(o, parsed, VARIABLE);
 	else
@@ -370,20 +349,39 @@ static bool begins(const char *string, const char *with)
 	return !*with;
 }
 
-/* LOAM_OPTION and the like: a name that nothing reads is most likely a slip. */
-static void complain_of_variables(void)
+/* A variable "LOAM_<name>" that nothing reads: a slip if its name is near an option's or near OPTIONS,
+   else another product's. */
+static COLD void complain_of_variable(struct word name)
+{
+	char buffer[WORD_MOST + 1];
+
+	shown(name, buffer);
+	if (word_is_near(name, word_of("options"))) {
+		report_line("nothing reads the variable 'LOAM_%s'; did you mean '" VARIABLE "'?", buffer);
+		return;
+	}
+	for (unsigned i = 0; i < option_count; i++)
+		if (word_is_near(name, word_of(option_table[i].name))) {
+			report_line("nothing reads the variable 'LOAM_%s'; did you mean '" VARIABLE
+				    "=%s'?",
+				    buffer, option_table[i].name);
+			return;
+		}
+}
+
+static COLD void complain_of_variables(void)
 {
 	const char *const *entry = os_environment();
 
 	for (; entry && *entry; entry++) {
-		struct word name = {*entry, 0};
+		struct word name = {*entry + 5, 0};
 
-		while (name.start[name.length] && name.start[name.length] != '=')
-			name.length++;
 		if (!begins(*entry, "LOAM_") || begins(*entry, VARIABLE "=") ||
 		    begins(*entry, "LOAM_SO=") || begins(*entry, "LOAM_TEST_"))
 			continue;
-		complain_of_name("nothing reads the variable", name, VARIABLE);
+		while (name.start[name.length] && name.start[name.length] != '=')
+			name.length++;
+		complain_of_variable(name);
 	}
 }
 
@@ -430,9 +428,10 @@ void options_read(void)
 		return;
 	options_read_glibc();
 	settings = os_getenv(VARIABLE);
-	if (settings)
+	if (settings) {
 		read_settings(settings);
-	complain_of_variables();
+		complain_of_variables();
+	}
 	if (options.verbose)
 		options_say_meaningless();
 	for (unsigned i = 0; options.help && i < option_count; i++)

@@ -9,7 +9,7 @@
 
 /*
  * Reads the environment once, unless os_secure().  What is not understood is
- * reported in one line, with the nearest name, and the default stands.
+ * reported in one line, with the name that was meant if one is near, and the default stands.
  * Prints what `help` and `confirm` ask for.
  */
 void options_read(void);

@@ -22,6 +22,11 @@ struct word {
 	size_t length;
 };
 
+static inline char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 struct word word_of(const char *string);
 bool word_is(struct word w, const char *string);
 

@@ -2,6 +2,7 @@
 #include "api/record.h"
 
 #include "base/bits.h"
+#include "base/error_words.h"
 #include "base/report.h"
 #include "base/text.h"
 #include "os/file.h"
@@ -143,7 +144,7 @@ static void name_file(char name[NAME_MOST], unsigned n)
 
 static void open_file(void)
 {
-	char name[NAME_MOST];
+	char name[NAME_MOST], words[ERROR_WORDS_MOST];
 	int error = EEXIST;
 
 	recorder.pid = os_process();
@@ -152,8 +153,8 @@ static void open_file(void)
 		error = os_file_create(&recorder.file, name);
 	}
 	if (error) {
-		report_line("record: %s cannot be made (error %zu): name a file that can", name,
-			    (size_t)error);
+		report_line("record: %s cannot be made: %s; name a file that can", name,
+			    error_words(error, words));
 		store_relaxed(&recording, false);
 		return;
 	}

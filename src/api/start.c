@@ -7,6 +7,7 @@
 #include "arena/early.h"
 #include "arena/registry.h"
 #include "base/bits.h"
+#include "base/error_words.h"
 #include "base/report.h"
 #include "harden/fence.h"
 #include "harden/quarantine.h"
@@ -23,12 +24,14 @@ SEALED bool start_done;
 static void start_report(void)
 {
 	const char *path = (const char *)options.report_file;
+	char words[ERROR_WORDS_MOST];
 	int fd = path ? os_file_open(path) : -1;
 
 	if (fd >= 0)
 		report_to(fd);
 	else if (path)
-		report_line("report_file: %s cannot be written; reports stand here alone", path);
+		report_line("report_file: %s cannot be written: %s; reports stand here alone", path,
+			    error_words(-fd, words));
 	report_details = describe;
 }
 

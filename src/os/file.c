@@ -63,9 +63,7 @@ int os_file_create(struct os_file *ret_file, const char *path)
 
 int os_file_open(const char *path)
 {
-	int fd = open_high(path, O_WRONLY | O_APPEND);
-
-	return fd < 0 ? -1 : fd;
+	return open_high(path, O_WRONLY | O_APPEND);
 }
 
 /* A byte a page, so that the file system finds room for all of it now, or says that there is none. */

@@ -19,7 +19,8 @@ struct os_file {
  */
 int os_file_create(struct os_file *ret_file, const char *path);
 
-/* A file to append to, which is made if it is not there; its descriptor, as above, or -1. */
+/* A file to append to, which is made if it is not there; its descriptor, as above, or the number of an
+   error, negative. */
 int os_file_open(const char *path);
 
 /*

@@ -242,8 +242,15 @@ TEST(what_is_not_understood_is_said_in_one_line)
 		{"stat=exit", "no option 'stat'; did you mean 'stats'?"},
 		{"RETAIN-FLOOR=1M", "no option 'RETAIN-FLOOR'; did you mean 'retain_floor'?"},
 		{"verbos", "no option 'verbos'; did you mean 'verbose'?"},
-		{"=help", "no option ''; did you mean 'help'?"},
-		{"h\x1b\xc3lp", "no option 'h??lp'; did you mean 'help'?"},
+		{"trim=1M", "no option 'trim'; did you mean 'trim_threshold'?"},
+		{"=help", "no option ''; LOAM_OPTIONS=help names them all"},
+		{"nonsense", "no option 'nonsense'; LOAM_OPTIONS=help names them all"},
+		{"prof=1", "no option 'prof', which is jemalloc's; here: record, guard"},
+		{"dirty_decay_ms=0",
+		 "no option 'dirty_decay_ms', which is jemalloc's; here: retain_floor, retain_share"},
+		{"tcache=false",
+		 "no option 'tcache', which is jemalloc's; here is nothing like it"},
+		{"v\x1b\xc3" "bose", "no option 'v??bose'; did you mean 'verbose'?"},
 		{"arena_max=x", "arena_max=x is not a number from 0 to 65536; 0 stands"},
 		{"arena_max=", "arena_max= is not a number from 0 to 65536; 0 stands"},
 		{"arena_max", "arena_max= is not a number from 0 to 65536; 0 stands"},
@@ -301,13 +308,34 @@ TEST(a_long_name_is_cut)
 	EXPECT(strlen(said) < 120);
 }
 
-TEST(variables_that_nobody_reads_are_named)
+TEST(variables_that_are_slips_are_named)
 {
-	READ("LOAM_OPTION=help", "LOAM_OPTOINS=help", "LOAMY=1", "LOAM_SO=x", "LOAM_TEST_SEED=1");
+	READ("LOAM_OPTIONS=verbose", "LOAM_OPTION=help", "LOAM_OPTOINS=help", "LOAM_HARDEN=2",
+	     "LOAM_ARENAMAX=2");
 	expect_said("loam: nothing reads the variable 'LOAM_OPTION'; did you mean 'LOAM_OPTIONS'?\n"
 		    "loam: nothing reads the variable 'LOAM_OPTOINS'; "
-		    "did you mean 'LOAM_OPTIONS'?\n");
+		    "did you mean 'LOAM_OPTIONS'?\n"
+		    "loam: nothing reads the variable 'LOAM_HARDEN'; "
+		    "did you mean 'LOAM_OPTIONS=harden'?\n"
+		    "loam: nothing reads the variable 'LOAM_ARENAMAX'; "
+		    "did you mean 'LOAM_OPTIONS=arena_max'?\n");
 	EXPECT_EQ(left->options.help, 0);
+}
+
+#define OF_OTHERS "LOAM_HOME=/opt/loam", "LOAM_TOKEN=1", "LOAM_=", "LOAMY=1", "LOAM_VERSION=3", "LOAM_PORT=80"
+
+TEST(variables_of_other_products_are_nobodys_slips)
+{
+	READ(OF_OTHERS, "LOAM_OPTIONS=verbose");
+	expect_said("");
+	READ("LOAM_SO=x", "LOAM_TEST_SEED=1", "LOAM_OPTIONS=verbose");
+	expect_said("");
+}
+
+TEST(who_sets_no_options_is_told_of_no_variable)
+{
+	READ(OF_OTHERS, "LOAM_HARDEN=2", "LOAM_OPTION=");
+	expect_said("");
 }
 
 /* --- what is set for glibc ----------------------------------------------------------------- */

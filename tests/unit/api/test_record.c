@@ -316,8 +316,16 @@ TEST(a_forked_child_writes_a_file_of_its_own)
 
 static void no_folder(void)
 {
+	FILE *said = tmpfile();
+	char line[200] = "";
+
 	os_start();
+	dup2(fileno(said), 2);
 	record_start("/nowhere/at/all");
+	rewind(said);
+	EXPECT(fgets(line, sizeof line, said));
+	EXPECT_STR(line, "loam: record: /nowhere/at/all cannot be made: No such file or directory; "
+			 "name a file that can\n");
 	EXPECT(!recording);
 	EXPECT(!record_begin(TRACE_MALLOC));
 }
