@@ -1,0 +1,37 @@
+/*
+ * For libloam.a: libc's functions under the names that it has for itself, for a static program,
+ * where there is no table of libc's symbols (os/libc.h).  A program that defines such a function,
+ * sbrk say, defines the plain name, and libc's stays there.
+ */
+#include "os/libc.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+unsigned long __getauxval(unsigned long type);
+void *__sbrk(intptr_t nbytes);
+int __backtrace(void **frames, int count);
+int __sigaction(int number, const struct sigaction *action, struct sigaction *before);
+
+/* Not among the names that libc.so.6 has for everybody, where they are not used. */
+int __pthread_mutex_trylock(pthread_mutex_t *mutex) __attribute__((weak));
+int __pthread_mutex_unlock(pthread_mutex_t *mutex) __attribute__((weak));
+int __pthread_mutex_consistent(pthread_mutex_t *mutex) __attribute__((weak));
+
+/* A weak name alone does not make the linker take the object from libc.a that has it. */
+__attribute__((used)) static int (*const wanted[])(pthread_mutex_t *) = {
+	pthread_mutex_trylock, pthread_mutex_unlock, pthread_mutex_consistent};
+
+#define LINKED(plain, own) {.name = plain, .function = (void (*)(void))(own)}
+
+const struct libc_function libc_linked[] = {
+	LINKED("getauxval", __getauxval),
+	LINKED("sbrk", __sbrk),
+	LINKED("backtrace", __backtrace),
+	LINKED("sigaction", __sigaction),
+	LINKED("pthread_mutex_trylock", __pthread_mutex_trylock),
+	LINKED("pthread_mutex_unlock", __pthread_mutex_unlock),
+	LINKED("pthread_mutex_consistent", __pthread_mutex_consistent),
+	{.name = NULL},
+};

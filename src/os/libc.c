@@ -1,0 +1,86 @@
+/*
+ * The dynamic linker lists what it has mapped for debuggers, a list for each namespace (dlmopen).
+ * libc is looked for in the list that loam itself is in.
+ */
+#include "os/libc.h"
+
+#include "os/elf.h"
+
+#define SONAME "libc.so.6"
+
+/* Our own dynamic section, by which we find ourselves in the list. */
+extern HIDDEN ElfW(Dyn) _DYNAMIC[] __attribute__((weak));
+
+/* The dynamic linker's.  A static program has none, or one without libc. */
+extern struct r_debug _r_debug __attribute__((weak));
+
+SEALED static struct {
+	bool searched;
+	const struct link_map *map; /* NULL: none */
+	struct elf_symbols symbols;
+} libc;
+
+/* A namespace.  glibc has more than one from 2.35 on, and its r_version is 2 then. */
+struct namespace {
+	struct r_debug debug;
+	const struct namespace *next;
+};
+
+static const struct namespace *next_namespace(const struct namespace *n)
+{
+	return n->debug.r_version >= 2 ? n->next : NULL;
+}
+
+static bool is_in(const struct link_map *map)
+{
+	for (; map; map = map->l_next)
+		if (map->l_ld == _DYNAMIC)
+			return true;
+	return false;
+}
+
+static void search_in(const struct link_map *map)
+{
+	struct elf_symbols s;
+
+	for (; map && !libc.map; map = map->l_next) {
+		elf_read(&s, map->l_addr, map->l_ld);
+		if (!s.soname || !elf_same_string(s.soname, SONAME))
+			continue;
+		libc.symbols = s;
+		libc.map = map;
+	}
+}
+
+/* Threads that come here at once find the same. */
+static void search(void)
+{
+	const struct namespace *n = (const struct namespace *)&_r_debug;
+
+	for (; n && !libc.map; n = next_namespace(n))
+		if (is_in(n->debug.r_map))
+			search_in(n->debug.r_map);
+	store_release(&libc.searched, true);
+}
+
+static uintptr_t linked(const char *name)
+{
+	for (const struct libc_function *f = libc_linked; f && f->name; f++)
+		if (elf_same_string(f->name, name))
+			return (uintptr_t)f->function;
+	return 0;
+}
+
+uintptr_t libc_function(const char *name)
+{
+	if (!load_acquire(&libc.searched))
+		search();
+	return libc.map ? elf_function(&libc.symbols, name) : linked(name);
+}
+
+void *libc_handle(void)
+{
+	if (!load_acquire(&libc.searched))
+		search();
+	return (void *)libc.map;
+}

@@ -1,0 +1,30 @@
+/*
+ * Functions of libc, found in libc's own table of symbols: never what a program or another preload
+ * has under the same name.  Tracers, sandboxes and faketime wrap such names and allocate in it; a
+ * program may use them for something else.
+ *
+ * A program that is linked statically has no such table: there these functions are those that
+ * libc_linked[] lists, under names of libc's that are reserved.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+/* A function by its name; the last has none. */
+struct libc_function {
+	const char *name;
+	void (*function)(void); /* NULL: the program has a function of this name, and so no other */
+};
+
+/* Of libloam.a (preload/linked.c); elsewhere its address is NULL. */
+extern HIDDEN const struct libc_function libc_linked[] __attribute__((weak));
+
+/* The address of libc's function of this name, in its default version; 0 when it has none.  Works as
+   soon as loam is relocated.  It costs some hundred nanoseconds. */
+COLD uintptr_t libc_function(const char *name);
+
+/* What dlopen would return for libc; NULL in a program that is linked statically. */
+COLD void *libc_handle(void);
+
+/* Sets a pointer to a function to libc's of this name. */
+#define libc_find(pointer, name) (*(pointer) = (__typeof__(*(pointer)))libc_function(name))
