@@ -7,7 +7,6 @@
 #include "catch.h"
 #include "runtime.h"
 
-#include <setjmp.h>
 #include <unwind.h>
 
 WEAK void *__cxa_begin_catch(void *exception);
@@ -20,7 +19,9 @@ HIDDEN _Unwind_Reason_Code catch_all(int version, _Unwind_Action actions,
 				     struct _Unwind_Exception *exception,
 				     struct _Unwind_Context *context);
 
-static __thread jmp_buf *catcher; /* of the innermost call_and_catch() */
+#define JUMP_WORDS 5 /* of __builtin_setjmp(), which is the compiler's: a program may have a longjmp() of its own */
+
+static __thread void **catcher; /* of the innermost call_and_catch() */
 
 /* A forced unwinding, by which a thread is ended, goes on. */
 _Unwind_Reason_Code catch_all(int version, _Unwind_Action actions, _Unwind_Exception_Class language,
@@ -35,16 +36,16 @@ _Unwind_Reason_Code catch_all(int version, _Unwind_Action actions, _Unwind_Excep
 		return _URC_HANDLER_FOUND;
 	RUNTIME(__cxa_begin_catch)(exception);
 	RUNTIME(__cxa_end_catch)();
-	longjmp(*catcher, 1);
+	__builtin_longjmp(catcher, 1);
 }
 
 bool call_and_catch(void (*f)(void))
 {
-	jmp_buf here, *outer = catcher;
-	bool returned = false;
+	void *here[JUMP_WORDS], **outer = catcher;
+	volatile bool returned = false;
 
-	if (!_setjmp(here)) {
-		catcher = &here;
+	if (!__builtin_setjmp(here)) {
+		catcher = here;
 		call_guarded(f);
 		returned = true;
 	}

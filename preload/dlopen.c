@@ -8,6 +8,7 @@
 #include "api/start.h"
 #include "base/check.h"
 #include "base/options.h"
+#include "os/libc.h"
 
 #include <dlfcn.h>
 
@@ -22,8 +23,10 @@ static void *unavailable(void)
 /* The next function of this name; where there is none, one that opens nothing. */
 static uintptr_t next_of(const char *name)
 {
-	void *next = dlsym(RTLD_NEXT, name);
+	void *(*find)(void *, const char *), *next;
 
+	libc_find(&find, "dlsym");
+	next = find ? find(RTLD_NEXT, name) : NULL;
 	return next ? (uintptr_t)next : (uintptr_t)unavailable;
 }
 

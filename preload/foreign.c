@@ -1,28 +1,29 @@
 /*
  * Finds the next allocator of the process, for pointers that are not ours: see
  * api/foreign.h.  The functions behind ours in the order of symbols are those
- * that the process would have had without us.  A static program has no others,
- * and no dlsym either.
+ * that the process would have had without us.  A static program has no others.
  */
 #include "api/foreign.h"
+#include "os/libc.h"
 
 #include <dlfcn.h>
 #include <malloc.h>
 #include <stdlib.h>
 
-#pragma weak dlsym
+static void *(*find)(void *, const char *); /* libc's dlsym() */
 
 /* The next function of this name, or NULL when there is none but ours. */
-static void *next_of(const char *name, uintptr_t ours)
+static AT_START void *next_of(const char *name, uintptr_t ours)
 {
-	void *next = dlsym(RTLD_NEXT, name);
+	void *next = find(RTLD_NEXT, name);
 
 	return (uintptr_t)next == ours ? NULL : next;
 }
 
-__attribute__((constructor(101))) static void find_next_allocator(void)
+__attribute__((constructor(101))) static AT_START void find_next_allocator(void)
 {
-	if (!dlsym)
+	libc_find(&find, "dlsym");
+	if (!find)
 		return;
 	*(void **)&foreign_next.free = next_of("free", (uintptr_t)free);
 	*(void **)&foreign_next.realloc = next_of("realloc", (uintptr_t)realloc);

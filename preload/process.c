@@ -21,8 +21,8 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 	if (os_getenv("LOAM_OPTIONS"))
 		start();
 	stacks = sampling || options.report == REPORT_FULL;
-	if (stacks && !environ)
-		environ = environment;
+	if (stacks && !__environ)
+		__environ = environment;
 	if (stacks)
 		stack_start();
 	start_constructed();

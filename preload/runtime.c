@@ -1,6 +1,8 @@
 /* For libloam.so; see runtime.h. */
 #include "runtime.h"
 
+#include "os/libc.h"
+
 #include <dlfcn.h>
 #include <link.h>
 
@@ -9,13 +11,20 @@ static __thread void *library;
 
 void runtime_of(const void *caller)
 {
+	int (*find)(const void *, Dl_info *, void **, int);
 	Dl_info info;
 
-	if (!dladdr1(caller, &info, &library, RTLD_DL_LINKMAP))
+	libc_find(&find, "dladdr1");
+	if (!find || !find(caller, &info, &library, RTLD_DL_LINKMAP))
 		library = NULL;
 }
 
 uintptr_t runtime_find(const char *name)
 {
-	return library ? (uintptr_t)dlsym(library, name) : 0;
+	void *(*find)(void *, const char *);
+
+	if (!library)
+		return 0;
+	libc_find(&find, "dlsym");
+	return find ? (uintptr_t)find(library, name) : 0;
 }

@@ -44,21 +44,11 @@ void arena_use_hot_side(const struct arena *a)
 
 size_t fast_limit, fast_limit_counted;
 
-bool arena_hold_anew(struct arena *a)
-{
-	pthread_mutexattr_t attributes;
-
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(&a->holder, &attributes);
-	return pthread_mutex_lock(&a->holder) == 0;
-}
-
 bool arena_init(struct arena *a, bool brk)
 {
 	a->chunks.arena = a;
 	a->chunks.brk = brk;
-	return arena_hold_anew(a);
+	return robust_hold_anew(&a->holder);
 }
 
 /* --- allocation ------------------------------------------------------------------------- */

@@ -35,9 +35,8 @@
 #include "base/list.h"
 #include "base/options.h"
 #include "heap/heap.h"
+#include "os/robust.h"
 #include "slab/slab.h"
-
-#include <pthread.h>
 
 /* Requests up to FAST_MAX find their slab by granule; larger hot ones by class. */
 #define FAST_MAX      ((size_t)1024)
@@ -105,7 +104,7 @@ struct arena {
 	bool busy;              /* between arena_enter() and arena_leave(); the holder's */
 	uint32_t number;        /* in the registry; constant */
 	struct arena *next;     /* in the registry, constant once there */
-	pthread_mutex_t holder; /* see above */
+	struct robust holder;   /* see above */
 
 	ALIGNED(CACHE_LINE) struct object *inbox; /* atomic; any thread pushes, the holder takes all */
 };
@@ -214,9 +213,6 @@ COLD void arena_watch_all(void);
 
 /* The arena's hot side is the running thread's from now on, if it has one and the arena is its. */
 void arena_use_hot_side(const struct arena *a);
-
-/* Makes the calling thread the holder of an arena, whatever its mutex was. */
-AT_START bool arena_hold_anew(struct arena *a);
 
 /* Sets up an arena's fields; the calling thread then holds it. */
 AT_START bool arena_init(struct arena *a, bool brk);

@@ -8,8 +8,6 @@
 #include "os/os.h"
 #include "pages/metadata.h"
 
-#include <errno.h>
-
 /* Arenas looked at for one that nobody holds, when a thread wants one. */
 #define LOOKS 16
 
@@ -61,19 +59,18 @@ void registry_start(void)
    the middle of its use (by asynchronous cancellation) is retired. */
 static bool try_hold(struct arena *a)
 {
-	int error;
+	enum robust_state state;
 
 	if (load_relaxed(&a->retired) || a->shared)
 		return false;
-	error = pthread_mutex_trylock(&a->holder);
-	if (error == EOWNERDEAD) {
+	state = robust_try(&a->holder);
+	if (state == ROBUST_GONE) {
 		found_at(a);
 		store_relaxed(&a->retired, load_relaxed(&a->busy));
-		error = pthread_mutex_consistent(&a->holder);
 	}
-	if (error == 0 && a->retired)
-		pthread_mutex_unlock(&a->holder);
-	return error == 0 && !a->retired;
+	if (state != ROBUST_BUSY && a->retired)
+		robust_release(&a->holder);
+	return state != ROBUST_BUSY && !a->retired;
 }
 
 static struct arena *advance(void)
@@ -179,7 +176,7 @@ void registry_tend(struct arena *a)
 	if (!try_hold(a))
 		return;
 	arena_tend(a);
-	pthread_mutex_unlock(&a->holder);
+	robust_release(&a->holder);
 }
 
 void registry_tend_next(void)
@@ -212,7 +209,7 @@ void registry_let_go(struct arena *a)
 	if (a->shared || a == arena_mine)
 		arena_leave(a);
 	else
-		pthread_mutex_unlock(&a->holder);
+		robust_release(&a->holder);
 }
 
 /* --- fork ---------------------------------------------------------------------------------- */
@@ -241,9 +238,9 @@ static void retire_others(void)
 		if (a->shared || a->retired)
 			continue;
 		if (a == arena_mine)
-			arena_hold_anew(a);
+			robust_hold_anew(&a->holder);
 		else if (try_hold(a))
-			pthread_mutex_unlock(&a->holder);
+			robust_release(&a->holder);
 		else
 			store_relaxed(&a->retired, true);
 	}

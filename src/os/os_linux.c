@@ -15,18 +15,20 @@
 #include "os/os.h"
 
 #include "base/bits.h"
+#include "os/calls.h"
+#include "os/clock.h"
+#include "os/libc.h"
+#include "os/robust.h"
 #include "os/syscall.h"
 
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MADV_WIPEONFORK_      18
@@ -36,14 +38,12 @@
 #define TEMPLATE_PAGES	      8
 #define TEMPLATES_MOST	      256
 
-extern char **environ;
-
 /* Where the initial thread's stack was when the process began; of the dynamic linker. */
 extern void *__libc_stack_end __attribute__((weak));
 
 /* Set by os_start(), then constant, but the templates. */
 SEALED static size_t page_size = 4096;
-SEALED static bool secure, started;
+SEALED static bool secure;
 SEALED static unsigned cpus = 1;
 SEALED static uintptr_t stack_end;
 SEALED static uint64_t random_word;
@@ -56,8 +56,7 @@ static unsigned templates_made; /* after the first of each use; atomic */
 
 static void *map_at(void *address, size_t nbytes, int protection, int flags)
 {
-	long result = syscall6(SYS_mmap, (long)address, (long)nbytes, protection,
-			       MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+	long result = call_mmap(address, nbytes, protection, flags);
 
 	return syscall_failed(result) ? NULL : (void *)result;
 }
@@ -139,8 +138,7 @@ void *os_map(size_t nbytes, enum os_use use)
 
 void os_unmap(void *mem, size_t nbytes)
 {
-	(void)syscall3(SYS_munmap, (long)mem, (long)nbytes,
-		       0); /* fails at the limit of mappings only */
+	(void)call_munmap(mem, nbytes); /* fails at the limit of mappings only */
 }
 
 /* By a futex operation that leaves the word there as it is, but writes it; nobody waits for the other. */
@@ -218,8 +216,8 @@ void *os_map_guarded(size_t nbytes, enum os_use use)
 
 void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 {
-	long result = syscall6(SYS_mremap, (long)mem, (long)old_nbytes, (long)new_nbytes,
-			       may_move ? MREMAP_MAYMOVE : 0, 0, 0);
+	long result =
+		call_mremap(mem, old_nbytes, new_nbytes, may_move ? MREMAP_MAYMOVE : 0, NULL);
 
 	return syscall_failed(result) ? NULL : (void *)result;
 }
@@ -237,13 +235,13 @@ static bool is_one_mapping(void *mem, size_t nbytes)
 bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 {
 	return is_one_mapping(mem, old_nbytes) &&
-	       !syscall_failed(syscall6(SYS_mremap, (long)mem, (long)old_nbytes, (long)new_nbytes,
-					MREMAP_MAYMOVE | MREMAP_FIXED, (long)onto, 0));
+	       !syscall_failed(call_mremap(mem, old_nbytes, new_nbytes,
+					   MREMAP_MAYMOVE | MREMAP_FIXED, onto));
 }
 
 bool os_purge(void *mem, size_t nbytes)
 {
-	return !syscall_failed(syscall3(SYS_madvise, (long)mem, (long)nbytes, MADV_DONTNEED));
+	return !syscall_failed(call_madvise(mem, nbytes, MADV_DONTNEED));
 }
 
 bool os_wipe_on_fork(void *mem, size_t nbytes)
@@ -251,14 +249,11 @@ bool os_wipe_on_fork(void *mem, size_t nbytes)
 	return !syscall_failed(syscall3(SYS_madvise, (long)mem, (long)nbytes, MADV_WIPEONFORK_));
 }
 
-/* By libc's sbrk, so that libc's own idea of the end stays true for the program's calls. */
 void *os_sbrk(intptr_t nbytes)
 {
-	int saved = errno;
-	void *end = sbrk(nbytes);
+	long end = call_sbrk(nbytes);
 
-	errno = saved;
-	return end == (void *)-1 ? NULL : end;
+	return syscall_failed(end) ? NULL : (void *)end;
 }
 
 /* --- the rest ------------------------------------------------------------------------------ */
@@ -292,7 +287,7 @@ static size_t smaller(size_t a, size_t b)
 
 /* The 16 bytes that the kernel gives each process are the stack protector's too: only a mix of
    them is used. */
-static uint64_t mix_random(const unsigned char *bytes)
+static AT_START uint64_t mix_random(const unsigned char *bytes)
 {
 	uint64_t word = (uintptr_t)&page_size;
 
@@ -301,20 +296,33 @@ static uint64_t mix_random(const unsigned char *bytes)
 	return mix64(word ^ os_clock());
 }
 
-void os_start(void)
+/* What the kernel says of the process. */
+static AT_START void read_auxiliary_vector(void)
 {
-	const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
+	unsigned long (*value_of)(unsigned long) = NULL;
 
-	if (getauxval(AT_PAGESZ))
-		page_size = getauxval(AT_PAGESZ);
-	secure = getauxval(AT_SECURE);
-	random_word = mix_random(random);
-	stack_end = align_up(getauxval(AT_EXECFN), page_size); /* the last string on the stack */
+	libc_find(&value_of, "getauxval");
+	if (!value_of) {
+		random_word = mix_random(NULL);
+		return;
+	}
+	if (value_of(AT_PAGESZ))
+		page_size = value_of(AT_PAGESZ);
+	clock_start(value_of(AT_SYSINFO_EHDR));
+	secure = value_of(AT_SECURE);
+	random_word = mix_random((const unsigned char *)value_of(AT_RANDOM));
+	stack_end = align_up(value_of(AT_EXECFN), page_size); /* the last string on the stack */
+}
+
+AT_START void os_start(void)
+{
+	read_auxiliary_vector();
+	calls_start();
+	robust_start();
 	store_relaxed(&cpus, count_cpus());
 	memory_limit = smaller(read_limit(RLIMIT_AS), read_limit(RLIMIT_DATA));
 	for (enum os_use use = 0; use < OS_USES; use++)
 		make_template(use);
-	started = true;
 }
 
 size_t os_page_size(void)
@@ -341,7 +349,7 @@ static char **initial_environment(void)
 
 const char *const *os_environment(void)
 {
-	return (const char *const *)(environ ? environ : initial_environment());
+	return (const char *const *)(__environ ? __environ : initial_environment());
 }
 
 /* What follows "NAME=", if entry begins so; else NULL. */
@@ -362,10 +370,7 @@ const char *os_getenv(const char *name)
 
 uint64_t os_clock(void)
 {
-	struct timespec now = {0, 0};
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	return clock_read(CLOCK_MONOTONIC_COARSE);
 }
 
 unsigned os_cpus(void)
@@ -407,13 +412,26 @@ void os_write(int fd, const char *bytes, size_t nbytes)
 	}
 }
 
-/* libc's abort also unblocks the signal, and ends the process if a handler returns; before
-   relocation there is no handler. */
+static void raise_abort(void)
+{
+	syscall3(SYS_tgkill, syscall3(SYS_getpid, 0, 0, 0), syscall3(SYS_gettid, 0, 0, 0), SIGABRT);
+}
+
+/* By libc's abort; where there is none, as it does it: the signal is unblocked, and comes again
+   without a handler when one returned or it was ignored. */
 void os_abort(void)
 {
-	if (started)
-		abort();
-	syscall3(SYS_kill, syscall3(SYS_getpid, 0, 0, 0), SIGABRT, 0);
+	const unsigned long long mask = 1ull << (SIGABRT - 1);
+	const long by_default[4] = {0}; /* the kernel's struct sigaction */
+	void (*libc_abort)(void);
+
+	libc_find(&libc_abort, "abort");
+	if (libc_abort)
+		libc_abort();
+	syscall6(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&mask, 0, sizeof mask, 0, 0);
+	raise_abort();
+	syscall6(SYS_rt_sigaction, SIGABRT, (long)by_default, 0, sizeof mask, 0, 0);
+	raise_abort();
 	for (;;)
 		syscall3(SYS_exit_group, 127, 0, 0);
 }

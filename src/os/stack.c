@@ -2,27 +2,32 @@
 #include "os/stack.h"
 
 #include "base/report.h"
+#include "os/libc.h"
 #include "os/maps.h"
 
 #include <errno.h>
-#include <execinfo.h>
 
 #define SKIPPED 2 /* frames of ours */
 
-static bool ready; /* relaxed */
+/* libc's backtrace(); NULL before stack_start() has tried it.  Atomic. */
+static int (*unwind)(void **frames, int count);
 
 void stack_start(void)
 {
+	int (*found)(void **, int);
 	void *frames[2];
 
-	backtrace(frames, 2);
-	store_relaxed(&ready, true);
+	libc_find(&found, "backtrace");
+	if (found)
+		found(frames, 2);
+	store_relaxed(&unwind, found);
 }
 
 void stack_note(struct stack *ret_stack)
 {
 	void *frames[STACK_FRAMES + SKIPPED];
-	int saved = errno, n = load_relaxed(&ready) ? backtrace(frames, STACK_FRAMES + SKIPPED) : 0;
+	int (*by)(void **, int) = load_relaxed(&unwind);
+	int saved = errno, n = by ? by(frames, STACK_FRAMES + SKIPPED) : 0;
 
 	ret_stack->thread = thread_self();
 	ret_stack->count = n > SKIPPED ? (uint32_t)(n - SKIPPED) : 0;

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "os/robust.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -91,6 +92,7 @@ void os_sim_set_secure(bool secure)
 
 void os_start(void)
 {
+	robust_start();
 }
 
 size_t os_page_size(void)
