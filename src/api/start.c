@@ -95,9 +95,11 @@ static void start_once(void)
 	seal_if_ready();
 }
 
+/* A call of the thread that is just starting loam comes from what others put in the place of code
+   that loam calls, or from a signal handler. */
 bool start_first(void)
 {
-	if (!early_is_over())
+	if (!early_is_over() || lock_held(&start_lock))
 		return false;
 	lock_acquire(&start_lock);
 	if (!start_done)

@@ -21,9 +21,9 @@ ALWAYS_INLINE void start_seen(void)
 
 /*
  * True when loam has started; starts it if that is possible yet.  False in the
- * time before relocation, which arena/early.h serves.  Every slow path of the
- * interface begins with this, so it also notices a forked child that ran no
- * fork handlers.
+ * time before relocation, and to the thread that is starting it; arena/early.h
+ * serves both.  Every slow path of the interface begins with this, so it also
+ * notices a forked child that ran no fork handlers.
  */
 ALWAYS_INLINE bool start(void)
 {

@@ -4,7 +4,8 @@
  *  - before the dynamic linker has relocated loam, when an IFUNC resolver of
  *    another library calls malloc: nothing of libc can be called then, and no
  *    thread variable read;
- *  - in a signal handler that interrupted this thread's own slow path.
+ *  - in a signal handler that interrupted this thread's own slow path, or in code
+ *    of others that it came to there: a tracer's, in the place of libc's munmap, say.
  *
  * Objects are cut one after the other and never reused; that is a few hundred
  * bytes in the programs that do this at all.  No lock: a compare-exchange moves
