@@ -110,7 +110,7 @@ static bool trim(size_t pad)
 	arena_trim_all(self, pad);
 	huge_purge(SIZE_MAX);
 	zone_purge(SIZE_MAX);
-	zone_unmap_free();
+	zone_unmap_free(false);
 	retain_forget();
 	after = sum_up();
 	arena_leave(self);

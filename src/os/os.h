@@ -60,7 +60,9 @@ void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use);
 /* Memory as os_map gives it between two unreadable pages; NULL when refused. */
 void *os_map_guarded(size_t nbytes, enum os_use use);
 
-void os_unmap(void *mem, size_t nbytes);
+/* False, and all as before, when the system refuses: where a process has all the mappings that it
+   may, and one would become two. */
+bool os_unmap(void *mem, size_t nbytes);
 
 /* Whether the word at an address may be written; true also where the system does not say. */
 bool os_is_writable(const void *mem);

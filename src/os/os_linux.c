@@ -136,9 +136,9 @@ void *os_map(size_t nbytes, enum os_use use)
 	return mem ? mem : map_at(NULL, nbytes, PROT_READ | PROT_WRITE, 0);
 }
 
-void os_unmap(void *mem, size_t nbytes)
+bool os_unmap(void *mem, size_t nbytes)
 {
-	(void)call_munmap(mem, nbytes); /* fails at the limit of mappings only */
+	return !syscall_failed(call_munmap(mem, nbytes));
 }
 
 /* By a futex operation that leaves the word there as it is, but writes it; nobody waits for the other. */

@@ -2,6 +2,7 @@
 #include "pages/guard.h"
 
 #include "os/os.h"
+#include "pages/zone.h"
 
 static size_t guards; /* relaxed */
 
@@ -16,7 +17,8 @@ bool guard_lift(struct descriptor *tag, void *mem, size_t nbytes)
 {
 	if (!tag->guarded)
 		return true;
-	if (!os_unguard(mem, nbytes))
+	/* A limit of data counts what is readable: where that is used up, free blocks go first. */
+	if (!os_unguard(mem, nbytes) && !(zone_unmap_free(true) > 0 && os_unguard(mem, nbytes)))
 		return false;
 	tag->guarded = false;
 	add_relaxed(&guards, (size_t)-1);

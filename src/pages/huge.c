@@ -7,7 +7,6 @@
 #include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
-#include "pages/zone.h"
 
 static struct {
 	struct lock lock;
@@ -136,7 +135,7 @@ static void keep(struct huge *h)
 	lock_release(&table.lock);
 }
 
-static char *map_once(size_t nbytes, size_t alignment)
+static char *map(size_t nbytes, size_t alignment)
 {
 	char *mem = alignment > os_page_size() ? os_map_aligned(nbytes, alignment, OS_HUGE)
 					       : os_map(nbytes, OS_HUGE);
@@ -145,16 +144,6 @@ static char *map_once(size_t nbytes, size_t alignment)
 		os_unmap(mem, nbytes);
 		return NULL;
 	}
-	return mem;
-}
-
-/* Where addresses run short, what loam keeps goes back first. */
-static char *map(size_t nbytes, size_t alignment)
-{
-	char *mem = map_once(nbytes, alignment);
-
-	if (!mem && huge_purge(SIZE_MAX) + zone_unmap_free() > 0)
-		mem = map_once(nbytes, alignment);
 	return mem;
 }
 
@@ -172,8 +161,8 @@ static struct huge *map_new(size_t nbytes, size_t alignment, size_t mapped)
 
 	if (!h)
 		return NULL;
-	h->mem = mapped > nbytes ? map_once(mapped, alignment) : NULL;
-	if (!h->mem) {
+	h->mem = map(mapped, alignment);
+	if (!h->mem && mapped > nbytes) {
 		mapped = nbytes;
 		h->mem = map(nbytes, alignment);
 	}
@@ -213,7 +202,7 @@ static void split(struct huge *h, size_t nbytes)
  */
 static char *move_to(struct huge *h, size_t mapped)
 {
-	char *mem = map_once(mapped, os_page_size());
+	char *mem = map(mapped, os_page_size());
 
 	if (mem && !os_remap_onto(h->mem, h->mapped, mem, mapped)) {
 		os_unmap(mem, mapped);
@@ -222,16 +211,34 @@ static char *move_to(struct huge *h, size_t mapped)
 	return mem;
 }
 
+/* Lets the system grow the mapping, wherever to: that takes addresses for what is added alone, where
+   move_to() takes them for the old and the new mapping at once. */
+static bool grow_anywhere(struct huge *h, size_t nbytes)
+{
+	void *spare = pagemap_spare();
+	char *mem;
+
+	if (!spare)
+		return false;
+	mem = os_remap(h->mem, h->mapped, nbytes, true);
+	pagemap_reserve_page(mem, spare);
+	if (!mem)
+		return false;
+	h->mem = mem;
+	h->mapped = nbytes;
+	return true;
+}
+
 /* Moves it to where nbytes fit, with room if there is some; its first page has no tag meanwhile. */
 static bool move(struct huge *h, size_t nbytes)
 {
 	size_t mapped = with_room(nbytes);
 	char *mem = move_to(h, mapped);
 
-	if (!mem && (mapped > nbytes || huge_purge(SIZE_MAX) + zone_unmap_free() > 0))
+	if (!mem && mapped > nbytes)
 		mem = move_to(h, mapped = nbytes);
 	if (!mem)
-		return false;
+		return grow_anywhere(h, nbytes);
 	h->mem = mem;
 	h->mapped = mapped;
 	return true;
@@ -408,6 +415,29 @@ size_t huge_purge(size_t nbytes)
 		unmap(h);
 	}
 	return purged < nbytes ? purged + purge_rooms(nbytes - purged) : purged;
+}
+
+/* Unmaps what is behind an object in use, which cannot grow into it meanwhile; the bytes. */
+static size_t cut_room(struct huge *h)
+{
+	size_t nbytes = h->mapped - h->nbytes;
+
+	if (!nbytes || !os_unmap(h->mem + h->nbytes, nbytes))
+		return 0;
+	count_kept(-(intptr_t)(h->dirty - h->nbytes));
+	h->mapped = h->dirty = h->nbytes;
+	return nbytes;
+}
+
+size_t huge_unmap_free(void)
+{
+	size_t unmapped = huge_purge(SIZE_MAX);
+
+	lock_acquire(&table.lock);
+	list_for_each (l, &table.in_use)
+		unmapped += cut_room(of_link(l));
+	lock_release(&table.lock);
+	return unmapped;
 }
 
 /* The object has nbytes from now on, which are mapped. */

@@ -24,8 +24,11 @@
  *	    bytes of kept mappings, and those behind objects in use;
  *	G3  nbytes <= dirty <= mapped; of kept mappings nbytes is dirty.
  *
- * Locking: the huge lock, held around the table, and around no system call but the purging of what
- * is behind an object that might grow into it.
+ * Where addresses are short, an object that grows is moved by the system, which needs them for what is added
+ * alone: that is the last resort, since the page map must have a leaf to spare for wherever it comes to lie.
+ *
+ * Locking: the huge lock, held around the table, and around no system call but the purging and unmapping
+ * of what is behind an object that might grow into it.
  */
 #pragma once
 
@@ -66,6 +69,9 @@ struct huge *huge_around(const void *mem);
 /* Unmaps kept ones, oldest first, and purges what is behind those in use, until at least nbytes are;
    the bytes that went. */
 size_t huge_purge(size_t nbytes);
+
+/* Unmaps all kept ones, and what is behind those in use; the bytes. */
+COLD size_t huge_unmap_free(void);
 
 struct huge_sizes {
 	size_t count, nbytes;           /* in use */

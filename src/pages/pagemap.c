@@ -41,18 +41,28 @@ static void unmap_leaf(char *leaf)
 }
 
 /* Two threads may map the same leaf at once; the first to note it wins. */
-static bool add_leaf(size_t i)
+static void add_leaf(size_t i, char *leaf)
 {
-	char *leaf = map_leaf();
 	int32_t none = 0;
 
-	if (!leaf)
-		return false;
 	if (!__atomic_compare_exchange_n(&pagemap.root[i], &none,
 					 (int32_t)((leaf - (char *)&pagemap) >> LEAF_UNIT_SHIFT), false,
 					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		unmap_leaf(leaf);
-	return true;
+}
+
+void *pagemap_spare(void)
+{
+	return map_leaf();
+}
+
+void pagemap_reserve_page(const void *mem, void *spare)
+{
+	ASSERT((uintptr_t)mem >> ADDRESS_BITS == 0);
+	if (mem)
+		add_leaf((uintptr_t)mem >> LEAF_SHIFT, spare);
+	else
+		unmap_leaf(spare);
 }
 
 bool pagemap_reserve(const void *mem, size_t nbytes)
@@ -61,9 +71,16 @@ bool pagemap_reserve(const void *mem, size_t nbytes)
 
 	if (last >= ROOT_LEAVES)
 		return false;
-	for (size_t i = first; i <= last; i++)
-		if (!load_acquire(&pagemap.root[i]) && !add_leaf(i))
+	for (size_t i = first; i <= last; i++) {
+		char *leaf;
+
+		if (load_acquire(&pagemap.root[i]))
+			continue;
+		leaf = map_leaf();
+		if (!leaf)
 			return false;
+		add_leaf(i, leaf);
+	}
 	return true;
 }
 

@@ -120,6 +120,14 @@ ALWAYS_INLINE uint16_t pagemap_hot(const void *p)
 /* Makes sure that [mem, mem + nbytes) can be tagged; false when the system refuses a leaf. */
 bool pagemap_reserve(const void *mem, size_t nbytes);
 
+/*
+ * For memory whose address is not known before it is there: a leaf is mapped in advance, and then serves
+ * for the page at mem if that needs one, or goes back (mem NULL: it was not needed).  NULL when the
+ * system refuses.
+ */
+void *pagemap_spare(void);
+void pagemap_reserve_page(const void *mem, void *spare);
+
 /* Tags the pages of [mem, mem + nbytes), which must be reserved; NULL clears. */
 void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag);
 

@@ -229,6 +229,16 @@ bool region_take_exactly(struct region *r, struct pages pages)
 	return true;
 }
 
+void region_disown(struct region *r, enum state state, unsigned first, unsigned order)
+{
+	struct pages pages = {first, 1u << order};
+
+	take(r, state, first, order);
+	set_bits(r->owned, pages, false);
+	set_bits(r->dirty, pages, false);
+	r->owned_pages -= pages.count;
+}
+
 void region_own(struct region *r, struct pages pages)
 {
 	set_bits(r->owned, pages, true);

@@ -71,6 +71,9 @@ bool region_take_exactly(struct region *r, struct pages pages);
 /* Makes pages owned, and free and clean. */
 void region_own(struct region *r, struct pages pages);
 
+/* A block that is free, and all of it owned, is no longer owned: it was unmapped. */
+COLD void region_disown(struct region *r, enum state state, unsigned first, unsigned order);
+
 /* The next stretch of owned pages at or after page `from`; count is 0 when there is none. */
 COLD struct pages region_owned_from(const struct region *r, unsigned from);
 

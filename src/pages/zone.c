@@ -13,6 +13,10 @@
 #define STEP_LEAST (1 * MIB)
 #define STEP_MOST  (64 * MIB)
 
+/* The order of blocks that are unmapped, at least, and how many holes they may leave. */
+#define UNMAPPED_LEAST 2
+#define HOLES_MOST     ((size_t)16384)
+
 /* The least where the system limits the process. */
 #define STEP_LIMITED (64 * KIB)
 
@@ -479,41 +483,69 @@ size_t zone_purge(size_t nbytes)
 	return purged;
 }
 
-/* Unmaps a region all of whose pages are free, and forgets it. */
-static size_t unmap_region(struct region *r)
+/* Forgets a region of which nothing is mapped any more. */
+static void forget_region(struct region *r)
 {
-	struct change change = change_begin(r);
-	size_t nbytes = (size_t)r->owned_pages << PAGE_SHIFT;
-	struct pages pages = {0, 0};
-
-	r->orders[DIRTY] = r->orders[CLEAN] = 0;
-	r->free_pages = r->dirty_pages = 0;
-	for (enum state s = DIRTY; s < STATES; s++)
-		update_state(r, s, change.orders[s]);
-	zone.sizes.free_dirty -= (size_t)change.dirty_pages << PAGE_SHIFT;
-	zone.sizes.free_clean -= (size_t)(change.free_pages - change.dirty_pages) << PAGE_SHIFT;
-	retain_add(-((intptr_t)change.dirty_pages << PAGE_SHIFT));
-	zone.sizes.mapped -= nbytes;
 	zone.sizes.regions--;
 	parts[r->slot / SLOTS_PER_PART]->regions[r->slot % SLOTS_PER_PART] = NULL;
 	*pagemap_region(r->base) = NULL;
-	while ((pages = region_owned_from(r, pages.first + pages.count)).count)
-		os_unmap(page_address(r, pages.first), (size_t)pages.count << PAGE_SHIFT);
 	pool_free(&regions, r);
-	return nbytes;
 }
 
-size_t zone_unmap_free(void)
+/* Unmaps the free blocks of that state and order; false when the system refuses. */
+static bool unmap_blocks(struct region *r, enum state state, unsigned order)
+{
+	while (r->orders[state] >> order & 1) {
+		unsigned page = region_highest(r, state, order);
+		struct change change;
+
+		if (!os_unmap(page_address(r, page), ORDER_BYTES(order)))
+			return false;
+		change = change_begin(r);
+		region_disown(r, state, page, order);
+		change_end(&change);
+		zone.sizes.mapped -= ORDER_BYTES(order);
+	}
+	return true;
+}
+
+/* Unmaps free blocks of at least that order, or all if nothing of the region is in use; the bytes. */
+static size_t unmap_free(struct region *r, unsigned least)
+{
+	size_t before = zone.sizes.mapped;
+	bool done = true;
+
+	if (r->free_pages == r->owned_pages)
+		least = log2_floor(os_page_size() >> PAGE_SHIFT);
+	for (unsigned order = ORDERS; done && order-- > least;)
+		for (enum state s = DIRTY; done && s < STATES; s++)
+			done = unmap_blocks(r, s, order);
+	if (!r->owned_pages)
+		forget_region(r);
+	return before - zone.sizes.mapped;
+}
+
+/* A process may have 65,530 mappings: blocks are as large as leaves most of these to others. */
+static unsigned least_unmapped(void)
+{
+	unsigned order = UNMAPPED_LEAST;
+
+	while (order < ORDERS && (ORDER_BYTES(order) < os_page_size() ||
+				  zone.sizes.mapped / ORDER_BYTES(order) > HOLES_MOST))
+		order++;
+	return order;
+}
+
+size_t zone_unmap_free(bool blocks)
 {
 	size_t unmapped = 0;
+	unsigned least;
 
 	lock_acquire(&zone.lock);
-	for (size_t slot = 0; slot < zone.slots; slot++) {
-		struct region *r = region_at(slot);
-
-		if (r && r->free_pages == r->owned_pages)
-			unmapped += unmap_region(r);
-	}
+	least = blocks ? least_unmapped() : ORDERS;
+	for (size_t slot = 0; slot < zone.slots; slot++)
+		if (region_at(slot))
+			unmapped += unmap_free(region_at(slot), least);
 	lock_release(&zone.lock);
 	return unmapped;
 }

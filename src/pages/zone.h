@@ -65,8 +65,10 @@ bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
 /* Purges dirty blocks until at least nbytes are, or none is left; the bytes purged. */
 size_t zone_purge(size_t nbytes);
 
-/* Unmaps what is wholly free, so that addresses go back too; the bytes unmapped. */
-COLD size_t zone_unmap_free(void);
+/* Unmaps regions that are wholly free, so that addresses go back too, and if wanted free blocks in others, from
+   16 KiB on, or from as much more as all mappings that are made of one by it may be 16,384; the bytes
+   unmapped. */
+COLD size_t zone_unmap_free(bool blocks);
 
 /* All in bytes but the counts. */
 struct zone_sizes {

@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(zone_check());
 	for (uint32_t i = 0; i < BLOCKS; i++)
 		drop(i);
-	zone_unmap_free();
+	zone_unmap_free(false);
 	MUST(zone_check());
 	return 0;
 }

@@ -19,7 +19,7 @@ static struct {
 	size_t calls, fail_from, fail_once; /* atomic */
 	size_t mapped;			    /* atomic */
 	size_t most_mapped, page_size;
-	bool refuse_purge, secure;
+	bool refuse_purge, refuse_unmap, secure;
 	uint64_t clock;
 	const char *const *environment;
 } sim = {.most_mapped = SIZE_MAX, .page_size = 4096};
@@ -56,6 +56,11 @@ static bool refused(void)
 void os_sim_refuse_purge(bool refuse)
 {
 	sim.refuse_purge = refuse;
+}
+
+void os_sim_refuse_unmap(bool refuse)
+{
+	sim.refuse_unmap = refuse;
 }
 
 size_t os_sim_mapped(void)
@@ -208,11 +213,14 @@ void *os_map_guarded(size_t nbytes, enum os_use use)
 	return os_map(nbytes, use);
 }
 
-void os_unmap(void *mem, size_t nbytes)
+bool os_unmap(void *mem, size_t nbytes)
 {
 	check_range(mem, nbytes);
+	if (sim.refuse_unmap)
+		return false;
 	munmap(mem, nbytes);
 	add_relaxed(&sim.mapped, -nbytes);
+	return true;
 }
 
 bool os_is_writable(const void *mem)

@@ -34,6 +34,9 @@ void *os_sim_foreign_sbrk(intptr_t nbytes);
 /* Refuses purges, as for locked memory. */
 void os_sim_refuse_purge(bool refuse);
 
+/* From now on nothing is unmapped. */
+void os_sim_refuse_unmap(bool refuse);
+
 /* Bytes mapped now, data segment excluded. */
 size_t os_sim_mapped(void);
 

@@ -62,7 +62,7 @@ TEST(a_refusal_at_any_call_leaves_the_heap_sound)
 			EXPECT_EQ(script(heaps[i]), 0);
 			EXPECT(heap_check(heaps[i]));
 			heap_trim(heaps[i], 0);
-			zone_unmap_free();
+			zone_unmap_free(false);
 		}
 	EXPECT(refused > 0);
 	EXPECT(zone_check());

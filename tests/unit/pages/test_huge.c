@@ -299,6 +299,39 @@ TEST(a_refused_move_leaves_what_is_behind)
 	EXPECT_EQ(retain_retained, 0);
 }
 
+TEST(growth_needs_addresses_for_what_is_added_alone)
+{
+	char *mem = take(100 * MIB), *behind = mem;
+
+	mem[0] = mem[100 * MIB - 1] = 0x44;
+	os_sim_map_limit(60 * MIB);
+	for (size_t n = 110 * MIB; n <= 150 * MIB; n += 10 * MIB) {
+		REQUIRE(mem = huge_resize(huge_of(mem), n));
+		mem[n - 1] = 0x44;
+	}
+	EXPECT(!huge_resize(huge_of(mem), 300 * MIB));
+	os_sim_map_limit(SIZE_MAX);
+	EXPECT_EQ(mem[0] + mem[100 * MIB - 1] + mem[150 * MIB - 1], 3 * 0x44);
+	EXPECT(huge_around(mem + 149 * MIB) == huge_of(mem));
+	EXPECT(mem == behind || !pagemap_get(behind));
+	EXPECT(huge_check());
+	huge_free(huge_of(mem));
+}
+
+TEST(rooms_and_kept_mappings_are_unmapped_where_addresses_are_short)
+{
+	char *mem = huge_alloc_with_room(20 * MIB), *kept = take(8 * MIB);
+	size_t before = os_sim_mapped();
+
+	huge_free(huge_of(kept));
+	EXPECT_EQ(huge_unmap_free(), 18 * MIB);
+	EXPECT_EQ(os_sim_mapped(), before - 18 * MIB);
+	EXPECT(huge_check());
+	REQUIRE(mem = huge_resize(huge_of(mem), 25 * MIB));
+	huge_free(huge_of(mem));
+	huge_purge(SIZE_MAX);
+}
+
 TEST(a_refused_resize_leaves_the_object)
 {
 	bool zero = false;

@@ -102,7 +102,7 @@ TEST(without_memory_there_is_no_run)
 {
 	bool zero;
 
-	zone_unmap_free();
+	zone_unmap_free(false);
 	os_sim_fail_from(1);
 	EXPECT(!run_alloc(PAGE_SIZE, 16, &zero));
 	EXPECT(!run_alloc_with_room(PAGE_SIZE, &zero));

@@ -113,15 +113,44 @@ TEST(what_is_wholly_free_can_be_unmapped)
 	void *block = zone_alloc(0, &clean);
 	size_t mapped = os_sim_mapped();
 
-	EXPECT(zone_unmap_free() > 0);
+	EXPECT(zone_unmap_free(false) > 0);
 	EXPECT(os_sim_mapped() < mapped);
 	EXPECT_EQ(sizes().regions, 1);
 	EXPECT(zone_check());
 	zone_free(block, 0, PAGE_SIZE);
-	zone_unmap_free();
+	zone_unmap_free(false);
 	EXPECT_EQ(sizes().regions, 0);
 	EXPECT_EQ(sizes().mapped, 0);
 	EXPECT(zone_check());
+}
+
+TEST(free_blocks_between_others_are_unmapped_where_wanted)
+{
+	enum { BLOCKS = 64, ORDER = 5 };
+	void *held[BLOCKS];
+	size_t before;
+	bool clean;
+
+	for (int i = 0; i < BLOCKS; i++)
+		REQUIRE(held[i] = zone_alloc(ORDER, &clean));
+	for (int i = 0; i < BLOCKS; i += 2)
+		zone_free(held[i], ORDER, PAGE_SIZE);
+	before = sizes().mapped;
+	os_sim_refuse_unmap(true);
+	EXPECT_EQ(zone_unmap_free(true), 0);
+	os_sim_refuse_unmap(false);
+	EXPECT_EQ(sizes().mapped, before);
+	EXPECT(zone_check());
+	EXPECT(zone_unmap_free(true) >= BLOCKS / 2 * ORDER_BYTES(ORDER));
+	EXPECT_EQ(sizes().free_dirty, 0);
+	EXPECT(zone_check());
+	for (int i = 0; i < BLOCKS; i += 2)
+		REQUIRE(held[i] = zone_alloc(ORDER, &clean));
+	for (int i = 0; i < BLOCKS; i++)
+		zone_free(held[i], ORDER, 0);
+	EXPECT(zone_check());
+	zone_unmap_free(false);
+	EXPECT_EQ(sizes().mapped, 0);
 }
 
 TEST(a_refusal_at_any_call_loses_nothing)
@@ -130,7 +159,7 @@ TEST(a_refusal_at_any_call_loses_nothing)
 		void *block;
 		bool clean;
 
-		zone_unmap_free();
+		zone_unmap_free(false);
 		os_sim_fail_from(n);
 		block = zone_alloc(3, &clean);
 		EXPECT(zone_check());
@@ -149,7 +178,7 @@ TEST(a_small_piece_serves_where_a_region_is_refused)
 	bool clean;
 	void *block;
 
-	zone_unmap_free();
+	zone_unmap_free(false);
 	os_sim_fail_once(1);
 	block = zone_alloc(2, &clean);
 	REQUIRE(block);
@@ -157,7 +186,7 @@ TEST(a_small_piece_serves_where_a_region_is_refused)
 	EXPECT(zone_check());
 	zone_free(block, 2, 0);
 	EXPECT(zone_check());
-	zone_unmap_free();
+	zone_unmap_free(false);
 	EXPECT(zone_check());
 }
 
@@ -250,7 +279,7 @@ TEST(regions_beyond_the_first_part_of_the_table_are_found)
 	for (int i = 1; i < REGIONS; i += 2)
 		zone_free(held[i], ORDER_MAX, 0);
 	EXPECT(zone_check());
-	zone_unmap_free();
+	zone_unmap_free(false);
 	EXPECT_EQ(sizes().mapped, 0);
 	EXPECT(zone_check());
 }
@@ -280,7 +309,7 @@ TEST(where_there_is_no_room_the_least_will_do)
 	size_t n = 0;
 
 	/* What was mapped is cut up: no block of 1 MiB is left, and no more can be had. */
-	zone_unmap_free();
+	zone_unmap_free(false);
 	held[n++] = zone_alloc(8, &clean);
 	os_sim_fail_from(1);
 	while (n < 64 && (held[n] = zone_alloc(8, &clean)))
