@@ -98,6 +98,16 @@ static void *alloc_run(struct arena *a, size_t req, size_t alignment, bool *ret_
 	return run->mem;
 }
 
+/* Where the system limits the process, what is much less than the block that it would be cut from has a mapping
+   of its own: the rest of the block is addresses, and may be of no use to anything else. */
+static bool wastes_addresses(size_t req)
+{
+	size_t nbytes = run_pages(req) << PAGE_SHIFT;
+
+	return os_memory_limit() != SIZE_MAX && req >= options.mmap_threshold &&
+	       ((size_t)1 << log2_ceil(nbytes)) - nbytes > nbytes / 8;
+}
+
 /* *zero is as in arena_alloc(). */
 static void *alloc_pages(struct arena *a, size_t req, size_t alignment, bool *zero)
 {
@@ -105,7 +115,7 @@ static void *alloc_pages(struct arena *a, size_t req, size_t alignment, bool *ze
 	void *mem = NULL;
 
 	req = req ? req : 1;
-	if (req <= RUN_MAX && alignment <= RUN_MAX)
+	if (req <= RUN_MAX && alignment <= RUN_MAX && !wastes_addresses(req))
 		mem = alloc_run(a, req, alignment, zero);
 	if (mem)
 		return mem;
@@ -129,8 +139,24 @@ static void *alloc_any(struct arena *a, size_t req, bool *zero)
 	return alloc_pages(a, req, GRANULE, zero);
 }
 
+/* The last that is tried before NULL is returned: whatever its size, from a free chunk of this arena or of one that
+   nobody runs on.  A heap may have much that is free, and cannot give it back for what lies behind. */
+static COLD NOINLINE void *alloc_held(struct arena *a, size_t alignment, size_t req)
+{
+	void *mem = heap_memalign_held(&a->chunks, alignment, req);
+
+	for (struct arena *idle = NULL; !mem && (idle = registry_next(idle));) {
+		if (idle == a || !registry_hold(idle))
+			continue;
+		mem = heap_memalign_held(&idle->chunks, alignment, req);
+		registry_let_go(idle);
+	}
+	return mem;
+}
+
 void *arena_alloc(size_t req, bool *zero)
 {
+	bool wanted = *zero;
 	struct arena *a;
 	void *mem;
 
@@ -142,9 +168,14 @@ void *arena_alloc(size_t req, bool *zero)
 	arena_tick(a);
 	remote_drain(a);
 	mem = alloc_any(a, req, zero);
-	if (UNLIKELY(!mem) && req <= RUN_MAX) {
-		arena_trim_all(a, 0);
+	for (unsigned step = 0; UNLIKELY(!mem) && step < RECLAIM_STEPS; step++) {
+		arena_reclaim(a, step);
+		*zero = wanted;
 		mem = alloc_any(a, req, zero);
+	}
+	if (UNLIKELY(!mem)) {
+		*zero = false;
+		mem = alloc_held(a, GRANULE, req);
 	}
 	arena_leave(a);
 	return mem;
@@ -195,6 +226,19 @@ static size_t aligned_class_size(size_t alignment, size_t req)
 	return 0;
 }
 
+static void *alloc_aligned(struct arena *a, size_t alignment, size_t req, size_t size)
+{
+	void *mem = NULL;
+	bool zero = false;
+
+	if (size && hot_serves(a, class_of(size)))
+		mem = hot_take(a, class_of(size), &zero);
+	/* Over a page: what a chunk would be cut from is larger than pages that are alone there. */
+	if (!mem && alignment <= PAGE_SIZE && req + alignment < options.mmap_threshold)
+		mem = heap_memalign(&a->chunks, alignment, req);
+	return mem ? mem : alloc_pages(a, req, alignment, &zero);
+}
+
 void *arena_alloc_aligned(size_t alignment, size_t req)
 {
 	size_t size = alignment <= CLASS_SIZE_MAX ? aligned_class_size(alignment, req) : 0;
@@ -213,13 +257,13 @@ void *arena_alloc_aligned(size_t alignment, size_t req)
 	if (UNLIKELY(!a))
 		return early_alloc(alignment, req);
 	arena_tick(a);
-	if (size && hot_serves(a, class_of(size)))
-		mem = hot_take(a, class_of(size), &zero);
-	/* Over a page: what a chunk would be cut from is larger than pages that are alone there. */
-	if (!mem && alignment <= PAGE_SIZE && req + alignment < options.mmap_threshold)
-		mem = heap_memalign(&a->chunks, alignment, req);
-	if (!mem)
-		mem = alloc_pages(a, req, alignment, &zero);
+	mem = alloc_aligned(a, alignment, req, size);
+	for (unsigned step = 0; UNLIKELY(!mem) && step < RECLAIM_STEPS; step++) {
+		arena_reclaim(a, step);
+		mem = alloc_aligned(a, alignment, req, size);
+	}
+	if (UNLIKELY(!mem))
+		mem = alloc_held(a, alignment, req);
 	arena_leave(a);
 	return mem;
 }
@@ -259,28 +303,54 @@ void arena_tend(struct arena *a)
 	heap_obey_rule(&a->chunks);
 }
 
+static void give_back(struct arena *a, size_t pad)
+{
+	run_cache_settle(a);
+	magazine_reap(a, true);
+	arena_tend(a);
+	heap_trim(&a->chunks, pad);
+}
+
 size_t arena_trim(struct arena *a, size_t pad)
 {
 	size_t live;
 
 	run_cache_settle(a);
 	live = load_relaxed(&retain_live);
-	magazine_reap(a, true);
-	arena_tend(a);
-	heap_trim(&a->chunks, pad);
+	give_back(a, pad);
 	hot_withdraw(a);
 	return live - load_relaxed(&retain_live);
 }
 
-void arena_trim_all(struct arena *self, size_t pad)
+static void for_self_and_idle(struct arena *self, void (*act)(struct arena *, size_t), size_t pad)
 {
-	arena_trim(self, pad);
+	act(self, pad);
 	for (struct arena *idle = registry_next(NULL); idle; idle = registry_next(idle)) {
 		if (idle == self || !registry_hold(idle))
 			continue;
-		arena_trim(idle, pad);
+		act(idle, pad);
 		registry_let_go(idle);
 	}
+}
+
+static void trim(struct arena *a, size_t pad)
+{
+	arena_trim(a, pad);
+}
+
+void arena_trim_all(struct arena *self, size_t pad)
+{
+	for_self_and_idle(self, trim, pad);
+}
+
+void arena_reclaim(struct arena *self, unsigned step)
+{
+	if (step == 0)
+		run_cache_flush(self);
+	else
+		for_self_and_idle(self, give_back, 0);
+	huge_unmap_free();
+	zone_unmap_free(true);
 }
 
 bool arena_check(struct arena *a)

@@ -242,6 +242,10 @@ static void *resize_huge(struct huge *h, size_t req)
 	if (!self)
 		return NULL;
 	mem = huge_resize(h, req);
+	for (unsigned step = 0; UNLIKELY(!mem) && step < RECLAIM_STEPS; step++) {
+		arena_reclaim(self, step);
+		mem = huge_resize(h, req);
+	}
 	arena_leave(self);
 	return mem;
 }

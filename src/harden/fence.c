@@ -217,6 +217,7 @@ static void *alloc_usable(size_t alignment, size_t nbytes, bool *zero)
 
 void *fence_alloc(size_t alignment, size_t req, bool *zero)
 {
+	bool wanted = *zero;
 	struct descriptor *tag;
 	size_t usable;
 	void *mem;
@@ -224,6 +225,10 @@ void *fence_alloc(size_t alignment, size_t req, bool *zero)
 	if (req > PTRDIFF_MAX - 2 * os_page_size() - FENCE_LEAST - TRAILER)
 		return NULL;
 	mem = alloc_usable(alignment, req + FENCE_LEAST + TRAILER, zero);
+	if (!mem && fence_flush()) { /* what the quarantine holds is memory too */
+		*zero = wanted;
+		mem = alloc_usable(alignment, req + FENCE_LEAST + TRAILER, zero);
+	}
 	tag = mem ? pagemap_get(mem) : NULL;
 	if (!tag || tag->kind == KIND_EARLY)
 		return mem;

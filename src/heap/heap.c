@@ -279,8 +279,8 @@ static void *take_best(struct chunk_heap *ch, size_t need)
 	return carve(ch, c, csize, need);
 }
 
-/* What no small bin has: the rest of the pipeline. */
-static NOINLINE void *find(struct chunk_heap *ch, size_t need, bool *ret_zero)
+/* What no small bin has: the rest of the pipeline, which ends with asking the system unless it may not. */
+static NOINLINE void *find(struct chunk_heap *ch, size_t need, bool *ret_zero, bool may_grow)
 {
 	void *mem = sweep(ch, need, SWEEP_MOST);
 
@@ -294,19 +294,19 @@ static NOINLINE void *find(struct chunk_heap *ch, size_t need, bool *ret_zero)
 		if (!mem)
 			mem = take_best(ch, need);
 	}
-	if (!mem && top_grow(ch, need))
+	if (!mem && may_grow && top_grow(ch, need))
 		mem = top_malloc(ch, need, ret_zero);
 	tell_retained(ch);
 	return mem;
 }
 
 /* A chunk of need bytes. */
-ALWAYS_INLINE void *take(struct chunk_heap *ch, size_t need, bool *ret_zero)
+ALWAYS_INLINE void *take(struct chunk_heap *ch, size_t need, bool *ret_zero, bool may_grow)
 {
 	struct chunk *c, *next;
 
 	if (need >= CHUNK_LARGE || !(c = ch->bins.first[need / CHUNK_ALIGN]))
-		return find(ch, need, ret_zero);
+		return find(ch, need, ret_zero, may_grow);
 	if (UNLIKELY(chunk_word(c) != (need | CHUNK_PREV_IN_USE)))
 		chunk_report_header(c);
 	bins_unlink(&ch->bins, (unsigned)(need / CHUNK_ALIGN), c);
@@ -324,7 +324,13 @@ void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero)
 
 	ret_zero = ret_zero ? ret_zero : &unasked;
 	*ret_zero = false;
-	return LIKELY(req <= HEAP_MAX_REQ) ? take(ch, chunk_need(req), ret_zero) : NULL;
+	return LIKELY(req <= HEAP_MAX_REQ) ? take(ch, chunk_need(req), ret_zero, true) : NULL;
+}
+
+void *heap_malloc_held(struct chunk_heap *ch, size_t req, bool *ret_zero)
+{
+	*ret_zero = false;
+	return req <= ch->system ? take(ch, chunk_need(req), ret_zero, false) : NULL;
 }
 
 /* Cuts a chunk in use in two, both in use; the second. */
@@ -338,19 +344,12 @@ static struct chunk *cut(struct chunk *c, size_t need)
 	return second;
 }
 
-void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req)
+/* The chunk at mem, which has room for it, is cut so that it begins at a multiple of alignment. */
+static void *align(struct chunk_heap *ch, char *mem, size_t alignment, size_t req)
 {
-	size_t lead;
 	struct chunk *c;
-	char *mem;
-	bool zero;
+	size_t lead;
 
-	if (alignment <= CHUNK_ALIGN)
-		return heap_malloc(ch, req, NULL);
-	if (req > HEAP_MAX_REQ || alignment > HEAP_MAX_REQ)
-		return NULL;
-	/* Room for a chunk that is aligned, and one before it that is none too small. */
-	mem = take(ch, chunk_need(req) + alignment + CHUNK_LEAST - CHUNK_ALIGN, &zero);
 	if (!mem)
 		return NULL;
 	lead = align_up((size_t)mem, alignment) - (size_t)mem;
@@ -363,6 +362,34 @@ void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req)
 	}
 	heap_resize(ch, mem, req);
 	return mem;
+}
+
+/* Room for a chunk that is aligned, and one before it that is none too small. */
+static size_t aligned_need(size_t alignment, size_t req)
+{
+	return chunk_need(req) + alignment + CHUNK_LEAST - CHUNK_ALIGN;
+}
+
+void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req)
+{
+	bool zero;
+
+	if (alignment <= CHUNK_ALIGN)
+		return heap_malloc(ch, req, NULL);
+	if (req > HEAP_MAX_REQ || alignment > HEAP_MAX_REQ)
+		return NULL;
+	return align(ch, take(ch, aligned_need(alignment, req), &zero, true), alignment, req);
+}
+
+void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req)
+{
+	bool zero = false;
+
+	if (alignment <= CHUNK_ALIGN)
+		return heap_malloc_held(ch, req, &zero);
+	if (req > ch->system || alignment > ch->system)
+		return NULL;
+	return align(ch, take(ch, aligned_need(alignment, req), &zero, false), alignment, req);
 }
 
 /* Makes the chunk in use c, whose header is word, one of need bytes, with what it lacks from a free chunk after it. */

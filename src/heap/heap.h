@@ -106,6 +106,10 @@ void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero);
 /* The same at a multiple of alignment, a power of two of at most HEAP_MAX_REQ. */
 COLD void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req);
 
+/* The same two, of any size, from what the heap has: nothing is asked of the system. */
+void *heap_malloc_held(struct chunk_heap *ch, size_t req, bool *ret_zero);
+COLD void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req);
+
 /* The chunk that an address in a heap lies in: its memory; NULL for none, or when headers are broken. */
 COLD const void *heap_chunk_around(const struct heap *heap, const void *mem, size_t *ret_usable,
 				   bool *ret_in_use);

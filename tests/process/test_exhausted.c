@@ -88,6 +88,87 @@ static void exhaust_each_in_a_child(int which, const char *in_use, bool in_threa
 	}
 }
 
+/* As glibc has it, who moves a block needs addresses for what is added alone. */
+static void grow_by_realloc(void)
+{
+	size_t nbytes = (size_t)ROOM_MIB << 17, most = 0;
+	char *mem = malloc(nbytes), *larger;
+
+	MUST(mem);
+	mem[0] = 1;
+	while ((larger = realloc(mem, nbytes + (1 << 20)))) {
+		mem = larger;
+		nbytes += 1 << 20;
+		mem[nbytes - 1] = 1;
+		most = nbytes;
+	}
+	MUST(mem[0] == 1 && mem[nbytes - 1] == 1);
+	if (most >> 20 < ROOM_MIB * 9 / 10)
+		dprintf(2, "    grew to %zu MiB of %d\n", most >> 20, ROOM_MIB);
+	MUST(most >> 20 >= ROOM_MIB * 9 / 10);
+	free(mem);
+}
+
+/* What held many objects, all of which were freed, holds one, whatever they were. */
+static void fill_then_allocate_large(size_t nbytes)
+{
+	struct link *newest = NULL, *made;
+	void *large;
+
+	while ((made = malloc(nbytes))) {
+		made->older = newest;
+		newest = made;
+	}
+	for (; newest; newest = made) {
+		made = newest->older;
+		free(newest);
+	}
+	MUST((large = malloc((size_t)ROOM_MIB * 3 / 4 << 20)));
+	free(large);
+	MUST((large = calloc(ROOM_MIB * 3 / 4, 1 << 20)));
+	free(large);
+	MUST((large = aligned_alloc(1 << 16, (size_t)ROOM_MIB * 3 / 4 << 20)));
+	free(large);
+	MUST((large = malloc(5 << 20)) && (large = realloc(large, (size_t)ROOM_MIB * 3 / 4 << 20)));
+	free(large);
+}
+
+/* As many blocks as there are, in addresses but for a part; and when all are freed, as many again. */
+static void fill_twice(size_t nbytes)
+{
+	enum { BLOCKS_MOST = 1024 };
+	static void *blocks[BLOCKS_MOST];
+	size_t first = 0, again = 0;
+
+	while (first < BLOCKS_MOST && (blocks[first] = malloc(nbytes)))
+		first++;
+	for (size_t i = 0; i < first; i++)
+		free(blocks[i]);
+	while (again < first && (blocks[again] = malloc(nbytes)))
+		again++;
+	if (again < first || first * nbytes >> 20 < ROOM_MIB * 85 / 100)
+		dprintf(2, "    %zu and %zu blocks of %zu bytes in %d MiB\n", first, again, nbytes, ROOM_MIB);
+	MUST(again == first);
+	MUST(first * nbytes >> 20 >= ROOM_MIB * 85 / 100);
+}
+
+static void in_a_child(int which, const char *in_use, void (*work)(size_t), size_t nbytes)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		alarm(CHILD_SECONDS);
+		limit_room(which, in_use);
+		if (work)
+			work(nbytes);
+		else
+			grow_by_realloc();
+		_exit(0);
+	}
+	if (!EXPECT_EQ(child_wait(child), 0))
+		printf("    in blocks of %zu bytes\n", nbytes);
+}
+
 TEST(address_space)
 {
 	exhaust_each_in_a_child(RLIMIT_AS, "\nVmSize:", false);
@@ -102,4 +183,33 @@ TEST(address_space_of_a_thread)
 TEST(data)
 {
 	exhaust_each_in_a_child(RLIMIT_DATA, "\nVmData:", false);
+}
+
+static bool is_hardened(void)
+{
+	return getenv("LOAM_OPTIONS") != NULL;
+}
+
+TEST(growth)
+{
+	if (is_hardened()) /* there a block that grows always moves, by copying */
+		return;
+	in_a_child(RLIMIT_AS, "\nVmSize:", NULL, 0);
+	in_a_child(RLIMIT_DATA, "\nVmData:", NULL, 0);
+}
+
+TEST(all_that_was_freed_is_one_block)
+{
+	for (size_t i = 0; !is_hardened() && i < sizeof sizes / sizeof sizes[0]; i++) {
+		in_a_child(RLIMIT_AS, "\nVmSize:", fill_then_allocate_large, sizes[i]);
+		in_a_child(RLIMIT_DATA, "\nVmData:", fill_then_allocate_large, sizes[i]);
+	}
+}
+
+TEST(what_fitted_once_fits_again)
+{
+	static const size_t larger[] = {150000, 300000, 1 << 20, 1200000, 6 << 20};
+
+	for (size_t i = 0; i < sizeof larger / sizeof larger[0]; i++)
+		in_a_child(RLIMIT_AS, "\nVmSize:", fill_twice, larger[i]);
 }

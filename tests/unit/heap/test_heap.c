@@ -563,3 +563,33 @@ TEST(any_order_of_calls_keeps_memory_and_heap_sound)
 	EXPECT_EQ(sizes_of(&heaps[1]).system, 0);
 	EXPECT(zone_check());
 }
+
+TEST(what_is_held_is_had_without_the_system_whatever_its_size)
+{
+	struct chunk_heap *ch = fresh();
+	char *mems[40], *large, *aligned;
+	bool zero;
+
+	EXPECT(!heap_malloc_held(ch, 16, &zero));
+	for (int i = 0; i < 40; i++)
+		REQUIRE(mems[i] = heap_malloc(ch, 100000, NULL));
+	for (int i = 0; i < 39; i++)
+		heap_free(ch, mems[i]);
+	os_sim_fail_from(1);
+	large = heap_malloc_held(ch, HEAP_MAX_REQ + 100000, &zero);
+	REQUIRE(large);
+	EXPECT(!zero || !large[HEAP_MAX_REQ]);
+	memset(large, 1, HEAP_MAX_REQ + 100000);
+	aligned = heap_memalign_held(ch, 4096, 100000);
+	REQUIRE(aligned);
+	EXPECT_EQ((uintptr_t)aligned % 4096, 0);
+	EXPECT(!heap_malloc_held(ch, 40 * 100000, &zero));
+	EXPECT(!heap_malloc_held(ch, SIZE_MAX, &zero));
+	EXPECT(!heap_memalign_held(ch, (size_t)1 << 40, 16));
+	os_sim_fail_from(0);
+	EXPECT(heap_check(ch));
+	heap_free(ch, large);
+	heap_free(ch, aligned);
+	heap_free(ch, mems[39]);
+	EXPECT(heap_check(ch));
+}
