@@ -114,7 +114,11 @@ expect 'record counts' 0 '' "$loam" record ./thousand
 told 'thousand.trace has 2,000 calls'
 expect 'record of several processes' 0 "in${line}out${line}" \
 	"$loam" record -o several.trace sh -c '(: ; echo in; :); echo out'
-told ', and 1 more of its processes have traces beside it; next: '
+told ' calls, the most of 2 traces; next: '
+expect 'record of a program that becomes another' 0 '' \
+	"$loam" record -o env.trace env A=1 ./thousand
+grep -qE "env\.trace\.[0-9]+ has 2,000 calls, the most of 2 traces; next: .* replay .*env\.trace\.[0-9]+\$" err ||
+	fail "not the longest trace: $(cat err)"
 expect 'record keeps the exit status' 7 '' "$loam" record -o status.trace sh -c 'exit 7'
 expect 'record dies as the program does' 143 '' "$loam" record -o death.trace sh -c 'kill -TERM $$'
 expect 'record passes standard input on' 0 "x$line" "$loam" record -o in.trace cat <<<x
