@@ -65,7 +65,7 @@ def find(names, extra=None):
 
 def on_libc(allocator):
     """glibc's malloc for a program that is linked with another."""
-    return replace(allocator, path=build.built() / 'bench/measure/libglibc_malloc.so')
+    return replace(allocator, path=build.helper('libglibc_malloc.so'))
 
 
 def _known(name):
@@ -88,14 +88,17 @@ def _known(name):
 
 
 def _loam():
-    """What LOAM_SO names, else a release build of this tree."""
+    """What LOAM_SO names, else what is installed, else a release build of this tree."""
     given = os.environ.get('LOAM_SO')
-    path = checked(given) if given else build.built() / 'preload/libloam.so'
+    path = checked(given) if given else build.library()
     return Allocator('loam', path, given or commit())
 
 
 def commit():
-    """The commit of this tree, '+' behind it if files differ; '' where git knows none."""
+    """The commit of this tree, '+' behind it if files differ, or the version that is installed;
+    '' where git knows none."""
+    if build.INSTALLED:
+        return build.INSTALLED['version']
     done = subprocess.run(['git', '-C', build.ROOT, 'describe', '--always', '--dirty=+',
                            '--exclude=*'], capture_output=True, text=True)
     return done.stdout.strip()

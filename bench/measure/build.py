@@ -1,6 +1,11 @@
-"""The release build of loam and of the benchmarks' programs, made when first asked for."""
+"""The release build of loam and of the benchmarks' programs, made when first asked for.
+
+Where loam is installed, nothing is built: the library and the helpers are there, and a file beside
+this package says so.
+"""
 import fcntl
 import functools
+import json
 import os
 import pathlib
 import shutil
@@ -12,7 +17,39 @@ from measure.failure import Failure
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OPTIONS = ['--buildtype=release', '-Dassert_level=0', '-Dtests=false', '-Dbench=true']
+HERE = pathlib.Path(__file__).resolve().parents[1]
+HELPERS = {'meter': 'bench/measure', 'libglibc_malloc.so': 'bench/measure',
+           'replay': 'bench/trace'}     # name: its folder in a build
 COMMANDS = {'gcc': 'gcc', 'g++': 'g++', 'meson': 'meson', 'ninja': 'ninja-build'}
+
+
+def _installed():
+    """What stands in installed.json, or None in the source tree."""
+    file = HERE / 'installed.json'
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+INSTALLED = _installed()
+
+
+def name(command):
+    """How a command of this folder is called, in words."""
+    return f'loam {command}' if INSTALLED else f'bench/{command}'
+
+
+def helper(program):
+    """The path of a program of HELPERS."""
+    return HERE / 'helpers' / program if INSTALLED else built() / HELPERS[program] / program
+
+
+def library():
+    """The path of libloam.so."""
+    if not INSTALLED:
+        return built() / 'preload/libloam.so'
+    path = HERE / INSTALLED['library']      # which may be absolute
+    if not path.exists():
+        raise Failure(f'there is no library {path}: install loam again')
+    return path
 
 
 @functools.cache
@@ -29,6 +66,18 @@ def built(build_dir=None):
 
 
 def _compiled(folder):
+    """The folder, brought up to date; where that is not possible, as it is."""
+    try:
+        return _brought_up_to_date(folder)
+    except (OSError, packages.Missing) as trouble:
+        if not (folder / 'bench/measure/meter').exists():
+            raise Failure(f'the benchmarks cannot be built in {folder}: {trouble}') from None
+        print(f'warning: {folder} may be older than its source, but is used: {trouble}',
+              file=sys.stderr)
+        return folder
+
+
+def _brought_up_to_date(folder):
     packages.need(*(package for command, package in COMMANDS.items() if not shutil.which(command)),
                   'libbenchmark-dev')
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,20 @@
 """Debian packages: what is missing is installed, or named."""
 import os
+import pathlib
 import shutil
 import subprocess
+import tempfile
 
 from measure.failure import Failure
+
+BENCH = pathlib.Path(__file__).resolve().parents[1]
+# The functions of apt.sh, which lies beside this package where loam is installed.
+APT = next((path for path in (BENCH / 'apt.sh', BENCH.parent / 'preload/apt.sh') if path.exists()),
+           None)
+
+
+class Missing(Failure):
+    """Packages that are needed, and cannot be installed here."""
 
 
 def version(package):
@@ -17,19 +28,16 @@ def version(package):
 
 
 def need(*names):
-    """Installs those of the packages that are not; a Failure if it cannot."""
+    """Installs those of the packages that are not; Missing if it cannot."""
     missing = [name for name in names if not version(name)]
     if not missing:
         return
-    command = ['apt-get', '-o', 'DPkg::Lock::Timeout=600', 'install', '-y',
-               '--no-install-recommends', *missing]
     if not shutil.which('apt-get'):
-        raise Failure(f'install what Debian calls {" ".join(missing)}')
+        raise Missing(f'install what Debian calls {" ".join(missing)}')
     if os.geteuid() != 0:
-        raise Failure(f'missing packages: sudo apt-get install {" ".join(missing)}')
-    env = os.environ | {'DEBIAN_FRONTEND': 'noninteractive'}
-    for line in (['apt-get', 'update'], command):
-        done = subprocess.run(line, env=env, capture_output=True, text=True)
+        raise Missing(f'missing packages: sudo apt-get install {" ".join(missing)}')
+    with tempfile.NamedTemporaryFile('r', errors='replace') as log:
+        done = subprocess.run(['bash', '-c', '. "$0" && apt_install "$@"', APT, log.name, *missing])
+        said = log.read().strip().splitlines() or ['it does not say why']
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ['it does not say why']
-        raise Failure(f'apt-get could not install {" ".join(missing)}: {said[-1]}')
+        raise Missing(f'apt-get could not install {" ".join(missing)}: {said[-1]}')

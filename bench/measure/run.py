@@ -103,7 +103,7 @@ class Running:
         env['BENCH_REPORT'] = str(self.path / 'report')
         # The loader's variables are the program's alone; the meter runs without them.
         own = [name for name in env if name.startswith('LD_')]
-        argv = [build.built() / 'bench/measure/meter', '-o', self.path / 'meter',
+        argv = [build.helper('meter'), '-o', self.path / 'meter',
                 '-t', str(self.command.timeout)]
         for name in own:
             argv += ['-e', f'{name}={env.pop(name)}']
