@@ -37,9 +37,9 @@ RELEASE = '-Dbuildtype=release -Dassert_level=0'
 CHECKED = '-Dbuildtype=debugoptimized -Dassert_level=2'
 CONFIGURATIONS = [
     Configuration('release', 'gcc', f'{RELEASE} -Dbench=true'),
-    Configuration('debug', 'gcc', CHECKED, '--no-suite=programs --no-suite=protocol'),
+    Configuration('debug', 'gcc', CHECKED, '--no-suite=programs --no-suite=protocol --no-suite=install'),
     Configuration('clang', 'clang', '-Dbuildtype=release -Dassert_level=1',
-                  '--no-suite=programs --no-suite=protocol'),
+                  '--no-suite=programs --no-suite=protocol --no-suite=install'),
     Configuration('asan', 'gcc', f'{CHECKED} -Db_sanitize=address,undefined', '--no-suite=protocol'),
     Configuration('tsan', 'clang', '-Dbuildtype=debugoptimized -Dassert_level=1'
                   ' -Db_sanitize=thread -Db_lundef=false', '--no-suite=protocol'),
