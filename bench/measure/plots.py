@@ -146,10 +146,12 @@ def memory(path, title, measurements):
     if told:
         axes.plot(*_by_part(told, told.report['live'], told.report.get('table_bytes', 0)),
                   color='black', linewidth=1, label='live bytes')
-    axes.set(xlabel='part of the run that is done, %; every run is as wide',
+    axes.set(xlabel='progress through the run, % (not time)',
              ylabel='anonymous memory, MiB')
     axes.set_xlim(0, 100)
     axes.set_ylim(bottom=0)
+    if not any(len(one.samples) > 1 for one in measurements.values()):
+        axes.text(50, sum(axes.get_ylim()) / 2, 'the runs are too short to be sampled', ha='center')
     axes.grid()
     _finish(figure, axes, path, title, 'all processes together; lower is better')
 

@@ -161,9 +161,17 @@ class Reports(Compared):
         with mock.patch.object(plots, 'save') as save:
             plots.memory('path', 'title', {'glibc': one(1), 'loam': one(5)})
         [axes] = save.call_args.args[0].axes
+        self.assertEqual(len(axes.texts), 0)
         self.assertNotIn('second', axes.get_xlabel())
         for line in axes.lines:
             self.assertEqual((line.get_xdata()[0], round(line.get_xdata()[-1])), (0, 100))
+
+    def test_a_run_too_short_to_be_sampled_is_said_to_be(self):
+        one = mock.Mock(start=7, wall=0.001, samples=[[7, 2**20]], report={})
+        with mock.patch.object(plots, 'save') as save:
+            plots.memory('path', 'title', {'glibc': one, 'loam': one})
+        [axes] = save.call_args.args[0].axes
+        self.assertIn('too short', axes.texts[0].get_text())
 
     def test_finds_what_is_slower_and_what_wastes(self):
         slow = built(self.folder, 'slow_malloc', '-DSLOW_PERCENT=50')
