@@ -70,6 +70,7 @@ void *early_alloc(size_t alignment, size_t nbytes)
 	struct area *from = load_acquire(&area);
 	void *mem;
 
+	nbytes = nbytes ? nbytes : 1; /* an object of no bytes is one: it can be resized */
 	if (alignment < sizeof(struct header))
 		alignment = sizeof(struct header);
 	if (nbytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX || most > PTRDIFF_MAX - EARLY_STEP)

@@ -40,7 +40,6 @@ NO_UNIT_TEST = {
     'api/mallinfo.c': 'tests/api/test_mallinfo.c, test_mallopt.c, test_trim.c',
     'api/malloc_info.c': 'tests/api/test_malloc_info.c',
     'api/options_glibc.c': 'tests/unit/api/test_options.c tests it',
-    'api/start.c': 'every test starts by it; the time before relocation: tests/process',
 }
 
 

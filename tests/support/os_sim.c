@@ -22,6 +22,7 @@ static struct {
 	bool refuse_purge, refuse_unmap, secure;
 	uint64_t clock;
 	const char *const *environment;
+	void (*at_start)(void);
 } sim = {.most_mapped = SIZE_MAX, .page_size = 4096};
 
 static struct {
@@ -98,6 +99,13 @@ void os_sim_set_secure(bool secure)
 void os_start(void)
 {
 	robust_start();
+	if (sim.at_start)
+		sim.at_start();
+}
+
+void os_sim_at_start(void (*call)(void))
+{
+	sim.at_start = call;
 }
 
 size_t os_page_size(void)

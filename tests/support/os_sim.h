@@ -40,6 +40,9 @@ void os_sim_refuse_unmap(bool refuse);
 /* Bytes mapped now, data segment excluded. */
 size_t os_sim_mapped(void);
 
+/* Called in os_start(), as code of others may be. */
+void os_sim_at_start(void (*call)(void));
+
 /* Moves the clock. */
 void os_sim_advance(uint64_t nanoseconds);
 

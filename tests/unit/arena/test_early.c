@@ -37,7 +37,7 @@ TEST(objects_are_zero_apart_and_know_their_size)
 {
 	char *last = NULL;
 
-	for (size_t nbytes = 0; nbytes < 3000; nbytes += 7) {
+	for (size_t nbytes = 7; nbytes < 3000; nbytes += 7) {
 		char *mem = early_alloc(16, nbytes);
 
 		REQUIRE(mem);
@@ -51,6 +51,14 @@ TEST(objects_are_zero_apart_and_know_their_size)
 		memset(mem, 0xff, nbytes);
 		last = mem;
 	}
+}
+
+TEST(an_object_of_no_bytes_has_room)
+{
+	char *mem = early_alloc(16, 0);
+
+	REQUIRE(mem);
+	EXPECT(early_usable(mem) > 0); /* 0 says that it is no object */
 }
 
 TEST(any_alignment_is_kept)
