@@ -1,0 +1,71 @@
+"""Programs on loam, with another preload that replaces a function of libc and allocates in it: before loam in
+the list and behind it; at first use, in threads, and in reports.  Each runs as without loam.
+
+usage: replaced.py MISUSER WRAPPER...
+"""
+import glob
+import os
+import subprocess
+import sys
+
+LIBRARY = os.environ['LOAM_SO']
+THREADS = '''
+import threading
+def work():
+    for i in range(20):
+        bytearray(1 << i)
+threads = [threading.Thread(target=work) for _ in range(4)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(len(bytearray(30 << 20)))
+'''
+PROGRAMS = [['/bin/true'], ['/bin/ls', '/'], ['/usr/bin/python3', '-c', THREADS]]
+
+
+def run(command, preload, options='', **more):
+    env = {'PATH': os.environ['PATH'], 'LD_PRELOAD': preload, 'LOAM_OPTIONS': options, 'LC_ALL': 'C', **more}
+    return subprocess.run(command, env=env, capture_output=True, timeout=60, text=True)
+
+
+def orders(library):
+    return f'{library}:{LIBRARY}', f'{LIBRARY}:{library}'
+
+
+def wrong_runs(library, **more):
+    for command in PROGRAMS:
+        alone = run(command, library, **more)
+        for preload in orders(library):
+            for options in ('', 'guard=50,harden=3'):
+                on_loam = run(command, preload, options, **more)
+                if (on_loam.returncode, on_loam.stdout) != (alone.returncode, alone.stdout):
+                    yield (f'{command[0]} with {preload} and "{options}": {on_loam.returncode} instead of '
+                           f'{alone.returncode}\n{on_loam.stderr[-500:]}')
+
+
+def wrong_reports(library, misuser):
+    for preload in orders(library):
+        done = run([misuser, 'double_free_small'], preload, 'guard=1')
+        if done.returncode != -6 or 'double free' not in done.stderr:
+            yield f'a double free with {preload}: {done.returncode}\n{done.stderr[-500:]}'
+
+
+def wrong_clock():
+    """libfaketime's clock is the program's, and not loam's business."""
+    for library in glob.glob('/usr/lib/*/faketime/libfaketime*.so.1'):
+        yield from wrong_runs(library, FAKETIME='@2000-01-01 00:00:00', TZ='UTC', FAKETIME_DONT_RESET='1')
+        for preload in orders(library):
+            done = run(['date', '+%Y'], preload, FAKETIME='@2000-01-01 00:00:00', TZ='UTC')
+            if done.stdout != '2000\n':
+                yield f'date with {preload}: {done.returncode} {done.stdout}{done.stderr[-500:]}'
+
+
+def main(misuser, *wrappers):
+    wrong = list(wrong_clock())
+    for wrapper in wrappers:
+        wrong += [*wrong_runs(wrapper), *wrong_reports(wrapper, misuser)]
+    print('\n'.join(wrong))
+    print(f'{len(wrappers)} wrappers, {len(wrong)} wrong')
+    return 1 if wrong or not wrappers else 0
+
+
+sys.exit(main(*sys.argv[1:]))
