@@ -6,6 +6,11 @@
  * multiples of it too.  Memory from the system reads as zero.  Nothing here
  * allocates, locks or touches errno.  After os_start() only mmap, munmap,
  * mremap, madvise, brk, futex and write are called.
+ *
+ * Nothing is called that a program or a preload can replace: it is libc's own
+ * (os/libc.h), the vdso's, or the system's.  What changes mappings goes through
+ * libc's code (os/calls.h), which others may have patched to see it.  Theirs then
+ * runs under the caller's locks; if it allocates, arena/early.h serves it.
  */
 #pragma once
 
