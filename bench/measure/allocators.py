@@ -50,6 +50,12 @@ def known():
     return [BASELINE, 'loam', *PACKAGED]
 
 
+def present():
+    """The known ones that need no installation."""
+    return [BASELINE, 'loam', *(name for name, (_, file) in PACKAGED.items()
+                                if _in_loader_cache(file))]
+
+
 def find(names, extra=None):
     """The allocators of these names, glibc first; extra is {name: file} of more."""
     extra = extra or {}

@@ -277,6 +277,20 @@ class Command(Case):
         self.assertGreater(glibc['latency']['malloc']['p50'], 0)
         self.assertIn('| glibc', (output / 'report.md').read_text())
 
+    def test_the_default_installs_nothing(self):
+        """It takes the allocators that are there: here, none of Debian's is."""
+        trace = self.file(Program(SEED).run(2000).writer.bytes())
+        bare = ('import runpy, sys; sys.path.insert(0, sys.argv[1]);'
+                ' from measure import allocators, packages;'
+                ' allocators._in_loader_cache = lambda file: None;'
+                ' packages.need = lambda *names: sys.exit(f"installs {names}");'
+                ' del sys.argv[0]; sys.argv[0] += "/replay";'
+                ' runpy.run_path(sys.argv[0], run_name="__main__")')
+        done = subprocess.run(['/usr/bin/python3', '-B', '-c', bare, self.COMMAND.parent, '--rounds',
+                               '3', trace], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('| loam', done.stdout)
+
     def test_counts(self):
         program = Program(SEED).run(2000, 3)
         trace = self.file(program.writer.bytes())
