@@ -16,7 +16,8 @@ from measure import packages
 from measure.failure import Failure
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-OPTIONS = ['--buildtype=release', '-Dassert_level=0', '-Dtests=false', '-Dbench=true']
+OPTIONS = ['--buildtype=release', '-Dassert_level=0', '-Dtests=false']
+BENCHMARK = 'libbenchmark-dev'      # what only the benchmarks' own programs are built with
 HERE = pathlib.Path(__file__).resolve().parents[1]
 HELPERS = {'meter': 'bench/measure', 'libglibc_malloc.so': 'bench/measure',
            'replay': 'bench/trace'}     # name: its folder in a build
@@ -39,17 +40,27 @@ def name(command):
 
 def helper(program):
     """The path of a program of HELPERS."""
-    return HERE / 'helpers' / program if INSTALLED else built() / HELPERS[program] / program
+    return HERE / 'helpers' / program if INSTALLED else measuring() / HELPERS[program] / program
 
 
 def library():
     """The path of libloam.so."""
     if not INSTALLED:
-        return built() / 'preload/libloam.so'
+        return measuring() / 'preload/libloam.so'
     path = HERE / INSTALLED['library']      # which may be absolute
     if not path.exists():
         raise Failure(f'there is no library {path}: install loam again')
     return path
+
+
+@functools.cache
+def measuring():
+    """A build folder with the library and the helpers: the one of the benchmarks, or another where
+    that would need a package that is not there."""
+    if (os.environ.get('LOAM_BENCH_BUILD') or (ROOT / 'build/bench/build.ninja').exists()
+            or packages.version(BENCHMARK) or packages.can_install()):
+        return built()
+    return _compiled(ROOT / 'build/measure', bench=False)
 
 
 @functools.cache
@@ -65,10 +76,10 @@ def built(build_dir=None):
     return _compiled(ROOT / 'build/bench')
 
 
-def _compiled(folder):
+def _compiled(folder, bench=True):
     """The folder, brought up to date; where that is not possible, as it is."""
     try:
-        return _brought_up_to_date(folder)
+        return _brought_up_to_date(folder, bench)
     except (OSError, packages.Missing) as trouble:
         if not (folder / 'bench/measure/meter').exists():
             raise Failure(f'the benchmarks cannot be built in {folder}: {trouble}') from None
@@ -77,15 +88,15 @@ def _compiled(folder):
         return folder
 
 
-def _brought_up_to_date(folder):
+def _brought_up_to_date(folder, bench):
     packages.need(*(package for command, package in COMMANDS.items() if not shutil.which(command)),
-                  'libbenchmark-dev')
+                  *([BENCHMARK] if bench else []))
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / 'lock', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / 'build.ninja').exists():
-            print(f'building loam and its benchmarks in {folder}', file=sys.stderr)
-            _run(folder, 'meson', 'setup', *OPTIONS, folder, ROOT)
+            print(f'building loam and what measures it in {folder}', file=sys.stderr)
+            _run(folder, 'meson', 'setup', *OPTIONS, f'-Dbench={str(bench).lower()}', folder, ROOT)
         _run(folder, 'ninja', '-C', folder)
     return folder
 

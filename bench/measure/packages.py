@@ -27,6 +27,10 @@ def version(package):
     return number.strip() if state == 'ii' else ''
 
 
+def can_install():
+    return bool(shutil.which('apt-get')) and os.geteuid() == 0
+
+
 def need(*names):
     """Installs those of the packages that are not; Missing if it cannot."""
     missing = [name for name in names if not version(name)]

@@ -348,6 +348,17 @@ class Builds(Compared):
               self.assertRaisesRegex(Failure, 'cannot be built in .*: .*Not a directory')):
             build._compiled(self.folder / 'file/below')
 
+    def test_comparing_needs_no_package_of_the_benchmarks(self):
+        folders = []
+        with (mock.patch.object(packages, 'version', return_value=''),
+              mock.patch.object(packages, 'can_install', return_value=False),
+              mock.patch.object(build, 'ROOT', self.folder),
+              mock.patch.object(build, '_compiled', lambda *a, **b: folders.append((a, b)) or a[0]),
+              mock.patch.dict(os.environ)):
+            os.environ.pop('LOAM_BENCH_BUILD', None)
+            build.measuring.__wrapped__()
+        self.assertEqual(folders, [((self.folder / 'build/measure',), {'bench': False})])
+
     def test_packages_wait_for_a_held_lock(self):
         apt = self.folder / 'apt-get'
         apt.write_text(f"""#!/bin/sh
