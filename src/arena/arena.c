@@ -5,6 +5,7 @@
 #include "arena/fast.h"
 #include "arena/hot.h"
 #include "arena/magazine.h"
+#include "arena/reclaim.h"
 #include "arena/registry.h"
 #include "arena/remote.h"
 #include "arena/run_cache.h"
@@ -139,21 +140,6 @@ static void *alloc_any(struct arena *a, size_t req, bool *zero)
 	return alloc_pages(a, req, GRANULE, zero);
 }
 
-/* The last that is tried before NULL is returned: whatever its size, from a free chunk of this arena or of one that
-   nobody runs on.  A heap may have much that is free, and cannot give it back for what lies behind. */
-static COLD NOINLINE void *alloc_held(struct arena *a, size_t alignment, size_t req)
-{
-	void *mem = heap_memalign_held(&a->chunks, alignment, req);
-
-	for (struct arena *idle = NULL; !mem && (idle = registry_next(idle));) {
-		if (idle == a || !registry_hold(idle))
-			continue;
-		mem = heap_memalign_held(&idle->chunks, alignment, req);
-		registry_let_go(idle);
-	}
-	return mem;
-}
-
 void *arena_alloc(size_t req, bool *zero)
 {
 	bool wanted = *zero;
@@ -169,13 +155,13 @@ void *arena_alloc(size_t req, bool *zero)
 	remote_drain(a);
 	mem = alloc_any(a, req, zero);
 	for (unsigned step = 0; UNLIKELY(!mem) && step < RECLAIM_STEPS; step++) {
-		arena_reclaim(a, step);
+		reclaim(a, step);
 		*zero = wanted;
 		mem = alloc_any(a, req, zero);
 	}
 	if (UNLIKELY(!mem)) {
 		*zero = false;
-		mem = alloc_held(a, GRANULE, req);
+		mem = reclaim_chunk(a, GRANULE, req);
 	}
 	arena_leave(a);
 	return mem;
@@ -259,11 +245,11 @@ void *arena_alloc_aligned(size_t alignment, size_t req)
 	arena_tick(a);
 	mem = alloc_aligned(a, alignment, req, size);
 	for (unsigned step = 0; UNLIKELY(!mem) && step < RECLAIM_STEPS; step++) {
-		arena_reclaim(a, step);
+		reclaim(a, step);
 		mem = alloc_aligned(a, alignment, req, size);
 	}
 	if (UNLIKELY(!mem))
-		mem = alloc_held(a, alignment, req);
+		mem = reclaim_chunk(a, alignment, req);
 	arena_leave(a);
 	return mem;
 }
@@ -301,56 +287,6 @@ void arena_tend(struct arena *a)
 	hot_demote_idle(a);
 	arena_share(a);
 	heap_obey_rule(&a->chunks);
-}
-
-static void give_back(struct arena *a, size_t pad)
-{
-	run_cache_settle(a);
-	magazine_reap(a, true);
-	arena_tend(a);
-	heap_trim(&a->chunks, pad);
-}
-
-size_t arena_trim(struct arena *a, size_t pad)
-{
-	size_t live;
-
-	run_cache_settle(a);
-	live = load_relaxed(&retain_live);
-	give_back(a, pad);
-	hot_withdraw(a);
-	return live - load_relaxed(&retain_live);
-}
-
-static void for_self_and_idle(struct arena *self, void (*act)(struct arena *, size_t), size_t pad)
-{
-	act(self, pad);
-	for (struct arena *idle = registry_next(NULL); idle; idle = registry_next(idle)) {
-		if (idle == self || !registry_hold(idle))
-			continue;
-		act(idle, pad);
-		registry_let_go(idle);
-	}
-}
-
-static void trim(struct arena *a, size_t pad)
-{
-	arena_trim(a, pad);
-}
-
-void arena_trim_all(struct arena *self, size_t pad)
-{
-	for_self_and_idle(self, trim, pad);
-}
-
-void arena_reclaim(struct arena *self, unsigned step)
-{
-	if (step == 0)
-		run_cache_flush(self);
-	else
-		for_self_and_idle(self, give_back, 0);
-	huge_unmap_free();
-	zone_unmap_free(true);
 }
 
 bool arena_check(struct arena *a)

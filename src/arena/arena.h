@@ -232,16 +232,6 @@ COLD size_t arena_trim(struct arena *a, size_t pad);
 /* The same of self, which the caller has entered, and of all arenas that nobody runs on. */
 COLD void arena_trim_all(struct arena *self, size_t pad);
 
-/*
- * What was refused may be had after this: gives addresses back, which are what is short where the system
- * refuses.  The caller has entered self.  First, at step 0, what costs little: runs that self keeps, huge objects that are
- * kept or have room, and free blocks.  At step 1 what is free in any arena that nobody else runs on: magazines
- * and the depot, slabs, inboxes, heaps, and their tops.  No page is purged that keeps its address.
- */
-COLD void arena_reclaim(struct arena *self, unsigned step);
-
-#define RECLAIM_STEPS 2
-
 COLD bool arena_check(struct arena *a);
 
 /* A report for a pointer that is no object, with all that is known about it. */

@@ -19,7 +19,7 @@
 bool early_is_over(void);
 
 /* Zeroed memory, at a multiple of alignment; NULL without memory. */
-void *early_alloc(size_t alignment, size_t nbytes);
+COLD void *early_alloc(size_t alignment, size_t nbytes);
 
 /* Bytes that the object has room for. */
-size_t early_usable(const void *mem);
+COLD size_t early_usable(const void *mem);

@@ -4,6 +4,7 @@
 #include "arena/early.h"
 #include "arena/hot.h"
 #include "arena/magazine.h"
+#include "arena/reclaim.h"
 #include "arena/registry.h"
 #include "arena/remote.h"
 #include "arena/run_cache.h"
@@ -243,7 +244,7 @@ static void *resize_huge(struct huge *h, size_t req)
 		return NULL;
 	mem = huge_resize(h, req);
 	for (unsigned step = 0; UNLIKELY(!mem) && step < RECLAIM_STEPS; step++) {
-		arena_reclaim(self, step);
+		reclaim(self, step);
 		mem = huge_resize(h, req);
 	}
 	arena_leave(self);

@@ -301,12 +301,12 @@ static NOINLINE void *find(struct chunk_heap *ch, size_t need, bool *ret_zero, b
 }
 
 /* A chunk of need bytes. */
-ALWAYS_INLINE void *take(struct chunk_heap *ch, size_t need, bool *ret_zero, bool may_grow)
+ALWAYS_INLINE void *take(struct chunk_heap *ch, size_t need, bool *ret_zero)
 {
 	struct chunk *c, *next;
 
 	if (need >= CHUNK_LARGE || !(c = ch->bins.first[need / CHUNK_ALIGN]))
-		return find(ch, need, ret_zero, may_grow);
+		return find(ch, need, ret_zero, true);
 	if (UNLIKELY(chunk_word(c) != (need | CHUNK_PREV_IN_USE)))
 		chunk_report_header(c);
 	bins_unlink(&ch->bins, (unsigned)(need / CHUNK_ALIGN), c);
@@ -324,13 +324,13 @@ void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero)
 
 	ret_zero = ret_zero ? ret_zero : &unasked;
 	*ret_zero = false;
-	return LIKELY(req <= HEAP_MAX_REQ) ? take(ch, chunk_need(req), ret_zero, true) : NULL;
+	return LIKELY(req <= HEAP_MAX_REQ) ? take(ch, chunk_need(req), ret_zero) : NULL;
 }
 
 void *heap_malloc_held(struct chunk_heap *ch, size_t req, bool *ret_zero)
 {
 	*ret_zero = false;
-	return req <= ch->system ? take(ch, chunk_need(req), ret_zero, false) : NULL;
+	return req <= ch->system ? find(ch, chunk_need(req), ret_zero, false) : NULL;
 }
 
 /* Cuts a chunk in use in two, both in use; the second. */
@@ -378,7 +378,7 @@ void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req)
 		return heap_malloc(ch, req, NULL);
 	if (req > HEAP_MAX_REQ || alignment > HEAP_MAX_REQ)
 		return NULL;
-	return align(ch, take(ch, aligned_need(alignment, req), &zero, true), alignment, req);
+	return align(ch, take(ch, aligned_need(alignment, req), &zero), alignment, req);
 }
 
 void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req)
@@ -389,7 +389,7 @@ void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req)
 		return heap_malloc_held(ch, req, &zero);
 	if (req > ch->system || alignment > ch->system)
 		return NULL;
-	return align(ch, take(ch, aligned_need(alignment, req), &zero, false), alignment, req);
+	return align(ch, find(ch, aligned_need(alignment, req), &zero, false), alignment, req);
 }
 
 /* Makes the chunk in use c, whose header is word, one of need bytes, with what it lacks from a free chunk after it. */

@@ -125,8 +125,8 @@ bool pagemap_reserve(const void *mem, size_t nbytes);
  * for the page at mem if that needs one, or goes back (mem NULL: it was not needed).  NULL when the
  * system refuses.
  */
-void *pagemap_spare(void);
-void pagemap_reserve_page(const void *mem, void *spare);
+COLD void *pagemap_spare(void);
+COLD void pagemap_reserve_page(const void *mem, void *spare);
 
 /* Tags the pages of [mem, mem + nbytes), which must be reserved; NULL clears. */
 void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag);

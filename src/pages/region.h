@@ -66,7 +66,7 @@ unsigned region_take(struct region *r, enum state state, unsigned order, uint64_
 unsigned region_give(struct region *r, struct pages pages);
 
 /* Takes exactly these pages; false, and nothing taken, unless all are free. */
-bool region_take_exactly(struct region *r, struct pages pages);
+COLD bool region_take_exactly(struct region *r, struct pages pages);
 
 /* Makes pages owned, and free and clean. */
 void region_own(struct region *r, struct pages pages);
@@ -82,7 +82,7 @@ void region_touch(struct region *r, struct pages pages);
 void region_clean(struct region *r, unsigned first, unsigned order);
 
 /* Whether the page lies in a free block. */
-bool region_page_free(const struct region *r, unsigned page);
+COLD bool region_page_free(const struct region *r, unsigned page);
 
 /* How many of the pages hold memory. */
 unsigned region_dirty(const struct region *r, struct pages pages);

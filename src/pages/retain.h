@@ -74,7 +74,7 @@ void retain_purged(size_t nbytes);
 void retain_faults(size_t nbytes);
 
 /* A second has passed. */
-void retain_fade(void);
+COLD void retain_fade(void);
 
 /* What was learned is forgotten: the user has asked for memory to be given back. */
-void retain_forget(void);
+COLD void retain_forget(void);
