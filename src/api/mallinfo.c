@@ -111,6 +111,7 @@ static bool trim(size_t pad)
 	huge_purge(SIZE_MAX);
 	zone_purge(SIZE_MAX);
 	zone_unmap_free(false);
+	zone_start(); /* as classes find it that are promoted next */
 	retain_forget();
 	after = sum_up();
 	arena_leave(self);

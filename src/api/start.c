@@ -17,6 +17,7 @@
 #include "os/lock.h"
 #include "os/os.h"
 #include "os/seal.h"
+#include "pages/zone.h"
 
 static struct lock start_lock = LOCK_INIT(LOCK_START);
 SEALED bool start_done;
@@ -79,6 +80,7 @@ static void start_once(void)
 	options_read();
 	fork_start();
 	registry_start();
+	zone_start();
 	start_report();
 	tools_start();
 	if (options.harden >= 2 || tools)

@@ -75,17 +75,22 @@ void arena_tick(struct arena *a)
 	zone_purge(load_relaxed(&retain_retained) / 8);
 }
 
+/* Of a class that is hot or due: from slabs and then from the heap as far as both have memory, else from a new slab. */
+static void *alloc_hot(struct arena *a, unsigned class, size_t req, bool *ret_zero)
+{
+	void *mem = hot_take_ready(a, class, ret_zero);
+
+	if (!mem && hot_waits(a, class))
+		mem = heap_malloc_held(&a->chunks, req, ret_zero);
+	return mem ? mem : hot_take(a, class, ret_zero);
+}
+
 static void *alloc_small(struct arena *a, size_t req, bool *ret_zero)
 {
 	unsigned class = class_of(req ? req : 1);
-	void *mem;
+	void *mem = hot_use(a, class) ? alloc_hot(a, class, req, ret_zero) : NULL;
 
-	if (hot_serves(a, class)) {
-		mem = hot_take(a, class, ret_zero);
-		if (mem)
-			return mem;
-	}
-	return heap_malloc(&a->chunks, req, ret_zero);
+	return mem ? mem : heap_malloc(&a->chunks, req, ret_zero);
 }
 
 /* A kept run, or a new one; *ret_zero says that it reads as zero. */
@@ -212,15 +217,19 @@ static size_t aligned_class_size(size_t alignment, size_t req)
 	return 0;
 }
 
+/* size is that of the class, or 0.  In the order of alloc_small(). */
 static void *alloc_aligned(struct arena *a, size_t alignment, size_t req, size_t size)
 {
-	void *mem = NULL;
-	bool zero = false;
-
-	if (size && hot_serves(a, class_of(size)))
-		mem = hot_take(a, class_of(size), &zero);
 	/* Over a page: what a chunk would be cut from is larger than pages that are alone there. */
-	if (!mem && alignment <= PAGE_SIZE && req + alignment < options.mmap_threshold)
+	bool in_heap = alignment <= PAGE_SIZE && req + alignment < options.mmap_threshold;
+	bool zero = false, hot = size && hot_use(a, class_of(size));
+	void *mem = hot ? hot_take_ready(a, class_of(size), &zero) : NULL;
+
+	if (!mem && hot && in_heap && hot_waits(a, class_of(size)))
+		mem = heap_memalign_held(&a->chunks, alignment, req);
+	if (!mem && hot)
+		mem = hot_take(a, class_of(size), &zero);
+	if (!mem && in_heap)
 		mem = heap_memalign(&a->chunks, alignment, req);
 	return mem ? mem : alloc_pages(a, req, alignment, &zero);
 }

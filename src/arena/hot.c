@@ -216,12 +216,14 @@ static void retire_full(struct arena *a, struct slab *s)
 	set_current(a, s->class, NULL);
 }
 
-/* Makes a slab current that has free objects: a listed one, else a new one. */
-static bool refill(struct arena *a, unsigned class)
+/* Makes a slab current that has free objects: a listed one, else a new one, of mapped memory or of any. */
+static bool refill(struct arena *a, unsigned class, bool may_map)
 {
 	struct link *l;
 	struct slab *s;
 
+	if (!may_map && list_empty(&a->hot->listed[class]) && !a->hot->empty_bytes && !slab_is_ready(class))
+		return false;
 	remote_drain(a);
 	a->counts.refills++;
 	if (list_empty(&a->hot->listed[class]))
@@ -234,6 +236,8 @@ static bool refill(struct arena *a, unsigned class)
 		return true;
 	}
 	free_empty(a, 0); /* of other classes: they have memory that this one can use */
+	if (!may_map && !slab_is_ready(class))
+		return false;
 	s = slab_new(a, class,
 		     a->hot->slabs[class] ? class_order(class) : class_first_order(class),
 		     magazine_hot_word(a, class));
@@ -262,8 +266,8 @@ static struct object *take(struct slab *s, bool *ret_zero)
 	return o;
 }
 
-/* What other threads freed is taken before more is carved. */
-void *hot_take(struct arena *a, unsigned class, bool *ret_zero)
+/* Of a hot class.  What other threads freed is taken before more is carved. */
+static void *take_hot(struct arena *a, unsigned class, bool may_map, bool *ret_zero)
 {
 	struct magazine *m = magazine_at(a->hot, class);
 	struct object *o = magazine_take(m);
@@ -277,16 +281,18 @@ void *hot_take(struct arena *a, unsigned class, bool *ret_zero)
 		o = s ? take(s, ret_zero) : NULL;
 		if (!o && s)
 			retire_full(a, s);
-		if (!o && !refill(a, class))
+		if (!o && !refill(a, class, may_map))
 			return NULL;
 	}
 	return o;
 }
 
-bool hot_make(struct arena *a)
+static bool make(struct arena *a, bool may_map)
 {
 	if (a->hot)
 		return true;
+	if (!may_map && !pool_is_ready(&hots))
+		return false;
 	a->hot = pool_alloc(&hots);
 	if (!a->hot)
 		return false;
@@ -299,6 +305,11 @@ bool hot_make(struct arena *a)
 	return true;
 }
 
+bool hot_make_ready(struct arena *a)
+{
+	return make(a, false);
+}
+
 static size_t promote_after(void)
 {
 	size_t times = 1 + registry_count() / ARENAS_MANY;
@@ -308,16 +319,39 @@ static size_t promote_after(void)
 	return times * options.promote_after;
 }
 
-bool hot_promote(struct arena *a, unsigned class)
+bool hot_use_again(struct arena *a, unsigned class)
+{
+	return LIKELY(hot_is(a, class)) || ++a->uses[class] >= promote_after();
+}
+
+bool hot_waits(struct arena *a, unsigned class)
+{
+	size_t most = HOT_PATIENCE * promote_after();
+
+	return a->uses[class] < most && a->uses[class]++ < most;
+}
+
+/* A class that is due becomes hot; false: it has to wait. */
+static bool promote(struct arena *a, unsigned class, bool may_map)
 {
 	if (LIKELY(hot_is(a, class)))
 		return true;
-	if (++a->uses[class] < promote_after() || !hot_make(a))
+	if ((!may_map && !slab_is_ready(class)) || !make(a, may_map))
 		return false;
 	magazine_of(a->hot, class);
 	list_init(&a->hot->listed[class]);
 	a->counts.promotions++;
 	return true;
+}
+
+void *hot_take_ready(struct arena *a, unsigned class, bool *ret_zero)
+{
+	return promote(a, class, false) ? take_hot(a, class, false, ret_zero) : NULL;
+}
+
+void *hot_take(struct arena *a, unsigned class, bool *ret_zero)
+{
+	return promote(a, class, true) ? take_hot(a, class, true, ret_zero) : NULL;
 }
 
 /* A class all of whose objects are back goes back to the bins. */

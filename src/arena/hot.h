@@ -1,8 +1,14 @@
 /*
  * What is hot in an arena: classes that slabs serve.
  *
- * A class is promoted after options.promote_after allocations, and goes back to
- * the bins when all its objects are back and the arena is tended.  In between
+ * A class is due for promotion after options.promote_after allocations.  Where the memory of its
+ * first slab is mapped already, as it is for some sixteen classes from the start on (zone_start), it is promoted at
+ * once.  Else it waits, served by the chunk heap as long as that has room, and so does a class that
+ * needs another slab: a program that allows itself no system call (seccomp's strict mode) would be
+ * killed by one that it had no need of.  But not for ever, since a small heap may have room for
+ * ever: after HOT_PATIENCE times as many allocations memory is mapped all the same.
+ *
+ * It goes back to the bins when all its objects are back and the arena is tended.  In between
  * it has a magazine, behind it a current slab, and a list of slabs with free
  * objects, of which the oldest becomes current next.  A full slab is on no list
  * until an object comes back; an empty one goes back to the zone.
@@ -18,8 +24,8 @@
 #include "arena/arena.h"
 #include "base/options.h"
 
-/* Makes the hot side, if there is none yet; false without memory. */
-bool hot_make(struct arena *a);
+/* Makes the hot side, if there is none yet; false without memory that is mapped. */
+bool hot_make_ready(struct arena *a);
 
 /* Whether slabs serve the class. */
 static inline bool hot_is(const struct arena *a, unsigned class)
@@ -27,19 +33,28 @@ static inline bool hot_is(const struct arena *a, unsigned class)
 	return a->hot && a->hot->listed[class].next;
 }
 
-/* hot_serves() for a class that is hot, or may have become so by this use. */
-bool hot_promote(struct arena *a, unsigned class);
+/* hot_use() for a class that is hot, or may be due by this use. */
+bool hot_use_again(struct arena *a, unsigned class);
 
-/* The same, before the class is used: counts a use of one that is not hot. */
-ALWAYS_INLINE bool hot_serves(struct arena *a, unsigned class)
+/* Whether the class is hot, or due for promotion; counts a use of one that is not hot. */
+ALWAYS_INLINE bool hot_use(struct arena *a, unsigned class)
 {
 	if (UNLIKELY(a->uses[class] + 1 >= options.promote_after))
-		return hot_promote(a, class);
+		return hot_use_again(a, class);
 	a->uses[class]++;
 	return false;
 }
 
-/* An object of a hot class; NULL without memory.  *ret_zero says that all of it reads as zero. */
+/* Whether the heap is to serve the class while it has room, since slabs lack memory that is mapped. */
+bool hot_waits(struct arena *a, unsigned class);
+
+#define HOT_PATIENCE 8
+
+/* An object of a class that is hot, or due; NULL without memory that is mapped.  *ret_zero says that all of it
+   reads as zero. */
+void *hot_take_ready(struct arena *a, unsigned class, bool *ret_zero);
+
+/* The same; NULL without memory. */
 void *hot_take(struct arena *a, unsigned class, bool *ret_zero);
 
 /* live has reached 0: the slab was full and is no longer, or it is sparse, or empty. */

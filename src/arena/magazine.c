@@ -281,7 +281,7 @@ bool magazine_push_full(struct object *o)
 
 bool magazine_keep(struct arena *self, const struct slab *s, struct object *o)
 {
-	if (!slab_is_open(s) || !hot_make(self))
+	if (!slab_is_open(s) || !hot_make_ready(self))
 		return false;
 	magazine_of(self->hot, s->class);
 	push(self, s->class, o);

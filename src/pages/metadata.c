@@ -87,6 +87,12 @@ void *pool_alloc(struct pool *pool)
 	return object;
 }
 
+UNSYNCHRONIZED bool pool_is_ready(const struct pool *pool)
+{
+	return load_relaxed(&pool->free) ||
+	       (size_t)(load_relaxed(&area_end) - load_relaxed(&area_next)) >= pool->size;
+}
+
 void pool_free(struct pool *pool, void *object)
 {
 	lock_acquire(&metadata_lock);

@@ -23,6 +23,9 @@ struct pool {
 void *pool_alloc(struct pool *pool);
 void pool_free(struct pool *pool, void *object);
 
+/* Whether an object can be had without a call of the system; another thread may take it first. */
+bool pool_is_ready(const struct pool *pool);
+
 /* Zeroed memory that is never given back, for tables; NULL when refused. */
 void *metadata_alloc(size_t nbytes);
 
@@ -33,4 +36,4 @@ size_t metadata_mapped(void);
 bool metadata_locked(void); /* by the calling thread */
 void metadata_prefork(void);
 void metadata_postfork(void);
-bool metadata_recover(void);
+COLD bool metadata_recover(void);

@@ -251,6 +251,19 @@ static bool grow(unsigned order)
 	return true;
 }
 
+UNSYNCHRONIZED bool zone_is_ready(unsigned order)
+{
+	return (load_relaxed(&zone.orders[DIRTY]) | load_relaxed(&zone.orders[CLEAN])) >> order;
+}
+
+void zone_start(void)
+{
+	lock_acquire(&zone.lock);
+	if (!zone.sizes.mapped)
+		map(step_for(os_page_size()));
+	lock_release(&zone.lock);
+}
+
 void zone_scatter(uint64_t secret)
 {
 	zone.scatter = secret;

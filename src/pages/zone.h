@@ -39,6 +39,13 @@
  */
 void *zone_alloc(unsigned order, bool *ret_clean);
 
+/* Whether a block of that order can be had without a call of the system; another thread may take it first. */
+bool zone_is_ready(unsigned order);
+
+/* Maps the first step if nothing is mapped, so that zone_is_ready() for what is wanted first; where the system
+   refuses nothing is lost. */
+void zone_start(void);
+
 /* Gives a block back, of which the first `touched` bytes may have been written since
    it was allocated.  Its tags must be cleared. */
 void zone_free(void *block, unsigned order, size_t touched);
@@ -52,7 +59,7 @@ void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean);
 /* The same of npages that are going to be extended: cut from a block of up to 2^room_order pages, as
    large as can be had, so that what follows them is free.  More is mapped for that only where half of
    what is mapped is in use. */
-void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean);
+COLD void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean);
 
 void zone_free_pages(void *mem, size_t npages);
 
@@ -60,7 +67,7 @@ void zone_free_pages(void *mem, size_t npages);
 COLD void zone_scatter(uint64_t secret);
 
 /* Takes the pages that follow [mem, mem + npages) too, up to new_npages; false if they are not free. */
-bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
+COLD bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
 
 /* Purges dirty blocks until at least nbytes are, or none is left; the bytes purged. */
 size_t zone_purge(size_t nbytes);

@@ -148,6 +148,11 @@ struct slab *slab_new(struct arena *owner, unsigned class, unsigned order, uint1
 	return s;
 }
 
+bool slab_is_ready(unsigned class)
+{
+	return pool_is_ready(&slabs) && zone_is_ready(class_order(class));
+}
+
 void slab_free(struct slab *s)
 {
 	void *block = (void *)s->base;

@@ -260,6 +260,9 @@ COLD void slab_harden(bool guards);
    word; NULL without memory. */
 struct slab *slab_new(struct arena *owner, unsigned class, unsigned order, uint16_t hot);
 
+/* Whether slab_new() needs no call of the system. */
+bool slab_is_ready(unsigned class);
+
 /* Gives its block back.  No object may be out. */
 void slab_free(struct slab *s);
 

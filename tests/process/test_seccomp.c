@@ -15,7 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-enum { CALLS_MAX = 40, THREADS = 4 };
+enum { CALLS_MAX = 40, THREADS = 4, BLOCKS_MOST = 1000 };
 
 static const int allocators[] = {SYS_mmap, SYS_munmap,	  SYS_mremap, SYS_madvise,
 				 SYS_brk,  SYS_futex,	  SYS_write,  SYS_rt_sigreturn,
@@ -153,6 +153,49 @@ static void expect_content(bool with_threads)
 TEST(one_thread)
 {
 	expect_content(false);
+}
+
+/* Several sizes, each so often, twice the same: what is wanted the second time the heap has. */
+static void use_and_free(int blocks)
+{
+	static void *held[BLOCKS_MOST];
+
+	for (int i = 0; i < blocks; i++)
+		held[i] = malloc(64 + (size_t)i % 7 * 100);
+	for (int i = 0; i < blocks; i++)
+		free(held[i]);
+}
+
+/* In strict mode read, write and exit are all that a thread may do; else it is killed. */
+static _Noreturn void work_strictly(int blocks)
+{
+	alarm(CHILD_SECONDS);
+	use_and_free(blocks);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+		_exit(77);
+	for (int round = 0; round < 20; round++)
+		use_and_free(blocks);
+	syscall(SYS_exit, 0);
+	__builtin_unreachable();
+}
+
+/* Before a size is used often enough to get slabs, as it is, and afterwards. */
+TEST(strict_mode)
+{
+	static const int blocks[] = {50, 150, 220, 300, BLOCKS_MOST};
+
+	for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+		pid_t child = fork();
+		int status;
+
+		if (child == 0)
+			work_strictly(blocks[i]);
+		status = child_wait(child);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+			test_skip("this kernel or container has no strict mode");
+		if (!EXPECT_EQ(status, 0))
+			printf("    with %d blocks\n", blocks[i]);
+	}
 }
 
 /* glibc alone would fail here: it reads /proc/sys/vm/overcommit_memory when a heap shrinks. */
