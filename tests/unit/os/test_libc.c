@@ -4,7 +4,7 @@
 #include "test.h"
 
 #include <dlfcn.h>
-#include <sys/mman.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 static int called;
