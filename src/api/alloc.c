@@ -85,7 +85,7 @@ static NOINLINE void *malloc_uncounted(size_t req)
 	return malloc_beyond(req);
 }
 
-static COLD NOINLINE void *malloc_sampled(size_t req)
+static LATER void *malloc_sampled(size_t req)
 {
 	unsigned watch = watch_begin(TRACE_MALLOC);
 	void *mem = sampled_alloc(GRANULE, req);
@@ -130,7 +130,7 @@ static void free_served(void *mem)
 	arena_release(mem, tag, "free");
 }
 
-static NOINLINE void free_not_plain(void *mem)
+static LATER void free_not_plain(void *mem)
 {
 	unsigned watch;
 
@@ -209,7 +209,7 @@ static void *zeroed(size_t req)
 	return mem;
 }
 
-static COLD void *calloc_slow(size_t req)
+static LATER void *calloc_slow(size_t req)
 {
 	unsigned watch;
 	void *mem;
@@ -276,7 +276,7 @@ static inline bool is_exact(const struct descriptor *tag)
 	return tag->kind == KIND_SAMPLED || (fences && tag->kind != KIND_EARLY);
 }
 
-static COLD size_t exact_size(const void *mem, struct descriptor *tag, const char *call)
+static LATER size_t exact_size(const void *mem, struct descriptor *tag, const char *call)
 {
 	size_t size;
 
@@ -289,7 +289,7 @@ static COLD size_t exact_size(const void *mem, struct descriptor *tag, const cha
 }
 
 /* Such objects always move: so who holds the old address is found out. */
-static COLD void *realloc_exact(void *mem, struct descriptor *tag, size_t req)
+static LATER void *realloc_exact(void *mem, struct descriptor *tag, size_t req)
 {
 	size_t size = exact_size(mem, tag, "realloc");
 
@@ -342,7 +342,7 @@ static void *realloc_served(void *mem, size_t req)
 	return realloc_object(mem, tag, req);
 }
 
-static COLD void *realloc_slow(void *mem, size_t req)
+static LATER void *realloc_slow(void *mem, size_t req)
 {
 	unsigned watch = start() ? watch_begin(TRACE_REALLOC) : 0;
 	void *moved = realloc_served(mem, req);
@@ -400,7 +400,7 @@ static bool has_size(const void *mem, struct descriptor *tag, size_t size, const
 	return real == size;
 }
 
-void free_fenced(void *mem, size_t size, const char *call)
+LATER void free_fenced(void *mem, size_t size, const char *call)
 {
 	struct descriptor *tag = pagemap_get(mem);
 

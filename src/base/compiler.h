@@ -11,6 +11,7 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NOINLINE     __attribute__((noinline))
 #define COLD         __attribute__((noinline, cold))
+#define LATER        __attribute__((noinline, section(".text.unlikely.later"))) /* no small program's */
 #define AT_START     __attribute__((noinline, section(".text.startup"))) /* see preload/cold.ld */
 #define ALIGNED(n)   __attribute__((aligned(n)))
 #define PUBLIC       __attribute__((visibility("default")))
