@@ -14,8 +14,7 @@
 /* Slabs of smaller objects seldom have a whole free page before they are empty. */
 #define SPARSE_SIZE KIB
 
-/* Where the system limits a process to less, addresses are dear: a class is promoted later. */
-#define LIMIT_SCARCE (256 * MIB)
+/* Where addresses are dear, a class is promoted so many times later. */
 #define SCARCE_TIMES 8
 
 /* Bytes of empty slabs that an arena keeps, before it learns that it needs more. */
@@ -314,7 +313,7 @@ static size_t promote_after(void)
 {
 	size_t times = 1 + registry_count() / ARENAS_MANY;
 
-	if (os_memory_limit() < LIMIT_SCARCE)
+	if (os_memory_limit() < OS_MEMORY_SCARCE)
 		times *= SCARCE_TIMES;
 	return times * options.promote_after;
 }

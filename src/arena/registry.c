@@ -50,7 +50,8 @@ size_t registry_count(void)
 
 void registry_start(void)
 {
-	arena_init(&arena_main, true);
+	/* Heaps by brk lie apart from all else, and take a leaf of the page map for themselves. */
+	arena_init(&arena_main, os_memory_limit() >= OS_MEMORY_SCARCE);
 	add(&arena_main);
 	arena_mine = &arena_main;
 }

@@ -56,6 +56,9 @@ unsigned os_cpus(void);
    SIZE_MAX: none. */
 size_t os_memory_limit(void);
 
+/* Below this limit addresses are dear. */
+#define OS_MEMORY_SCARCE (256 * MIB)
+
 /* Fresh zeroed memory, or NULL when the system refuses. */
 void *os_map(size_t nbytes, enum os_use use);
 
