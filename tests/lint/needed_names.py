@@ -12,8 +12,8 @@ LINKER = "the linker's, the compiler's, or of the start files of each library"
 RUNTIME = ('weak: the C++ runtime of the process, whoever it is; called when memory runs out, with no lock '
            'held, because bad_alloc must be the one that the program catches')
 TOOL = 'weak: AddressSanitizer, where the program has it'
-COMPILER = ('compilers call them wherever they like, so who replaces them keeps their meaning; '
-            'tests/process/replaced.py has some that allocate')
+COMPILER = ('compilers call them wherever they like, also while something is half changed, so who replaces '
+            'them keeps their meaning; POSIX lets signal handlers call them, so they do not allocate')
 ERRNO = 'how errno is reached, the same for all; the name is reserved'
 STREAM = 'malloc_info writes to a stream of the program, which calls it; no lock is held'
 FORK = 'pthread_atfork() calls it; once, in a constructor; the name is reserved'
