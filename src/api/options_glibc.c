@@ -111,7 +111,7 @@ static void set_clamped(const char *name, size_t value, const char *source)
 	option_set(o, value > o->most ? o->most : value, source);
 }
 
-static LATER void read_legacy(const struct legacy *l, struct word value, const char *source)
+static void read_legacy(const struct legacy *l, struct word value, const char *source)
 {
 	size_t number;
 
