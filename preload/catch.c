@@ -12,8 +12,8 @@
 WEAK void *__cxa_begin_catch(void *exception);
 WEAK void __cxa_end_catch(void);
 
-/* f(), with catch_all as the personality. */
-HIDDEN void call_guarded(void (*f)(void));
+/* f(arg), with catch_all as the personality. */
+HIDDEN void call_guarded(void (*f)(void *arg), void *arg);
 HIDDEN _Unwind_Reason_Code catch_all(int version, _Unwind_Action actions,
 				     _Unwind_Exception_Class language,
 				     struct _Unwind_Exception *exception,
@@ -39,14 +39,14 @@ _Unwind_Reason_Code catch_all(int version, _Unwind_Action actions, _Unwind_Excep
 	__builtin_longjmp(catcher, 1);
 }
 
-bool call_and_catch(void (*f)(void))
+bool call_and_catch(void (*f)(void *arg), void *arg)
 {
 	void *here[JUMP_WORDS], **outer = catcher;
 	volatile bool returned = false;
 
 	if (!__builtin_setjmp(here)) {
 		catcher = here;
-		call_guarded(f);
+		call_guarded(f, arg);
 		returned = true;
 	}
 	catcher = outer;

@@ -3,5 +3,5 @@
 
 #include "base/compiler.h"
 
-/* Calls f.  True when it returned; false when an exception ended it, which is then gone. */
-HIDDEN bool call_and_catch(void (*f)(void));
+/* Calls f(arg).  True when it returned; false when an exception ended it, which is then gone. */
+HIDDEN bool call_and_catch(void (*f)(void *arg), void *arg);

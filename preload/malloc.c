@@ -8,6 +8,7 @@
  * malloc, free and realloc, as with libc.a.
  */
 #include "api/alloc.h"
+#include "front.h"
 
 #include <loam/loam.h>
 #include <stdlib.h>
@@ -32,8 +33,14 @@ PUBLIC void *realloc(void *mem, size_t req)
 	return loam_realloc(mem, req);
 }
 
+/* libc's calls the process's realloc. */
 REPLACEABLE void *reallocarray(void *mem, size_t count, size_t size)
 {
+	size_t req;
+
+	front_find();
+	if (UNLIKELY(front.realloc) && !__builtin_mul_overflow(count, size, &req))
+		return front.realloc(mem, req);
 	return loam_reallocarray(mem, count, size);
 }
 
@@ -113,3 +120,8 @@ SAME_AS(pvalloc) void *__libc_pvalloc(size_t req);
 SAME_AS(posix_memalign) int __posix_memalign(void **ret_mem, size_t alignment, size_t req);
 SAME_AS(mallinfo) struct mallinfo __libc_mallinfo(void);
 SAME_AS(mallopt) int __libc_mallopt(int parameter, int value);
+
+ITSELF(malloc);
+ITSELF(realloc);
+ITSELF(aligned_alloc);
+ITSELF(free);

@@ -1,4 +1,4 @@
-/* void call_guarded(void (*f)(void)): see catch.c. */
+/* void call_guarded(void (*f)(void *arg), void *arg): see catch.c. */
 	.text
 	.globl	call_guarded
 	.hidden	call_guarded
@@ -13,7 +13,9 @@ call_guarded:
 	.cfi_offset x29, -16
 	.cfi_offset x30, -8
 	mov	x29, sp
-	blr	x0
+	mov	x9, x0
+	mov	x0, x1
+	blr	x9
 	ldp	x29, x30, [sp], #16
 	.cfi_restore x30
 	.cfi_restore x29

@@ -1,4 +1,4 @@
-/* void call_guarded(void (*f)(void)): see catch.c. */
+/* void call_guarded(void (*f)(void *arg), void *arg): see catch.c. */
 	.text
 	.globl	call_guarded
 	.hidden	call_guarded
@@ -10,7 +10,9 @@ call_guarded:
 	endbr64
 	sub	$8, %rsp
 	.cfi_adjust_cfa_offset 8
-	call	*%rdi
+	mov	%rdi, %rax
+	mov	%rsi, %rdi
+	call	*%rax
 	add	$8, %rsp
 	.cfi_adjust_cfa_offset -8
 	ret

@@ -99,7 +99,7 @@ static LATER void *malloc_sampled(size_t req)
 
 void *malloc_counted(size_t req, size_t granule)
 {
-	return sampled_count() ? malloc_sampled(req) : arena_take(req, granule, malloc_uncounted);
+	return sampled_count() ? malloc_sampled(req) : arena_take(&hot_mine.libc, req, granule, malloc_uncounted);
 }
 
 void *malloc_slow(size_t req)

@@ -30,17 +30,29 @@ struct arena arena_none = {.busy = true};
 
 __thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;
 __thread struct hot_mine hot_mine __attribute__((tls_model("initial-exec"))) = {
+	.libc.fast = fast_none,
+	.operators.fast = fast_none,
 	.until_sampled = 1,
-	.fast = fast_none,
 };
+
+SEALED static bool operators_open; /* before main, then constant */
 
 void arena_use_hot_side(const struct arena *a)
 {
 	if (!a->hot || a != arena_mine)
 		return;
-	hot_mine.accepted = 1u << HOT_ANYBODY | 1u << hot_owner(a->number);
+	hot_mine.libc.accepted = 1u << HOT_ANYBODY | 1u << hot_owner(a->number);
+	hot_mine.libc.fast = a->hot->fast;
 	hot_mine.side = a->hot;
-	hot_mine.fast = a->hot->fast;
+	if (operators_open)
+		hot_mine.operators = hot_mine.libc;
+}
+
+void arena_open_operators(void)
+{
+	if (!operators_open)
+		operators_open = true;
+	arena_use_hot_side(arena_mine);
 }
 
 size_t fast_limit, fast_limit_counted;

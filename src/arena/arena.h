@@ -119,15 +119,22 @@ extern HIDDEN struct arena arena_none;
    linker has set up the program's threads: fast_limit is 0 then, and nothing reads it. */
 extern HIDDEN __thread struct arena *arena_mine __attribute__((tls_model("initial-exec")));
 
-/* What the hot path knows of the running thread. */
-struct hot_mine {
+/* A way to the hot path of the running thread.  One that is shut takes nothing and has nothing, so that
+   every call goes to the slow path. */
+struct door {
 	/* Bit n: objects whose hot word names n may be freed to this thread's magazines.  Bit 0 is never
 	   set: not even where this reads as the address of the thread control block, or what else
 	   is there before the dynamic linker has set up the program's threads. */
 	uint32_t accepted;
-	uint32_t until_sampled;       /* allocations, 1 at first; see harden/sampled.h */
-	struct hot *side;             /* its arena's, or NULL */
-	struct magazine *const *fast; /* of that, or a table of magazine_none */
+	struct magazine *const *fast; /* of the thread's hot side, or a table of magazine_none */
+};
+
+/* What the hot path knows of the running thread. */
+struct hot_mine {
+	struct door libc;       /* of malloc and free */
+	struct door operators;  /* of C++; shut where another malloc serves them, see arena_open_operators() */
+	uint32_t until_sampled; /* allocations, 1 at first; see harden/sampled.h */
+	struct hot *side;       /* its arena's, or NULL */
 };
 
 extern HIDDEN __thread struct hot_mine hot_mine __attribute__((tls_model("initial-exec")));
@@ -213,6 +220,10 @@ COLD void arena_watch_all(void);
 
 /* The arena's hot side is the running thread's from now on, if it has one and the arena is its. */
 void arena_use_hot_side(const struct arena *a);
+
+/* Lets the operators of C++ take the hot path: in the running thread, and in all that begin later.  Their
+   slow path calls it in a thread whose two doors differ. */
+COLD void arena_open_operators(void);
 
 /* Sets up an arena's fields; the calling thread then holds it. */
 AT_START bool arena_init(struct arena *a, bool brk);

@@ -35,9 +35,10 @@ ALWAYS_INLINE struct object *fast_take(struct slab *s, bool or_last)
 }
 
 /* granule is below FAST_GRANULES. */
-ALWAYS_INLINE void *arena_take(size_t req, size_t granule, void *(*slow)(size_t))
+ALWAYS_INLINE void *arena_take(const struct door *door, size_t req, size_t granule,
+			       void *(*slow)(size_t))
 {
-	struct magazine *m = hot_mine.fast[granule];
+	struct magazine *m = door->fast[granule];
 	struct object *o = magazine_take(m);
 
 	if (!o)
@@ -49,14 +50,15 @@ ALWAYS_INLINE void *arena_take(size_t req, size_t granule, void *(*slow)(size_t)
 }
 
 /* `counted` is for what is to be counted first, and takes the rest of the hot path after that. */
-ALWAYS_INLINE void *arena_malloc(size_t req, void *(*counted)(size_t req, size_t granule),
+ALWAYS_INLINE void *arena_malloc(const struct door *door, size_t req,
+				 void *(*counted)(size_t req, size_t granule),
 				 void *(*slow)(size_t))
 {
 	/* Wraps to 0 near SIZE_MAX, where magazine_none is. */
 	size_t granule = (req + GRANULE - 1) / GRANULE;
 
 	if (LIKELY(granule < load_hot(&fast_limit)))
-		return arena_take(req, granule, slow);
+		return arena_take(door, req, granule, slow);
 	return granule < load_hot(&fast_limit_counted) ? counted(req, granule) : slow(req);
 }
 
@@ -89,9 +91,10 @@ ALWAYS_INLINE bool arena_stays_in_place(const void *mem, size_t req)
 }
 
 /* `full` is for what is an object, but finds the magazine full. */
-ALWAYS_INLINE void arena_free(void *mem, void (*full)(void *), void (*slow)(void *))
+ALWAYS_INLINE void arena_free(const struct door *door, void *mem, void (*full)(void *),
+			      void (*slow)(void *))
 {
-	uint32_t hot = pagemap_hot(mem), accepted = hot_mine.accepted;
+	uint32_t hot = pagemap_hot(mem), accepted = door->accepted;
 	struct magazine *m;
 	struct object *o = mem;
 	uint64_t mark;

@@ -59,12 +59,12 @@ bool elf_read_header(struct elf_symbols *ret_symbols, const ElfW(Ehdr) *header)
 	return true;
 }
 
-static bool is_function(const struct elf_symbols *s, uint32_t i, const char *name)
+static bool is_function(const struct elf_symbols *s, uint32_t i, const char *name, bool any_version)
 {
 	const ElfW(Sym) *symbol = &s->symbols[i];
 
 	return ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && symbol->st_shndx != SHN_UNDEF &&
-	       !(s->versions && s->versions[i] & HIDDEN_VERSION) &&
+	       (any_version || !(s->versions && s->versions[i] & HIDDEN_VERSION)) &&
 	       elf_same_string(s->strings + symbol->st_name, name);
 }
 
@@ -82,9 +82,9 @@ static uint32_t hash_of(const char *name)
  *		first symbol, or 0; for each symbol from the first on its hash, with the lowest bit
  *		set in the last of a bucket
  *
- * The filter is left out, since what is asked for is there.
+ * The filter is left out: most of what is asked for is there.
  */
-static uint32_t find_by_gnu_hash(const struct elf_symbols *s, const char *name)
+static uint32_t find_by_gnu_hash(const struct elf_symbols *s, const char *name, bool any_version)
 {
 	uint32_t hash = hash_of(name), nbuckets = s->gnu_hash[0], first = s->gnu_hash[1];
 	const uint32_t *buckets =
@@ -95,7 +95,7 @@ static uint32_t find_by_gnu_hash(const struct elf_symbols *s, const char *name)
 	if (i < first)
 		return 0;
 	for (;; i++) {
-		if ((hashes[i - first] | 1) == (hash | 1) && is_function(s, i, name))
+		if ((hashes[i - first] | 1) == (hash | 1) && is_function(s, i, name, any_version))
 			return i;
 		if (hashes[i - first] & 1)
 			return 0;
@@ -103,23 +103,33 @@ static uint32_t find_by_gnu_hash(const struct elf_symbols *s, const char *name)
 }
 
 /* DT_HASH: buckets, number of symbols, ...  The vdso's, and it has a dozen. */
-static uint32_t find_by_looking(const struct elf_symbols *s, const char *name)
+static uint32_t find_by_looking(const struct elf_symbols *s, const char *name, bool any_version)
 {
 	for (uint32_t i = 1; i < s->sysv_hash[1]; i++)
-		if (is_function(s, i, name))
+		if (is_function(s, i, name, any_version))
 			return i;
 	return 0;
 }
 
-uintptr_t elf_function(const struct elf_symbols *s, const char *name)
+static uintptr_t find(const struct elf_symbols *s, const char *name, bool any_version)
 {
 	uint32_t i = 0;
 
 	if (!s->symbols || !s->strings)
 		return 0;
 	if (s->gnu_hash)
-		i = find_by_gnu_hash(s, name);
+		i = find_by_gnu_hash(s, name, any_version);
 	else if (s->sysv_hash)
-		i = find_by_looking(s, name);
+		i = find_by_looking(s, name, any_version);
 	return i ? s->base + s->symbols[i].st_value : 0;
+}
+
+uintptr_t elf_function(const struct elf_symbols *s, const char *name)
+{
+	return find(s, name, false);
+}
+
+uintptr_t elf_definition(const struct elf_symbols *s, const char *name)
+{
+	return find(s, name, true);
 }

@@ -29,4 +29,7 @@ COLD bool elf_read_header(struct elf_symbols *ret_symbols, const ElfW(Ehdr) *hea
    or one that must be asked which of several it is (IFUNC). */
 COLD uintptr_t elf_function(const struct elf_symbols *s, const char *name);
 
+/* The same in whatever version. */
+COLD uintptr_t elf_definition(const struct elf_symbols *s, const char *name);
+
 COLD bool elf_same_string(const char *a, const char *b);

@@ -16,7 +16,8 @@ extern struct r_debug _r_debug __attribute__((weak));
 
 SEALED static struct {
 	bool searched;
-	const struct link_map *map; /* NULL: none */
+	const struct link_map *all; /* of loam's namespace */
+	const struct link_map *map; /* libc's; NULL: none */
 	struct elf_symbols symbols;
 } libc;
 
@@ -58,8 +59,10 @@ static void search(void)
 	const struct namespace *n = (const struct namespace *)&_r_debug;
 
 	for (; n && !libc.map; n = next_namespace(n))
-		if (is_in(n->debug.r_map))
+		if (is_in(n->debug.r_map)) {
+			libc.all = n->debug.r_map;
 			search_in(n->debug.r_map);
+		}
 	store_release(&libc.searched, true);
 }
 
@@ -83,4 +86,11 @@ void *libc_handle(void)
 	if (!load_acquire(&libc.searched))
 		search();
 	return (void *)libc.map;
+}
+
+const struct link_map *libc_link_maps(void)
+{
+	if (!load_acquire(&libc.searched))
+		search();
+	return libc.all;
 }

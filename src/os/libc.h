@@ -23,6 +23,10 @@ extern HIDDEN const struct libc_function libc_linked[] __attribute__((weak));
    soon as loam is relocated.  It costs some 50 nanoseconds. */
 COLD uintptr_t libc_function(const char *name);
 
+/* What the dynamic linker has mapped in loam's namespace, in the order in which it did; NULL in a program
+   that is linked statically. */
+COLD const struct link_map *libc_link_maps(void);
+
 /* What dlopen would return for libc; NULL in a program that is linked statically. */
 COLD void *libc_handle(void);
 

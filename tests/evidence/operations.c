@@ -56,6 +56,16 @@ static void pairs(long n, size_t size)
 		free(malloc(size));
 }
 
+/* C++ calls these; the library has them. */
+void *_Znwm(size_t size) __attribute__((weak));
+void _ZdlPvm(void *mem, size_t size) __attribute__((weak));
+
+static void news(long n, size_t size)
+{
+	for (long i = 0; i < n; i++)
+		_ZdlPvm(_Znwm(size), size);
+}
+
 static void callocs(long n, size_t size)
 {
 	for (long i = 0; i < n; i++)
@@ -172,6 +182,7 @@ static const struct operation {
 	{"pair-1000", pairs, 1000, "empty", ""},
 	{"pair-4K", pairs, 4096, "empty", ""},
 	{"pair-32K", pairs, 32768, "empty", ""},
+	{"new-64", news, 64, "empty", ""},
 	{"batch-64", batches, 64, "empty-batch", ""},
 	{"calloc-64", callocs, 64, "empty", ""},
 	{"calloc-1024", callocs, 1024, "empty", ""},

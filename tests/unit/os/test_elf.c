@@ -67,6 +67,15 @@ TEST(old_versions_are_not_found)
 	EXPECT_EQ(elf_function(&s, "memcpy"), 0);	    /* IFUNC, and an old one */
 }
 
+TEST(a_definition_is_found_in_any_version)
+{
+	struct elf_symbols s = symbols_of("libc.so.6");
+
+	EXPECT_EQ(elf_definition(&s, "cfree"), elf_function(&s, "free")); /* for programs of old alone */
+	EXPECT_EQ(elf_definition(&s, "free"), elf_function(&s, "free"));
+	EXPECT_EQ(elf_definition(&s, "no_such_function"), 0);
+}
+
 TEST(the_old_hash_serves_where_there_is_no_other)
 {
 	uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);

@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -64,4 +65,15 @@ TEST(what_libc_has_not_is_not_found)
 	EXPECT_EQ(libc_function("no_such_function"), 0);
 	EXPECT_EQ(libc_function(""), 0);
 	EXPECT_EQ(libc_function("environ"), 0); /* no function */
+}
+
+TEST(the_list_begins_with_the_program_and_has_libc)
+{
+	const struct link_map *map = libc_link_maps();
+
+	REQUIRE(map);
+	EXPECT_STR(map->l_name, "");
+	while (map && map != libc_handle())
+		map = map->l_next;
+	EXPECT(map);
 }

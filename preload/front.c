@@ -1,0 +1,82 @@
+/* See front.h. */
+#include "front.h"
+
+#include "arena/early.h"
+
+SEALED struct front front;
+SEALED bool front_has_operators;
+SEALED bool front_found;
+
+/*
+ * A function of this library that a program may replace.  In libloam.a the linker has settled it,
+ * and own_x is what the program's x stands in the place of.
+ */
+#define REPLACEABLE_NAME(type, name, ...)                                                          \
+	type name(__VA_ARGS__);                                                                    \
+	HIDDEN type own_##name(__VA_ARGS__)
+
+REPLACEABLE_NAME(void *, malloc, size_t);
+REPLACEABLE_NAME(void *, realloc, void *, size_t);
+REPLACEABLE_NAME(void *, aligned_alloc, size_t, size_t);
+REPLACEABLE_NAME(void, free, void *);
+REPLACEABLE_NAME(void *, _Znwm, size_t);
+REPLACEABLE_NAME(void *, _Znam, size_t);
+REPLACEABLE_NAME(void *, _ZnwmSt11align_val_t, size_t, size_t);
+REPLACEABLE_NAME(void *, _ZnamSt11align_val_t, size_t, size_t);
+REPLACEABLE_NAME(void, _ZdlPv, void *);
+REPLACEABLE_NAME(void, _ZdaPv, void *);
+REPLACEABLE_NAME(void, _ZdlPvSt11align_val_t, void *, size_t);
+REPLACEABLE_NAME(void, _ZdaPvSt11align_val_t, void *, size_t);
+
+static AT_START uintptr_t in_front(const char *name, uintptr_t linked, uintptr_t own)
+{
+	return linked == own ? front_definition(name) : linked;
+}
+
+/* Fills a member; true when there is such a function. */
+#define FIND(member, name)                                                                         \
+	((*(uintptr_t *)&front.member =                                                            \
+		  in_front(#name, (uintptr_t)name, (uintptr_t)own_##name)) != 0)
+
+static AT_START bool find_allocator(void)
+{
+	bool found = FIND(malloc, malloc);
+
+	found |= FIND(free, free);
+	found |= FIND(aligned_alloc, aligned_alloc);
+	(void)FIND(realloc, realloc); /* no operator calls it */
+	return found;
+}
+
+static AT_START bool find_operators(void)
+{
+	bool found = FIND(new_one, _Znwm);
+
+	found |= FIND(new_array, _Znam);
+	found |= FIND(new_one_aligned, _ZnwmSt11align_val_t);
+	found |= FIND(new_array_aligned, _ZnamSt11align_val_t);
+	found |= FIND(delete_one, _ZdlPv);
+	found |= FIND(delete_array, _ZdaPv);
+	found |= FIND(delete_one_aligned, _ZdlPvSt11align_val_t);
+	found |= FIND(delete_array_aligned, _ZdaPvSt11align_val_t);
+	return found;
+}
+
+AT_START bool front_find(void)
+{
+	if (!early_is_over())
+		return false;
+	if (!front_found) {
+		front_has_operators = find_allocator() | find_operators();
+		front_found = true;
+		if (!front_has_operators)
+			arena_open_operators();
+	}
+	return true;
+}
+
+/* Before what is constant is sealed; operators may be called before this. */
+__attribute__((constructor(101))) static AT_START void find_at_start(void)
+{
+	front_find();
+}

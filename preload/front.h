@@ -1,0 +1,55 @@
+/*
+ * What stands in front of loam in the order of symbols: functions of the program, or of a preload
+ * that comes first, under the names of loam's.  The process calls those; and so does loam where
+ * libc and libstdc++ call such a function by its name, which lets a program replace one and have
+ * the others follow: new[] calls new, new calls malloc, reallocarray calls realloc.
+ */
+#pragma once
+
+#include "arena/arena.h"
+
+/* Each is NULL when the process's function is loam's own. */
+struct front {
+	void *(*malloc)(size_t req);
+	void *(*realloc)(void *mem, size_t req);
+	void *(*aligned_alloc)(size_t alignment, size_t req);
+	void (*free)(void *mem);
+
+	/* operator new, operator delete; _array: new[], delete[] */
+	void *(*new_one)(size_t req);
+	void *(*new_array)(size_t req);
+	void *(*new_one_aligned)(size_t req, size_t alignment);
+	void *(*new_array_aligned)(size_t req, size_t alignment);
+	void (*delete_one)(void *mem);
+	void (*delete_array)(void *mem);
+	void (*delete_one_aligned)(void *mem, size_t alignment);
+	void (*delete_array_aligned)(void *mem, size_t alignment);
+};
+
+/* Constant before main. */
+extern HIDDEN struct front front;
+
+/* Whether any of it concerns an operator. */
+extern HIDDEN bool front_has_operators;
+
+extern HIDDEN bool front_found;
+
+/* Fills the table; false, and nothing done, before loam is relocated. */
+HIDDEN bool front_find(void);
+
+/* Where the slow path of an operator begins: then the table is true, and the operators' door is
+   open in this thread if the hot path may be theirs. */
+ALWAYS_INLINE void front_look(void)
+{
+	if (UNLIKELY(!front_found) && !front_find())
+		return;
+	if (UNLIKELY(hot_mine.operators.fast != hot_mine.libc.fast) && !front_has_operators)
+		arena_open_operators();
+}
+
+/* The first definition of a name before loam in the order of symbols, whatever its version; 0
+   without one, and in libloam.a. */
+HIDDEN AT_START uintptr_t front_definition(const char *name);
+
+/* The name under which front.c finds a function of this library that a program may replace. */
+#define ITSELF(name) extern HIDDEN __typeof__(name) own_##name __attribute__((alias(#name)))
