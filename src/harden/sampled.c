@@ -113,7 +113,6 @@ void sampled_start(void)
 		pagemap_set(s->start, stride(), &s->tag);
 	}
 	sampled.random = os_random();
-	signals_catch(explain);
 	sampling = true;
 }
 
@@ -190,6 +189,16 @@ static const char *broken_byte(const struct slot *s)
 	return NULL;
 }
 
+/* A handler is there from the first object on, not from the start: a program that looks whether it has one
+   finds none as long as there is nothing to explain, and one that sets its own early is asked after loam. */
+static void catch_faults(void)
+{
+	static bool caught;
+
+	if (!__atomic_exchange_n(&caught, true, __ATOMIC_RELAXED))
+		signals_catch(explain);
+}
+
 /* At the end of its slot, so that what lies behind the object is unreadable. */
 void *sampled_alloc(size_t alignment, size_t req)
 {
@@ -211,6 +220,7 @@ void *sampled_alloc(size_t alignment, size_t req)
 		give_slot(s);
 		return NULL;
 	}
+	catch_faults();
 	s->freed = (struct stack){0};
 	stack_note(&s->allocated);
 	lay_pattern(s);

@@ -24,8 +24,8 @@
 /* Whether allocations are counted; written once, at start. */
 extern HIDDEN bool sampling;
 
-/* From now on they are; a handler of SIGSEGV and SIGBUS reports what touches a slot that it must
- * not. */
+/* From now on they are. From the first sampled object on a handler of SIGSEGV and SIGBUS reports what
+   touches a slot that it must not. */
 COLD void sampled_start(void);
 
 /* Counts an allocation of the calling thread's; true: sampled_alloc() is to be asked for it. */
