@@ -4,7 +4,6 @@
 #include "api/stats.h"
 #include "arena/registry.h"
 #include "base/bits.h"
-#include "base/text.h"
 #include "harden/fence.h"
 #include "harden/tools.h"
 #include "os/os.h"
@@ -14,6 +13,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <loam/loam.h>
+#include <stdio.h>
 
 struct mallinfo2 loam_mallinfo2(void)
 {
@@ -51,34 +51,34 @@ struct mallinfo loam_mallinfo(void)
 	};
 }
 
-static void put_line(struct text *t, const char *name, size_t n)
+static void print_arena(size_t system, size_t in_use)
 {
-	text_printf(t, "%-16s = %10zu\n", name, n);
+	fprintf(stderr, "system bytes     = %10zu\nin use bytes     = %10zu\n", system, in_use);
 }
 
-static void put_arena(struct text *t, const char *title, size_t system, size_t in_use)
-{
-	text_printf(t, "%s:\n", title);
-	put_line(t, "system bytes", system);
-	put_line(t, "in use bytes", in_use);
-}
-
-/* One "Arena 0": loam's arenas share their page frames, so only the sum means something. */
+/* To the stream stderr, which the program may have set to another. No lock is held while it is written to,
+   and all is collected before an arena's lines are printed: the stream may allocate. */
 void loam_malloc_stats(void)
 {
-	char buffer[512];
-	struct text t = {.buffer = buffer, .capacity = sizeof buffer};
-	struct stats s;
-	size_t system, in_use;
+	size_t cached, system = 0, in_use = 0;
+	struct huge_sizes huge = {0};
 
-	stats_collect(&s);
-	in_use = stats_in_use(&s);
-	system = in_use + stats_free(&s);
-	put_arena(&t, "Arena 0", system, in_use);
-	put_arena(&t, "Total (incl. mmap)", system + s.huge.nbytes, in_use + s.huge.nbytes);
-	put_line(&t, "max mmap regions", s.huge.most_count);
-	put_line(&t, "max mmap bytes", s.huge.most_nbytes);
-	os_write(2, t.buffer, t.length);
+	if (start())
+		huge_sizes(&huge);
+	cached = stats_cached();
+	for (size_t i = 0; i < registry_count(); i++) {
+		struct arena_stats s;
+
+		stats_of_arena(registry_at(i), &cached, &s);
+		fprintf(stderr, "Arena %zu:\n", i);
+		print_arena(stats_arena_system(&s), stats_arena_in_use(&s));
+		system += stats_arena_system(&s);
+		in_use += stats_arena_in_use(&s);
+	}
+	fputs("Total (incl. mmap):\n", stderr);
+	print_arena(system + huge.nbytes, in_use + huge.nbytes);
+	fprintf(stderr, "max mmap regions = %10zu\nmax mmap bytes   = %10zu\n", huge.most_count,
+		huge.most_nbytes);
 }
 
 /* Bytes from the system that hold memory, and bytes purged so far. */

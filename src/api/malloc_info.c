@@ -1,7 +1,8 @@
 /*
- * malloc_info: glibc's XML.  A <heap> is an arena's chunk heap; what lies in
- * slabs, runs and free page frames belongs to no one arena, and is in the
- * totals: "fast" counts free objects of slabs, "rest" what else is free.
+ * malloc_info: glibc's XML.  A <heap> is an arena, in the order of their numbers: its free chunks by bin,
+ * and the free objects of its slabs by class, as <size> each.  "fast" counts what is free in slabs,
+ * magazines and the depot, "rest" what else is free.  The first heap has what belongs to no arena, too
+ * (struct arena_stats), so that the totals are the sums over the heaps.
  */
 #include "api/start.h"
 #include "api/stats.h"
@@ -34,13 +35,21 @@ static bool add_chunk(struct chunk *c, size_t csize, void *arg)
 	return true;
 }
 
-static void put_sizes(FILE *file, const struct histogram *h)
+static void put_size(FILE *file, size_t from, size_t to, size_t total, size_t count)
+{
+	fprintf(file, "  <size from=\"%zu\" to=\"%zu\" total=\"%zu\" count=\"%zu\"/>\n", from, to, total, count);
+}
+
+static void put_sizes(FILE *file, const struct histogram *h, const struct arena_stats *s)
 {
 	fputs("<sizes>\n", file);
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		if (s->free_objects[sc])
+			put_size(file, class_size(sc), class_size(sc), s->free_objects[sc] * class_size(sc),
+				 s->free_objects[sc]);
 	for (unsigned i = 0; i < BINS; i++)
 		if (h->bin[i].count)
-			fprintf(file, "  <size from=\"%zu\" to=\"%zu\" total=\"%zu\" count=\"%zu\"/>\n",
-				h->bin[i].least, h->bin[i].most, h->bin[i].total, h->bin[i].count);
+			put_size(file, h->bin[i].least, h->bin[i].most, h->bin[i].total, h->bin[i].count);
 	fputs("</sizes>\n", file);
 }
 
@@ -57,42 +66,72 @@ static void put_system(FILE *file, size_t current, size_t most)
 		current, most > current ? most : current, current, current);
 }
 
+/* What stands in a heap's totals, and is summed over all heaps. */
+struct sums {
+	size_t fast_count, fast, rest_count, rest, system;
+};
+
+static void put_sums(FILE *file, const struct sums *s)
+{
+	put_total(file, "fast", s->fast_count, s->fast);
+	put_total(file, "rest", s->rest_count, s->rest);
+}
+
+static struct sums sums_of(const struct arena_stats *s)
+{
+	struct sums sums = {.fast = s->slab_bytes - s->object_bytes,
+			    .rest_count = s->heap.free_chunks,
+			    .rest = s->heap.free + s->free_blocks,
+			    .system = stats_arena_system(s)};
+
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		sums.fast_count += s->free_objects[sc];
+	return sums;
+}
+
 /* The bins of an arena that another thread runs on cannot be walked: its sums are given.
    Nothing is printed while the arena is held, because stdio may allocate. */
-static void put_arena(FILE *file, struct arena *a, size_t nr)
+static void put_arena(FILE *file, struct arena *a, size_t nr, size_t *cached, struct sums *total)
 {
 	struct histogram histogram = {0};
-	struct heap_sizes sizes;
+	struct arena_stats stats;
+	struct sums sums;
 
 	if (registry_hold(a)) {
 		heap_visit_free(&a->chunks, add_chunk, &histogram);
 		registry_let_go(a);
 	}
-	heap_sizes(&a->chunks, &sizes);
+	stats_of_arena(a, cached, &stats);
+	sums = sums_of(&stats);
 	fprintf(file, "<heap nr=\"%zu\">\n", nr);
-	put_sizes(file, &histogram);
-	put_total(file, "fast", 0, 0);
-	put_total(file, "rest", sizes.free_chunks, sizes.free);
-	put_system(file, sizes.system, sizes.system);
+	put_sizes(file, &histogram, &stats);
+	put_sums(file, &sums);
+	put_system(file, sums.system, sums.system);
 	fputs("</heap>\n", file);
+	total->fast_count += sums.fast_count;
+	total->fast += sums.fast;
+	total->rest_count += sums.rest_count;
+	total->rest += sums.rest;
+	total->system += sums.system;
 }
 
 int loam_malloc_info(int options_given, FILE *file)
 {
-	struct stats s;
-	size_t nr = 0;
+	struct huge_sizes huge = {0};
+	struct sums total = {0};
+	size_t cached;
 
 	if (options_given != 0)
 		return EINVAL;
-	start();
+	if (start())
+		huge_sizes(&huge);
+	cached = stats_cached();
 	fputs("<malloc version=\"1\">\n", file);
-	for (struct arena *a = NULL; (a = registry_next(a));)
-		put_arena(file, a, nr++);
-	stats_collect(&s);
-	put_total(file, "fast", s.slabs, s.slab_bytes - s.object_bytes);
-	put_total(file, "rest", s.heap.free_chunks, s.heap.free + s.zone.free_dirty);
-	put_total(file, "mmap", s.huge.count, s.huge.nbytes);
-	put_system(file, stats_in_use(&s) + stats_free(&s), load_relaxed(&retain_most));
+	for (size_t nr = 0; nr < registry_count(); nr++)
+		put_arena(file, registry_at(nr), nr, &cached, &total);
+	put_sums(file, &total);
+	put_total(file, "mmap", huge.count, huge.nbytes);
+	put_system(file, total.system, load_relaxed(&retain_most));
 	fputs("</malloc>\n", file);
 	return 0;
 }

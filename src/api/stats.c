@@ -6,6 +6,7 @@
 #include "arena/registry.h"
 #include "base/report.h"
 #include "harden/tools.h"
+#include "os/file.h"
 #include "pages/metadata.h"
 #include "pages/run.h"
 
@@ -90,11 +91,104 @@ void stats_collect(struct stats *ret_stats)
 	tools_leave();
 }
 
+/* --- by arena -------------------------------------------------------------------------------- */
+
+struct visit {
+	const struct arena *arena;
+	struct arena_stats *stats;
+};
+
+static UNSYNCHRONIZED void add_block_of_arena(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
+{
+	struct visit *v = arg;
+	const struct slab *slab = (const struct slab *)tag;
+	uint32_t out;
+
+	(void)mem;
+	if (tag->kind == KIND_RUN && v->arena == &arena_main &&
+	    !load_relaxed(&((const struct run *)tag)->kept)) {
+		v->stats->runs++;
+		v->stats->run_bytes += nbytes;
+	}
+	if (tag->kind != KIND_SLAB || slab->owner != v->arena)
+		return;
+	out = slab_objects_out(slab);
+	v->stats->slabs++;
+	v->stats->slab_bytes += nbytes;
+	v->stats->objects += out;
+	v->stats->object_bytes += (size_t)out * slab->size;
+	if (out < slab->capacity)
+		v->stats->free_objects[slab->class] += slab->capacity - out;
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The caller has entered its arena. */
+static void add_blocks_of_arena(const struct arena *a, struct arena_stats *s)
+{
+	struct visit v = {a, s};
+	struct zone_sizes zone;
+
+	if (a->hot || a == &arena_main)
+		zone_visit(add_block_of_arena, &v);
+	if (a != &arena_main)
+		return;
+	zone_sizes(&zone);
+	s->free_blocks = zone.free_dirty;
+}
+
+void stats_of_arena(const struct arena *a, size_t *cached, struct arena_stats *ret_stats)
+{
+	struct arena *self;
+	size_t free;
+
+	*ret_stats = (struct arena_stats){0};
+	tools_enter();
+	self = arena_enter();
+	heap_sizes(&a->chunks, &ret_stats->heap);
+	if (self) {
+		add_blocks_of_arena(a, ret_stats);
+		arena_leave(self);
+	}
+	tools_leave();
+	free = least(*cached, ret_stats->object_bytes);
+	ret_stats->object_bytes -= free;
+	*cached -= free;
+}
+
+size_t stats_cached(void)
+{
+	return magazine_sizes().nbytes;
+}
+
+/* --- stats=exit ------------------------------------------------------------------------------ */
+
+#define TENTH (MIB / 10)
+
+/* How much, and is it fragmentation: what the program holds beside what the process has in RAM. */
+static void print_sum(const struct stats *s)
+{
+	size_t in_use = stats_in_use(s) + s->huge.nbytes, kept = stats_free(s) + s->huge.kept, now, most;
+	char program[256];
+
+	os_program(program, sizeof program);
+	os_resident(&now, &most);
+	report_line("%s, process %zu: %zu.%zu MiB in use, %zu.%zu free and kept, %zu.%zu metadata; the process "
+		    "holds %zu.%zu MiB (RSS), at most %zu.%zu",
+		    program, (size_t)os_process(), in_use / MIB, in_use % MIB / TENTH % 10, kept / MIB,
+		    kept % MIB / TENTH % 10, s->metadata / MIB, s->metadata % MIB / TENTH % 10, now / MIB,
+		    now % MIB / TENTH % 10, most / MIB, most % MIB / TENTH % 10);
+}
+
 void stats_print(void)
 {
 	struct stats s;
 
 	stats_collect(&s);
+	print_sum(&s);
 	report_line("arena: %zu arenas; %zu classes promoted, %zu demoted; %zu remote frees sent in "
 		    "%zu posts, %zu drained",
 		    s.arenas, s.counts.promotions, s.counts.demotions, s.counts.remote_sent,

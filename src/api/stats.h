@@ -49,5 +49,32 @@ static inline size_t stats_free(const struct stats *s)
 	return s->heap.free + (s->slab_bytes - s->object_bytes) + s->zone.free_dirty;
 }
 
-/* One line a floor on standard error. */
+/*
+ * What is of one arena: its chunk heap and its slabs. Of the main arena it is also what belongs to no
+ * arena: runs in use, and free blocks of the zone. So the sums over all arenas are those of stats_collect().
+ */
+struct arena_stats {
+	struct heap_sizes heap;
+	size_t slabs, slab_bytes;
+	size_t objects, object_bytes; /* with the program */
+	uint32_t free_objects[CLASSES];
+	size_t runs, run_bytes, free_blocks;
+};
+
+/* `cached` is what magazines and the depot hold of all arenas, at first stats_cached(); it is taken off
+   the objects of one arena after the other. */
+COLD void stats_of_arena(const struct arena *a, size_t *cached, struct arena_stats *ret_stats);
+COLD size_t stats_cached(void);
+
+static inline size_t stats_arena_system(const struct arena_stats *s)
+{
+	return s->heap.system + s->slab_bytes + s->run_bytes + s->free_blocks;
+}
+
+static inline size_t stats_arena_in_use(const struct arena_stats *s)
+{
+	return s->heap.in_use + s->object_bytes + s->run_bytes;
+}
+
+/* A line for people, and one a floor, on standard error. */
 void stats_print(void);

@@ -191,6 +191,15 @@ struct arena *registry_next(const struct arena *a)
 	return a ? a->next : load_acquire(&all);
 }
 
+struct arena *registry_at(size_t number)
+{
+	struct arena *a = registry_next(NULL);
+
+	while (a->number != number)
+		a = registry_next(a);
+	return a;
+}
+
 bool registry_hold(struct arena *a)
 {
 	if (load_relaxed(&a->retired))

@@ -55,6 +55,9 @@ void registry_tend_next(void);
 /* Every arena, newest first: a = registry_next(NULL), then registry_next(a), until NULL. */
 struct arena *registry_next(const struct arena *a);
 
+/* The arena of that number, below registry_count(). */
+COLD struct arena *registry_at(size_t number);
+
 /* Takes hold of an arena for a moment, if it is the caller's own, or nobody's, or the common
    one; false when another thread runs on it. */
 bool registry_hold(struct arena *a);

@@ -36,6 +36,9 @@ void os_file_close(const struct os_file *file);
 /* The path of the running program into a buffer, cut off if it is longer; always a string. */
 void os_program(char *buffer, size_t size);
 
+/* Bytes of the process that are in RAM, now and at most; 0 where the system does not say. */
+void os_resident(size_t *ret_now, size_t *ret_most);
+
 /* Nanoseconds since 1970. */
 uint64_t os_time_of_day(void);
 

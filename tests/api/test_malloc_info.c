@@ -1,6 +1,7 @@
 /* What malloc_info and malloc_stats print: glibc's schema and lines, as its readers parse them. */
 #include "names.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 #define LARGE ((size_t)40 << 20)
@@ -230,4 +231,78 @@ TEST(malloc_stats_prints_glibcs_lines)
 	EXPECT(line(&at, "max mmap regions = ") >= 1);
 	EXPECT(line(&at, "max mmap bytes   = ") >= (long long)LARGE);
 	EXPECT_EQ(*at, '\0');
+}
+
+static void *allocate_in_slabs(void *mem)
+{
+	for (int i = 0; i < 1000; i++)
+		((void **)mem)[i] = malloc(300);
+	for (int i = 0; i < 1000; i += 2)
+		free(((void **)mem)[i]);
+	return NULL;
+}
+
+/* The sum over all tags of that kind. */
+static long long sum(const struct tag *tags, int count, const char *name, const char *parent,
+		     const char *attributes, const char *number_of)
+{
+	long long n = 0;
+
+	for (int i = 0; i < count; i++)
+		if (is(&tags[i], name, parent, attributes))
+			n += number(&tags[i], number_of);
+	return n;
+}
+
+TEST(the_totals_are_the_sums_over_the_heaps)
+{
+	static const char *const kinds[][3] = {
+		{"total", " type=\"fast\"", "size"},	  {"total", " type=\"fast\"", "count"},
+		{"total", " type=\"rest\"", "size"},	  {"total", " type=\"rest\"", "count"},
+		{"system", " type=\"current\"", "size"},
+	};
+	static struct tag tags[10000];
+	static void *mem[1000], *run;
+	struct mallinfo2 m;
+	pthread_t thread;
+	long long heaps, whole, held, is_free;
+	int count;
+
+	REQUIRE(pthread_create(&thread, NULL, allocate_in_slabs, mem) == 0);
+	pthread_join(thread, NULL);
+	run = malloc(1 << 20);
+	m = mallinfo2();
+	EXPECT_EQ(info_text(0), 0);
+	count = read_tags(text, tags, 10000);
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		heaps = sum(tags, count, kinds[i][0], "heap", kinds[i][1], kinds[i][2]);
+		whole = sum(tags, count, kinds[i][0], "malloc", kinds[i][1], kinds[i][2]);
+		EXPECT_EQ(heaps, whole);
+	}
+	held = sum(tags, count, "system", "malloc", " type=\"current\"", "size");
+	is_free = sum(tags, count, "total", "malloc", " type=\"fast\"", "size") +
+		  sum(tags, count, "total", "malloc", " type=\"rest\"", "size");
+	EXPECT(llabs(held - (long long)m.arena) < 64 * 1024); /* the stream has grown meanwhile */
+	EXPECT(llabs(held - is_free - (long long)m.uordblks) < 64 * 1024);
+#ifndef API_GLIBC /* which has no slabs; some of the 500 free objects of 300 bytes are in theirs */
+	EXPECT(sum(tags, count, "size", "sizes", " from=\"320\" to=\"320\"", "count") > 0);
+#endif
+	free(run);
+	for (int i = 1; i < 1000; i += 2)
+		free(mem[i]);
+}
+
+TEST(malloc_stats_writes_to_the_stream_that_stderr_is_now)
+{
+	char *captured = NULL;
+	size_t length = 0;
+	FILE *real = stderr;
+
+	stderr = open_memstream(&captured, &length);
+	malloc_stats();
+	fclose(stderr);
+	stderr = real;
+	EXPECT(length > 0 && strncmp(captured, "Arena 0:\n", 9) == 0);
+	EXPECT(strstr(captured, "\nArena 1:\n") != NULL);
+	(free)(captured);
 }

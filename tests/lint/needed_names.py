@@ -15,7 +15,7 @@ TOOL = 'weak: AddressSanitizer, where the program has it'
 COMPILER = ('compilers call them wherever they like, also while something is half changed, so who replaces '
             'them keeps their meaning; POSIX lets signal handlers call them, so they do not allocate')
 ERRNO = 'how errno is reached, the same for all; the name is reserved'
-STREAM = 'malloc_info writes to a stream of the program, which calls it; no lock is held'
+STREAM = 'malloc_info and malloc_stats write to a stream of the program, which calls them; no lock is held'
 FORK = 'pthread_atfork() calls it; once, in a constructor; the name is reserved'
 STATIC = "libc's names for itself, used in a static program, where libc's symbols cannot be looked up"
 WANTED = 'never called: makes the linker take what has the name above from libc.a'
@@ -27,7 +27,7 @@ BOTH = {
     '__asan_poison_memory_region __asan_unpoison_memory_region': TOOL,
     'memcpy memmove memset': COMPILER,
     '__errno_location': ERRNO,
-    'fprintf fputs fwrite': STREAM,  # fwrite: by the compiler, for fputs
+    'fprintf fputs fwrite stderr': STREAM,  # fwrite: by the compiler, for fputs
     '__register_atfork': FORK,
 }
 SHARED = {

@@ -73,6 +73,7 @@ static void print_and_abort(void *unused)
 
 TEST(a_line_a_floor_is_printed)
 {
+	EXPECT_ABORT(print_and_abort, NULL, " MiB in use, ");
 	EXPECT_ABORT(print_and_abort, NULL, "loam: arena: 1 arenas");
 	EXPECT_ABORT(print_and_abort, NULL, "loam: slab: ");
 	EXPECT_ABORT(print_and_abort, NULL, "loam: heap: hits: ");
