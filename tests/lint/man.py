@@ -1,4 +1,4 @@
-"""The man pages of install/ are sound, and say what the source does.
+"""The man pages of docs/man are sound, and say what the source does.
 
 usage: man.py [--write]
 
@@ -15,7 +15,7 @@ import textwrap
 import options_doc
 
 ROOT = options_doc.ROOT
-PAGES = ROOT / "install"
+PAGES = ROOT / "docs" / "man"
 BEGIN = '.\\" options: written by tests/lint/man.py --write\n'
 END = '.\\" end of options\n'
 VALUES = {"FLAG": "yes | no", "TEXT": "name", "SIZE": "size", "COUNT": "number"}
