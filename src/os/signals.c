@@ -1,87 +1,150 @@
-/* Handlers of SIGSEGV and SIGBUS; see signals.h. */
+/*
+ * Handlers of SIGSEGV and SIGBUS; see signals.h.
+ *
+ * The kernel says what it had in a siginfo_t, and the program cannot tell that there was a handler
+ * between:
+ *
+ *	in place	before it was the default	the default is put back, and the same signal comes
+ *							again as the handler returns
+ *	in place	before it was a handler		that is called, under its own flags and mask
+ *	called by	the default			for a fault: if the program's handler returns, the
+ *	the program's					next fault is fatal; if it jumps out, nothing has
+ *	handler						changed
+ *
+ * Whoever calls a handler that signal() has returned gives it the number alone, and so does the
+ * kernel after signal() has put it back: then there is no siginfo_t to read.
+ */
 #include "os/signals.h"
 
 #include "os/libc.h"
+#include "os/os.h"
 #include "os/syscall.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <ucontext.h>
 
 static bool (*ask)(const void *address);
 static struct sigaction before_segv, before_bus;
 static int (*set)(int, const struct sigaction *, struct sigaction *); /* libc's sigaction() */
 
-static bool is_function(const struct sigaction *action)
+/* A signal that came, and what is known of it. */
+struct arrival {
+	int signal;
+	const siginfo_t *info; /* NULL: there is none */
+	ucontext_t *context;   /* the same */
+	bool in_place;	       /* the program has no handler in the place of this one */
+};
+
+static void handle(int signal, siginfo_t *info, void *context);
+
+static struct sigaction *before(int signal)
 {
-	return action->sa_flags & SA_SIGINFO ||
-	       (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+	return signal == SIGSEGV ? &before_segv : &before_bus;
 }
 
-/* The signal ends the process: by the fault, which happens again when the handler returns, or by being
-   sent again. */
-static void act_by_default(int signal, siginfo_t *info, bool is_fault)
+static bool is_handler(const struct sigaction *action)
 {
-	const struct sigaction standard = {.sa_handler = SIG_DFL};
-	long process = syscall3(SYS_getpid, 0, 0, 0), thread = syscall3(SYS_gettid, 0, 0, 0);
-
-	set(signal, &standard, NULL);
-	if (is_fault)
-		return;
-	if (!info || syscall_failed(syscall6(SYS_rt_tgsigqueueinfo, process, thread, signal, (long)info, 0, 0)))
-		syscall3(SYS_tgkill, process, thread, signal);
+	return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 }
 
-static void call_previous(struct sigaction *previous, int signal, siginfo_t *info, void *context)
+static bool is_ours(const struct sigaction *action)
 {
-	struct sigaction action = *previous;
-
-	if (action.sa_flags & (int)SA_RESETHAND)
-		*previous = (struct sigaction){.sa_handler = SIG_DFL};
-	if (action.sa_flags & SA_SIGINFO)
-		action.sa_sigaction(signal, info, context);
-	else
-		action.sa_handler(signal);
+	return action->sa_sigaction == handle;
 }
 
-/* Who installed a handler without SA_SIGINFO got no information to pass on, be it the program's handler
-   that calls this one, or this one, put back by signal(). */
-static void handle(int signal, siginfo_t *info, void *context)
+/* Whether what the program's handler passed on is what the kernel gave it: it may have passed on
+   nothing, and then these are whatever stood in registers. */
+static bool is_passed_on(int signal, const siginfo_t *info, const ucontext_t *context)
 {
-	struct sigaction *previous = signal == SIGSEGV ? &before_segv : &before_bus, now;
-	int saved = errno;
-	bool is_informed, is_fault, is_in_place;
+	return os_is_writable(info) && os_is_writable(info + 1) && info->si_signo == signal &&
+	       os_is_writable(&context->uc_sigmask);
+}
+
+static struct arrival look_at(int signal, siginfo_t *info, void *context)
+{
+	struct arrival a = {.signal = signal};
+	struct sigaction now = {.sa_handler = SIG_DFL};
+	bool known;
 
 	set(signal, NULL, &now);
-	is_informed = now.sa_flags & SA_SIGINFO;
-	is_in_place = now.sa_sigaction == handle;
-	is_fault = is_informed && info->si_code > 0;
-	if (is_fault)
+	a.in_place = is_ours(&now) || !is_handler(&now);
+	known = is_ours(&now) ? (now.sa_flags & SA_SIGINFO) != 0
+			      : is_passed_on(signal, info, context);
+	if (known) {
+		a.info = info;
+		a.context = context;
+	}
+	return a;
+}
+
+/* Whether an instruction did it, which does it again when it is returned to. */
+static bool is_fault(const struct arrival *a)
+{
+	return a->info && a->info->si_code > SI_USER &&
+	       !(a->signal == SIGBUS && a->info->si_code == BUS_MCEERR_AO);
+}
+
+/* The signal is blocked here, and comes when the handler has returned: with the registers that it had. */
+static void send_again(const struct arrival *a)
+{
+	long process = syscall3(SYS_getpid, 0, 0, 0), thread = syscall3(SYS_gettid, 0, 0, 0);
+
+	if (!a->info || syscall_failed(syscall6(SYS_rt_tgsigqueueinfo, process, thread, a->signal,
+						(long)a->info, 0, 0)))
+		syscall3(SYS_tgkill, process, thread, a->signal);
+}
+
+static void act_by_default(const struct arrival *a)
+{
+	if (!a->in_place && is_fault(a)) {
+		/* A fault whose signal is blocked ends the process. */
+		*(unsigned long *)&a->context->uc_sigmask |= 1ul << (a->signal - 1);
+		return;
+	}
+	set(a->signal, before(a->signal), NULL);
+	send_again(a);
+}
+
+static void handle(int signal, siginfo_t *info, void *context)
+{
+	int saved = errno;
+	struct arrival a = look_at(signal, info, context);
+
+	if (is_fault(&a))
 		ask(info->si_addr);
-	if (is_function(previous))
-		call_previous(previous, signal, info, context);
-	else if (is_in_place && (is_fault || previous->sa_handler == SIG_DFL))
-		act_by_default(signal, is_informed ? info : NULL, is_fault);
+	errno = saved;
+	if (is_handler(before(signal)))
+		before(signal)->sa_sigaction(signal, info, context);
+	else
+		act_by_default(&a);
 	errno = saved;
 }
 
-static void catch_signal(int signal, struct sigaction *ret_before)
+/* What is ignored stays so: programs that are started inherit it. */
+static void take(int signal)
 {
-	struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	struct sigaction action, *old = before(signal);
 
-	if (set(signal, NULL, ret_before) != 0)
+	if (set(signal, NULL, old) != 0 || old->sa_handler == SIG_IGN)
 		return;
-	action.sa_mask = ret_before->sa_mask;
-	action.sa_flags |= is_function(ret_before) ? ret_before->sa_flags & (SA_NODEFER | SA_RESTART)
-						   : SA_NODEFER | SA_RESTART;
-	set(signal, &action, NULL);
+	action = *old;
+	if (!is_handler(old))
+		action.sa_flags = SA_ONSTACK;
+	action.sa_flags |= SA_SIGINFO;
+	action.sa_sigaction = handle;
+	set(signal, &action, old);
 }
 
 void signals_catch(bool (*explain)(const void *address))
 {
+	int saved = errno;
+
 	libc_find(&set, "sigaction");
 	if (!set)
 		return;
 	ask = explain;
-	catch_signal(SIGSEGV, &before_segv);
-	catch_signal(SIGBUS, &before_bus);
+	take(SIGSEGV);
+	take(SIGBUS);
+	errno = saved;
 }
