@@ -18,6 +18,8 @@ static struct range {
 	uintptr_t start, end;
 } seen[RANGES];
 
+extern char end[]; /* of the program: the linker's */
+
 static size_t seen_count, calls_of[4];
 static bool allocating;
 static uintptr_t break_first, break_last; /* the data segment shrinks by other calls */
@@ -169,7 +171,7 @@ int main(int argc, char **argv)
 {
 	(void)argv;
 	free(malloc(1));
-	break_first = (uintptr_t)sbrk(0) & -(uintptr_t)(1 << 20);
+	break_first = (uintptr_t)end; /* the data segment grows from somewhere behind it on */
 	patch("mmap", (uintptr_t)hook_mmap);
 	patch("munmap", (uintptr_t)hook_munmap);
 	patch("mremap", (uintptr_t)hook_mremap);
