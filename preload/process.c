@@ -3,6 +3,7 @@
 #include "api/start.h"
 #include "api/stats.h"
 #include "base/options.h"
+#include "code.h"
 #include "harden/fence.h"
 #include "harden/sampled.h"
 #include "harden/tools.h"
@@ -24,7 +25,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 	if (stacks && !__environ)
 		__environ = environment;
 	if (stacks)
-		stack_start();
+		stack_start(code_start(), code_end());
 	start_constructed();
 }
 

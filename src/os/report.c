@@ -6,10 +6,11 @@
 #include "os/maps.h"
 #include "os/os.h"
 #include "os/stack.h"
+#include "os/symbols.h"
 
 #define LINE_MOST  500
 #define JSON_LEAST 900			 /* without frames of stacks */
-#define FRAME_MOST (2 * MAPS_NAME + 256) /* and what follows the last one */
+#define FRAME_MOST (2 * (MAPS_NAME + SYMBOL_NAME) + 256) /* and what follows the last one */
 #define JSON_MOST  (16 * KIB)
 
 SEALED void (*report_details)(const void *mem, const void *at);
@@ -145,15 +146,21 @@ static void put_escaped(struct text *t, const char *string)
 	}
 }
 
-/* "/usr/bin/program+0x11c5" */
+/* "/usr/bin/program+0x11c5 main+0x12" */
 static void put_frame(struct text *t, const void *frame)
 {
 	struct mapping m;
+	struct symbol symbol;
 
 	text_put(t, "\"");
 	if (maps_find(frame, &m) && m.name[0]) {
 		put_escaped(t, m.name);
 		text_printf(t, "+%p", (const void *)m.offset);
+		if (symbols_find(&m, &symbol)) {
+			text_put(t, " ");
+			put_escaped(t, symbol.name);
+			text_printf(t, "+%p", (const void *)symbol.offset);
+		}
 	} else {
 		text_printf(t, "%p", frame);
 	}

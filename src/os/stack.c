@@ -4,50 +4,67 @@
 #include "base/report.h"
 #include "os/libc.h"
 #include "os/maps.h"
+#include "os/symbols.h"
 
 #include <errno.h>
 
-#define SKIPPED 2 /* frames of ours */
+#define OWN_MOST 24 /* frames of loam's own, at most, before the first one of the caller */
 
 /* libc's backtrace(); NULL before stack_start() has tried it.  Atomic. */
 static int (*unwind)(void **frames, int count);
 
-void stack_start(void)
+static uintptr_t own_code, own_code_end;
+
+void stack_start(const void *own_start, const void *own_end)
 {
 	int (*found)(void **, int);
 	void *frames[2];
 
+	own_code = (uintptr_t)own_start;
+	own_code_end = (uintptr_t)own_end;
 	libc_find(&found, "backtrace");
 	if (found)
 		found(frames, 2);
 	store_relaxed(&unwind, found);
 }
 
+static bool is_own(const void *frame)
+{
+	return (uintptr_t)frame - own_code < own_code_end - own_code;
+}
+
 void stack_note(struct stack *ret_stack)
 {
-	void *frames[STACK_FRAMES + SKIPPED];
+	void *frames[OWN_MOST + STACK_FRAMES];
 	int (*by)(void **, int) = load_relaxed(&unwind);
-	int saved = errno, n = by ? by(frames, STACK_FRAMES + SKIPPED) : 0;
+	int saved = errno, n = by ? by(frames, OWN_MOST + STACK_FRAMES) : 0, own = 0;
 
+	while (own < n && is_own(frames[own]))
+		own++;
+	n = n - own < STACK_FRAMES ? n - own : STACK_FRAMES;
 	ret_stack->thread = thread_self();
-	ret_stack->count = n > SKIPPED ? (uint32_t)(n - SKIPPED) : 0;
-	for (uint32_t i = 0; i < ret_stack->count; i++)
-		ret_stack->frames[i] = frames[i + SKIPPED];
+	ret_stack->count = (uint32_t)n;
+	for (int i = 0; i < n; i++)
+		ret_stack->frames[i] = frames[own + i];
 	errno = saved;
 }
 
 void stack_say(const char *heading, const struct stack *s)
 {
 	struct mapping m;
+	struct symbol symbol;
 
 	if (!s->thread)
 		return;
 	report_line("  %s by thread %p", heading, (const void *)s->thread);
 	for (uint32_t i = 0; i < s->count; i++) {
-		if (maps_find(s->frames[i], &m) && m.name[0])
+		if (!maps_find(s->frames[i], &m) || !m.name[0])
+			report_line("    #%zu %p", (size_t)i, s->frames[i]);
+		else if (symbols_find(&m, &symbol))
+			report_line("    #%zu %p %s+%p (%s+%p)", (size_t)i, s->frames[i], symbol.name,
+				    (const void *)symbol.offset, m.name, (const void *)m.offset);
+		else
 			report_line("    #%zu %p (%s+%p)", (size_t)i, s->frames[i], m.name,
 				    (const void *)m.offset);
-		else
-			report_line("    #%zu %p", (size_t)i, s->frames[i]);
 	}
 }

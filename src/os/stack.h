@@ -14,11 +14,11 @@ struct stack {
 	const void *frames[STACK_FRAMES]; /* the innermost first */
 };
 
-/* Makes stack_note() find stacks.  libc loads a library for it, so this must be no call of
- * malloc's. */
-COLD void stack_start(void);
+/* Makes stack_note() find stacks.  libc loads a library for it, so this must be no call of malloc's.
+   Loam's own code lies from own_start to own_end; both may be NULL. */
+COLD void stack_start(const void *own_start, const void *own_end);
 
-/* Notes the caller's stack; its thread alone before stack_start(). */
+/* Notes the stack of who called loam; its thread alone before stack_start(). */
 COLD void stack_note(struct stack *ret_stack);
 
 /* The lines of a stack, under a heading, by report_line(). */

@@ -43,7 +43,7 @@ def reported(command, library, options):
         return json.loads(text or '{}'), done.stderr
 
 
-def faults(report, said, program, fields, stacks):
+def faults(report, said, program, case, fields, stacks):
     """What is wrong with a report."""
     for name, value in fields.items():
         if report.get(name) != value:
@@ -52,8 +52,14 @@ def faults(report, said, program, fields, stacks):
         yield f'it has the stacks of {sorted(set(report) & STACKS)} instead of {sorted(stacks)}'
     for name in stacks:
         frames = report.get(name, {}).get('frames', [])
-        if not any(frame.startswith(program + '+0x') for frame in frames):
+        own = [frame for frame in frames if frame.startswith(program + '+0x')]
+        if not own:
             yield f'{name}: {program} is not among {frames}'
+        elif not any(f' {case}+0x' in frame for frame in own) and 'stripped' not in program:
+            yield f'{name}: no frame has the name of {case}: {frames}'
+        first = frames[0] if frames else ''
+        if name in ('called', 'allocated', 'freed') and not first.startswith(program + '+0x'):
+            yield f'{name}: the first frame is not of the program: {frames}'
         if f'loam:   {name} by thread' not in said:
             yield f'no lines of who {name} it'
 
@@ -65,13 +71,16 @@ def main():
         # A name that JSON has to escape.
         odd = os.path.join(os.path.realpath(folder), 'a "b" \\ c')
         shutil.copy(misuser, odd)
-        for program, library in ((misuser, os.environ['LOAM_SO']), (odd, os.environ['LOAM_SO']), (linked, None)):
+        stripped = os.path.join(os.path.realpath(folder), 'stripped')
+        subprocess.run(['strip', '-o', stripped, misuser], check=True)
+        shared = os.environ['LOAM_SO']
+        for program, library in ((misuser, shared), (odd, shared), (stripped, shared), (linked, None)):
             for options, case, fields, stacks in CASES:
                 report, said = reported([program, case], library, options)
-                for fault in faults(report, said, program, fields, stacks):
+                for fault in faults(report, said, program, case, fields, stacks):
                     failed += 1
                     print(f'{os.path.basename(program)} {case}, LOAM_OPTIONS={options}: {fault}\n{report}\n{said}')
-    print(f'{len(CASES)} cases of 3 programs, {failed} faults')
+    print(f'{len(CASES)} cases of 4 programs, {failed} faults')
     return failed > 0
 
 

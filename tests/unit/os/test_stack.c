@@ -35,12 +35,21 @@ TEST(callers_are_found)
 {
 	bool found = false;
 
-	stack_start();
+	stack_start(NULL, NULL);
 	outer();
 	EXPECT(seen.count >= 2);
 	for (uint32_t i = 0; i < seen.count; i++)
 		found |= is_within(seen.frames[i], outer);
 	EXPECT(found);
+}
+
+TEST(own_frames_are_left_out)
+{
+	stack_start(inner, (const char *)inner + 64);
+	outer();
+	stack_start(NULL, NULL);
+	REQUIRE(seen.count >= 1);
+	EXPECT(!is_within(seen.frames[0], inner) || is_within(seen.frames[0], outer));
 }
 
 static void say(void *unused)
@@ -55,4 +64,5 @@ TEST(a_stack_names_its_files)
 	EXPECT_ABORT(say, NULL, "loam:   allocated by thread 0x");
 	EXPECT_ABORT(say, NULL, "#0 0x");
 	EXPECT_ABORT(say, NULL, "unit-os-stack+0x");
+	EXPECT_ABORT(say, NULL, " outer+0x");
 }
