@@ -2,6 +2,7 @@
 #include "dlsym.h"
 
 #include "arena/early.h"
+#include "front.h"
 #include "os/libc.h"
 
 #include <dlfcn.h>
@@ -81,7 +82,9 @@ static COLD bool find(void)
 	next_versioned = of_libc ? of_libc(RTLD_NEXT, "dlvsym") : NULL;
 	if (!next || !next_versioned)
 		return false;
-	add_all();
+	front_find();
+	if (!front_is_debugger) /* which works on libc's heap */
+		add_all();
 	store_release(&dlvsym_next, (uintptr_t)next_versioned);
 	store_release(&dlsym_next, (uintptr_t)next);
 	return true;

@@ -2,10 +2,15 @@
 #include "front.h"
 
 #include "arena/early.h"
+#include "base/report.h"
+#include "libc_names.h"
+
+#define DEBUGGER "libc_malloc_debug.so.0"
 
 SEALED struct front front;
 SEALED bool front_has_operators;
 SEALED bool front_found;
+SEALED bool front_is_debugger;
 
 /*
  * A function of this library that a program may replace.  In libloam.a the linker has settled it,
@@ -62,6 +67,15 @@ static AT_START bool find_operators(void)
 	return found;
 }
 
+/* Not silently: its user asked for loam. */
+static COLD void stand_aside(void)
+{
+	if (libc_names_stand_aside())
+		report_line(DEBUGGER
+			    " is preloaded before loam, and works with libc's malloc alone: "
+			    "loam serves nothing here; preload one of the two");
+}
+
 AT_START bool front_find(void)
 {
 	if (!early_is_over())
@@ -71,6 +85,9 @@ AT_START bool front_find(void)
 		front_found = true;
 		if (!front_has_operators)
 			arena_open_operators();
+		front_is_debugger = front_has_object(DEBUGGER);
+		if (front_is_debugger)
+			stand_aside();
 	}
 	return true;
 }

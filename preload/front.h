@@ -34,6 +34,9 @@ extern HIDDEN bool front_has_operators;
 
 extern HIDDEN bool front_found;
 
+/* Whether glibc's own debugger of malloc is in front: loam stands aside then (libc_names.c). */
+extern HIDDEN bool front_is_debugger;
+
 /* Fills the table; false, and nothing done, before loam is relocated. */
 HIDDEN bool front_find(void);
 
@@ -50,6 +53,9 @@ ALWAYS_INLINE void front_look(void)
 /* The first definition of a name before loam in the order of symbols, whatever its version; 0
    without one, and in libloam.a. */
 HIDDEN AT_START uintptr_t front_definition(const char *name);
+
+/* Whether an object of that name (its soname) is before loam. */
+HIDDEN AT_START bool front_has_object(const char *soname);
 
 /* The name under which front.c finds a function of this library that a program may replace. */
 #define ITSELF(name) extern HIDDEN __typeof__(name) own_##name __attribute__((alias(#name)))

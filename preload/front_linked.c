@@ -7,3 +7,9 @@ uintptr_t front_definition(const char *name)
 	(void)name;
 	return 0;
 }
+
+bool front_has_object(const char *soname)
+{
+	(void)soname;
+	return false;
+}

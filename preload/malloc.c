@@ -104,19 +104,13 @@ REPLACEABLE int malloc_info(int options_given, FILE *file)
 	return loam_malloc_info(options_given, file);
 }
 
-/* Another name of the same code: libc's names for itself. */
+/* Another name of the same code: those of libc's names for itself that nobody calls to reach libc's heap
+   (libc_names.c has the others). */
 
 #define SAME_AS(name) PUBLIC __attribute__((alias(#name)))
 
-SAME_AS(malloc) void *__libc_malloc(size_t req);
-SAME_AS(free) void __libc_free(void *mem);
 SAME_AS(free) void __libc_cfree(void *mem);
-SAME_AS(calloc) void *__libc_calloc(size_t count, size_t size);
-SAME_AS(realloc) void *__libc_realloc(void *mem, size_t req);
 SAME_AS(reallocarray) void *__libc_reallocarray(void *mem, size_t count, size_t size);
-SAME_AS(memalign) void *__libc_memalign(size_t alignment, size_t req);
-SAME_AS(valloc) void *__libc_valloc(size_t req);
-SAME_AS(pvalloc) void *__libc_pvalloc(size_t req);
 SAME_AS(posix_memalign) int __posix_memalign(void **ret_mem, size_t alignment, size_t req);
 SAME_AS(mallinfo) struct mallinfo __libc_mallinfo(void);
 SAME_AS(mallopt) int __libc_mallopt(int parameter, int value);
