@@ -1,17 +1,18 @@
 #!/bin/sh
-# archive.sh LIBLOAM_A LD OBJCOPY AR LIBRARY...: the libraries as one object, their hidden names
-# made local.  One object, because a static link that took some names of malloc from here and
-# others from libc would get both heaps.  Its code is in a section of its own, of which a linker knows
-# the ends: reports leave out the frames in there (preload/code_linked.c).
+# archive.sh LIBLOAM_A LD OBJCOPY AR NAMES LIBRARY...: the libraries as one object, their hidden names
+# made local, and weak what NAMES says so of.  One object, because a static link that took some names
+# of malloc from here and others from libc would get both heaps.  Its code is in a section of its own,
+# of which a linker knows the ends: reports leave out the frames in there (preload/code_linked.c).
 set -eu
-out=$1 ld=$2 objcopy=$3 ar=$4
-shift 4
-object=${out%.a}.o
+out=$1 ld=$2 objcopy=$3 ar=$4 names=$5
+shift 5
+object=${out%.a}.o weak=${out%.a}.weak
 "$ld" -r --whole-archive -o "$object" "$@"
-"$objcopy" --localize-hidden \
+sed -n 's/ *weak$//p' "$names" >"$weak"
+"$objcopy" --localize-hidden --weaken-symbols="$weak" \
 	--rename-section .text=loam_text --rename-section .text.startup=loam_text \
 	--rename-section .text.unlikely=loam_text --rename-section .text.unlikely.later=loam_text \
 	--rename-section .text.hot=loam_text "$object"
 rm -f "$out"
 "$ar" rcsD "$out" "$object"
-rm -f "$object"
+rm -f "$object" "$weak"

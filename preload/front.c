@@ -12,18 +12,13 @@ SEALED bool front_has_operators;
 SEALED bool front_found;
 SEALED bool front_is_debugger;
 
-/*
- * A function of this library that a program may replace.  In libloam.a the linker has settled it,
- * and own_x is what the program's x stands in the place of.
- */
+/* A function that a program which is linked with libloam.a may replace: the linker has settled
+ * that. */
 #define REPLACEABLE_NAME(type, name, ...)                                                          \
 	type name(__VA_ARGS__);                                                                    \
-	HIDDEN type own_##name(__VA_ARGS__)
+	PUBLIC type __loam_##name(__VA_ARGS__)
 
-REPLACEABLE_NAME(void *, malloc, size_t);
-REPLACEABLE_NAME(void *, realloc, void *, size_t);
 REPLACEABLE_NAME(void *, aligned_alloc, size_t, size_t);
-REPLACEABLE_NAME(void, free, void *);
 REPLACEABLE_NAME(void *, _Znwm, size_t);
 REPLACEABLE_NAME(void *, _Znam, size_t);
 REPLACEABLE_NAME(void *, _ZnwmSt11align_val_t, size_t, size_t);
@@ -41,16 +36,16 @@ static AT_START uintptr_t in_front(const char *name, uintptr_t linked, uintptr_t
 /* Fills a member; true when there is such a function. */
 #define FIND(member, name)                                                                         \
 	((*(uintptr_t *)&front.member =                                                            \
-		  in_front(#name, (uintptr_t)name, (uintptr_t)own_##name)) != 0)
+		  in_front(#name, (uintptr_t)name, (uintptr_t)__loam_##name)) != 0)
 
 static AT_START bool find_allocator(void)
 {
-	bool found = FIND(malloc, malloc);
+	bool found = FIND(aligned_alloc, aligned_alloc);
 
-	found |= FIND(free, free);
-	found |= FIND(aligned_alloc, aligned_alloc);
-	(void)FIND(realloc, realloc); /* no operator calls it */
-	return found;
+	*(uintptr_t *)&front.malloc = front_definition("malloc");
+	*(uintptr_t *)&front.realloc = front_definition("realloc");
+	*(uintptr_t *)&front.free = front_definition("free");
+	return found || front.malloc || front.free; /* no operator calls realloc */
 }
 
 static AT_START bool find_operators(void)

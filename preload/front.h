@@ -57,5 +57,9 @@ HIDDEN AT_START uintptr_t front_definition(const char *name);
 /* Whether an object of that name (its soname) is before loam. */
 HIDDEN AT_START bool front_has_object(const char *soname);
 
-/* The name under which front.c finds a function of this library that a program may replace. */
-#define ITSELF(name) extern HIDDEN __typeof__(name) own_##name __attribute__((alias(#name)))
+/*
+ * A second name of a function that a program may replace, by which loam's own is found where the
+ * first is the program's.  It is global: in libloam.a the first is weak, and valgrind takes a
+ * function with weak names alone for no malloc.
+ */
+#define ITSELF(name) PUBLIC extern __typeof__(name) __loam_##name __attribute__((alias(#name)))

@@ -23,7 +23,7 @@ PUBLIC ALIGNED(CACHE_LINE) void free(void *mem)
 	free_inline(mem);
 }
 
-REPLACEABLE void *calloc(size_t count, size_t size)
+PUBLIC void *calloc(size_t count, size_t size)
 {
 	return loam_calloc(count, size);
 }
@@ -34,7 +34,7 @@ PUBLIC void *realloc(void *mem, size_t req)
 }
 
 /* libc's calls the process's realloc. */
-REPLACEABLE void *reallocarray(void *mem, size_t count, size_t size)
+PUBLIC void *reallocarray(void *mem, size_t count, size_t size)
 {
 	size_t req;
 
@@ -44,62 +44,62 @@ REPLACEABLE void *reallocarray(void *mem, size_t count, size_t size)
 	return loam_reallocarray(mem, count, size);
 }
 
-REPLACEABLE void *memalign(size_t alignment, size_t req)
+PUBLIC void *memalign(size_t alignment, size_t req)
 {
 	return loam_memalign(alignment, req);
 }
 
-REPLACEABLE void *aligned_alloc(size_t alignment, size_t req)
+PUBLIC void *aligned_alloc(size_t alignment, size_t req)
 {
 	return loam_aligned_alloc(alignment, req);
 }
 
-REPLACEABLE int posix_memalign(void **ret_mem, size_t alignment, size_t req)
+PUBLIC int posix_memalign(void **ret_mem, size_t alignment, size_t req)
 {
 	return loam_posix_memalign(ret_mem, alignment, req);
 }
 
-REPLACEABLE void *valloc(size_t req)
+PUBLIC void *valloc(size_t req)
 {
 	return loam_valloc(req);
 }
 
-REPLACEABLE void *pvalloc(size_t req)
+PUBLIC void *pvalloc(size_t req)
 {
 	return loam_pvalloc(req);
 }
 
-REPLACEABLE size_t malloc_usable_size(void *mem)
+PUBLIC size_t malloc_usable_size(void *mem)
 {
 	return loam_malloc_usable_size(mem);
 }
 
-REPLACEABLE struct mallinfo mallinfo(void)
+PUBLIC struct mallinfo mallinfo(void)
 {
 	return loam_mallinfo();
 }
 
-REPLACEABLE struct mallinfo2 mallinfo2(void)
+PUBLIC struct mallinfo2 mallinfo2(void)
 {
 	return loam_mallinfo2();
 }
 
-REPLACEABLE int mallopt(int parameter, int value)
+PUBLIC int mallopt(int parameter, int value)
 {
 	return loam_mallopt(parameter, value);
 }
 
-REPLACEABLE int malloc_trim(size_t pad)
+PUBLIC int malloc_trim(size_t pad)
 {
 	return loam_malloc_trim(pad);
 }
 
-REPLACEABLE void malloc_stats(void)
+PUBLIC void malloc_stats(void)
 {
 	loam_malloc_stats();
 }
 
-REPLACEABLE int malloc_info(int options_given, FILE *file)
+PUBLIC int malloc_info(int options_given, FILE *file)
 {
 	return loam_malloc_info(options_given, file);
 }
@@ -115,7 +115,16 @@ SAME_AS(posix_memalign) int __posix_memalign(void **ret_mem, size_t alignment, s
 SAME_AS(mallinfo) struct mallinfo __libc_mallinfo(void);
 SAME_AS(mallopt) int __libc_mallopt(int parameter, int value);
 
-ITSELF(malloc);
-ITSELF(realloc);
+ITSELF(calloc);
+ITSELF(reallocarray);
+ITSELF(memalign);
 ITSELF(aligned_alloc);
-ITSELF(free);
+ITSELF(posix_memalign);
+ITSELF(valloc);
+ITSELF(pvalloc);
+ITSELF(malloc_usable_size);
+ITSELF(mallinfo2);
+ITSELF(mallopt);
+ITSELF(malloc_trim);
+ITSELF(malloc_stats);
+ITSELF(malloc_info);

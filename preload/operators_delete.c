@@ -72,59 +72,59 @@ ALWAYS_INLINE void delete_sized(void *mem, size_t size, void (*slow)(void *mem))
 
 /* --- the operators --------------------------------------------------------------------------- */
 
-REPLACEABLE void _ZdlPv(void *mem);
-REPLACEABLE void _ZdaPv(void *mem);
-REPLACEABLE void _ZdlPvm(void *mem, size_t size);
-REPLACEABLE void _ZdaPvm(void *mem, size_t size);
+PUBLIC void _ZdlPv(void *mem);
+PUBLIC void _ZdaPv(void *mem);
+PUBLIC void _ZdlPvm(void *mem, size_t size);
+PUBLIC void _ZdaPvm(void *mem, size_t size);
 
-REPLACEABLE void _ZdlPv(void *mem)
+PUBLIC void _ZdlPv(void *mem)
 {
 	delete_inline(mem, one_slow);
 }
 
-REPLACEABLE void _ZdaPv(void *mem)
+PUBLIC void _ZdaPv(void *mem)
 {
 	delete_inline(mem, array_slow);
 }
 
 /* Without a size, an array is to libstdc++ what one object is with a size. */
-REPLACEABLE void _ZdlPvm(void *mem, size_t size)
+PUBLIC void _ZdlPvm(void *mem, size_t size)
 {
 	delete_sized(mem, size, array_slow);
 }
 
-REPLACEABLE void _ZdaPvm(void *mem, size_t size)
+PUBLIC void _ZdaPvm(void *mem, size_t size)
 {
 	delete_sized(mem, size, sized_array_slow);
 }
 
 /* For constructors that throw. */
 
-REPLACEABLE void _ZdlPvRKSt9nothrow_t(void *mem, const void *tag);
-REPLACEABLE void _ZdaPvRKSt9nothrow_t(void *mem, const void *tag);
-REPLACEABLE void _ZdlPvmRKSt9nothrow_t(void *mem, size_t size,
-				       const void *tag); /* C++14 alone has these two */
-REPLACEABLE void _ZdaPvmRKSt9nothrow_t(void *mem, size_t size, const void *tag);
+PUBLIC void _ZdlPvRKSt9nothrow_t(void *mem, const void *tag);
+PUBLIC void _ZdaPvRKSt9nothrow_t(void *mem, const void *tag);
+PUBLIC void _ZdlPvmRKSt9nothrow_t(void *mem, size_t size,
+				  const void *tag); /* C++14 alone has these two */
+PUBLIC void _ZdaPvmRKSt9nothrow_t(void *mem, size_t size, const void *tag);
 
-REPLACEABLE void _ZdlPvRKSt9nothrow_t(void *mem, const void *tag)
+PUBLIC void _ZdlPvRKSt9nothrow_t(void *mem, const void *tag)
 {
 	(void)tag;
 	delete_inline(mem, array_slow);
 }
 
-REPLACEABLE void _ZdaPvRKSt9nothrow_t(void *mem, const void *tag)
+PUBLIC void _ZdaPvRKSt9nothrow_t(void *mem, const void *tag)
 {
 	(void)tag;
 	delete_inline(mem, sized_array_slow);
 }
 
-REPLACEABLE void _ZdlPvmRKSt9nothrow_t(void *mem, size_t size, const void *tag)
+PUBLIC void _ZdlPvmRKSt9nothrow_t(void *mem, size_t size, const void *tag)
 {
 	(void)tag;
 	delete_sized(mem, size, array_slow);
 }
 
-REPLACEABLE void _ZdaPvmRKSt9nothrow_t(void *mem, size_t size, const void *tag)
+PUBLIC void _ZdaPvmRKSt9nothrow_t(void *mem, size_t size, const void *tag)
 {
 	(void)tag;
 	delete_sized(mem, size, sized_array_slow);
@@ -162,46 +162,46 @@ static inline void free_of_size(void *mem, size_t size)
 		free_inline(mem);
 }
 
-REPLACEABLE void _ZdlPvSt11align_val_t(void *mem, size_t alignment);
-REPLACEABLE void _ZdaPvSt11align_val_t(void *mem, size_t alignment);
-REPLACEABLE void _ZdlPvmSt11align_val_t(void *mem, size_t size, size_t alignment);
-REPLACEABLE void _ZdaPvmSt11align_val_t(void *mem, size_t size, size_t alignment);
-REPLACEABLE void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *mem, size_t alignment, const void *tag);
-REPLACEABLE void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *mem, size_t alignment, const void *tag);
+PUBLIC void _ZdlPvSt11align_val_t(void *mem, size_t alignment);
+PUBLIC void _ZdaPvSt11align_val_t(void *mem, size_t alignment);
+PUBLIC void _ZdlPvmSt11align_val_t(void *mem, size_t size, size_t alignment);
+PUBLIC void _ZdaPvmSt11align_val_t(void *mem, size_t size, size_t alignment);
+PUBLIC void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *mem, size_t alignment, const void *tag);
+PUBLIC void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *mem, size_t alignment, const void *tag);
 
-REPLACEABLE void _ZdlPvSt11align_val_t(void *mem, size_t alignment)
+PUBLIC void _ZdlPvSt11align_val_t(void *mem, size_t alignment)
 {
 	(void)alignment;
 	if (LIKELY(!one_in_front(mem)))
 		free_inline(mem);
 }
 
-REPLACEABLE void _ZdaPvSt11align_val_t(void *mem, size_t alignment)
+PUBLIC void _ZdaPvSt11align_val_t(void *mem, size_t alignment)
 {
 	if (LIKELY(!array_in_front(mem, alignment)))
 		free_inline(mem);
 }
 
-REPLACEABLE void _ZdlPvmSt11align_val_t(void *mem, size_t size, size_t alignment)
+PUBLIC void _ZdlPvmSt11align_val_t(void *mem, size_t size, size_t alignment)
 {
 	if (LIKELY(!array_in_front(mem, alignment)))
 		free_of_size(mem, size);
 }
 
-REPLACEABLE void _ZdaPvmSt11align_val_t(void *mem, size_t size, size_t alignment)
+PUBLIC void _ZdaPvmSt11align_val_t(void *mem, size_t size, size_t alignment)
 {
 	if (LIKELY(!sized_array_in_front(mem, alignment)))
 		free_of_size(mem, size);
 }
 
-REPLACEABLE void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *mem, size_t alignment, const void *tag)
+PUBLIC void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *mem, size_t alignment, const void *tag)
 {
 	(void)tag;
 	if (LIKELY(!array_in_front(mem, alignment)))
 		free_inline(mem);
 }
 
-REPLACEABLE void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *mem, size_t alignment, const void *tag)
+PUBLIC void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *mem, size_t alignment, const void *tag)
 {
 	(void)tag;
 	if (LIKELY(!sized_array_in_front(mem, alignment)))
@@ -210,5 +210,15 @@ REPLACEABLE void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *mem, size_t alignment
 
 ITSELF(_ZdlPv);
 ITSELF(_ZdaPv);
+ITSELF(_ZdlPvm);
+ITSELF(_ZdaPvm);
+ITSELF(_ZdlPvRKSt9nothrow_t);
+ITSELF(_ZdaPvRKSt9nothrow_t);
+ITSELF(_ZdlPvmRKSt9nothrow_t);
+ITSELF(_ZdaPvmRKSt9nothrow_t);
 ITSELF(_ZdlPvSt11align_val_t);
 ITSELF(_ZdaPvSt11align_val_t);
+ITSELF(_ZdlPvmSt11align_val_t);
+ITSELF(_ZdaPvmSt11align_val_t);
+ITSELF(_ZdlPvSt11align_val_tRKSt9nothrow_t);
+ITSELF(_ZdaPvSt11align_val_tRKSt9nothrow_t);

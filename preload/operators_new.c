@@ -169,44 +169,44 @@ ALWAYS_INLINE void *new_inline(size_t req, const void *caller,
 
 #define CALLER __builtin_return_address(0)
 
-REPLACEABLE void *_Znwm(size_t req);
-REPLACEABLE void *_Znam(size_t req);
-REPLACEABLE void *_ZnwmRKSt9nothrow_t(size_t req, const void *tag);
-REPLACEABLE void *_ZnamRKSt9nothrow_t(size_t req, const void *tag);
-REPLACEABLE void *_ZnwmSt11align_val_t(size_t req, size_t alignment);
-REPLACEABLE void *_ZnamSt11align_val_t(size_t req, size_t alignment);
-REPLACEABLE void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag);
-REPLACEABLE void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag);
+PUBLIC void *_Znwm(size_t req);
+PUBLIC void *_Znam(size_t req);
+PUBLIC void *_ZnwmRKSt9nothrow_t(size_t req, const void *tag);
+PUBLIC void *_ZnamRKSt9nothrow_t(size_t req, const void *tag);
+PUBLIC void *_ZnwmSt11align_val_t(size_t req, size_t alignment);
+PUBLIC void *_ZnamSt11align_val_t(size_t req, size_t alignment);
+PUBLIC void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag);
+PUBLIC void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag);
 
-REPLACEABLE void *_Znwm(size_t req)
+PUBLIC void *_Znwm(size_t req)
 {
 	return new_inline(req, CALLER, one_slow);
 }
 
-REPLACEABLE void *_Znam(size_t req)
+PUBLIC void *_Znam(size_t req)
 {
 	return new_inline(req, CALLER, array_slow);
 }
 
-REPLACEABLE void *_ZnwmRKSt9nothrow_t(size_t req, const void *tag)
+PUBLIC void *_ZnwmRKSt9nothrow_t(size_t req, const void *tag)
 {
 	(void)tag;
 	return new_inline(req, CALLER, one_nothrow_slow);
 }
 
-REPLACEABLE void *_ZnamRKSt9nothrow_t(size_t req, const void *tag)
+PUBLIC void *_ZnamRKSt9nothrow_t(size_t req, const void *tag)
 {
 	(void)tag;
 	return new_inline(req, CALLER, array_nothrow_slow);
 }
 
-REPLACEABLE void *_ZnwmSt11align_val_t(size_t req, size_t alignment)
+PUBLIC void *_ZnwmSt11align_val_t(size_t req, size_t alignment)
 {
 	front_look();
 	return new_here(alignment, req, true, CALLER);
 }
 
-REPLACEABLE void *_ZnamSt11align_val_t(size_t req, size_t alignment)
+PUBLIC void *_ZnamSt11align_val_t(size_t req, size_t alignment)
 {
 	front_look();
 	return UNLIKELY(front.new_one_aligned) ? front.new_one_aligned(req, alignment)
@@ -222,14 +222,14 @@ static void *aligned_nothrow(size_t req, size_t alignment,
 	return new_here(alignment, req, false, caller);
 }
 
-REPLACEABLE void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag)
+PUBLIC void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag)
 {
 	(void)tag;
 	front_look();
 	return aligned_nothrow(req, alignment, front.new_one_aligned, CALLER);
 }
 
-REPLACEABLE void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag)
+PUBLIC void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignment, const void *tag)
 {
 	(void)tag;
 	front_look();
@@ -240,5 +240,9 @@ REPLACEABLE void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t req, size_t alignmen
 
 ITSELF(_Znwm);
 ITSELF(_Znam);
+ITSELF(_ZnwmRKSt9nothrow_t);
+ITSELF(_ZnamRKSt9nothrow_t);
 ITSELF(_ZnwmSt11align_val_t);
 ITSELF(_ZnamSt11align_val_t);
+ITSELF(_ZnwmSt11align_val_tRKSt9nothrow_t);
+ITSELF(_ZnamSt11align_val_tRKSt9nothrow_t);

@@ -15,7 +15,6 @@
 #define AT_START     __attribute__((noinline, section(".text.startup"))) /* see preload/cold.ld */
 #define ALIGNED(n)   __attribute__((aligned(n)))
 #define PUBLIC       __attribute__((visibility("default")))
-#define REPLACEABLE  PUBLIC __attribute__((weak)) /* by a program's own, where it is linked with libloam.a */
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* For variables that several files use: without it the compiler would ask the dynamic linker

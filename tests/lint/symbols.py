@@ -11,8 +11,10 @@ from pathlib import Path
 
 NAMES = Path(__file__).resolve().parents[2] / 'preload/names.txt'
 # How a name stands in libloam.so and in libloam.a, by the word in names.txt; None: not at all.
-SHARED = {'strong': '', 'weak': '', 'so': '', 'old': '@GLIBC_2.2.5', 'c23': '@GLIBC_2.43'}
+SHARED = {'strong': 'T', 'weak': 'T', 'so': 'T', 'old': 'T@GLIBC_2.2.5', 'c23': 'T@GLIBC_2.43'}
 ARCHIVE = {'strong': 'T', 'weak': 'W', 'so': None, 'old': None, 'c23': None}
+# A weak name's strong twin, where that is no __loam_<name>.
+STRONG = {'mallinfo': '__libc_mallinfo'} # libc's headers call it deprecated
 OLDEST = {'@GLIBC_2.17': '@GLIBC_2.2.5'} # of aarch64
 NEEDED = {'libc.so.6', 'ld-linux-x86-64.so.2', 'ld-linux-aarch64.so.1'}
 
@@ -42,11 +44,13 @@ def disagreements(library, given, expected):
 
 def main(shared, archive):
     words = dict(re.findall(r'^(\w+) +(\w+)$', NAMES.read_text(), re.M))
-    of_shared = {name: OLDEST.get(version, version)
-                 for name, (_, version) in defined('--dynamic', shared).items()}
+    of_shared = {name: kind + OLDEST.get(version, version)
+                 for name, (kind, version) in defined('--dynamic', shared).items()}
     of_archive = {name: kind for name, (kind, _) in defined(archive).items()}
+    in_archive = {name: ARCHIVE[how] for name, how in words.items()}
+    in_archive |= {STRONG.get(name, '__loam_' + name): 'T' for name, how in words.items() if how == 'weak'}
     wrong = [*disagreements(shared, of_shared, {name: SHARED[how] for name, how in words.items()}),
-             *disagreements(archive, of_archive, {name: ARCHIVE[how] for name, how in words.items()})]
+             *disagreements(archive, of_archive, in_archive)]
     needed = set(re.findall(r'NEEDED.*\[(.*)\]', output('readelf', '--dynamic', shared)))
     wrong += [f'{shared} needs {library}' for library in sorted(needed - NEEDED)]
     objects = output('ar', 't', archive).split()
