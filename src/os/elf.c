@@ -133,3 +133,46 @@ uintptr_t elf_definition(const struct elf_symbols *s, const char *name)
 {
 	return find(s, name, true);
 }
+
+/* Each bucket's chain ends with its last symbol, and the last symbol of all is in some bucket. */
+static uint32_t count_by_gnu_hash(const uint32_t *gnu_hash)
+{
+	uint32_t nbuckets = gnu_hash[0], first = gnu_hash[1], last = 0;
+	const uint32_t *buckets = gnu_hash + 4 + gnu_hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+	const uint32_t *hashes = buckets + nbuckets;
+
+	for (uint32_t b = 0; b < nbuckets; b++)
+		last = buckets[b] > last ? buckets[b] : last;
+	if (last < first)
+		return first;
+	while (!(hashes[last - first] & 1))
+		last++;
+	return last + 1;
+}
+
+uint32_t elf_count(const struct elf_symbols *s)
+{
+	if (s->gnu_hash)
+		return count_by_gnu_hash(s->gnu_hash);
+	return s->sysv_hash ? s->sysv_hash[1] : 0;
+}
+
+static bool is_around(const ElfW(Sym) *symbol, ElfW(Addr) address)
+{
+	unsigned type = ELF64_ST_TYPE(symbol->st_info);
+
+	return (type == STT_FUNC || type == STT_GNU_IFUNC) && symbol->st_shndx != SHN_UNDEF &&
+	       address >= symbol->st_value && address - symbol->st_value < symbol->st_size;
+}
+
+/* Of several names the one that all may use. */
+const ElfW(Sym) *elf_around(const ElfW(Sym) *symbols, size_t count, ElfW(Addr) address)
+{
+	const ElfW(Sym) *found = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		if (is_around(&symbols[i], address) &&
+		    (!found || ELF64_ST_BIND(found->st_info) == STB_LOCAL))
+			found = &symbols[i];
+	return found;
+}

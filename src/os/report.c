@@ -156,7 +156,7 @@ static void put_frame(struct text *t, const void *frame)
 	if (maps_find(frame, &m) && m.name[0]) {
 		put_escaped(t, m.name);
 		text_printf(t, "+%p", (const void *)m.offset);
-		if (symbols_find(&m, &symbol)) {
+		if (symbols_find(&m, frame, &symbol)) {
 			text_put(t, " ");
 			put_escaped(t, symbol.name);
 			text_printf(t, "+%p", (const void *)symbol.offset);

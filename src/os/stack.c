@@ -5,6 +5,7 @@
 #include "os/libc.h"
 #include "os/maps.h"
 #include "os/symbols.h"
+#include "os/syscall.h"
 
 #include <errno.h>
 
@@ -33,14 +34,33 @@ static bool is_own(const void *frame)
 	return (uintptr_t)frame - own_code < own_code_end - own_code;
 }
 
+/* Whether a signal handler returns to this. */
+static bool is_sigreturn(const unsigned char *frame)
+{
+	static const unsigned char code[] = SYSCALL_SIGRETURN;
+	size_t same = 0;
+
+	while (same < sizeof code && frame[same] == code[same])
+		same++;
+	return same == sizeof code;
+}
+
+/* Frames before those of the program: loam's, and what calls loam's signal handler. */
+static int count_own(void *const *frames, int n)
+{
+	int own = 0;
+
+	while (own < n && is_own(frames[own]))
+		own++;
+	return own && own < n && is_sigreturn(frames[own]) ? own + 1 : own;
+}
+
 void stack_note(struct stack *ret_stack)
 {
 	void *frames[OWN_MOST + STACK_FRAMES];
 	int (*by)(void **, int) = load_relaxed(&unwind);
-	int saved = errno, n = by ? by(frames, OWN_MOST + STACK_FRAMES) : 0, own = 0;
+	int saved = errno, n = by ? by(frames, OWN_MOST + STACK_FRAMES) : 0, own = count_own(frames, n);
 
-	while (own < n && is_own(frames[own]))
-		own++;
 	n = n - own < STACK_FRAMES ? n - own : STACK_FRAMES;
 	ret_stack->thread = thread_self();
 	ret_stack->count = (uint32_t)n;
@@ -60,7 +80,7 @@ void stack_say(const char *heading, const struct stack *s)
 	for (uint32_t i = 0; i < s->count; i++) {
 		if (!maps_find(s->frames[i], &m) || !m.name[0])
 			report_line("    #%zu %p", (size_t)i, s->frames[i]);
-		else if (symbols_find(&m, &symbol))
+		else if (symbols_find(&m, s->frames[i], &symbol))
 			report_line("    #%zu %p %s+%p (%s+%p)", (size_t)i, s->frames[i], symbol.name,
 				    (const void *)symbol.offset, m.name, (const void *)m.offset);
 		else

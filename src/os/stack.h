@@ -18,7 +18,7 @@ struct stack {
    Loam's own code lies from own_start to own_end; both may be NULL. */
 COLD void stack_start(const void *own_start, const void *own_end);
 
-/* Notes the stack of who called loam; its thread alone before stack_start(). */
+/* Notes the stack of who called loam, or raised a signal that it handles; its thread alone before stack_start(). */
 COLD void stack_note(struct stack *ret_stack);
 
 /* The lines of a stack, under a heading, by report_line(). */

@@ -1,12 +1,14 @@
 /* A reader of ELF files; see symbols.h. Nothing in the file is trusted. */
 #include "os/symbols.h"
 
+#include "os/elf.h"
 #include "os/syscall.h"
 
 #include <fcntl.h>
-#include <link.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+extern struct r_debug _r_debug __attribute__((weak)); /* the dynamic linker's; a static program has none */
 
 /* A file that is mapped whole. */
 struct file {
@@ -105,14 +107,45 @@ static bool find_in_file(const struct file *f, size_t offset, struct symbol *ret
 	return find(f, header, SHT_SYMTAB, address, ret_symbol) || find(f, header, SHT_DYNSYM, address, ret_symbol);
 }
 
-bool symbols_find(const struct mapping *m, struct symbol *ret_symbol)
+/* In what the dynamic linker has mapped: only the object that the address is in has a symbol around it. */
+static bool find_in_memory(uintptr_t address, struct symbol *ret_symbol)
+{
+	const struct link_map *map = &_r_debug ? _r_debug.r_map : NULL;
+	const ElfW(Sym) *found = NULL;
+	struct elf_symbols s;
+	const char *name;
+
+	for (; map && !found; map = map->l_next) {
+		elf_read(&s, map->l_addr, map->l_ld);
+		if (s.symbols && s.strings)
+			found = elf_around(s.symbols, elf_count(&s), address - s.base);
+	}
+	if (!found)
+		return false;
+	name = s.strings + found->st_name;
+	copy_name(ret_symbol->name, name, name + SYMBOL_NAME);
+	ret_symbol->offset = address - s.base - found->st_value;
+	return true;
+}
+
+static bool find_anywhere(const struct mapping *m, uintptr_t address, struct symbol *ret_symbol)
 {
 	struct file f;
 	bool found;
 
-	if (m->name[0] != '/' || !map_file(m->name, &f))
+	if (m->name[0] != '/')
 		return false;
-	found = find_in_file(&f, m->offset, ret_symbol);
+	if (!map_file(m->name, &f))
+		return find_in_memory(address, ret_symbol);
+	found = find_in_file(&f, m->offset - 1, ret_symbol);
 	syscall3(SYS_munmap, (long)f.bytes, (long)f.nbytes, 0);
 	return found;
+}
+
+bool symbols_find(const struct mapping *m, const void *frame, struct symbol *ret_symbol)
+{
+	if (!find_anywhere(m, (uintptr_t)frame - 1, ret_symbol))
+		return false;
+	ret_symbol->offset++;
+	return true;
 }

@@ -11,8 +11,8 @@ struct symbol {
 };
 
 /*
- * The function that the address lies in which maps_find() gave the mapping for. Static functions are
- * known too, unless the file was stripped; then only what other files may call. False: none is known,
- * or the file is not there any more.
+ * The function of a return address, for which maps_find() gave the mapping: the call before it decides, since
+ * that may be the last of its function. Static functions are known too, unless the file was stripped, or
+ * deleted, as an upgrade does; then only what other files may call. False: none is known.
  */
-COLD bool symbols_find(const struct mapping *m, struct symbol *ret_symbol);
+COLD bool symbols_find(const struct mapping *m, const void *frame, struct symbol *ret_symbol);

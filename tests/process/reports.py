@@ -58,7 +58,7 @@ def faults(report, said, program, case, fields, stacks):
         elif not any(f' {case}+0x' in frame for frame in own) and 'stripped' not in program:
             yield f'{name}: no frame has the name of {case}: {frames}'
         first = frames[0] if frames else ''
-        if name in ('called', 'allocated', 'freed') and not first.startswith(program + '+0x'):
+        if not first.startswith(program + '+0x'):
             yield f'{name}: the first frame is not of the program: {frames}'
         if f'loam:   {name} by thread' not in said:
             yield f'no lines of who {name} it'
@@ -71,16 +71,19 @@ def main():
         # A name that JSON has to escape.
         odd = os.path.join(os.path.realpath(folder), 'a "b" \\ c')
         shutil.copy(misuser, odd)
-        stripped = os.path.join(os.path.realpath(folder), 'stripped')
+        stripped, linked_stripped = (os.path.join(os.path.realpath(folder), name)
+                                     for name in ('stripped', 'linked-stripped'))
         subprocess.run(['strip', '-o', stripped, misuser], check=True)
+        subprocess.run(['strip', '-o', linked_stripped, linked], check=True)
         shared = os.environ['LOAM_SO']
-        for program, library in ((misuser, shared), (odd, shared), (stripped, shared), (linked, None)):
+        programs = ((misuser, shared), (odd, shared), (stripped, shared), (linked, None), (linked_stripped, None))
+        for program, library in programs:
             for options, case, fields, stacks in CASES:
                 report, said = reported([program, case], library, options)
                 for fault in faults(report, said, program, case, fields, stacks):
                     failed += 1
                     print(f'{os.path.basename(program)} {case}, LOAM_OPTIONS={options}: {fault}\n{report}\n{said}')
-    print(f'{len(CASES)} cases of 4 programs, {failed} faults')
+    print(f'{len(CASES)} cases of {len(programs)} programs, {failed} faults')
     return failed > 0
 
 
