@@ -60,21 +60,19 @@ static void print_arena(size_t system, size_t in_use)
    and all is collected before an arena's lines are printed: the stream may allocate. */
 void loam_malloc_stats(void)
 {
-	size_t cached, system = 0, in_use = 0;
+	struct arena_stats s[STATS_BATCH];
+	size_t system = 0, in_use = 0, n;
 	struct huge_sizes huge = {0};
 
 	if (start())
 		huge_sizes(&huge);
-	cached = stats_cached();
-	for (size_t i = 0; i < registry_count(); i++) {
-		struct arena_stats s;
-
-		stats_of_arena(registry_at(i), &cached, &s);
-		fprintf(stderr, "Arena %zu:\n", i);
-		print_arena(stats_arena_system(&s), stats_arena_in_use(&s));
-		system += stats_arena_system(&s);
-		in_use += stats_arena_in_use(&s);
-	}
+	for (size_t first = 0; (n = stats_by_arena(s, first, STATS_BATCH)); first += n)
+		for (size_t i = 0; i < n; i++) {
+			fprintf(stderr, "Arena %zu:\n", first + i);
+			print_arena(stats_arena_system(&s[i]), stats_arena_in_use(&s[i]));
+			system += stats_arena_system(&s[i]);
+			in_use += stats_arena_in_use(&s[i]);
+		}
 	fputs("Total (incl. mmap):\n", stderr);
 	print_arena(system + huge.nbytes, in_use + huge.nbytes);
 	fprintf(stderr, "max mmap regions = %10zu\nmax mmap bytes   = %10zu\n", huge.most_count,

@@ -1,6 +1,6 @@
 /*
  * malloc_info: glibc's XML.  A <heap> is an arena, in the order of their numbers: its free chunks by bin,
- * and the free objects of its slabs by class, as <size> each.  "fast" counts what is free in slabs,
+ * and the free objects of its slabs by class, as <size> each.  "fast" counts these objects, in slabs,
  * magazines and the depot, "rest" what else is free.  The first heap has what belongs to no arena, too
  * (struct arena_stats), so that the totals are the sums over the heaps.
  */
@@ -79,32 +79,31 @@ static void put_sums(FILE *file, const struct sums *s)
 
 static struct sums sums_of(const struct arena_stats *s)
 {
-	struct sums sums = {.fast = s->slab_bytes - s->object_bytes,
-			    .rest_count = s->heap.free_chunks,
-			    .rest = s->heap.free + s->free_blocks,
-			    .system = stats_arena_system(s)};
+	struct sums sums = {.rest_count = s->heap.free_chunks + s->kept_runs, .system = stats_arena_system(s)};
+	size_t in_use = stats_arena_in_use(s), free = in_use < sums.system ? sums.system - in_use : 0;
 
-	for (unsigned sc = 0; sc < CLASSES; sc++)
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
 		sums.fast_count += s->free_objects[sc];
+		sums.fast += s->free_objects[sc] * class_size(sc);
+	}
+	sums.rest = sums.fast < free ? free - sums.fast : 0; /* what is on the way here, and ends of slabs, too */
 	return sums;
 }
 
 /* The bins of an arena that another thread runs on cannot be walked: its sums are given.
    Nothing is printed while the arena is held, because stdio may allocate. */
-static void put_arena(FILE *file, struct arena *a, size_t nr, size_t *cached, struct sums *total)
+static void put_arena(FILE *file, size_t nr, const struct arena_stats *stats, struct sums *total)
 {
+	struct arena *a = registry_at(nr);
 	struct histogram histogram = {0};
-	struct arena_stats stats;
-	struct sums sums;
+	struct sums sums = sums_of(stats);
 
 	if (registry_hold(a)) {
 		heap_visit_free(&a->chunks, add_chunk, &histogram);
 		registry_let_go(a);
 	}
-	stats_of_arena(a, cached, &stats);
-	sums = sums_of(&stats);
 	fprintf(file, "<heap nr=\"%zu\">\n", nr);
-	put_sizes(file, &histogram, &stats);
+	put_sizes(file, &histogram, stats);
 	put_sums(file, &sums);
 	put_system(file, sums.system, sums.system);
 	fputs("</heap>\n", file);
@@ -118,17 +117,18 @@ static void put_arena(FILE *file, struct arena *a, size_t nr, size_t *cached, st
 int loam_malloc_info(int options_given, FILE *file)
 {
 	struct huge_sizes huge = {0};
+	struct arena_stats stats[STATS_BATCH];
 	struct sums total = {0};
-	size_t cached;
+	size_t n;
 
 	if (options_given != 0)
 		return EINVAL;
 	if (start())
 		huge_sizes(&huge);
-	cached = stats_cached();
 	fputs("<malloc version=\"1\">\n", file);
-	for (size_t nr = 0; nr < registry_count(); nr++)
-		put_arena(file, registry_at(nr), nr, &cached, &total);
+	for (size_t first = 0; (n = stats_by_arena(stats, first, STATS_BATCH)); first += n)
+		for (size_t i = 0; i < n; i++)
+			put_arena(file, first + i, &stats[i], &total);
 	put_sums(file, &total);
 	put_total(file, "mmap", huge.count, huge.nbytes);
 	put_system(file, total.system, load_relaxed(&retain_most));

@@ -4,6 +4,7 @@
 #include "api/start.h"
 #include "arena/magazine.h"
 #include "arena/registry.h"
+#include "arena/remote.h"
 #include "base/report.h"
 #include "harden/tools.h"
 #include "os/file.h"
@@ -37,6 +38,11 @@ static UNSYNCHRONIZED void add_counts(struct arena_counts *sum, const struct are
 #undef COUNTER
 }
 
+static UNSYNCHRONIZED void add_run_bytes_kept(const struct arena *a, struct stats *s)
+{
+	s->kept_run_bytes += a->run_kept << PAGE_SHIFT;
+}
+
 static void add_arena(const struct arena *a, struct stats *s)
 {
 	struct heap_sizes sizes;
@@ -49,6 +55,7 @@ static void add_arena(const struct arena *a, struct stats *s)
 	s->heap.free_chunks += sizes.free_chunks;
 	if (a == &arena_main)
 		s->top = sizes.top;
+	add_run_bytes_kept(a, s);
 	add_counts(&s->counts, &a->counts);
 #define COUNTER(name) s->name += load_relaxed(&a->chunks.name);
 	HEAP_COUNTERS(COUNTER)
@@ -79,6 +86,14 @@ static void add_floors(struct stats *s)
 	arena_leave(self);
 }
 
+static void add_remote(const struct arena *to, size_t nbytes, void *arg)
+{
+	struct stats *s = arg;
+
+	(void)to;
+	s->remote_bytes += nbytes;
+}
+
 void stats_collect(struct stats *ret_stats)
 {
 	*ret_stats = (struct stats){0};
@@ -86,6 +101,7 @@ void stats_collect(struct stats *ret_stats)
 		return;
 	for (struct arena *a = NULL; (a = registry_next(a));)
 		add_arena(a, ret_stats);
+	remote_visit(add_remote, ret_stats);
 	tools_enter();
 	add_floors(ret_stats);
 	tools_leave();
@@ -93,75 +109,115 @@ void stats_collect(struct stats *ret_stats)
 
 /* --- by arena -------------------------------------------------------------------------------- */
 
-struct visit {
-	const struct arena *arena;
-	struct arena_stats *stats;
+/* The arenas whose statistics are collected. */
+struct batch {
+	struct arena_stats *of;
+	size_t first, count;
 };
 
-static UNSYNCHRONIZED void add_block_of_arena(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
+/* NULL: it is none of the batch. */
+static struct arena_stats *in_batch(const struct batch *b, const struct arena *a)
 {
-	struct visit *v = arg;
-	const struct slab *slab = (const struct slab *)tag;
-	uint32_t out;
+	size_t i = a->number - b->first;
+
+	return i < b->count ? &b->of[i] : NULL;
+}
+
+static UNSYNCHRONIZED void add_slab(struct arena_stats *s, const struct slab *slab, size_t nbytes)
+{
+	uint32_t out = slab_objects_out(slab);
+
+	s->slabs++;
+	s->slab_bytes += nbytes;
+	s->objects += out;
+	s->object_bytes += (size_t)out * slab->size;
+	if (out < slab->capacity)
+		s->free_objects[slab->class] += slab->capacity - out;
+}
+
+static void add_block_of_batch(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
+{
+	struct batch *b = arg;
+	struct arena_stats *s = NULL;
 
 	(void)mem;
-	if (tag->kind == KIND_RUN && v->arena == &arena_main &&
-	    !load_relaxed(&((const struct run *)tag)->kept)) {
-		v->stats->runs++;
-		v->stats->run_bytes += nbytes;
-	}
-	if (tag->kind != KIND_SLAB || slab->owner != v->arena)
+	if (tag->kind == KIND_SLAB)
+		s = in_batch(b, ((const struct slab *)tag)->owner);
+	else if (tag->kind == KIND_RUN && !load_relaxed(&((const struct run *)tag)->kept))
+		s = in_batch(b, &arena_main);
+	if (!s)
 		return;
-	out = slab_objects_out(slab);
-	v->stats->slabs++;
-	v->stats->slab_bytes += nbytes;
-	v->stats->objects += out;
-	v->stats->object_bytes += (size_t)out * slab->size;
-	if (out < slab->capacity)
-		v->stats->free_objects[slab->class] += slab->capacity - out;
+	if (tag->kind == KIND_SLAB) {
+		add_slab(s, (const struct slab *)tag, nbytes);
+	} else {
+		s->runs++;
+		s->run_bytes += nbytes;
+	}
 }
 
-static size_t least(size_t a, size_t b)
+/* An object in a magazine is out of its slab, but free. */
+static UNSYNCHRONIZED void take_off_object(const struct object *o, void *arg)
 {
-	return a < b ? a : b;
+	const struct slab *slab = (const struct slab *)pagemap_get(o);
+	struct arena_stats *s = slab && slab->tag.kind == KIND_SLAB ? in_batch(arg, slab->owner) : NULL;
+
+	if (!s || !s->objects || s->object_bytes < slab->size)
+		return;
+	s->objects--;
+	s->object_bytes -= slab->size;
+	s->free_objects[slab->class]++;
 }
 
-/* The caller has entered its arena. */
-static void add_blocks_of_arena(const struct arena *a, struct arena_stats *s)
+static UNSYNCHRONIZED void add_kept_runs(const struct arena *a, struct arena_stats *s)
 {
-	struct visit v = {a, s};
+	s->kept_runs = a->run_count;
+	s->kept_run_bytes = a->run_kept << PAGE_SHIFT;
+}
+
+static void add_remote_of_arena(const struct arena *to, size_t nbytes, void *arg)
+{
+	struct arena_stats *s = in_batch(arg, to);
+
+	if (s)
+		s->remote_bytes += nbytes;
+}
+
+/* Nothing of slabs and runs in a signal handler in the middle of a call, which may hold the locks. */
+static void add_blocks(struct batch *b)
+{
+	struct arena *self = arena_enter();
 	struct zone_sizes zone;
 
-	if (a->hot || a == &arena_main)
-		zone_visit(add_block_of_arena, &v);
-	if (a != &arena_main)
+	if (!self)
 		return;
-	zone_sizes(&zone);
-	s->free_blocks = zone.free_dirty;
-}
-
-void stats_of_arena(const struct arena *a, size_t *cached, struct arena_stats *ret_stats)
-{
-	struct arena *self;
-	size_t free;
-
-	*ret_stats = (struct arena_stats){0};
-	tools_enter();
-	self = arena_enter();
-	heap_sizes(&a->chunks, &ret_stats->heap);
-	if (self) {
-		add_blocks_of_arena(a, ret_stats);
-		arena_leave(self);
+	zone_visit(add_block_of_batch, b);
+	magazine_visit(take_off_object, b);
+	if (in_batch(b, &arena_main)) {
+		zone_sizes(&zone);
+		in_batch(b, &arena_main)->free_blocks = zone.free_dirty;
 	}
-	tools_leave();
-	free = least(*cached, ret_stats->object_bytes);
-	ret_stats->object_bytes -= free;
-	*cached -= free;
+	arena_leave(self);
 }
 
-size_t stats_cached(void)
+size_t stats_by_arena(struct arena_stats *ret_stats, size_t first, size_t most)
 {
-	return magazine_sizes().nbytes;
+	struct batch b = {.of = ret_stats, .first = first};
+
+	if (!start())
+		return 0;
+	while (b.count < most && first + b.count < registry_count()) {
+		const struct arena *a = registry_at(first + b.count);
+		struct arena_stats *s = &ret_stats[b.count++];
+
+		*s = (struct arena_stats){0};
+		heap_sizes(&a->chunks, &s->heap);
+		add_kept_runs(a, s);
+	}
+	remote_visit(add_remote_of_arena, &b);
+	tools_enter();
+	add_blocks(&b);
+	tools_leave();
+	return b.count;
 }
 
 /* --- stats=exit ------------------------------------------------------------------------------ */

@@ -26,6 +26,8 @@ struct stats {
 	size_t slabs, slab_bytes; /* blocks that are slabs */
 	size_t objects, object_bytes; /* out of slabs */
 	size_t runs, run_bytes;
+	size_t kept_run_bytes;    /* freed, in arenas */
+	size_t remote_bytes;      /* of objects and chunks that are on the way to their arenas */
 	size_t top;               /* of the main arena */
 	struct zone_sizes zone;
 	struct huge_sizes huge;
@@ -38,42 +40,56 @@ struct stats {
 
 void stats_collect(struct stats *ret_stats);
 
+/* Of what is not yet back where it was taken from, while others change it: no more than that can be. */
+static inline size_t stats_remote(size_t nbytes, size_t out)
+{
+	return nbytes < out ? nbytes : out;
+}
+
 /* In use by the program, huge objects aside; and what is free but held. */
 static inline size_t stats_in_use(const struct stats *s)
 {
-	return s->heap.in_use + s->object_bytes + s->run_bytes;
+	return s->heap.in_use + s->object_bytes + s->run_bytes -
+	       stats_remote(s->remote_bytes, s->heap.in_use + s->object_bytes);
 }
 
 static inline size_t stats_free(const struct stats *s)
 {
-	return s->heap.free + (s->slab_bytes - s->object_bytes) + s->zone.free_dirty;
+	return s->heap.free + (s->slab_bytes - s->object_bytes) + s->kept_run_bytes + s->zone.free_dirty +
+	       stats_remote(s->remote_bytes, s->heap.in_use + s->object_bytes);
 }
 
 /*
- * What is of one arena: its chunk heap and its slabs. Of the main arena it is also what belongs to no
- * arena: runs in use, and free blocks of the zone. So the sums over all arenas are those of stats_collect().
+ * What is of one arena: its chunk heap and its slabs, with what other threads freed of them, and the runs that it
+ * keeps.  Of the main arena it is also what belongs to no arena: runs in use, and free blocks of the zone.  So the
+ * sums over all arenas are those of stats_collect().
  */
 struct arena_stats {
 	struct heap_sizes heap;
 	size_t slabs, slab_bytes;
 	size_t objects, object_bytes; /* with the program */
 	uint32_t free_objects[CLASSES];
-	size_t runs, run_bytes, free_blocks;
+	size_t runs, run_bytes;
+	size_t kept_runs, kept_run_bytes;
+	size_t remote_bytes;
+	size_t free_blocks;
 };
 
-/* `cached` is what magazines and the depot hold of all arenas, at first stats_cached(); it is taken off
-   the objects of one arena after the other. */
-COLD void stats_of_arena(const struct arena *a, size_t *cached, struct arena_stats *ret_stats);
-COLD size_t stats_cached(void);
+/* How many arenas are asked about at once: what fits on a small stack. */
+#define STATS_BATCH 8
+
+/* Of the arenas whose numbers begin with first, of `most` at most; how many these are. */
+COLD size_t stats_by_arena(struct arena_stats *ret_stats, size_t first, size_t most);
 
 static inline size_t stats_arena_system(const struct arena_stats *s)
 {
-	return s->heap.system + s->slab_bytes + s->run_bytes + s->free_blocks;
+	return s->heap.system + s->slab_bytes + s->run_bytes + s->kept_run_bytes + s->free_blocks;
 }
 
 static inline size_t stats_arena_in_use(const struct arena_stats *s)
 {
-	return s->heap.in_use + s->object_bytes + s->run_bytes;
+	return s->heap.in_use + s->object_bytes + s->run_bytes -
+	       stats_remote(s->remote_bytes, s->heap.in_use + s->object_bytes);
 }
 
 /* A line for people, and one a floor, on standard error. */

@@ -107,6 +107,7 @@ struct arena {
 	struct robust holder;   /* see above */
 
 	ALIGNED(CACHE_LINE) struct object *inbox; /* atomic; any thread pushes, the holder takes all */
+	size_t inbox_bytes; /* in it, for statistics: too few for a moment while it is taken; atomic */
 };
 
 /* What every fast bin starts with: it has nothing, and takes nothing. */

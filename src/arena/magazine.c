@@ -420,6 +420,28 @@ struct magazine_sizes magazine_sizes(void)
 	return sizes;
 }
 
+static UNSYNCHRONIZED void visit_magazine(const struct magazine *m,
+					  void (*visit)(const struct object *o, void *arg), void *arg)
+{
+	uint32_t n = magazine_count(m);
+
+	for (uint32_t i = 0; i < n && i < MAGAZINE_OBJECTS; i++)
+		visit(m->objects[i], arg);
+}
+
+void magazine_visit(void (*visit)(const struct object *o, void *arg), void *arg)
+{
+	for (struct arena *a = NULL; (a = registry_next(a));)
+		for (unsigned class = 0; a->hot && class < CLASSES; class ++)
+			visit_magazine(magazine_at(a->hot, class), visit, arg);
+	lock_acquire(&depot_lock);
+	for (unsigned class = 0; class < CLASSES; class ++)
+		for (const struct crate *c = depots[class].crates; c; c = c->next)
+			for (uint32_t i = 0; i < c->count; i++)
+				visit(c->objects[i], arg);
+	lock_release(&depot_lock);
+}
+
 static bool check(struct object *const *objects, uint32_t n, unsigned class)
 {
 	bool ok = true;

@@ -123,6 +123,10 @@ struct magazine_sizes {
 
 COLD struct magazine_sizes magazine_sizes(void);
 
+/* Calls visit for each of them.  Those of other threads may be taken out meanwhile, and used: visit looks at no
+   more than the page map has. */
+COLD void magazine_visit(void (*visit)(const struct object *o, void *arg), void *arg);
+
 COLD bool magazine_check(const struct arena *a);
 
 /* Around fork(), see os/lock.h. */

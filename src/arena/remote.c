@@ -40,7 +40,10 @@ static void post(struct arena *self, struct outbox *box)
 
 	box->to = NULL;
 	self->counts.remote_posts++;
-	if (!load_relaxed(&to->retired) && push(to, box->first, box->last) && self == arena_mine)
+	if (load_relaxed(&to->retired))
+		return;
+	add_relaxed(&to->inbox_bytes, box->nbytes);
+	if (push(to, box->first, box->last) && self == arena_mine)
 		registry_tend(to);
 }
 
@@ -119,6 +122,19 @@ void remote_flush(struct arena *self)
 			post(self, &self->outbox[i]);
 }
 
+UNSYNCHRONIZED void remote_visit(void (*visit)(const struct arena *to, size_t nbytes, void *arg), void *arg)
+{
+	for (struct arena *a = NULL; (a = registry_next(a));) {
+		visit(a, load_relaxed(&a->inbox_bytes), arg);
+		for (unsigned i = 0; i < OUTBOX_SLOTS; i++) {
+			const struct arena *to = load_relaxed(&a->outbox[i].to);
+
+			if (to)
+				visit(to, a->outbox[i].nbytes, arg);
+		}
+	}
+}
+
 bool remote_drain(struct arena *self)
 {
 	struct object *o, *next;
@@ -127,6 +143,7 @@ bool remote_drain(struct arena *self)
 	if (!load_relaxed(&self->inbox))
 		return false;
 	o = __atomic_exchange_n(&self->inbox, NULL, __ATOMIC_ACQUIRE);
+	store_relaxed(&self->inbox_bytes, 0);
 	for (; o; o = next) {
 		tag = pagemap_get(o);
 		if (UNLIKELY(!tag))

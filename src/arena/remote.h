@@ -23,6 +23,10 @@ void remote_flush(struct arena *self);
 /* Frees what waits in the inbox of an arena that the caller holds; true if anything did. */
 bool remote_drain(struct arena *self);
 
+/* Calls visit, several times for each arena, with bytes that others freed and it has not taken in yet, as far as
+   another thread can tell. */
+COLD void remote_visit(void (*visit)(const struct arena *to, size_t nbytes, void *arg), void *arg);
+
 /* Leaves an object, whoever's it is, in an inbox, to be freed later: for signal handlers that
    interrupted this thread's use of its arena. */
 void remote_defer(void *mem);

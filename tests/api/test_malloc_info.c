@@ -292,6 +292,101 @@ TEST(the_totals_are_the_sums_over_the_heaps)
 		free(mem[i]);
 }
 
+#ifndef API_GLIBC /* which counts what is in a thread's cache as in use */
+#define HEAPS  64
+#define SHARED ((size_t)512)
+#define COUNT  2000
+
+/* What each heap has in use: what it has of the system, and is in no total of what is free.  The bytes of <size>
+   that it has of SHARED bytes, in ret_free. */
+static void read_heaps(long long *ret_in_use, long long *ret_free)
+{
+	static struct tag tags[10000];
+	int count, nr = -1;
+
+	EXPECT_EQ(info_text(0), 0);
+	count = read_tags(text, tags, 10000);
+	memset(ret_in_use, 0, HEAPS * sizeof *ret_in_use);
+	memset(ret_free, 0, HEAPS * sizeof *ret_free);
+	for (int i = 0; i < count; i++) {
+		nr = is(&tags[i], "heap", "malloc", "") ? (int)number(&tags[i], "nr") : nr;
+		REQUIRE(nr < HEAPS);
+		if (is(&tags[i], "system", "heap", " type=\"current\""))
+			ret_in_use[nr] += number(&tags[i], "size");
+		else if (is(&tags[i], "total", "heap", ""))
+			ret_in_use[nr] -= number(&tags[i], "size");
+		else if (is(&tags[i], "size", "sizes", "") && number(&tags[i], "from") == SHARED &&
+			 number(&tags[i], "to") == SHARED)
+			ret_free[nr] += number(&tags[i], "total");
+	}
+}
+
+static pthread_barrier_t step;
+
+/* Holds objects of a thread that lives until others have freed them. */
+static void *hold_in_slabs(void *mem)
+{
+	for (int i = 0; i < COUNT; i++)
+		((void **)mem)[i] = malloc(SHARED);
+	pthread_barrier_wait(&step);
+	pthread_barrier_wait(&step);
+	return NULL;
+}
+
+/* Objects that wait in another thread's magazine, or to be taken back, are free, and of the heap that they come
+   from. */
+TEST(what_is_freed_by_another_thread_is_free_in_its_own_heap)
+{
+	static void *mem[COUNT], *mine[COUNT];
+	static long long before[HEAPS], after[HEAPS], free_before[HEAPS], free_after[HEAPS];
+	const long long freed = COUNT / 2 * (long long)SHARED;
+	pthread_t thread;
+	int fell = 0;
+
+	for (int i = 0; i < COUNT; i++)
+		mine[i] = malloc(SHARED);
+	pthread_barrier_init(&step, NULL, 2);
+	REQUIRE(pthread_create(&thread, NULL, hold_in_slabs, mem) == 0);
+	pthread_barrier_wait(&step);
+	info_text(0); /* the stream has its memory, and its classes are hot */
+	read_heaps(before, free_before);
+	for (int i = 0; i < COUNT; i += 2)
+		free(mem[i]);
+	read_heaps(after, free_after);
+	for (int nr = 0; nr < HEAPS; nr++)
+		if (before[nr] - after[nr] > freed / 8) {
+			fell++;
+			EXPECT(llabs(before[nr] - after[nr] - freed) < freed / 8);
+			EXPECT(free_after[nr] - free_before[nr] > 20 * (long long)SHARED);
+		} else {
+			EXPECT(llabs(before[nr] - after[nr]) < 65536);
+			EXPECT(llabs(free_after[nr] - free_before[nr]) < 65536);
+		}
+	EXPECT_EQ(fell, 1);
+	pthread_barrier_wait(&step);
+	pthread_join(thread, NULL);
+	for (int i = 0; i < COUNT; i++)
+		free(mine[i]);
+	for (int i = 1; i < COUNT; i += 2)
+		free(mem[i]);
+}
+
+/* A run that a thread keeps for its next request is free memory, as in mallinfo2. */
+TEST(runs_that_are_kept_are_free_memory)
+{
+	struct mallinfo2 before, after;
+	void *run = malloc(300000);
+
+	memset(run, 1, 300000);
+	before = mallinfo2();
+	free(run);
+	after = mallinfo2();
+	EXPECT(before.uordblks - after.uordblks >= 300000);
+	EXPECT(after.fordblks - before.fordblks >= 300000);
+	EXPECT_EQ(after.arena, before.arena);
+}
+#endif
+
 TEST(malloc_stats_writes_to_the_stream_that_stderr_is_now)
 {
 	char *captured = NULL;
