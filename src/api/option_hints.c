@@ -63,7 +63,7 @@ const struct option *option_near(struct word name)
 	const struct option *best = NULL;
 	size_t least = SIZE_MAX;
 
-	for (unsigned i = 0; i < option_count; i++) {
+	for (unsigned i = 0; name.length <= WORD_MOST && i < option_count; i++) {
 		struct word other = word_of(option_table[i].name);
 		size_t distance = word_distance(name, other);
 

@@ -40,8 +40,8 @@ static bool map_area(size_t nbytes)
 		return false;
 	}
 	pagemap_set(area, nbytes, &metadata_tag);
-	area_next = area;
-	area_end = area + nbytes;
+	store_relaxed(&area_next, area);
+	store_relaxed(&area_end, area + nbytes);
 	store_relaxed(&mapped, mapped + nbytes);
 	return true;
 }
@@ -65,7 +65,7 @@ static void *cut(size_t nbytes)
 	if ((size_t)(area_end - area_next) < nbytes && !new_area(nbytes))
 		return NULL;
 	object = area_next;
-	area_next += nbytes;
+	store_relaxed(&area_next, area_next + nbytes);
 	return object;
 }
 
@@ -76,7 +76,7 @@ void *pool_alloc(struct pool *pool)
 	lock_acquire(&metadata_lock);
 	object = pool->free;
 	if (object) {
-		pool->free = *link_of(pool, object);
+		store_relaxed(&pool->free, *link_of(pool, object));
 		for (size_t i = 0; i < pool->size / sizeof(uint64_t); i++)
 			store_relaxed((uint64_t *)object + i, 0);
 	} else {
@@ -97,7 +97,7 @@ void pool_free(struct pool *pool, void *object)
 {
 	lock_acquire(&metadata_lock);
 	*link_of(pool, object) = pool->free;
-	pool->free = object;
+	store_relaxed(&pool->free, object);
 	pool->in_use--;
 	lock_release(&metadata_lock);
 }

@@ -28,7 +28,7 @@
 static struct zone {
 	struct lock lock;
 	size_t slots;                      /* numbers in use are below this */
-	uint16_t orders[STATES];           /* bit o: with[][o] is not empty */
+	uint16_t orders[STATES];           /* bit o: with[][o] is not empty; written atomically, for zone_is_ready() */
 	struct bitset with[STATES][ORDERS]; /* Z3: parts with such a region */
 	unsigned purge_pause;              /* frees until a purge that was refused is tried again */
 	uint64_t scatter;                  /* what chance is drawn from; 0: blocks lie low */
@@ -62,7 +62,7 @@ static void add_with(size_t slot, enum state state, unsigned order)
 {
 	bitset_add(&parts[slot / SLOTS_PER_PART]->with[state][order], slot % SLOTS_PER_PART);
 	bitset_add(&zone.with[state][order], slot / SLOTS_PER_PART);
-	zone.orders[state] |= (uint16_t)(1u << order);
+	store_relaxed(&zone.orders[state], (uint16_t)(zone.orders[state] | 1u << order));
 }
 
 static void remove_with(size_t slot, enum state state, unsigned order)
@@ -74,7 +74,7 @@ static void remove_with(size_t slot, enum state state, unsigned order)
 		return;
 	bitset_remove(&zone.with[state][order], slot / SLOTS_PER_PART);
 	if (bitset_lowest(&zone.with[state][order]) == BITSET_MOST)
-		zone.orders[state] &= (uint16_t)~(1u << order);
+		store_relaxed(&zone.orders[state], (uint16_t)(zone.orders[state] & ~(1u << order)));
 }
 
 /* Of the regions with a block of that state and order, of which there must be one, that of the lowest number. */
