@@ -76,7 +76,8 @@ AT_START bool front_find(void)
 	if (!early_is_over())
 		return false;
 	if (!front_found) {
-		front_has_operators = find_allocator() | find_operators();
+		front_has_operators = find_allocator();
+		front_has_operators |= find_operators();
 		front_found = true;
 		if (!front_has_operators)
 			arena_open_operators();
