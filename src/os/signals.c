@@ -4,8 +4,8 @@
  * The kernel says what it had in a siginfo_t, and the program cannot tell that there was a handler
  * between:
  *
- *	in place	before it was the default	the default is put back, and the same signal comes
- *							again as the handler returns
+ *	in place	before it was the default	the default is put back, and as the handler returns
+ *							the fault happens again, or the same signal comes
  *	in place	before it was a handler		that is called, under its own flags and mask
  *	called by	the default			for a fault: if the program's handler returns, the
  *	the program's					next fault is fatal; if it jumps out, nothing has
@@ -103,7 +103,8 @@ static void act_by_default(const struct arrival *a)
 		return;
 	}
 	set(a->signal, before(a->signal), NULL);
-	send_again(a);
+	if (!is_fault(a))
+		send_again(a);
 }
 
 static void handle(int signal, siginfo_t *info, void *context)
