@@ -38,6 +38,10 @@ COLD void report_stack_pointer(const char *call, struct report_about about);
 COLD void report_metadata_pointer(const char *call, struct report_about about);
 COLD void report_unknown_pointer(const char *call, struct report_about about);
 
+/* The pointer lies in free memory of about.usable bytes, if that is known.  was_object: where an object
+   was freed, whose size is not known any more. */
+COLD void report_free_memory(const char *call, struct report_about about, bool was_object);
+
 /* A sized free of an object that has another size. */
 COLD void report_wrong_size(const char *call, struct report_about about, size_t size);
 

@@ -236,7 +236,7 @@ static COLD bool check_chunk(const struct chunk *c, unsigned index, struct sums 
 	sums->count++;
 	sums->dirty += csize < CHUNK_BIG ? 0 : c->dirty;
 	return expect_eq("H2", chunk_verify(c), true) &&
-	       expect_eq("H2", word & CHUNK_FLAGS,
+	       expect_eq("H2", word & CHUNK_FLAGS & ~CHUNK_RECUT,
 			 CHUNK_PREV_IN_USE | (unsorted ? CHUNK_UNSORTED : 0)) &&
 	       (unsorted || expect_eq("H2", bins_index(csize), index)) &&
 	       expect_eq("H1", (uintptr_t)c->next->prev, (uintptr_t)c) &&
@@ -271,7 +271,7 @@ static COLD bool check_tree(struct chunk *const *slot, unsigned index, unsigned 
 		return false;
 	for (const struct chunk *c = node->next; c != node; c = c->next)
 		if (!expect_eq("H3", (uintptr_t)c->slot, 0) ||
-		    !expect_eq("H3", c->header & CHUNK_WORD, node->header & CHUNK_WORD))
+		    !expect_eq("H3", chunk_word_size(c->header & CHUNK_WORD), csize))
 			return false;
 	return check_tree(&node->child[0], index, bit - 1, least, sums) &&
 	       check_tree(&node->child[1], index, bit - 1, least | (size_t)1 << bit, sums);

@@ -4,7 +4,7 @@
  *	      in use                                free
  *	 c -> +-----------------------------+      +-----------------------------+
  *	      | user memory of the previous |      | user memory of the previous |
- *	  +8  | checksum 16 | size 44 | END UNSORTED PREV_IN_USE IN_USE          |
+ *	  +8  | checksum 16 | size 44 | END or RECUT, UNSORTED PREV_IN_USE IN_USE |
  *	 +16  | user memory <- mem          |      | next, prev: ring of a list  |
  *	      |                             |      | child, slot: tree (large)   |
  *	      |                             |      | dirty (big)                 |
@@ -58,6 +58,9 @@ static_assert(offsetof(struct chunk, child) == CHUNK_LEAST, "the least chunk hol
 #define CHUNK_UNSORTED	  ((uint64_t)4) /* free and in the unsorted list */
 #define CHUNK_IS_END	  ((uint64_t)8)
 #define CHUNK_FLAGS	  ((uint64_t)15)
+
+/* Of a free chunk: merged, or the rest of another, so that its size is none of an object that was freed. */
+#define CHUNK_RECUT CHUNK_IS_END
 
 #define CHUNK_WORD_BITS 48
 #define CHUNK_WORD	(((uint64_t)1 << CHUNK_WORD_BITS) - 1) /* size and flags */
@@ -196,7 +199,7 @@ static inline struct chunk *chunk_prev(const struct chunk *c)
 	struct chunk *prev = (struct chunk *)((uintptr_t)c - c->prev_size); /* anywhere, as yet */
 
 	if (UNLIKELY(c->prev_size & CHUNK_FLAGS || !chunk_may_be(prev) ||
-		     (chunk_word(prev) & ~CHUNK_UNSORTED) != (c->prev_size | CHUNK_PREV_IN_USE)))
+		     (chunk_word(prev) & ~(CHUNK_UNSORTED | CHUNK_RECUT)) != (c->prev_size | CHUNK_PREV_IN_USE)))
 		chunk_report_header(c);
 	return prev;
 }

@@ -24,9 +24,9 @@ void heap_start(uint64_t secret)
  * bins.  A small one goes straight to its bin, unless it is what is left of a
  * larger one: those wait in unsorted for the next request.
  */
-static void put(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty, bool unsorted)
+static void put(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty, uint64_t flags)
 {
-	uint64_t word = csize | CHUNK_PREV_IN_USE | (unsorted ? CHUNK_UNSORTED : 0);
+	uint64_t word = csize | CHUNK_PREV_IN_USE | flags;
 
 	chunk_at(c, csize)->prev_size = csize;
 	chunk_set(c, word);
@@ -48,7 +48,7 @@ static void *carve(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t 
 		need = csize;
 		chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
 	} else {
-		put(ch, chunk_at(c, need), rest, dirty, true);
+		put(ch, chunk_at(c, need), rest, dirty, CHUNK_UNSORTED | CHUNK_RECUT);
 		heap_count(&ch->splits, 1);
 	}
 	chunk_set(c, need | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
@@ -152,14 +152,14 @@ static bool return_block(struct chunk_heap *ch, struct chunk *c, size_t csize)
 	return heap_release(ch, heap, csize + CHUNK_END);
 }
 
-void heap_settle(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty)
+void heap_settle(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty, uint64_t recut)
 {
 	struct chunk *next = chunk_at(c, csize);
 
 	if (return_block(ch, c, csize))
 		return;
 	chunk_set(next, chunk_word(next) & ~CHUNK_PREV_IN_USE);
-	put(ch, c, csize, dirty, csize >= CHUNK_LARGE);
+	put(ch, c, csize, dirty, recut | (csize >= CHUNK_LARGE ? CHUNK_UNSORTED : 0));
 	if (csize >= CHUNK_BIG)
 		retain(ch);
 }
@@ -175,7 +175,7 @@ static size_t absorb(struct chunk_heap *ch, struct chunk *c, uint64_t word)
 /* Merges c, whose header is word, with its free neighbours. */
 static NOINLINE void merge(struct chunk_heap *ch, struct chunk *c, uint64_t word)
 {
-	size_t csize = chunk_word_size(word), dirty = csize;
+	size_t own = chunk_word_size(word), csize = own, dirty = csize;
 	struct chunk *next = chunk_at(c, csize);
 
 	/* It may be read again, if the program frees it twice. */
@@ -197,7 +197,7 @@ static NOINLINE void merge(struct chunk_heap *ch, struct chunk *c, uint64_t word
 		dirty += absorb(ch, next, word);
 		csize += chunk_word_size(word);
 	}
-	heap_settle(ch, c, csize, dirty);
+	heap_settle(ch, c, csize, dirty, csize == own ? 0 : CHUNK_RECUT);
 }
 
 /* Frees the chunk in use c, whose header is word. */
@@ -307,7 +307,7 @@ ALWAYS_INLINE void *take(struct chunk_heap *ch, size_t need, bool *ret_zero)
 
 	if (need >= CHUNK_LARGE || !(c = ch->bins.first[need / CHUNK_ALIGN]))
 		return find(ch, need, ret_zero, true);
-	if (UNLIKELY(chunk_word(c) != (need | CHUNK_PREV_IN_USE)))
+	if (UNLIKELY((chunk_word(c) | CHUNK_RECUT) != (need | CHUNK_PREV_IN_USE | CHUNK_RECUT)))
 		chunk_report_header(c);
 	bins_unlink(&ch->bins, (unsigned)(need / CHUNK_ALIGN), c);
 	next = chunk_at(c, need);
@@ -409,7 +409,7 @@ static NOINLINE bool grow(struct chunk_heap *ch, struct chunk *c, uint64_t word,
 		next = chunk_at(c, whole);
 		chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
 	} else {
-		put(ch, chunk_at(c, need), whole - need, dirty, true);
+		put(ch, chunk_at(c, need), whole - need, dirty, CHUNK_UNSORTED | CHUNK_RECUT);
 	}
 	chunk_set(c, need | (word & CHUNK_FLAGS));
 	heap_count(&ch->in_use, need - csize);

@@ -149,9 +149,10 @@ bool heap_check(const struct chunk_heap *ch);
 
 /*
  * For top.c: takes a free piece that lies between chunks in use, or its heap's
- * ends, into the bins; a block that it fills goes back to the zone.
+ * ends, into the bins; a block that it fills goes back to the zone.  recut is
+ * CHUNK_RECUT, or 0 for an object of just that size that the program freed.
  */
-void heap_settle(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty);
+void heap_settle(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty, uint64_t recut);
 
 /* Unlists the heap and gives its memory back, a block or the end of the data segment; its first
    `touched` bytes may have been written.  False, and nothing done, when the system refuses. */

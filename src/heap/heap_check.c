@@ -75,6 +75,18 @@ const void *heap_chunk_around(const struct heap *heap, const void *mem, size_t *
 	return chunk_mem(c);
 }
 
+/* The chunk was freed, and may have become part of a larger one, or of top, since. */
+static void report_free(const struct heap *heap, const struct chunk *c, struct report_about about, const char *call)
+{
+	bool recut = c->header & CHUNK_RECUT || c == load_relaxed(&heap->owner->top);
+
+	about.usable = size_unverified(c) - 8;
+	if (recut)
+		report_free_memory(call, about, true);
+	else
+		report_double_free(call, about);
+}
+
 void chunk_report_mem(const void *mem, const char *call)
 {
 	struct report_about of_chunk = about(mem, "chunk");
@@ -91,8 +103,7 @@ void chunk_report_mem(const void *mem, const char *call)
 	}
 	c = chunk_of(mem);
 	if (chunk_verify(c) && !(c->header & CHUNK_IN_USE)) {
-		of_chunk.usable = size_unverified(c) - 8;
-		report_double_free(call, of_chunk);
+		report_free(heap, c, of_chunk, call);
 		return;
 	}
 	c = chunk_around(heap, mem);
@@ -139,7 +150,7 @@ static bool check_chunk(const struct chunk_heap *ch, const struct chunk *c, bool
 	size_t csize = chunk_word_size(word);
 
 	if (!expect_eq("H7", (word & CHUNK_PREV_IN_USE) != 0, prev_in_use) ||
-	    !expect_eq("H6", word & CHUNK_IS_END, 0))
+	    !expect_eq("H6", (word & (CHUNK_IS_END | CHUNK_IN_USE)) == (CHUNK_IS_END | CHUNK_IN_USE), 0))
 		return false;
 	if (c == ch->top)
 		return expect_eq("H7", word, top_size(ch) | CHUNK_PREV_IN_USE);

@@ -51,7 +51,7 @@ static void top_close(struct chunk_heap *ch)
 	chunk_set(end, CHUNK_END | CHUNK_IS_END | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
 	store_relaxed(&ch->top, NULL);
 	store_relaxed(&ch->top_heap, NULL);
-	heap_settle(ch, c, csize, dirty < csize ? dirty : csize);
+	heap_settle(ch, c, csize, dirty < csize ? dirty : csize, CHUNK_RECUT);
 }
 
 /* Memory at base becomes the heap that top lies in; clean: all of it reads as zero. */

@@ -299,6 +299,14 @@ void report_unknown_pointer(const char *call, struct report_about about)
 	misuse((struct report){.call = call, .what = "invalid pointer", .about = about});
 }
 
+void report_free_memory(const char *call, struct report_about about, bool was_object)
+{
+	about.kind = "in free memory";
+	misuse((struct report){.call = call,
+			       .what = was_object ? "double free detected" : "invalid pointer",
+			       .about = about});
+}
+
 void report_wrong_size(const char *call, struct report_about about, size_t size)
 {
 	misuse((struct report){.call = call,

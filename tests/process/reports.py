@@ -12,7 +12,7 @@ import tempfile
 # LOAM_OPTIONS, case of tests/misuse, what must be said, and the stacks that must be known.
 CASES = [
     ('report=full', 'double_free_chunk',
-     {'what': 'double free detected', 'call': 'free', 'kind': 'chunk', 'state': 'free', 'arena': 1}, ['called']),
+     {'what': 'double free detected', 'call': 'free', 'kind': 'in free memory', 'arena': 1}, ['called']),
     ('report=full', 'free_of_stack', {'what': 'invalid pointer', 'call': 'free'}, ['called']),
     ('report=full,harden=2', 'overflow_small_by_8',
      {'what': 'heap buffer overflow', 'note': 'overwritten at byte 40', 'number': 40}, ['called']),

@@ -321,6 +321,35 @@ TEST(a_double_free_is_reported_wherever_the_chunk_went)
 	EXPECT(heap_check(ch));
 }
 
+/* The size that is said is the object's own, or else that of the free memory that it is in now. */
+TEST(a_double_free_says_no_size_that_is_not_the_objects)
+{
+	struct chunk_heap *ch = fresh();
+	struct misuse twice = {ch, NULL};
+	char *mems[7];
+
+	for (int i = 0; i < 7; i++)
+		mems[i] = heap_malloc(ch, i < 2 ? 200 : 2008, NULL);
+	heap_free(ch, mems[0]);
+	twice.mem = mems[0];
+	EXPECT_ABORT(free_it, &twice, "double free detected: ");
+	EXPECT_ABORT(free_it, &twice, ": chunk of 200 bytes, free");
+	heap_free(ch, mems[3]);
+	heap_free(ch, mems[2]);
+	heap_free(ch, mems[4]);
+	twice.mem = mems[3]; /* in the middle of what these three make */
+	EXPECT_ABORT(free_it, &twice, ": chunk of 2008 bytes, free");
+	twice.mem = mems[2]; /* at its beginning */
+	EXPECT_ABORT(free_it, &twice, "double free detected: ");
+	EXPECT_ABORT(free_it, &twice, ": in free memory of 6040 bytes (");
+	mems[0] = heap_malloc(ch, 1000, NULL); /* off that beginning: what is left is no object's */
+	EXPECT(mems[0] == mems[2]);
+	heap_free(ch, mems[6]); /* top */
+	twice.mem = mems[6];
+	EXPECT_ABORT(free_it, &twice, ": in free memory of ");
+	EXPECT(heap_check(ch));
+}
+
 TEST(overruns_are_reported)
 {
 	struct chunk_heap *ch = fresh();

@@ -74,6 +74,25 @@ TEST(each_wrong_pointer_has_words_of_its_own)
 	expect_misuse(m, "invalid pointer", ": no allocator gave it, or it was freed long ago");
 }
 
+static void report_freed_object(const char *call, struct report_about about)
+{
+	report_free_memory(call, about, true);
+}
+
+static void report_freed_place(const char *call, struct report_about about)
+{
+	report_free_memory(call, about, false);
+}
+
+TEST(free_memory_is_named_by_its_size_if_that_is_known)
+{
+	struct misuse m = {report_freed_object, {.mem = object, .usable = 4096}};
+
+	expect_misuse(m, "double free detected", ": in free memory of 4096 bytes");
+	m = (struct misuse){report_freed_place, {.mem = object}};
+	expect_misuse(m, "invalid pointer", ": in free memory");
+}
+
 static void touch_around(void *arg)
 {
 	report_access("use after free",
