@@ -7,6 +7,7 @@
 #include "base/report.h"
 #include "os/os.h"
 #include "pages/huge.h"
+#include "pages/zone.h"
 
 SEALED struct foreign_allocator foreign_next;
 
@@ -20,6 +21,14 @@ static bool on_stack(const void *mem)
 	if (address < here)
 		return false;
 	return here < end && end - here < GIB ? address < end : address < self && self - here < GIB;
+}
+
+/* Whether an address without a tag lies in loam's memory all the same. */
+static bool is_loams(const void *mem)
+{
+	const char *start;
+
+	return huge_around(mem) || huge_kept_around(mem, &start) || zone_is_free(mem);
 }
 
 /* Whether a pointer may be another allocator's, to whom it can be handed; says so once.  What is no
@@ -37,7 +46,7 @@ static bool can_forward(const void *mem, const char *call, bool to_somebody)
 		report_misaligned_pointer(call, about);
 		return false;
 	}
-	if (!to_somebody || huge_around(mem) || !os_is_writable(mem)) {
+	if (!to_somebody || is_loams(mem) || !os_is_writable(mem)) {
 		arena_report_bad(mem, NULL, call);
 		return false;
 	}

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/options.h"
 #include "pages/huge.h"
+#include "pages/zone.h"
 
 static struct report_about about_object(const struct slab *s, const void *mem)
 {
@@ -321,6 +322,19 @@ static void report_in_huge(const struct huge *h, const void *mem, const char *ca
 							    .start = h->mem});
 }
 
+/* Nothing of the page map's. */
+static void report_untagged(const void *mem, const char *call)
+{
+	const char *start;
+	size_t kept = huge_kept_around(mem, &start);
+	struct report_about about = {.mem = mem, .usable = kept};
+
+	if (kept || zone_is_free(mem))
+		report_free_memory(call, about, kept && mem == start);
+	else
+		report_unknown_pointer(call, about);
+}
+
 void arena_report_bad(const void *mem, struct descriptor *tag, const char *call)
 {
 	struct huge *h = tag && tag->kind != KIND_HUGE ? NULL : huge_around(mem);
@@ -336,6 +350,8 @@ void arena_report_bad(const void *mem, struct descriptor *tag, const char *call)
 		report_in_run((struct run *)tag, mem, call);
 	else if (kind == KIND_METADATA)
 		report_metadata_pointer(call, (struct report_about){.mem = mem});
+	else if (!tag)
+		report_untagged(mem, call);
 	else
 		report_unknown_pointer(call, (struct report_about){.mem = mem});
 }

@@ -505,16 +505,38 @@ void *huge_resize(struct huge *h, size_t nbytes)
 	return NULL;
 }
 
+/* A signal handler that interrupted the thread with the lock cannot look. */
 struct huge *huge_around(const void *mem)
 {
 	struct huge *found = NULL;
 
+	if (lock_held(&table.lock))
+		return NULL;
 	lock_acquire(&table.lock);
 	list_for_each (l, &table.in_use)
 		if ((uintptr_t)mem - (uintptr_t)of_link(l)->mem < of_link(l)->nbytes)
 			found = of_link(l);
 	lock_release(&table.lock);
 	return found;
+}
+
+size_t huge_kept_around(const void *mem, const char **ret_start)
+{
+	size_t nbytes = 0;
+
+	if (lock_held(&table.lock))
+		return 0;
+	lock_acquire(&table.lock);
+	list_for_each (l, &table.kept) {
+		const struct huge *h = of_link(l);
+
+		if ((uintptr_t)mem - (uintptr_t)h->mem >= h->mapped)
+			continue;
+		nbytes = h->mapped;
+		*ret_start = h->mem;
+	}
+	lock_release(&table.lock);
+	return nbytes;
 }
 
 void huge_sizes(struct huge_sizes *ret_sizes)

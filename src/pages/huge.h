@@ -66,6 +66,9 @@ void *huge_resize(struct huge *h, size_t nbytes);
 /* The huge object that an address lies in, or NULL. */
 struct huge *huge_around(const void *mem);
 
+/* Bytes of the kept mapping that an address lies in, 0: of none; *ret_start is where it begins. */
+COLD size_t huge_kept_around(const void *mem, const char **ret_start);
+
 /* Unmaps kept ones, oldest first, and purges what is behind those in use, until at least nbytes are;
    the bytes that went. */
 size_t huge_purge(size_t nbytes);

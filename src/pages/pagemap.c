@@ -113,3 +113,12 @@ struct region **pagemap_region(const void *mem)
 	ASSERT(leaf != &pagemap.none);
 	return &leaf->regions[address >> REGION_SHIFT & (LEAF_REGIONS - 1)];
 }
+
+bool pagemap_has_region(const void *mem)
+{
+	uintptr_t address = (uintptr_t)mem;
+	const struct leaf *leaf = pagemap_leaf(&pagemap, address);
+
+	return !(address >> ADDRESS_BITS) &&
+	       load_relaxed(&leaf->regions[address >> REGION_SHIFT & (LEAF_REGIONS - 1)]);
+}

@@ -107,6 +107,21 @@ static struct region *region_of(const void *mem)
 	return r && bit_test(r->owned, page_index(r, mem)) ? r : NULL;
 }
 
+/* A signal handler that interrupted the thread with the lock cannot look. */
+bool zone_is_free(const void *mem)
+{
+	struct region *r;
+	bool is_free;
+
+	if (!pagemap_has_region(mem) || zone_locked())
+		return false;
+	lock_acquire(&zone.lock);
+	r = region_of(mem);
+	is_free = r && region_page_free(r, page_index(r, mem));
+	lock_release(&zone.lock);
+	return is_free;
+}
+
 static void *page_address(const struct region *r, unsigned page)
 {
 	return r->base + ((size_t)page << PAGE_SHIFT);

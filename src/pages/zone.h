@@ -77,6 +77,9 @@ size_t zone_purge(size_t nbytes);
    unmapped. */
 COLD size_t zone_unmap_free(bool blocks);
 
+/* Whether an address, of any bit pattern, lies in a free block. */
+COLD bool zone_is_free(const void *mem);
+
 /* All in bytes but the counts. */
 struct zone_sizes {
 	size_t mapped, free_clean, free_dirty;

@@ -34,6 +34,22 @@ TEST(blocks_are_aligned_to_their_size_and_read_as_zero_when_clean)
 	EXPECT_EQ(retain_live, 0);
 }
 
+TEST(an_address_in_a_free_block_is_told)
+{
+	bool clean;
+	char *used = zone_alloc(2, &clean), *freed = zone_alloc(2, &clean), local;
+
+	REQUIRE(used && freed);
+	zone_free(freed, 2, PAGE_SIZE);
+	EXPECT(zone_is_free(freed));
+	EXPECT(zone_is_free(freed + 4 * PAGE_SIZE - 1));
+	EXPECT(!zone_is_free(used));
+	EXPECT(!zone_is_free(&local));
+	EXPECT(!zone_is_free(NULL));
+	EXPECT(!zone_is_free(freed + ((uintptr_t)1 << ADDRESS_BITS)));
+	zone_free(used, 2, PAGE_SIZE);
+}
+
 TEST(what_was_not_touched_stays_clean)
 {
 	size_t before;
