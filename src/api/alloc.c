@@ -109,6 +109,15 @@ void *malloc_slow(size_t req)
 	return load_hot(&sampling) && sampled_count() ? malloc_sampled(req) : malloc_uncounted(req);
 }
 
+/* False, and reported, for what is no object in use. */
+static COLD bool perturb_freed(void *mem, struct descriptor *tag)
+{
+	size_t usable = arena_usable(mem, tag, "free");
+
+	perturb(mem, usable, options.perturb);
+	return usable != 0;
+}
+
 static void free_served(void *mem)
 {
 	struct descriptor *tag = pagemap_get(mem);
@@ -125,8 +134,8 @@ static void free_served(void *mem)
 		fence_free(mem, tag, "free");
 		return;
 	}
-	if (UNLIKELY(options.perturb))
-		perturb(mem, arena_usable(mem, tag, "free"), options.perturb);
+	if (UNLIKELY(options.perturb) && !perturb_freed(mem, tag))
+		return;
 	arena_release(mem, tag, "free");
 }
 
@@ -311,20 +320,30 @@ static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 	return LIKELY(usable) ? move(mem, usable, req) : invalid();
 }
 
+/* Whether it is an object in use; else false, and reported. */
+static COLD bool is_object(const void *mem, struct descriptor *tag, const char *call)
+{
+	return is_exact(tag) ? exact_size(mem, tag, call) != SIZE_MAX
+			     : arena_usable(mem, tag, call) != 0;
+}
+
 /* No object, or no size. */
-static NOINLINE void *realloc_nothing(void *mem, size_t req)
+static NOINLINE void *realloc_nothing(void *mem, struct descriptor *tag, size_t req)
 {
 	if (!mem)
 		return loam_malloc(req);
+	if (tag && start() && !is_object(mem, tag, "realloc"))
+		return invalid();
 	loam_free(mem);
 	return NULL;
 }
 
-/* A small object that another size is wanted of than it is for, see arena_stays_in_place(). */
+/* Whether a slab object in use must move to hold req bytes: it is too small, or more than half would
+   be wasted. */
 static bool moves(const struct slab *s, const void *mem, size_t req)
 {
 	return s->tag.kind == KIND_SLAB && slab_starts_object(s, mem) &&
-	       (req > s->size || req < s->size / 2);
+	       (req > s->size || req < s->size / 2) && !slab_is_free(s, mem);
 }
 
 static void *realloc_served(void *mem, size_t req)
@@ -332,7 +351,7 @@ static void *realloc_served(void *mem, size_t req)
 	struct descriptor *tag = pagemap_get(mem);
 
 	if (UNLIKELY(!mem || !req))
-		return realloc_nothing(mem, req);
+		return realloc_nothing(mem, tag, req);
 	if (tag && !fences && moves((struct slab *)tag, mem, req))
 		return move(mem, ((struct slab *)tag)->size, req);
 	if (UNLIKELY(!start()))

@@ -24,10 +24,11 @@ struct block {
 static bool object_at(const struct slab *s, const char *mem, struct block *ret_block)
 {
 	const struct object *o = slab_object_around(s, mem);
-	bool free = slab_is_withdrawn(s, o) || o->key == slab_mark(o);
+	bool free;
 
 	if ((uintptr_t)mem - s->base >= s->extent)
 		return false;
+	free = slab_is_free(s, o);
 	*ret_block =
 		(struct block){"object", free ? "free" : "in use", (const char *)o, s->size, 0};
 	return true;

@@ -81,13 +81,15 @@ ALWAYS_INLINE void *arena_malloc_by_class(size_t req)
 	return o;
 }
 
-/* Whether an object of this arena's slabs holds req bytes as it is, with not half of it wasted. */
+/* Whether an object in use of this arena's slabs holds req bytes as it is, with not half of it wasted.
+   A page with a hot word is not withdrawn: the mark alone tells a free object. */
 ALWAYS_INLINE bool arena_stays_in_place(const void *mem, size_t req)
 {
 	const struct slab *s = (const struct slab *)pagemap_get(mem);
 
 	return pagemap_hot(mem) && s->owner == arena_mine && slab_starts_object(s, mem) &&
-	       req <= s->size && req >= s->size / 2 && req;
+	       req <= s->size && req >= s->size / 2 && req &&
+	       !IS_WRONG(((const struct object *)mem)->key == slab_mark(mem));
 }
 
 /* `full` is for what is an object, but finds the magazine full. */

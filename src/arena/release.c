@@ -20,21 +20,14 @@ static struct report_about about_object(const struct slab *s, const void *mem)
 		.mem = mem, .kind = "object", .usable = s->size, .arena = s->owner->number + 1};
 }
 
-/* False, and reported, for what is no object. */
-static bool check_object(const struct slab *s, const void *mem, const char *call)
-{
-	if (LIKELY(slab_starts_object(s, mem)))
-		return true;
-	arena_report_bad(mem, (struct descriptor *)&s->tag, call);
-	return false;
-}
-
-/* Whether it is an object, and in use. */
+/* Whether it is an object in use; else false, and reported. */
 static bool check_in_use(const struct slab *s, const struct object *o, const char *call)
 {
-	if (!check_object(s, o, call))
+	if (UNLIKELY(!slab_starts_object(s, o))) {
+		arena_report_bad(o, (struct descriptor *)&s->tag, call);
 		return false;
-	if (LIKELY(!slab_is_withdrawn(s, o) && o->key != slab_mark(o)))
+	}
+	if (LIKELY(!slab_is_free(s, o)))
 		return true;
 	report_double_free(call, about_object(s, o));
 	return false;
@@ -61,28 +54,35 @@ static uint64_t in_transit(const struct object *o)
 	return ~slab_mark(o);
 }
 
-static bool is_in_transit(const struct heap *h, const struct object *o)
+static bool is_in_transit(const struct object *o)
 {
-	if (LIKELY(o->key != in_transit(o)))
-		return false;
-	report_double_free("free", (struct report_about){.mem = o,
-							 .kind = "chunk",
-							 .usable = chunk_usable(o),
-							 .arena = h->owner->number});
-	return true;
+	return is_aligned((uintptr_t)o, GRANULE) && o->key == in_transit(o);
 }
 
-static void release_chunk(struct arena *self, struct heap *h, void *mem)
+/* What the program may use of a chunk; 0, and reported, if it is none in use or on its way home. */
+static size_t chunk_usable_in(const struct heap *h, const void *mem, const char *call)
+{
+	size_t usable = chunk_usable_for(mem, call);
+
+	if (LIKELY(!usable || !is_in_transit(mem)))
+		return usable;
+	report_double_free(call, (struct report_about){.mem = mem,
+						       .kind = "chunk",
+						       .usable = usable,
+						       .arena = h->owner->number});
+	return 0;
+}
+
+static void release_chunk(struct arena *self, struct heap *h, void *mem, const char *call)
 {
 	size_t usable;
 
-	if (h->owner == &self->chunks) {
-		if (!is_in_transit(h, mem))
-			heap_free(&self->chunks, mem);
+	if (h->owner == &self->chunks && !is_in_transit(mem)) {
+		heap_free(&self->chunks, mem);
 		return;
 	}
-	usable = chunk_usable_for(mem, "free");
-	if (!usable || is_in_transit(h, mem))
+	usable = chunk_usable_in(h, mem, call);
+	if (!usable)
 		return;
 	((struct object *)mem)->key = in_transit(mem);
 	remote_free(self, h->owner->arena, mem, usable);
@@ -107,7 +107,7 @@ static void release(struct arena *self, struct descriptor *tag, void *mem, const
 		release_object(self, (struct slab *)tag, mem, call);
 		break;
 	case KIND_HEAP:
-		release_chunk(self, (struct heap *)tag, mem);
+		release_chunk(self, (struct heap *)tag, mem, call);
 		break;
 	case KIND_RUN:
 		release_run(self, (struct run *)tag, mem, call);
@@ -125,16 +125,19 @@ static void release(struct arena *self, struct descriptor *tag, void *mem, const
 	}
 }
 
-/* In a signal handler that interrupted the arena's use. */
+/* In a signal handler that interrupted the arena's use.  Runs and huge objects bear the mark of a chunk on
+   its way home: nobody but this function looks at it there. */
 static void defer(struct descriptor *tag, void *mem, const char *call)
 {
 	struct object *o = mem;
 
-	if (tag->kind == KIND_SLAB) {
-		if (!check_in_use((struct slab *)tag, o, call))
-			return;
-		o->key = slab_mark(o);
+	if (tag->kind == KIND_EARLY || !arena_usable(mem, tag, call))
+		return;
+	if (is_in_transit(o)) {
+		report_double_free(call, (struct report_about){.mem = mem});
+		return;
 	}
+	o->key = tag->kind == KIND_SLAB ? slab_mark(o) : in_transit(o);
 	remote_defer(mem);
 }
 
@@ -157,7 +160,7 @@ void arena_release_drained(struct arena *a, struct descriptor *tag, void *mem)
 	struct object *o = mem;
 
 	if (tag->kind != KIND_SLAB) {
-		if (tag->kind == KIND_HEAP && o->key == in_transit(o))
+		if (tag->kind == KIND_HEAP && is_in_transit(o))
 			o->key = 0;
 		release(a, tag, mem, "free");
 		return;
@@ -176,9 +179,9 @@ size_t arena_usable(const void *mem, struct descriptor *tag, const char *call)
 {
 	switch (tag->kind) {
 	case KIND_SLAB:
-		return check_object((struct slab *)tag, mem, call) ? ((struct slab *)tag)->size : 0;
+		return check_in_use((struct slab *)tag, mem, call) ? ((struct slab *)tag)->size : 0;
 	case KIND_HEAP:
-		return chunk_usable_for(mem, call);
+		return chunk_usable_in((struct heap *)tag, mem, call);
 	case KIND_RUN:
 		if (((struct run *)tag)->mem == mem && !((struct run *)tag)->kept)
 			return run_usable((struct run *)tag);
@@ -277,11 +280,11 @@ void *arena_resize(void *mem, struct descriptor *tag, size_t req, size_t *ret_us
 	bool resized;
 
 	if (tag->kind != KIND_HEAP || h->owner != &self->chunks || req >= options.mmap_threshold ||
-	    !arena_begin(self))
+	    UNLIKELY(is_in_transit(mem)) || !arena_begin(self))
 		return resize_any(mem, tag, req, ret_usable);
 	resized = heap_resize(&self->chunks, mem, req);
-	if (!resized)
-		*ret_usable = chunk_usable_for(mem, "realloc");
+	if (!resized) /* what is not in use was reported */
+		*ret_usable = chunk_is_in_use(mem) ? chunk_usable(mem) : 0;
 	arena_end(self);
 	return resized ? mem : NULL;
 }

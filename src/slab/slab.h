@@ -249,6 +249,12 @@ static inline bool slab_is_withdrawn(const struct slab *s, const void *mem)
 	       slab_pages(s, (uint32_t)(((uintptr_t)mem - s->base) / s->size)) & withdrawn;
 }
 
+/* Whether an object is free, be it in its slab or on the way there; for any thread. */
+static inline bool slab_is_free(const struct slab *s, const struct object *o)
+{
+	return slab_is_withdrawn(s, o) || o->key == slab_mark(o);
+}
+
 /* What secrets derive from. */
 AT_START void slab_start(uint64_t secret);
 

@@ -6,7 +6,8 @@
  *
  * How it ends says what the allocator did: killed by SIGABRT, it was found; by another signal, it
  * crashed; exit status 0, nobody noticed; 3, the attacker won; 6, the case itself touched what was
- * not mapped, a guard page perhaps.  Without a name it lists its cases.
+ * not mapped, a guard page perhaps.  Without a name it lists its cases; with the word "hot" behind
+ * the name the sizes that cases use are in much use when it begins.
  */
 #pragma once
 

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """Runs every misuse and every attack under loam at each level of harden, and checks what became of it.
 
+At the levels 0 and 1 each runs a second time in a program in which the sizes that it uses are hot; at 2 and 3
+all are hot from the start.  A case of freed.cc is a place and a call: how those of a place end is one line.
+
 usage: misuse.py [--update] [--table] [PROGRAM...]
 
-PROGRAMs are those of misuse.c, misuse_cxx.cc and attacks.c, and LOAM_SO names the library; without, both
+PROGRAMs are those of misuse.c, misuse_cxx.cc, freed.cc and attacks.c, and LOAM_SO names the library; without, both
 are built in build/misuse.  expected.txt says how each case must end; --update writes how it ended there,
 to be looked at.  --table prints the table of docs/security/misuse.md: the same cases under other allocators,
 as far as they are installed.
@@ -20,7 +23,9 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 EXPECTED = HERE / 'expected.txt'
-LEVELS = ('0', '1', '2', '3')
+# Level of harden, and whether sizes are hot.
+RUNS = (('0', ''), ('1', ''), ('2', ''), ('3', ''), ('0', 'hot'), ('1', 'hot'))
+RUNS_OF_A_PLACE = RUNS[:4]
 # The library, and its Debian package.
 PEERS = {'glibc': (None, None), 'jemalloc': ('libjemalloc.so.2', 'libjemalloc2'),
          'mimalloc': ('libmimalloc.so.2', 'libmimalloc2.0'),
@@ -40,7 +45,7 @@ MESSAGE = re.compile(r'^loam: (.*?): 0x', re.MULTILINE)
 def build():
     """Builds library and programs; the programs, and LOAM_SO is set."""
     folder = ROOT / 'build/misuse'
-    targets = [f'tests/misuse/{name}' for name in ('misuse', 'misuse-cxx', 'attacks')]
+    targets = [f'tests/misuse/{name}' for name in ('misuse', 'misuse-cxx', 'freed', 'attacks')]
     if not folder.exists():
         subprocess.run(['meson', 'setup', folder, '-Dbuildtype=release'], cwd=ROOT, stdout=sys.stderr, check=True)
     subprocess.run(['ninja', '-C', folder, 'preload/libloam.so', *targets], stdout=sys.stderr, check=True)
@@ -52,10 +57,36 @@ def cases(program):
     return subprocess.run([program], capture_output=True, text=True, check=True).stdout.split()
 
 
-def outcome(program, case, environment):
+def line_of(case):
+    """The line of a case in expected.txt: its place, or itself."""
+    return case.split(':')[0]
+
+
+def runs_of(case):
+    return RUNS_OF_A_PLACE if ':' in case else RUNS
+
+
+def times(case, run):
+    return 1 if ':' in case else TIMES[run[0]]
+
+
+def anonymous(case, ended):
+    """How a case ended, without the name of its call, if the message has the right one."""
+    call = case.split(':')[1] if ':' in case else ''
+    named = re.match(r'found: (realloc|malloc_usable_size|.*)\(\):', ended)
+    if not call or not named:
+        return ended
+    # What frees may say so; at the levels with fences, by which function.
+    asks = next((name for name in ('realloc', 'malloc_usable_size') if call.startswith(name)), None)
+    right = named[1] == asks or (named[1] in ('free', 'free_sized', 'operator delete') and
+                                 asks in (None, 'realloc') and (not asks or call == 'realloc_to_nothing'))
+    return ended.replace(f'{named[1]}()', 'CALL()') if right else ended
+
+
+def outcome(program, case, environment, hot=''):
     """How a case ended: 'silent', 'won', 'crashed', 'faulted', 'hung', or what was said before it was aborted."""
     try:
-        done = subprocess.run([program, case], env={'PATH': '/usr/bin:/bin', **environment},
+        done = subprocess.run([program, case, *hot.split()], env={'PATH': '/usr/bin:/bin', **environment},
                               capture_output=True, text=True, errors='replace', timeout=SECONDS)
     except subprocess.TimeoutExpired:
         return 'hung'
@@ -75,20 +106,21 @@ def outcome(program, case, environment):
 
 
 def run_all(work):
-    """{key: outcome} of {key: (program, case, environment)}."""
+    """{key: outcome} of {key: (program, case, environment, hot or nothing)}."""
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(work, pool.map(lambda key: outcome(*work[key]), work)))
 
 
 def under_loam(programs, update):
-    """{case: [{outcomes} at each level]}"""
+    """{line: [{outcomes} of each run]}"""
     library = os.environ['LOAM_SO']
-    work = {(case, level, time): (program, case, {'LD_PRELOAD': library, 'LOAM_OPTIONS': f'harden={level}'})
-            for program in programs for case in cases(program) for level in LEVELS
-            for time in range(TIMES_TO_UPDATE if update and TIMES[level] > 1 else TIMES[level])}
+    work = {(case, run, time): (program, case, {'LD_PRELOAD': library, 'LOAM_OPTIONS': f'harden={run[0]}'}, run[1])
+            for program in programs for case in cases(program) for run in runs_of(case)
+            for time in range(TIMES_TO_UPDATE if update and times(case, run) > 1 else times(case, run))}
     results = {}
-    for (case, level, _), ended in run_all(work).items():
-        results.setdefault(case, [set() for _ in LEVELS])[int(level)].add(ended)
+    for (case, run, _), ended in run_all(work).items():
+        outcomes = results.setdefault(line_of(case), [set() for _ in runs_of(case)])
+        outcomes[RUNS.index(run)].add(anonymous(case, ended))
     return results
 
 
@@ -110,18 +142,18 @@ def check(results):
     wanted, wrong = expected(), []
     for case, outcomes in results.items():
         wanted_here = wanted.get(case, '').split(' | ')
-        for level, ended in zip(LEVELS, outcomes):
-            allowed = wanted_here[int(level)].split(' or ') if len(wanted_here) == len(LEVELS) else []
+        for i, ((level, hot), ended) in enumerate(zip(RUNS, outcomes)):
+            allowed = wanted_here[i].split(' or ') if len(wanted_here) == len(outcomes) else []
             # Where chance decides, it has not shown all that it can do.
             by_chance = TIMES[level] > 1 and ('silent' in allowed or len(allowed) > 1)
-            wrong += [f'{case}, harden={level}: {one}, instead of {" or ".join(allowed)}'
+            wrong += [f'{case} {hot}, harden={level}: {one}, instead of {" or ".join(allowed)}'
                       for one in sorted(ended) if one not in allowed and not by_chance]
             if level != '0' and ended & NEVER:
-                wrong.append(f'{case}, harden={level}: must never end so: {" or ".join(ended)}')
+                wrong.append(f'{case} {hot}, harden={level}: must never end so: {" or ".join(ended)}')
     wrong += [f'{case}: is expected, but there is no such case' for case in wanted.keys() - results.keys()]
     for line in wrong:
         print(line)
-    print(f'{len(results)} cases at {len(LEVELS)} levels, {len(wrong)} not as expected')
+    print(f'{len(results)} lines of {len(RUNS)} runs, {len(wrong)} not as expected')
     return not wrong
 
 
@@ -139,11 +171,14 @@ def table(programs, results):
             print(f'misuse.py: no {name} in the table: apt-get install {package}', file=sys.stderr)
     work = {(case, name): (program, case, {'LD_PRELOAD': str(file)} if file else {})
             for program in programs for case in cases(program) for name, file in peers.items()}
-    done = run_all(work)
-    columns = [*peers, *(f'loam {level}' for level in LEVELS)]
+    done = {}
+    for (case, name), ended in run_all(work).items():
+        done.setdefault((line_of(case), name), set()).add(ended)
+    columns = [*peers, *(f'loam {level} {hot}'.strip() for level, hot in RUNS)]
     lines = ['| case | ' + ' | '.join(columns) + ' |', '|---' * (len(columns) + 1) + '|']
     for case, outcomes in results.items():
-        words = [words_of({done[case, name]}) for name in peers] + [words_of(level) for level in outcomes]
+        words = [words_of(done[case, name]) for name in peers] + [words_of(run) for run in outcomes]
+        words += ['' for _ in columns[len(words):]]
         lines.append(f'| {case.replace("_", " ")} | ' + ' | '.join(words) + ' |')
     return '\n'.join(lines)
 
