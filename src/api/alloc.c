@@ -110,7 +110,7 @@ void *malloc_slow(size_t req)
 }
 
 /* False, and reported, for what is no object in use. */
-static COLD bool perturb_freed(void *mem, struct descriptor *tag)
+static LATER bool perturb_freed(void *mem, struct descriptor *tag)
 {
 	size_t usable = arena_usable(mem, tag, "free");
 
@@ -321,21 +321,25 @@ static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 }
 
 /* Whether it is an object in use; else false, and reported. */
-static COLD bool is_object(const void *mem, struct descriptor *tag, const char *call)
+static LATER bool is_object(const void *mem, struct descriptor *tag, const char *call)
 {
 	return is_exact(tag) ? exact_size(mem, tag, call) != SIZE_MAX
 			     : arena_usable(mem, tag, call) != 0;
 }
 
-/* No object, or no size. */
-static NOINLINE void *realloc_nothing(void *mem, struct descriptor *tag, size_t req)
+/* Frees what is given no size. */
+static LATER void *realloc_to_nothing(void *mem, struct descriptor *tag)
 {
-	if (!mem)
-		return loam_malloc(req);
 	if (tag && start() && !is_object(mem, tag, "realloc"))
 		return invalid();
 	loam_free(mem);
 	return NULL;
+}
+
+/* No object, or no size. */
+static NOINLINE void *realloc_nothing(void *mem, struct descriptor *tag, size_t req)
+{
+	return mem ? realloc_to_nothing(mem, tag) : loam_malloc(req);
 }
 
 /* Whether a slab object in use must move to hold req bytes: it is too small, or more than half would

@@ -284,7 +284,7 @@ void *arena_resize(void *mem, struct descriptor *tag, size_t req, size_t *ret_us
 		return resize_any(mem, tag, req, ret_usable);
 	resized = heap_resize(&self->chunks, mem, req);
 	if (!resized) /* what is not in use was reported */
-		*ret_usable = chunk_is_in_use(mem) ? chunk_usable(mem) : 0;
+		*ret_usable = chunk_is_in_use(mem) ? chunk_size(chunk_of(mem)) - 8 : 0;
 	arena_end(self);
 	return resized ? mem : NULL;
 }
