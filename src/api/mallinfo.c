@@ -65,7 +65,7 @@ void loam_malloc_stats(void)
 	struct huge_sizes huge = {0};
 
 	if (start())
-		huge_sizes(&huge);
+		stats_huge(&huge);
 	for (size_t first = 0; (n = stats_by_arena(s, first, STATS_BATCH)); first += n)
 		for (size_t i = 0; i < n; i++) {
 			fprintf(stderr, "Arena %zu:\n", first + i);

@@ -124,7 +124,7 @@ int loam_malloc_info(int options_given, FILE *file)
 	if (options_given != 0)
 		return EINVAL;
 	if (start())
-		huge_sizes(&huge);
+		stats_huge(&huge);
 	fputs("<malloc version=\"1\">\n", file);
 	for (size_t first = 0; (n = stats_by_arena(stats, first, STATS_BATCH)); first += n)
 		for (size_t i = 0; i < n; i++)

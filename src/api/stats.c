@@ -220,6 +220,18 @@ size_t stats_by_arena(struct arena_stats *ret_stats, size_t first, size_t most)
 	return b.count;
 }
 
+/* With the arena entered: a handler that comes while the lock is held must find that it may not take it. */
+void stats_huge(struct huge_sizes *ret_sizes)
+{
+	struct arena *self = arena_enter();
+
+	*ret_sizes = (struct huge_sizes){0};
+	if (!self)
+		return;
+	huge_sizes(ret_sizes);
+	arena_leave(self);
+}
+
 /* --- stats=exit ------------------------------------------------------------------------------ */
 
 #define TENTH (MIB / 10)

@@ -92,5 +92,8 @@ static inline size_t stats_arena_in_use(const struct arena_stats *s)
 	       stats_remote(s->remote_bytes, s->heap.in_use + s->object_bytes);
 }
 
+/* Of huge objects; zeroes in a signal handler that interrupted a call. */
+COLD void stats_huge(struct huge_sizes *ret_sizes);
+
 /* A line for people, and one a floor, on standard error. */
 void stats_print(void);
