@@ -137,21 +137,17 @@ static UNSYNCHRONIZED void add_slab(struct arena_stats *s, const struct slab *sl
 
 static void add_block_of_batch(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
 {
-	struct batch *b = arg;
-	struct arena_stats *s = NULL;
+	const struct slab *slab = (const struct slab *)tag;
+	bool is_run = tag->kind == KIND_RUN && !load_relaxed(&((const struct run *)tag)->kept);
+	struct arena_stats *owner = tag->kind == KIND_SLAB ? in_batch(arg, slab->owner) : NULL;
+	struct arena_stats *first = is_run ? in_batch(arg, &arena_main) : NULL;
 
 	(void)mem;
-	if (tag->kind == KIND_SLAB)
-		s = in_batch(b, ((const struct slab *)tag)->owner);
-	else if (tag->kind == KIND_RUN && !load_relaxed(&((const struct run *)tag)->kept))
-		s = in_batch(b, &arena_main);
-	if (!s)
-		return;
-	if (tag->kind == KIND_SLAB) {
-		add_slab(s, (const struct slab *)tag, nbytes);
-	} else {
-		s->runs++;
-		s->run_bytes += nbytes;
+	if (owner)
+		add_slab(owner, slab, nbytes);
+	if (first) {
+		first->runs++;
+		first->run_bytes += nbytes;
 	}
 }
 
