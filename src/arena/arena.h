@@ -47,7 +47,7 @@
 
 /* Freed objects of one other arena, linked through their first words. */
 struct outbox {
-	struct arena *to; /* NULL: empty */
+	struct arena *to; /* NULL: empty; atomic, for remote_visit() */
 	struct object *first, *last;
 	uint32_t count;
 	size_t nbytes;

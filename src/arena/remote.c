@@ -38,7 +38,7 @@ static void post(struct arena *self, struct outbox *box)
 {
 	struct arena *to = box->to;
 
-	box->to = NULL;
+	store_relaxed(&box->to, NULL);
 	self->counts.remote_posts++;
 	if (load_relaxed(&to->retired))
 		return;
@@ -58,8 +58,12 @@ static struct outbox *outbox_for(struct arena *self, struct arena *to)
 
 	if (box->to && box->to != to)
 		post(self, box);
-	if (!box->to)
-		*box = (struct outbox){.to = to};
+	if (!box->to) {
+		box->first = box->last = NULL;
+		box->count = 0;
+		box->nbytes = 0;
+		store_relaxed(&box->to, to);
+	}
 	return box;
 }
 
