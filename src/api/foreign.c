@@ -5,23 +5,12 @@
 #include "base/bits.h"
 #include "base/options.h"
 #include "base/report.h"
+#include "os/frame.h"
 #include "os/os.h"
 #include "pages/huge.h"
 #include "pages/zone.h"
 
 SEALED struct foreign_allocator foreign_next;
-
-/* Whether an address lies on the calling thread's stack, above this call.  A thread's control
-   block lies at the end of its stack; the initial thread's stack has an end of its own. */
-static bool on_stack(const void *mem)
-{
-	uintptr_t here = (uintptr_t)__builtin_frame_address(0), address = (uintptr_t)mem;
-	uintptr_t self = thread_self(), end = os_stack_end();
-
-	if (address < here)
-		return false;
-	return here < end && end - here < GIB ? address < end : address < self && self - here < GIB;
-}
 
 /* Whether an address without a tag lies in loam's memory all the same. */
 static bool is_loams(const void *mem)
@@ -38,7 +27,7 @@ static bool can_forward(const void *mem, const char *call, bool to_somebody)
 	static bool said;
 	struct report_about about = {.mem = mem};
 
-	if (on_stack(mem)) {
+	if (frame_holds(mem)) {
 		report_stack_pointer(call, about);
 		return false;
 	}

@@ -10,7 +10,9 @@
 #include <loam/loam.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 /* Memory that loam never gave, and what the next allocator was last asked. */
@@ -130,6 +132,11 @@ static void *free_local(void *call)
 	return NULL;
 }
 
+static void free_on_stack(void *call)
+{
+	free_local(call);
+}
+
 static void in_thread(void *call)
 {
 	pthread_t thread;
@@ -138,10 +145,51 @@ static void in_thread(void *call)
 	pthread_join(thread, NULL);
 }
 
-/* A thread's stack ends below its control block; the initial one's end os_sim does not know. */
+/* Blocks of the next allocator's that follow a coroutine's stack in the same mapping, freed there. */
+static char *blocks;
+
+static void free_blocks(void)
+{
+	for (int i = 0; i < 8; i++) {
+		((size_t *)(blocks + i * 112))[-1] = 112 | 1;
+		loam_free(blocks + i * 112);
+	}
+}
+
+static void *free_them_in_a_coroutine(void *arg)
+{
+	static ucontext_t back, coroutine;
+	size_t nbytes = MIB;
+	char *stack = mmap(NULL, 2 * nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	REQUIRE(stack != MAP_FAILED);
+	blocks = stack + nbytes + 16;
+	getcontext(&coroutine);
+	coroutine.uc_stack = (stack_t){.ss_sp = stack, .ss_size = nbytes};
+	coroutine.uc_link = &back;
+	makecontext(&coroutine, free_blocks, 0);
+	swapcontext(&back, &coroutine);
+	EXPECT(asked == blocks + 7 * 112);
+	munmap(stack, 2 * nbytes);
+	return arg;
+}
+
+TEST(the_next_allocators_blocks_reach_it_from_a_coroutine)
+{
+	pthread_t thread;
+
+	have_next();
+	free_them_in_a_coroutine(NULL);
+	asked = NULL;
+	REQUIRE(pthread_create(&thread, NULL, free_them_in_a_coroutine, NULL) == 0);
+	pthread_join(thread, NULL);
+	have_none();
+}
+
 TEST(an_object_on_the_stack_is_reported_as_such)
 {
 	have_next();
+	EXPECT_ABORT(free_on_stack, free_it, "on the caller's stack");
 	EXPECT_ABORT(in_thread, free_it, "free(): invalid pointer");
 	EXPECT_ABORT(in_thread, free_it, "on the caller's stack");
 	EXPECT_ABORT(in_thread, realloc_it, "on the caller's stack");
