@@ -55,6 +55,13 @@
 #define store_release(p, v)  __atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define add_relaxed(p, v)    __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
 
+/*
+ * The compiler makes the stores before this before those behind it; no instruction.  That is enough where
+ * the one who looks is the child of a fork: there each other thread's stores end somewhere, and all before
+ * are made.  It is enough for a signal handler of the same thread, too.
+ */
+#define KEEP_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
 /* Whether AddressSanitizer watches loam itself. */
 #if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
 #define IS_INSTRUMENTED true

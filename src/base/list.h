@@ -1,6 +1,9 @@
 /*
  * Circular list of structures that carry their own links.  A head is a link
  * that belongs to no structure; an empty list is a head that links to itself.
+ *
+ * Forwards a list is whole after each single store: the child of a fork that finds one half changed
+ * mends it by list_repair().
  */
 #pragma once
 
@@ -30,6 +33,7 @@ static inline void list_push(struct link *head, struct link *l)
 	l->next = head->next;
 	l->prev = head;
 	head->next->prev = l;
+	KEEP_ORDER();
 	head->next = l;
 }
 
@@ -43,6 +47,17 @@ static inline void list_remove(struct link *l)
 {
 	l->next->prev = l->prev;
 	l->prev->next = l->next;
+}
+
+/* Makes the links backwards those that the links forwards say. */
+static inline void list_repair(struct link *head)
+{
+	struct link *l = head;
+
+	do {
+		l->next->prev = l;
+		l = l->next;
+	} while (l != head);
 }
 
 /* The first link taken off, or NULL of an empty list. */

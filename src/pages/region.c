@@ -4,6 +4,8 @@
 #include "base/bits.h"
 #include "base/check.h"
 
+#include <string.h>
+
 /* Where the bits of an order begin, and how many there are. */
 static unsigned order_start(unsigned order)
 {
@@ -56,6 +58,7 @@ void region_touch(struct region *r, struct pages pages)
 {
 	if (pages.count)
 		set_bits(r->dirty, pages, true);
+	KEEP_ORDER();
 }
 
 /* Whether a block of that order has bits left, after one of its bits was cleared. */
@@ -111,19 +114,20 @@ static void take(struct region *r, enum state state, unsigned page, unsigned ord
 static unsigned give(struct region *r, unsigned page, unsigned order)
 {
 	struct pages pages = {page, 1u << order};
-	unsigned merges = 0;
+	unsigned merged = order;
 	enum state state;
 
 	r->free_pages += pages.count;
 	r->dirty_pages += region_dirty(r, pages);
-	while (order < ORDER_MAX && is_free(r, page ^ (1u << order), order, &state)) {
-		remove(r, state, page ^ (1u << order), order);
-		page &= ~(1u << order);
-		order++;
-		merges++;
-	}
-	insert(r, state_of(r, page, order), page, order);
-	return merges;
+	while (merged < ORDER_MAX &&
+	       is_free(r, (page ^ 1u << merged) & ~0u << merged, merged, &state))
+		merged++;
+	insert(r, state_of(r, page & ~0u << merged, merged), page & ~0u << merged, merged);
+	KEEP_ORDER();
+	for (unsigned o = order; o < merged; o++)
+		if (is_free(r, (page ^ 1u << o) & ~0u << o, o, &state))
+			remove(r, state, (page ^ 1u << o) & ~0u << o, o);
+	return merged - order;
 }
 
 static unsigned lowest_block(const struct region *r, enum state state, unsigned order)
@@ -153,19 +157,19 @@ unsigned region_highest(const struct region *r, enum state state, unsigned order
 unsigned region_take(struct region *r, enum state state, unsigned order, uint64_t upper)
 {
 	unsigned from = lowest_bit((uint64_t)r->orders[state] >> order) + order;
-	unsigned page = lowest_block(r, state, from);
+	unsigned block = lowest_block(r, state, from), page = block;
 
-	take(r, state, page, from);
-	while (from > order) {
-		unsigned half = 1u << --from;
+	for (unsigned half = from; half-- > order;) {
+		unsigned given = page;
 
-		if (upper >> from & 1) {
-			give(r, page, from);
-			page += half;
-		} else {
-			give(r, page + half, from);
-		}
+		if (upper >> half & 1)
+			page += 1u << half;
+		else
+			given += 1u << half;
+		give(r, given, half);
 	}
+	KEEP_ORDER();
+	take(r, state, block, from);
 	return page;
 }
 
@@ -221,10 +225,11 @@ bool region_take_exactly(struct region *r, struct pages pages)
 		block_around(r, page, &order, &state);
 		start = page & ~((1u << order) - 1);
 		past = start + (1u << order);
-		take(r, state, start, order);
 		region_give(r, (struct pages){start, page - start});
 		if (past > end)
 			region_give(r, (struct pages){end, past - end});
+		KEEP_ORDER();
+		take(r, state, start, order);
 	}
 	return true;
 }
@@ -234,6 +239,7 @@ void region_disown(struct region *r, enum state state, unsigned first, unsigned 
 	struct pages pages = {first, 1u << order};
 
 	take(r, state, first, order);
+	KEEP_ORDER();
 	set_bits(r->owned, pages, false);
 	set_bits(r->dirty, pages, false);
 	r->owned_pages -= pages.count;
@@ -241,21 +247,27 @@ void region_disown(struct region *r, enum state state, unsigned first, unsigned 
 
 void region_own(struct region *r, struct pages pages)
 {
+	region_give(r, pages);
+	KEEP_ORDER();
 	set_bits(r->owned, pages, true);
 	r->owned_pages += pages.count;
-	region_give(r, pages);
+}
+
+/* The next stretch of set bits at or after `from`. */
+static COLD struct pages stretch_from(const uint64_t *words, unsigned from)
+{
+	struct pages found = {from, 0};
+
+	while (found.first < REGION_PAGES && !bit_test(words, found.first))
+		found.first++;
+	while (found.first + found.count < REGION_PAGES && bit_test(words, found.first + found.count))
+		found.count++;
+	return found;
 }
 
 struct pages region_owned_from(const struct region *r, unsigned from)
 {
-	struct pages found = {from, 0};
-
-	while (found.first < REGION_PAGES && !bit_test(r->owned, found.first))
-		found.first++;
-	while (found.first + found.count < REGION_PAGES &&
-	       bit_test(r->owned, found.first + found.count))
-		found.count++;
-	return found;
+	return stretch_from(r->owned, from);
 }
 
 void region_clean(struct region *r, unsigned first, unsigned order)
@@ -264,8 +276,43 @@ void region_clean(struct region *r, unsigned first, unsigned order)
 
 	r->dirty_pages -= region_dirty(r, pages);
 	set_bits(r->dirty, pages, false);
-	remove(r, DIRTY, first, order);
 	insert(r, CLEAN, first, order);
+	KEEP_ORDER();
+	remove(r, DIRTY, first, order);
+}
+
+/* Adds the pages of the free blocks of a state and order. */
+static COLD void add_free_pages(const struct region *r, enum state state, unsigned order, uint64_t *pages)
+{
+	unsigned start = order_start(order), end = start + order_blocks(order);
+
+	for (unsigned w = start / 64; w <= (end - 1) / 64; w++) {
+		uint64_t word = r->free[state][w] & mask_in_word(w, start, end - start);
+
+		for (; word; word &= word - 1) {
+			unsigned block = w * 64 + lowest_bit(word) - start;
+
+			set_bits(pages, (struct pages){block << order, 1u << order}, true);
+		}
+	}
+}
+
+void region_rebuild(struct region *r)
+{
+	uint64_t free[REGION_PAGES / 64] = {0};
+	struct pages pages = {0, 0};
+
+	for (enum state s = DIRTY; s < STATES; s++)
+		for (unsigned order = 0; order < ORDERS; order++)
+			add_free_pages(r, s, order, free);
+	for (unsigned w = 0; w < REGION_PAGES / 64; w++)
+		r->owned[w] |= free[w];
+	r->owned_pages = count_bits(r->owned, (struct pages){0, REGION_PAGES});
+	memset(r->free, 0, sizeof r->free);
+	r->orders[DIRTY] = r->orders[CLEAN] = 0;
+	r->free_pages = r->dirty_pages = 0;
+	while ((pages = stretch_from(free, pages.first + pages.count)).count)
+		region_give(r, pages);
 }
 
 static bool check_block(const struct region *r, enum state state, unsigned page, unsigned order,

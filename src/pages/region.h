@@ -28,6 +28,11 @@
  *	B5  free_pages and dirty_pages are the sums over the free blocks;
  *	B6  every free page is owned.
  *
+ * The bitmaps are changed so that a page which was free and stays it, lies in a free block after each
+ * single store: what becomes free is noted before what it was part of, or what was part of it, is
+ * forgotten.  A page that has memory is noted as dirty before it is free.  So the child of a fork finds in
+ * a region that another thread was changing all that is free (region_rebuild).
+ *
  * Locking: the zone's lock is held around every call.
  */
 #pragma once
@@ -89,5 +94,9 @@ unsigned region_dirty(const struct region *r, struct pages pages);
 
 /* The first page of the highest free block of that order and state, which must exist. */
 unsigned region_highest(const struct region *r, enum state state, unsigned order);
+
+/* In a child, of a region that a thread may have been changing: its blocks are made anew, of all pages
+   that lie in a free one. */
+COLD void region_rebuild(struct region *r);
 
 COLD bool region_check(const struct region *r);

@@ -64,6 +64,33 @@ static inline void retain_add_idle(intptr_t nbytes)
 	retain_add(nbytes);
 }
 
+/*
+ * The same together with a sum of the caller's that is part of it.  The child of a fork that finds one of the
+ * two done counts more by what is here than there is, never less; so it can tell retain.h by how much the
+ * sum was wrong, and neither can fall below zero.
+ */
+static inline void retain_add_live_with(size_t *sum, intptr_t nbytes)
+{
+	if (nbytes > 0)
+		retain_add_live(nbytes);
+	KEEP_ORDER();
+	*sum += (size_t)nbytes;
+	KEEP_ORDER();
+	if (nbytes < 0)
+		retain_add_live(nbytes);
+}
+
+static inline void retain_add_with(size_t *sum, intptr_t nbytes)
+{
+	if (nbytes > 0)
+		retain_add(nbytes);
+	KEEP_ORDER();
+	*sum += (size_t)nbytes;
+	KEEP_ORDER();
+	if (nbytes < 0)
+		retain_add(nbytes);
+}
+
 /* How many bytes are to be purged now: 0 below the line. */
 size_t retain_excess(void);
 

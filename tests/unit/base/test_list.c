@@ -89,6 +89,23 @@ TEST(links_leave_from_anywhere)
 	EXPECT(list_empty(list));
 }
 
+TEST(links_backwards_are_repaired)
+{
+	struct link *list = fresh();
+
+	list_repair(list);
+	EXPECT(list_empty(list));
+	for (int i = 0; i < 4; i++)
+		list_push_back(list, &items[i].link);
+	list->prev = items[1].link.prev = &items[7].link;
+	items[3].link.prev = NULL;
+	list_repair(list);
+	HOLDS(list, 0, 1, 2, 3);
+	list_remove(&items[3].link);
+	list_remove(&items[1].link);
+	HOLDS(list, 0, 2);
+}
+
 TEST(a_link_leads_to_its_structure)
 {
 	EXPECT(container_of(&items[3].link, struct item, link) == &items[3]);
