@@ -1,7 +1,6 @@
 /*
- * libc runs our handlers around fork.  They are registered before any other
- * constructor runs (-z initfirst), so that ours are the last before the fork
- * and the first after it: the program's own handlers may allocate.
+ * libc runs our handler in the child of a fork.  It is registered before any other
+ * constructor runs (-z initfirst), so that it is the first there.
  */
 #include "api/fork.h"
 #include "base/compiler.h"
@@ -10,7 +9,7 @@
 int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
 extern HIDDEN void *__dso_handle;
 
-__attribute__((constructor(101))) static void register_fork_handlers(void)
+__attribute__((constructor(101))) static void register_fork_handler(void)
 {
-	__register_atfork(loam_prefork, loam_postfork_parent, loam_postfork_child, __dso_handle);
+	__register_atfork(NULL, NULL, fork_child, __dso_handle);
 }

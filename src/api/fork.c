@@ -1,15 +1,23 @@
 /*
- * fork: the locks are held across it, so that the child finds what they protect
- * whole.  A child that ran no handlers (_Fork, clone) is noticed by a word on a
- * page that the kernel wipes in it; what another thread was changing just then
- * is given up there.
+ * fork: no lock is held across it.  libc and the program take locks of their own around a fork, behind
+ * which other threads wait that wait for memory; so who waited for those with loam's locks held would wait
+ * for ever.
+ *
+ * The child has of each other thread's stores all up to some point, and none behind it: the kernel copies
+ * the page tables under a lock that page faults wait for, and what another processor still writes before
+ * its translations are flushed goes to pages that the child shares.  So what a lock protects is changed
+ * in an order that leaves it whole, or mendable, after each single store; and of locks that were held by
+ * threads which do not exist here the child mends what is behind them.  What such threads had in hand is
+ * lost, no more.
+ *
+ * A child that ran no handler (_Fork, clone), or in which a handler of the program runs before ours, is noticed
+ * by a word on a page that the kernel wipes in it: where a slow path begins, and before a lock is waited for.
  */
 #include "api/fork.h"
 
 #include "api/record.h"
 #include "arena/magazine.h"
 #include "arena/registry.h"
-#include "base/check.h"
 #include "harden/quarantine.h"
 #include "harden/sampled.h"
 #include "os/lock.h"
@@ -20,6 +28,11 @@
 
 static uint32_t always = 1;
 uint32_t *fork_generation = &always;
+
+static void notice(void)
+{
+	fork_notice();
+}
 
 void fork_start(void)
 {
@@ -33,56 +46,51 @@ void fork_start(void)
 	}
 	*page = 1;
 	fork_generation = page;
-}
-
-void fork_recover(void)
-{
-	metadata_recover();
-	zone_recover();
-	huge_recover();
-	magazine_recover();
-	registry_recover();
-	quarantine_recover();
-	sampled_recover();
-	record_recover();
-	store_relaxed(fork_generation, 1);
+	lock_before_wait = notice;
 }
 
 /*
- * When a signal handler that interrupted loam forks, its thread may hold a lock
- * already.  To wait for another then could be for ever, so none is taken, and
- * the child recovers as one without handlers does.
+ * Every lock but that of the start, behind which no second thread is; and how what it protects is mended if
+ * another thread held it.  None of these takes a lock, since the forking thread may hold any: a signal
+ * handler that interrupted it may fork, and then it goes on here with what it holds.
  */
-void loam_prefork(void)
+static const struct {
+	struct lock *lock;
+	void (*recover)(void); /* NULL: there is nothing to mend */
+} recoveries[] = {
+	{&metadata_lock, NULL},
+	{&zone_lock, zone_recover},
+	{&huge_lock, huge_recover},
+	{&depot_lock, magazine_recover_depot},
+	{&registry_lock, registry_recover_list},
+	{&common_lock, registry_recover_common},
+	{&sampled_lock, sampled_recover},
+	{&quarantine_lock, quarantine_recover},
+	{&record_lock, NULL},
+};
+
+/*
+ * A signal handler may interrupt this, too, and allocate: that the fork is noticed is said before anything is
+ * mended, so that the handler does not begin it again, and the arena is busy, so that it is served elsewhere.
+ */
+void fork_recover(void)
 {
-	if (record_locked() || quarantine_locked() || sampled_locked() ||
-	    registry_locked() || magazine_locked() || huge_locked() ||
-	    zone_locked() || metadata_locked())
-		return;
-	record_prefork();
-	quarantine_prefork();
-	sampled_prefork();
-	registry_prefork();
-	magazine_prefork();
-	huge_prefork();
-	zone_prefork();
-	metadata_prefork();
+	struct arena *mine = arena_mine;
+	bool entered = arena_begin(mine);
+
+	store_relaxed(fork_generation, 1);
+	KEEP_ORDER();
+	for (size_t i = 0; i < sizeof recoveries / sizeof recoveries[0]; i++)
+		if (lock_recover(recoveries[i].lock) && recoveries[i].recover)
+			recoveries[i].recover();
+	registry_retire_others();
+	record_begin_anew();
+	if (entered)
+		arena_end(mine);
 }
 
-void loam_postfork_parent(void)
+void fork_child(void)
 {
-	metadata_postfork();
-	zone_postfork();
-	huge_postfork();
-	magazine_postfork();
-	registry_postfork();
-	sampled_postfork();
-	quarantine_postfork();
-	record_postfork();
-}
-
-void loam_postfork_child(void)
-{
-	loam_postfork_parent();
-	fork_recover();
+	if (fork_generation == &always || !load_relaxed(fork_generation))
+		fork_recover();
 }

@@ -6,7 +6,6 @@
 #include "base/report.h"
 #include "base/text.h"
 #include "os/file.h"
-#include "os/lock.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -21,13 +20,15 @@
 bool recording;
 
 /* All under the lock. */
+struct lock record_lock = LOCK_INIT(LOCK_RECORD);
+
 static struct recorder {
-	struct lock lock;
 	const char *path;
 	struct os_file file;
 	bool open;		   /* there is a file */
 	struct trace_header *header;
-	struct trace_block *block; /* NULL: none is mapped */
+	struct trace_block *block; /* NULL: none is mapped, but perhaps one that a child leaves mapped */
+	size_t block_bytes;	   /* constant while there is a block */
 	unsigned char *at;	   /* where its next event goes; block->used says the same */
 	uint64_t sum;		   /* of the block's events */
 	uint64_t file_bytes;
@@ -40,7 +41,7 @@ static struct recorder {
 	uint32_t epoch;	   /* one a process: numbers of threads begin anew */
 	enum trace_op op;  /* of the call under way */
 	bool finished;
-} recorder = {.lock = LOCK_INIT(LOCK_RECORD), .epoch = 1};
+} recorder = {.epoch = 1};
 
 /* The number of a thread, valid in one epoch. */
 static __thread struct {
@@ -56,14 +57,19 @@ static void stop(const char *why)
 
 /* ---- The file and its blocks. */
 
-static size_t block_bytes(void)
-{
-	return sizeof *recorder.block + recorder.block->capacity;
-}
-
 static void seal_block(void)
 {
 	recorder.block->checksum = recorder.sum ? recorder.sum : 1;
+}
+
+/* Forgotten first, so that a child does not unmap it again. */
+static void unmap_block(void)
+{
+	struct trace_block *block = recorder.block;
+
+	recorder.block = NULL;
+	KEEP_ORDER();
+	os_file_unmap(block, recorder.block_bytes);
 }
 
 static void close_block(void)
@@ -71,8 +77,7 @@ static void close_block(void)
 	if (!recorder.block)
 		return;
 	seal_block();
-	os_file_unmap(recorder.block, block_bytes());
-	recorder.block = NULL;
+	unmap_block();
 }
 
 static size_t next_block_bytes(void)
@@ -91,6 +96,8 @@ static bool open_block(void)
 
 	if (!block)
 		return false;
+	recorder.block_bytes = nbytes;
+	KEEP_ORDER();
 	recorder.block = block;
 	recorder.at = (unsigned char *)(block + 1);
 	recorder.file_bytes += nbytes;
@@ -266,11 +273,11 @@ static bool nests(enum trace_op op)
 
 bool record_enter(enum trace_op op)
 {
-	if (lock_held(&recorder.lock) && !recorder.lock.forking) {
+	if (lock_held(&record_lock)) {
 		recorder.lost += !nests(recorder.op);
 		return false;
 	}
-	lock_acquire(&recorder.lock);
+	lock_acquire(&record_lock);
 	recorder.op = op;
 	return true;
 }
@@ -279,7 +286,7 @@ void record_end(struct record_call call)
 {
 	if (load_relaxed(&recording) && make_room())
 		write_event(&call);
-	lock_release(&recorder.lock);
+	lock_release(&record_lock);
 }
 
 /* ---- Begin and end. */
@@ -293,39 +300,23 @@ void record_start(const char *path)
 
 void record_finish(void)
 {
-	if (!load_relaxed(&recording) || record_locked())
+	if (!load_relaxed(&recording) || lock_held(&record_lock))
 		return;
-	lock_acquire(&recorder.lock);
+	lock_acquire(&record_lock);
 	recorder.finished = true;
 	if (recorder.block) {
 		recorder.block->last = true;
 		recorder.block->lost = recorder.lost;
 		seal_block();
 	}
-	lock_release(&recorder.lock);
-}
-
-bool record_locked(void)
-{
-	return lock_held(&recorder.lock);
-}
-
-void record_prefork(void)
-{
-	lock_prefork(&recorder.lock);
-}
-
-void record_postfork(void)
-{
-	lock_postfork(&recorder.lock);
+	lock_release(&record_lock);
 }
 
 /* The parent's file is no longer ours; the child's is made when it has something to say. */
-void record_recover(void)
+void record_begin_anew(void)
 {
-	lock_recover(&recorder.lock);
 	if (recorder.block)
-		os_file_unmap(recorder.block, block_bytes());
+		unmap_block();
 	if (recorder.header)
 		os_file_unmap(recorder.header, os_page_size());
 	if (recorder.open)

@@ -13,6 +13,7 @@
 
 #include "base/compiler.h"
 #include "base/trace_format.h"
+#include "os/lock.h"
 
 /* Calls are recorded; set at start alone. */
 extern HIDDEN bool recording;
@@ -42,8 +43,7 @@ struct record_call {
 
 COLD void record_end(struct record_call call);
 
-/* Around fork(), see os/lock.h.  A child writes a file of its own. */
-bool record_locked(void);
-void record_prefork(void);
-void record_postfork(void);
-void record_recover(void);
+extern HIDDEN struct lock record_lock;
+
+/* In every child: it writes a file of its own, and leaves the parent's. */
+COLD void record_begin_anew(void);

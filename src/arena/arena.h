@@ -27,7 +27,7 @@
  *	A3  a class that is not hot has no slab at all, not even a full one;
  *	A4  idle slabs are LISTED, empty ones EMPTY; retain.h was told of both; empty_bytes is the
  *	    sum of the empty ones' blocks;
- *	A5 to A7  see magazine.h and run_cache.h.
+ *	A5 to A8  see magazine.h and run_cache.h.
  */
 #pragma once
 

@@ -6,7 +6,6 @@
 #include "arena/remote.h"
 #include "base/bits.h"
 #include "base/check.h"
-#include "os/lock.h"
 #include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
@@ -25,7 +24,7 @@ struct crate {
 	struct object *objects[(MAGAZINE_OBJECTS + 1) / 2]; /* as crate_objects() has it */
 };
 
-static struct lock depot_lock = LOCK_INIT(LOCK_DEPOT);
+struct lock depot_lock = LOCK_INIT(LOCK_DEPOT);
 
 /* Of each class. */
 static struct depot {
@@ -55,14 +54,13 @@ static uint32_t crate_objects(size_t size)
 }
 
 uint8_t magazine_place[CLASSES]; /* written under the depot lock, once */
+static uint8_t places_given;	 /* the highest of them; depot lock */
 
 static void give_place(unsigned class)
 {
-	static uint8_t given; /* depot lock */
-
 	lock_acquire(&depot_lock);
 	if (!magazine_place[class])
-		store_relaxed(&magazine_place[class], ++given);
+		store_relaxed(&magazine_place[class], ++places_given);
 	lock_release(&depot_lock);
 }
 
@@ -130,12 +128,14 @@ static void put(struct hot *hot, unsigned class, struct crate *crate)
 
 	lock_acquire(&depot_lock);
 	crate->next = d->crates;
+	KEEP_ORDER();
 	d->crates = crate;
 	d->count++;
 	count(class, (int32_t)crate->count);
 	hot->spare = empty;
 	if (empty)
 		empty = empty->next;
+	KEEP_ORDER();
 	lock_release(&depot_lock);
 }
 
@@ -148,6 +148,7 @@ static struct crate *take_locked(unsigned class)
 	if (!crate)
 		return NULL;
 	d->crates = crate->next;
+	KEEP_ORDER(); /* before the caller links it elsewhere */
 	d->count--;
 	count(class, -(int32_t)crate->count);
 	return crate;
@@ -167,6 +168,7 @@ static struct crate *take(struct hot *hot, unsigned class)
 		d->least = d->count;
 	if (hot->spare) {
 		hot->spare->next = empty;
+		KEEP_ORDER();
 		empty = hot->spare;
 		hot->spare = NULL;
 	}
@@ -456,6 +458,29 @@ static bool check(struct object *const *objects, uint32_t n, unsigned class)
 	return ok;
 }
 
+static bool check_depot(void)
+{
+	size_t nbytes = 0;
+	bool ok = true;
+
+	lock_acquire(&depot_lock);
+	for (unsigned class = 0; class < CLASSES; class ++) {
+		uint32_t crates_here = 0, objects = 0;
+
+		for (const struct crate *c = depots[class].crates; c; c = c->next) {
+			ok &= check(c->objects, c->count, class);
+			crates_here++;
+			objects += c->count;
+		}
+		ok &= expect_eq("A8", depots[class].count, crates_here);
+		ok &= expect_eq("A8", depots[class].objects, objects);
+		nbytes += objects * class_size(class);
+	}
+	ok &= expect_eq("A8", depot_bytes, nbytes);
+	lock_release(&depot_lock);
+	return ok;
+}
+
 bool magazine_check(const struct arena *a)
 {
 	bool ok = true;
@@ -465,38 +490,31 @@ bool magazine_check(const struct arena *a)
 
 		ok &= check(m->objects, magazine_count(m), class);
 	}
-	lock_acquire(&depot_lock);
-	for (unsigned class = 0; class < CLASSES; class ++)
-		for (const struct crate *c = depots[class].crates; c; c = c->next)
-			ok &= check(c->objects, c->count, class);
-	lock_release(&depot_lock);
-	return ok;
+	return ok & check_depot();
 }
 
 /* --- fork ---------------------------------------------------------------------------------- */
 
-bool magazine_locked(void)
+static COLD void recover(unsigned class)
 {
-	return lock_held(&depot_lock);
+	struct depot *d = &depots[class];
+
+	d->count = d->objects = 0;
+	for (const struct crate *crate = d->crates; crate; crate = crate->next) {
+		d->count++;
+		count(class, (int32_t)crate->count);
+	}
+	if (d->least > d->count)
+		d->least = d->count;
 }
 
-void magazine_prefork(void)
+void magazine_recover_depot(void)
 {
-	lock_prefork(&depot_lock);
-}
-
-void magazine_postfork(void)
-{
-	lock_postfork(&depot_lock);
-}
-
-/* Objects of a list that was half changed stay out for good. */
-void magazine_recover(void)
-{
-	if (!lock_recover(&depot_lock))
-		return;
-	for (unsigned class = 0; class < CLASSES; class ++)
-		depots[class] = (struct depot){0};
 	depot_bytes = 0;
-	empty = NULL;
+	places_given = 0;
+	for (unsigned class = 0; class < CLASSES; class ++) {
+		recover(class);
+		if (places_given < magazine_place[class])
+			places_given = magazine_place[class];
+	}
 }

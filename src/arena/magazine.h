@@ -28,14 +28,16 @@
  *
  * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
  *
- * Invariant, proved by magazine_check():
- *	A5  what a magazine holds are objects of its class that bear their mark.
+ * Invariants, proved by magazine_check():
+ *	A5  what a magazine holds are objects of its class that bear their mark;
+ *	A8  the counts and bytes of the depot are those of its crates.
  *
  * Locking: a magazine is its arena's holder's; the depot lock for the depot.
  */
 #pragma once
 
 #include "arena/arena.h"
+#include "os/lock.h"
 
 /* Whether the object was taken over; it is free and of the magazine's class. */
 ALWAYS_INLINE bool magazine_push(struct magazine *m, struct object *o, uint64_t mark)
@@ -129,8 +131,8 @@ COLD void magazine_visit(void (*visit)(const struct object *o, void *arg), void 
 
 COLD bool magazine_check(const struct arena *a);
 
-/* Around fork(), see os/lock.h. */
-bool magazine_locked(void); /* by the calling thread */
-void magazine_prefork(void);
-void magazine_postfork(void);
-void magazine_recover(void);
+extern HIDDEN struct lock depot_lock;
+
+/* In the child of a fork at which another thread held the lock: what is in the depot is counted anew.  The lists
+   of crates are whole after each single store; a crate that was on its way is lost. */
+COLD void magazine_recover_depot(void);

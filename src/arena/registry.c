@@ -4,7 +4,6 @@
 #include "arena/remote.h"
 #include "base/check.h"
 #include "base/options.h"
-#include "os/lock.h"
 #include "os/os.h"
 #include "pages/metadata.h"
 
@@ -22,9 +21,9 @@ static __thread bool binding __attribute__((tls_model("initial-exec")));
 /* For threads without an arena of their own; common lock. */
 static struct arena common_first;
 static struct arena *common = &common_first;
-static struct lock common_lock = LOCK_INIT(LOCK_COMMON);
+struct lock common_lock = LOCK_INIT(LOCK_COMMON);
 
-static struct lock registry_lock = LOCK_INIT(LOCK_REGISTRY);
+struct lock registry_lock = LOCK_INIT(LOCK_REGISTRY);
 static struct arena *all;	     /* every arena, newest first; release-published */
 static uint32_t count;		     /* registry lock; read relaxed */
 static struct arena *cursor;	     /* where the next look begins; a hint */
@@ -131,7 +130,7 @@ static struct arena *make(void)
 /* NULL without memory, or when a signal handler interrupted its holder. */
 static struct arena *enter_common(void)
 {
-	if (lock_held(&common_lock) && !common_lock.forking)
+	if (lock_held(&common_lock))
 		return NULL;
 	lock_acquire(&common_lock);
 	if (!common)
@@ -224,25 +223,24 @@ void registry_let_go(struct arena *a)
 
 /* --- fork ---------------------------------------------------------------------------------- */
 
-bool registry_locked(void)
+void registry_recover_list(void)
 {
-	return lock_held(&registry_lock) || lock_held(&common_lock);
+	uint32_t n = 0;
+
+	for (const struct arena *a = load_acquire(&all); a; a = a->next)
+		n++;
+	store_relaxed(&count, n);
 }
 
-void registry_prefork(void)
+void registry_recover_common(void)
 {
-	lock_prefork(&common_lock);
-	lock_prefork(&registry_lock);
-}
-
-void registry_postfork(void)
-{
-	lock_postfork(&registry_lock);
-	lock_postfork(&common_lock);
+	if (common)
+		common->retired = true;
+	common = NULL;
 }
 
 /* The kernel knows the child's thread by another number, so it must hold its arena anew. */
-static void retire_others(void)
+void registry_retire_others(void)
 {
 	for (struct arena *a = load_acquire(&all); a; a = a->next) {
 		if (a->shared || a->retired)
@@ -254,14 +252,4 @@ static void retire_others(void)
 		else
 			store_relaxed(&a->retired, true);
 	}
-}
-
-void registry_recover(void)
-{
-	lock_recover(&registry_lock);
-	if (lock_recover(&common_lock)) {
-		common->retired = true;
-		common = NULL;
-	}
-	retire_others();
 }

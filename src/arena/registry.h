@@ -10,6 +10,7 @@
 #pragma once
 
 #include "arena/arena.h"
+#include "os/lock.h"
 
 /* The initial thread's arena, the one whose top grows by brk. */
 extern HIDDEN struct arena arena_main;
@@ -65,10 +66,12 @@ void registry_let_go(struct arena *a);
 
 size_t registry_count(void);
 
-/* Around fork(), see os/lock.h. */
-bool registry_locked(void); /* by the calling thread */
-void registry_prefork(void);
-void registry_postfork(void);
+extern HIDDEN struct lock common_lock, registry_lock;
 
-/* In a child: the calling thread keeps its arena, idle arenas stay, all others are retired. */
-COLD void registry_recover(void);
+/* In the child of a fork at which another thread held one of the locks: the list of arenas is whole, and counted anew;
+   the common arena may not be, so another will be made. */
+COLD void registry_recover_list(void);
+COLD void registry_recover_common(void);
+
+/* In every child: the calling thread keeps its arena, idle arenas stay, all others are retired. */
+COLD void registry_retire_others(void);

@@ -2,7 +2,6 @@
 #include "harden/quarantine.h"
 
 #include "base/bits.h"
-#include "os/lock.h"
 #include "os/os.h"
 
 #define BYTES_AN_OBJECT ((size_t)256) /* how large objects are, for the size of the ring */
@@ -14,12 +13,14 @@ struct inmate {
 	size_t nbytes;
 };
 
+struct lock quarantine_lock = LOCK_INIT(LOCK_QUARANTINE);
+
 static struct {
-	struct lock lock;
 	struct inmate *ring;
-	size_t capacity, first, count; /* capacity is a power of two, or 0 */
+	size_t capacity;   /* a power of two, or 0 */
+	size_t first, end; /* numbers of the oldest, and of the next to come */
 	size_t nbytes, most;
-} quarantine = {.lock = LOCK_INIT(LOCK_QUARANTINE)};
+} quarantine;
 
 bool quarantine_start(size_t nbytes)
 {
@@ -37,18 +38,22 @@ bool quarantine_start(size_t nbytes)
 	return true;
 }
 
-static struct inmate *slot(size_t i)
+static struct inmate *slot(size_t number)
 {
-	return &quarantine.ring[(quarantine.first + i) & (quarantine.capacity - 1)];
+	return &quarantine.ring[number & (quarantine.capacity - 1)];
+}
+
+static size_t count(void)
+{
+	return quarantine.end - quarantine.first;
 }
 
 /* The oldest; the quarantine is not empty. */
 static struct inmate let_out(void)
 {
-	struct inmate oldest = *slot(0);
+	struct inmate oldest = *slot(quarantine.first);
 
 	quarantine.first++;
-	quarantine.count--;
 	quarantine.nbytes -= oldest.nbytes;
 	return oldest;
 }
@@ -58,8 +63,8 @@ static size_t let_out_some(struct inmate *ret_inmates, size_t most)
 {
 	size_t n = 0;
 
-	while (n < BATCH && quarantine.count &&
-	       (quarantine.nbytes > most || quarantine.count == quarantine.capacity))
+	while (n < BATCH && count() &&
+	       (quarantine.nbytes > most || count() == quarantine.capacity))
 		ret_inmates[n++] = let_out();
 	return n;
 }
@@ -70,16 +75,17 @@ void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nb
 	size_t n = 0;
 
 	if (nbytes > quarantine.most ||
-	    quarantine_locked()) { /* by whom a signal handler interrupted */
+	    lock_held(&quarantine_lock)) { /* by whom a signal handler interrupted */
 		leave(mem, nbytes);
 		return;
 	}
-	lock_acquire(&quarantine.lock);
-	*slot(quarantine.count) = (struct inmate){mem, nbytes};
-	quarantine.count++;
+	lock_acquire(&quarantine_lock);
+	*slot(quarantine.end) = (struct inmate){mem, nbytes};
+	KEEP_ORDER();
+	quarantine.end++;
 	quarantine.nbytes += nbytes;
 	n = let_out_some(leaving, quarantine.most);
-	lock_release(&quarantine.lock);
+	lock_release(&quarantine_lock);
 	for (size_t i = 0; i < n; i++)
 		leave(leaving[i].mem, leaving[i].nbytes);
 }
@@ -90,9 +96,9 @@ size_t quarantine_flush(void (*leave)(void *mem, size_t nbytes))
 	size_t n, nbytes = 0;
 
 	do {
-		lock_acquire(&quarantine.lock);
+		lock_acquire(&quarantine_lock);
 		n = let_out_some(leaving, 0);
-		lock_release(&quarantine.lock);
+		lock_release(&quarantine_lock);
 		for (size_t i = 0; i < n; i++) {
 			nbytes += leaving[i].nbytes;
 			leave(leaving[i].mem, leaving[i].nbytes);
@@ -101,25 +107,11 @@ size_t quarantine_flush(void (*leave)(void *mem, size_t nbytes))
 	return nbytes;
 }
 
-bool quarantine_locked(void)
-{
-	return lock_held(&quarantine.lock);
-}
-
-void quarantine_prefork(void)
-{
-	lock_prefork(&quarantine.lock);
-}
-
-void quarantine_postfork(void)
-{
-	lock_postfork(&quarantine.lock);
-}
-
-/* One that was half put in, or half let out, stays out for good. */
 void quarantine_recover(void)
 {
-	if (!lock_recover(&quarantine.lock))
-		return;
-	quarantine.count = quarantine.nbytes = 0;
+	size_t nbytes = 0;
+
+	for (size_t i = quarantine.first; i != quarantine.end; i++)
+		nbytes += slot(i)->nbytes;
+	quarantine.nbytes = nbytes;
 }

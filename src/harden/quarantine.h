@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/compiler.h"
+#include "os/lock.h"
 
 /* Holds that many bytes at most; false without memory for the ring, and then nothing stays. */
 COLD bool quarantine_start(size_t nbytes);
@@ -20,7 +21,8 @@ void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nb
 /* Lets all out; the bytes. */
 size_t quarantine_flush(void (*leave)(void *mem, size_t nbytes));
 
-bool quarantine_locked(void); /* by the calling thread */
-void quarantine_prefork(void);
-void quarantine_postfork(void);
-void quarantine_recover(void);
+extern HIDDEN struct lock quarantine_lock;
+
+/* In the child of a fork at which another thread held the lock: the bytes are summed up anew.  The ring is whole after
+   each single store; an object that was on its way in or out is lost. */
+COLD void quarantine_recover(void);

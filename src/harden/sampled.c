@@ -5,7 +5,6 @@
 #include "base/list.h"
 #include "base/options.h"
 #include "base/report.h"
-#include "os/lock.h"
 #include "os/os.h"
 #include "os/signals.h"
 #include "os/stack.h"
@@ -29,12 +28,13 @@ struct slot {
 
 SEALED bool sampling;
 
+struct lock sampled_lock = LOCK_INIT(LOCK_SAMPLED);
+
 static struct {
-	struct lock lock;
 	struct link free; /* the one freed longest ago first */
 	struct slot *slots;
 	uint64_t random;
-} sampled = {.lock = LOCK_INIT(LOCK_SAMPLED), .free = {&sampled.free, &sampled.free}};
+} sampled = {.free = {&sampled.free, &sampled.free}};
 
 static size_t stride(void)
 {
@@ -140,21 +140,21 @@ static struct slot *take_slot(void)
 {
 	struct link *l;
 
-	if (sampled_locked())
+	if (lock_held(&sampled_lock))
 		return NULL;
-	lock_acquire(&sampled.lock);
+	lock_acquire(&sampled_lock);
 	l = list_empty(&sampled.free) ? NULL : list_pop(&sampled.free);
-	lock_release(&sampled.lock);
+	lock_release(&sampled_lock);
 	return l ? of_link(l) : NULL;
 }
 
 static void give_slot(struct slot *s)
 {
-	if (sampled_locked())
+	if (lock_held(&sampled_lock))
 		return;
-	lock_acquire(&sampled.lock);
+	lock_acquire(&sampled_lock);
 	list_push_back(&sampled.free, &s->link);
-	lock_release(&sampled.lock);
+	lock_release(&sampled_lock);
 }
 
 /* --- objects -------------------------------------------------------------------------------- */
@@ -277,24 +277,7 @@ void sampled_free(void *mem, struct descriptor *tag, const char *call)
 
 /* --- fork ----------------------------------------------------------------------------------- */
 
-bool sampled_locked(void)
-{
-	return lock_held(&sampled.lock);
-}
-
-void sampled_prefork(void)
-{
-	lock_prefork(&sampled.lock);
-}
-
-void sampled_postfork(void)
-{
-	lock_postfork(&sampled.lock);
-}
-
-/* The list may have been half changed: no object is sampled any more. */
 void sampled_recover(void)
 {
-	if (lock_recover(&sampled.lock))
-		list_init(&sampled.free);
+	list_repair(&sampled.free);
 }

@@ -20,6 +20,7 @@
 #pragma once
 
 #include "arena/arena.h"
+#include "os/lock.h"
 
 /* Whether allocations are counted; written once, at start. */
 extern HIDDEN bool sampling;
@@ -53,7 +54,7 @@ COLD void sampled_free(void *mem, struct descriptor *tag, const char *call);
 /* The object that the slot of a page's tag has or had last, NULL: none yet; for reports. */
 COLD const void *sampled_around(const struct descriptor *tag, size_t *ret_size, bool *ret_in_use);
 
-bool sampled_locked(void); /* by the calling thread */
-void sampled_prefork(void);
-void sampled_postfork(void);
-void sampled_recover(void);
+extern HIDDEN struct lock sampled_lock;
+
+/* In the child of a fork at which another thread held the lock: the list is mended.  A slot that was on its way is lost. */
+COLD void sampled_recover(void);

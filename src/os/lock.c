@@ -9,6 +9,8 @@
 #define FREE   ((uintptr_t)0)
 #define WAITED ((uintptr_t)1)
 
+SEALED void (*lock_before_wait)(void);
+
 /* Ranks that the thread holds, a bit each; kept at assert_level 1 only. */
 static __thread uint32_t held_ranks __attribute__((tls_model("initial-exec")));
 
@@ -68,6 +70,8 @@ static uint32_t *futex_of(struct lock *lock)
 /* Who has slept takes the lock as waited for: others may sleep still. */
 static NOINLINE void wait(struct lock *lock)
 {
+	if (lock_before_wait)
+		lock_before_wait();
 	if (os_cpus() > 1 && spin(lock))
 		return;
 	while (!take(lock, WAITED)) {
@@ -86,46 +90,22 @@ void lock_acquire(struct lock *lock)
 {
 	if (LIKELY(lock_try(lock)))
 		return;
-	if (UNLIKELY(lock_held(lock))) {
-		CHECK(lock->forking);
-		lock->nested++;
-		return;
-	}
+	CHECK(!lock_held(lock));
 	wait(lock);
 }
 
 void lock_release(struct lock *lock)
 {
 	ASSERT(lock_held(lock));
-	if (UNLIKELY(lock->nested)) {
-		lock->nested--;
-		return;
-	}
 	note_released(lock);
 	if (__atomic_exchange_n(&lock->word, FREE, __ATOMIC_RELEASE) & WAITED)
 		os_futex_wake(futex_of(lock), 1);
-}
-
-void lock_prefork(struct lock *lock)
-{
-	lock_acquire(lock);
-	lock->forking = true;
-}
-
-void lock_postfork(struct lock *lock)
-{
-	if (!lock_held(lock) || !lock->forking)
-		return;
-	lock->forking = false;
-	lock_release(lock);
 }
 
 bool lock_recover(struct lock *lock)
 {
 	if (load_relaxed(&lock->word) == FREE || lock_held(lock))
 		return false;
-	lock->forking = false;
-	lock->nested = 0;
 	store_release(&lock->word, FREE);
 	return true;
 }

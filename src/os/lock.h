@@ -5,9 +5,8 @@
  *
  * That taking it and naming the owner are one step serves fork: a signal
  * handler that interrupted us at any instruction finds out whether the thread
- * it runs on holds the lock, and then does not wait for itself.  Between
- * lock_prefork() and lock_postfork() the forking thread may take the lock
- * again, because atfork handlers of the program may allocate.
+ * it runs on holds the lock, and then does not wait for itself; and a child finds
+ * out which locks are held by threads that it does not have.
  *
  * Waiters sleep on the half of the word that has the lowest bit.
  *
@@ -32,10 +31,8 @@ enum lock_rank {
 };
 
 struct lock {
-	uintptr_t word;  /* see above; atomic */
-	uint8_t rank;    /* enum lock_rank; constant */
-	bool forking;    /* held by lock_prefork(); the owner's */
-	uint16_t nested; /* times taken again while forking; the owner's */
+	uintptr_t word; /* see above; atomic */
+	uint8_t rank;   /* enum lock_rank; constant */
 };
 
 #define LOCK_INIT(r) {.rank = (r)}
@@ -45,14 +42,10 @@ bool lock_try(struct lock *lock);
 void lock_release(struct lock *lock);
 bool lock_held(const struct lock *lock);
 
-/*
- * Around fork().  lock_prefork waits for the lock.  In the parent and in a child
- * that ran fork handlers lock_postfork frees it again; without lock_prefork
- * before, it does nothing.
- */
-void lock_prefork(struct lock *lock);
-void lock_postfork(struct lock *lock);
-
 /* In a child: true when a thread that does not exist here held the lock at the fork, so that
    what it protects may be half changed; the lock is then free. */
-bool lock_recover(struct lock *lock);
+COLD bool lock_recover(struct lock *lock);
+
+/* Called before a lock is waited for, unless it is NULL: it may be held by a thread that does not exist in
+   this process.  Set once, at start. */
+extern HIDDEN void (*lock_before_wait)(void);

@@ -3,17 +3,16 @@
 
 #include "base/bits.h"
 #include "base/check.h"
-#include "os/lock.h"
 #include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
 
+struct lock huge_lock = LOCK_INIT(LOCK_HUGE);
+
 static struct {
-	struct lock lock;
 	struct link in_use, kept; /* kept: the oldest is last */
 	struct huge_sizes sizes;  /* G2 */
 } table = {
-	.lock = LOCK_INIT(LOCK_HUGE),
 	.in_use = {&table.in_use, &table.in_use},
 	.kept = {&table.kept, &table.kept},
 };
@@ -30,18 +29,16 @@ static void count_use(intptr_t objects, intptr_t nbytes)
 	struct huge_sizes *s = &table.sizes;
 
 	s->count += (size_t)objects;
-	s->nbytes += (size_t)nbytes;
+	retain_add_live_with(&s->nbytes, nbytes);
 	if (s->count > s->most_count)
 		s->most_count = s->count;
 	if (s->nbytes > s->most_nbytes)
 		s->most_nbytes = s->nbytes;
-	retain_add_live(nbytes);
 }
 
 static void count_kept(intptr_t nbytes)
 {
-	table.sizes.kept += (size_t)nbytes;
-	retain_add(nbytes);
+	retain_add_with(&table.sizes.kept, nbytes);
 }
 
 /* How many kept mappings are looked at. */
@@ -130,9 +127,9 @@ static struct huge *take_kept(size_t nbytes, size_t alignment)
 /* A mapping is kept as far as the rule allows. */
 static void keep(struct huge *h)
 {
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	list_kept(h);
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 }
 
 static char *map(size_t nbytes, size_t alignment)
@@ -278,9 +275,9 @@ static void *hand_out(struct huge *h)
 
 	if (!h)
 		return NULL;
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	mem = hand_out_locked(h);
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 	return mem;
 }
 
@@ -309,13 +306,13 @@ static void *reuse(size_t nbytes, size_t alignment, bool grows)
 
 	if (nbytes > HUGE_KEPT_MOST)
 		return NULL;
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	h = take_kept(nbytes, alignment);
 	if (h && h->dirty >= nbytes && (grows || h->dirty - nbytes <= nbytes / 8)) {
 		h->nbytes = grows ? nbytes : h->dirty;
 		mem = hand_out_locked(h);
 	}
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 	return mem || !h ? mem : hand_out(fit(h, nbytes, alignment));
 }
 
@@ -355,12 +352,12 @@ void huge_free(struct huge *h)
 	size_t excess;
 	bool kept;
 
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	leave_use(h);
 	kept = h->dirty <= HUGE_KEPT_MOST;
 	if (kept)
 		list_kept(h);
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 	if (!kept) {
 		unmap(h);
 		return;
@@ -386,13 +383,13 @@ static size_t purge_rooms(size_t nbytes)
 {
 	size_t purged = 0;
 
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	list_for_each (l, &table.in_use) {
 		if (purged >= nbytes || !table.sizes.kept)
 			break;
 		purged += purge_room(of_link(l));
 	}
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 	return purged;
 }
 
@@ -403,12 +400,12 @@ size_t huge_purge(size_t nbytes)
 	while (purged < nbytes) {
 		struct huge *h = NULL;
 
-		lock_acquire(&table.lock);
+		lock_acquire(&huge_lock);
 		if (!list_empty(&table.kept)) {
 			h = of_link(table.kept.prev);
 			unlist_kept(h);
 		}
-		lock_release(&table.lock);
+		lock_release(&huge_lock);
 		if (!h)
 			break;
 		purged += h->dirty;
@@ -420,23 +417,31 @@ size_t huge_purge(size_t nbytes)
 /* Unmaps what is behind an object in use, which cannot grow into it meanwhile; the bytes. */
 static size_t cut_room(struct huge *h)
 {
-	size_t nbytes = h->mapped - h->nbytes;
+	size_t nbytes = h->mapped - h->nbytes, dirty = h->dirty;
 
-	if (!nbytes || !os_unmap(h->mem + h->nbytes, nbytes))
+	if (!nbytes)
 		return 0;
-	count_kept(-(intptr_t)(h->dirty - h->nbytes));
-	h->mapped = h->dirty = h->nbytes;
-	return nbytes;
+	count_kept(-(intptr_t)(dirty - h->nbytes));
+	h->dirty = h->nbytes;
+	KEEP_ORDER();
+	h->mapped = h->nbytes;
+	if (os_unmap(h->mem + h->nbytes, nbytes))
+		return nbytes;
+	h->mapped += nbytes;
+	KEEP_ORDER();
+	h->dirty = dirty;
+	count_kept((intptr_t)(dirty - h->nbytes));
+	return 0;
 }
 
 size_t huge_unmap_free(void)
 {
 	size_t unmapped = huge_purge(SIZE_MAX);
 
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	list_for_each (l, &table.in_use)
 		unmapped += cut_room(of_link(l));
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 	return unmapped;
 }
 
@@ -450,6 +455,7 @@ static void set_size(struct huge *h, size_t nbytes)
 	count_use(0, (intptr_t)(nbytes - h->nbytes));
 	count_kept((intptr_t)(dirty - nbytes - room));
 	h->dirty = dirty;
+	KEEP_ORDER();
 	store_relaxed(&h->nbytes, nbytes);
 }
 
@@ -458,11 +464,11 @@ static bool grow_into_room(struct huge *h, size_t nbytes)
 {
 	bool fits;
 
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	fits = nbytes >= h->nbytes && nbytes <= h->mapped;
 	if (fits)
 		set_size(h, nbytes);
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 	return fits;
 }
 
@@ -481,11 +487,11 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 {
 	bool done;
 
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	leave_use(h);
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 	done = remap(h, nbytes);
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	if (done) {
 		if (nbytes > h->dirty && nbytes <= HUGE_KEPT_MOST)
 			retain_faults(nbytes - h->dirty);
@@ -493,7 +499,7 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 		store_relaxed(&h->nbytes, nbytes);
 	}
 	enter_use(h);
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 	return done;
 }
 
@@ -510,13 +516,13 @@ struct huge *huge_around(const void *mem)
 {
 	struct huge *found = NULL;
 
-	if (lock_held(&table.lock))
+	if (lock_held(&huge_lock))
 		return NULL;
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	list_for_each (l, &table.in_use)
 		if ((uintptr_t)mem - (uintptr_t)of_link(l)->mem < of_link(l)->nbytes)
 			found = of_link(l);
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 	return found;
 }
 
@@ -524,9 +530,9 @@ size_t huge_kept_around(const void *mem, const char **ret_start)
 {
 	size_t nbytes = 0;
 
-	if (lock_held(&table.lock))
+	if (lock_held(&huge_lock))
 		return 0;
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	list_for_each (l, &table.kept) {
 		const struct huge *h = of_link(l);
 
@@ -535,15 +541,15 @@ size_t huge_kept_around(const void *mem, const char **ret_start)
 		nbytes = h->mapped;
 		*ret_start = h->mem;
 	}
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 	return nbytes;
 }
 
 void huge_sizes(struct huge_sizes *ret_sizes)
 {
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	*ret_sizes = table.sizes;
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 }
 
 bool huge_check(void)
@@ -551,7 +557,7 @@ bool huge_check(void)
 	size_t count = 0, nbytes = 0, kept = 0;
 	bool ok = true;
 
-	lock_acquire(&table.lock);
+	lock_acquire(&huge_lock);
 	list_for_each (l, &table.in_use) {
 		struct huge *h = of_link(l);
 
@@ -570,30 +576,53 @@ bool huge_check(void)
 	ok &= expect_eq("G2", kept, table.sizes.kept);
 	ok &= expect_eq("G2", count, table.sizes.count);
 	ok &= expect_eq("G2", nbytes, table.sizes.nbytes);
-	lock_release(&table.lock);
+	lock_release(&huge_lock);
 	return ok;
 }
 
-bool huge_locked(void)
+/* --- fork ---------------------------------------------------------------------------------- */
+
+/* What has no tag is an object that was being taken into use, or out of it: nobody has it. */
+static COLD void keep_untagged(void)
 {
-	return lock_held(&table.lock);
+	struct link *l = table.in_use.next, *next;
+
+	for (; l != &table.in_use; l = next) {
+		struct huge *h = of_link(l);
+
+		next = l->next;
+		if (pagemap_get(h->mem) == &h->tag)
+			continue;
+		list_remove(l);
+		if (h->dirty > HUGE_KEPT_MOST)
+			continue; /* its addresses are lost */
+		h->nbytes = h->dirty;
+		list_push(&table.kept, l);
+	}
 }
 
-void huge_prefork(void)
+static COLD void sum_up(void)
 {
-	lock_prefork(&table.lock);
-}
+	struct huge_sizes *s = &table.sizes;
 
-void huge_postfork(void)
-{
-	lock_postfork(&table.lock);
+	s->count = s->nbytes = s->kept = 0;
+	list_for_each (l, &table.in_use) {
+		s->count++;
+		s->nbytes += of_link(l)->nbytes;
+		s->kept += of_link(l)->dirty - of_link(l)->nbytes;
+	}
+	list_for_each (l, &table.kept)
+		s->kept += of_link(l)->dirty;
 }
 
 void huge_recover(void)
 {
-	if (!lock_recover(&table.lock))
-		return;
-	list_init(&table.in_use);
-	list_init(&table.kept);
-	table.sizes = (struct huge_sizes){0};
+	struct huge_sizes before = table.sizes;
+
+	list_repair(&table.in_use);
+	list_repair(&table.kept);
+	keep_untagged();
+	sum_up();
+	retain_add_live((intptr_t)(table.sizes.nbytes - before.nbytes));
+	retain_add((intptr_t)(table.sizes.kept - before.kept));
 }

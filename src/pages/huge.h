@@ -28,12 +28,14 @@
  * alone: that is the last resort, since the page map must have a leaf to spare for wherever it comes to lie.
  *
  * Locking: the huge lock, held around the table, and around no system call but the purging and unmapping
- * of what is behind an object that might grow into it.
+ * of what is behind an object that might grow into it.  The child of a fork that finds it held mends
+ * the table by huge_recover(): the lists are whole forwards after each single store, and G3 holds.
  */
 #pragma once
 
 #include "base/compiler.h"
 #include "base/list.h"
+#include "os/lock.h"
 #include "pages/pagemap.h"
 
 #define HUGE_KEPT_MOST (32 * MIB)
@@ -86,7 +88,8 @@ void huge_sizes(struct huge_sizes *ret_sizes);
 
 COLD bool huge_check(void);
 
-bool huge_locked(void); /* by the calling thread */
-void huge_prefork(void);
-void huge_postfork(void);
-void huge_recover(void);
+extern HIDDEN struct lock huge_lock;
+
+/* In the child of a fork at which another thread held the lock: the lists and sums are mended.  An object that such a
+   thread was freeing is kept; one that it was resizing, and its mapping, are lost. */
+COLD void huge_recover(void);

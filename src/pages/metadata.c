@@ -17,8 +17,9 @@
 #define AREA_FIRST (128 * KIB)
 #define AREA_MOST  (4 * MIB)
 
-static struct lock metadata_lock = LOCK_INIT(LOCK_METADATA);
-static char *area_next, *area_end; /* metadata lock */
+struct lock metadata_lock = LOCK_INIT(LOCK_METADATA);
+
+static char *area_next, *area_end; /* metadata lock; no area: area_end is NULL */
 static size_t area_bytes = AREA_FIRST;
 static size_t mapped; /* metadata lock; read relaxed */
 
@@ -27,6 +28,14 @@ static struct descriptor metadata_tag = {.kind = KIND_METADATA};
 static void **link_of(struct pool *pool, void *object)
 {
 	return (void **)((char *)object + pool->size) - 1;
+}
+
+/* Bytes that can be cut from the area. */
+static size_t area_left(void)
+{
+	char *next = load_relaxed(&area_next), *end = load_relaxed(&area_end);
+
+	return next < end ? (size_t)(end - next) : 0;
 }
 
 static bool map_area(size_t nbytes)
@@ -40,7 +49,10 @@ static bool map_area(size_t nbytes)
 		return false;
 	}
 	pagemap_set(area, nbytes, &metadata_tag);
+	store_relaxed(&area_end, NULL);
+	KEEP_ORDER();
 	store_relaxed(&area_next, area);
+	KEEP_ORDER();
 	store_relaxed(&area_end, area + nbytes);
 	store_relaxed(&mapped, mapped + nbytes);
 	return true;
@@ -62,10 +74,10 @@ static void *cut(size_t nbytes)
 {
 	char *object;
 
-	if ((size_t)(area_end - area_next) < nbytes && !new_area(nbytes))
+	if (area_left() < nbytes && !new_area(nbytes))
 		return NULL;
 	object = area_next;
-	store_relaxed(&area_next, area_next + nbytes);
+	store_relaxed(&area_next, object + nbytes);
 	return object;
 }
 
@@ -77,6 +89,7 @@ void *pool_alloc(struct pool *pool)
 	object = pool->free;
 	if (object) {
 		store_relaxed(&pool->free, *link_of(pool, object));
+		KEEP_ORDER();
 		for (size_t i = 0; i < pool->size / sizeof(uint64_t); i++)
 			store_relaxed((uint64_t *)object + i, 0);
 	} else {
@@ -89,14 +102,14 @@ void *pool_alloc(struct pool *pool)
 
 UNSYNCHRONIZED bool pool_is_ready(const struct pool *pool)
 {
-	return load_relaxed(&pool->free) ||
-	       (size_t)(load_relaxed(&area_end) - load_relaxed(&area_next)) >= pool->size;
+	return load_relaxed(&pool->free) || area_left() >= pool->size;
 }
 
 void pool_free(struct pool *pool, void *object)
 {
 	lock_acquire(&metadata_lock);
 	*link_of(pool, object) = pool->free;
+	KEEP_ORDER();
 	store_relaxed(&pool->free, object);
 	pool->in_use--;
 	lock_release(&metadata_lock);
@@ -115,28 +128,4 @@ void *metadata_alloc(size_t nbytes)
 size_t metadata_mapped(void)
 {
 	return load_relaxed(&mapped);
-}
-
-bool metadata_locked(void)
-{
-	return lock_held(&metadata_lock);
-}
-
-void metadata_prefork(void)
-{
-	lock_prefork(&metadata_lock);
-}
-
-void metadata_postfork(void)
-{
-	lock_postfork(&metadata_lock);
-}
-
-bool metadata_recover(void)
-{
-	bool half_changed = lock_recover(&metadata_lock);
-
-	if (half_changed)
-		area_next = area_end = NULL;
-	return half_changed;
 }

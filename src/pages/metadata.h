@@ -10,6 +10,7 @@
 
 #include "base/compiler.h"
 #include "base/list.h"
+#include "os/lock.h"
 
 struct pool {
 	size_t size;       /* of an object; a multiple of CACHE_LINE; constant */
@@ -32,8 +33,6 @@ void *metadata_alloc(size_t nbytes);
 /* Bytes mapped for metadata so far. */
 size_t metadata_mapped(void);
 
-/* Around fork(), see os/lock.h. */
-bool metadata_locked(void); /* by the calling thread */
-void metadata_prefork(void);
-void metadata_postfork(void);
-COLD bool metadata_recover(void);
+/* Held around every change of a pool.  What it protects is whole after each single store, so the child of a fork at
+   which another thread held it has nothing to mend; an object that was on its way is lost. */
+extern HIDDEN struct lock metadata_lock;

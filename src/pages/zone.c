@@ -3,7 +3,6 @@
 
 #include "base/bitset.h"
 #include "base/check.h"
-#include "os/lock.h"
 #include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/region.h"
@@ -25,23 +24,24 @@
 #define SLOTS_PER_PART BITSET_MOST
 #define SLOTS	       (PARTS * SLOTS_PER_PART)
 
+struct part {
+	struct region *regions[SLOTS_PER_PART]; /* Z1 */
+	struct bitset with[STATES][ORDERS];     /* Z3 */
+};
+
+/* Of which most programs touch the first: it lies behind the zone. */
+static struct part *parts[PARTS];
+
+struct lock zone_lock = LOCK_INIT(LOCK_ZONE);
+
 static struct zone {
-	struct lock lock;
 	size_t slots;                      /* numbers in use are below this */
 	uint16_t orders[STATES];           /* bit o: with[][o] is not empty; written atomically, for zone_is_ready() */
 	struct bitset with[STATES][ORDERS]; /* Z3: parts with such a region */
 	unsigned purge_pause;              /* frees until a purge that was refused is tried again */
 	uint64_t scatter;                  /* what chance is drawn from; 0: blocks lie low */
 	struct zone_sizes sizes;           /* Z4 */
-} zone = {.lock = LOCK_INIT(LOCK_ZONE)};
-
-struct part {
-	struct region *regions[SLOTS_PER_PART]; /* Z1 */
-	struct bitset with[STATES][ORDERS];     /* Z3 */
-};
-
-/* Large and zero at first, so apart from what is not. */
-static struct part *parts[PARTS];
+} zone;
 
 static struct pool regions = POOL_INIT(struct region);
 
@@ -98,13 +98,13 @@ static unsigned page_index(const struct region *r, const void *mem)
 	return (unsigned)(((const char *)mem - r->base) >> PAGE_SHIFT);
 }
 
-/* The region of a block; NULL when that is of a zone given up by zone_recover(), whose windows may have got other
-   regions since.  Zone lock. */
+/* The region of a block; zone lock. */
 static struct region *region_of(const void *mem)
 {
 	struct region *r = *pagemap_region(mem);
 
-	return r && bit_test(r->owned, page_index(r, mem)) ? r : NULL;
+	CHECK(r && bit_test(r->owned, page_index(r, mem)));
+	return r;
 }
 
 /* A signal handler that interrupted the thread with the lock cannot look. */
@@ -113,12 +113,12 @@ bool zone_is_free(const void *mem)
 	struct region *r;
 	bool is_free;
 
-	if (!pagemap_has_region(mem) || zone_locked())
+	if (!pagemap_has_region(mem) || lock_held(&zone_lock))
 		return false;
-	lock_acquire(&zone.lock);
-	r = region_of(mem);
+	lock_acquire(&zone_lock);
+	r = *pagemap_region(mem);
 	is_free = r && region_page_free(r, page_index(r, mem));
-	lock_release(&zone.lock);
+	lock_release(&zone_lock);
 	return is_free;
 }
 
@@ -162,9 +162,8 @@ static void change_end(const struct change *before)
 
 	for (enum state s = DIRTY; s < STATES; s++)
 		update_state(r, s, before->orders[s]);
-	zone.sizes.free_dirty += dirty;
+	retain_add_with(&zone.sizes.free_dirty, (intptr_t)dirty);
 	zone.sizes.free_clean += all - dirty;
-	retain_add((intptr_t)dirty);
 	ASSERT_SLOW(region_check(r));
 }
 
@@ -182,8 +181,10 @@ static bool note_slot(struct region *r)
 		*part = metadata_alloc(sizeof **part);
 	if (!*part)
 		return false;
-	(*part)->regions[slot % SLOTS_PER_PART] = r;
 	r->slot = (unsigned)slot;
+	KEEP_ORDER();
+	(*part)->regions[slot % SLOTS_PER_PART] = r;
+	KEEP_ORDER();
 	if (slot >= zone.slots)
 		zone.slots = slot + 1;
 	return true;
@@ -215,6 +216,7 @@ static void own(struct region *r, char *mem, size_t nbytes)
 
 	region_own(r, (struct pages){page_index(r, mem), (unsigned)(nbytes >> PAGE_SHIFT)});
 	change_end(&change);
+	KEEP_ORDER();
 	zone.sizes.mapped += nbytes;
 }
 
@@ -273,10 +275,10 @@ UNSYNCHRONIZED bool zone_is_ready(unsigned order)
 
 void zone_start(void)
 {
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	if (!zone.sizes.mapped)
 		map(step_for(os_page_size()));
-	lock_release(&zone.lock);
+	lock_release(&zone_lock);
 }
 
 void zone_scatter(uint64_t secret)
@@ -370,15 +372,24 @@ static size_t purge_locked(size_t nbytes)
 	return purged;
 }
 
+/* Pages that were in use become free: that is noted before they are no longer counted as live, see
+   retain_add_live_with(). */
+static void give_used_locked(struct region *r, struct pages pages)
+{
+	give_locked(r, pages);
+	retain_add_live(-(intptr_t)((size_t)pages.count << PAGE_SHIFT));
+	purge_locked(retain_excess());
+}
+
 void *zone_alloc(unsigned order, bool *ret_clean)
 {
 	void *block;
 
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	block = alloc_locked(order, ret_clean);
 	if (block && *ret_clean)
 		retain_faults(ORDER_BYTES(order));
-	lock_release(&zone.lock);
+	lock_release(&zone_lock);
 	if (block)
 		retain_add_live((intptr_t)ORDER_BYTES(order));
 	return block;
@@ -389,16 +400,12 @@ void zone_free(void *block, unsigned order, size_t touched)
 	struct region *r;
 	unsigned page;
 
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	r = region_of(block);
-	if (r) {
-		page = page_index(r, block);
-		retain_add_live(-(intptr_t)ORDER_BYTES(order));
-		region_touch(r, (struct pages){page, (unsigned)((touched + PAGE_SIZE - 1) >> PAGE_SHIFT)});
-		give_locked(r, (struct pages){page, 1u << order});
-		purge_locked(retain_excess());
-	}
-	lock_release(&zone.lock);
+	page = page_index(r, block);
+	region_touch(r, (struct pages){page, (unsigned)((touched + PAGE_SIZE - 1) >> PAGE_SHIFT)});
+	give_used_locked(r, (struct pages){page, 1u << order});
+	lock_release(&zone_lock);
 }
 
 /* The first npages of a block of that order, which may be NULL: then NULL. */
@@ -422,9 +429,9 @@ void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean)
 	unsigned order = log2_ceil(npages) > align_order ? log2_ceil(npages) : align_order;
 	void *mem;
 
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	mem = cut_locked(alloc_locked(order, ret_clean), order, npages, ret_clean);
-	lock_release(&zone.lock);
+	lock_release(&zone_lock);
 	if (mem)
 		retain_add_live((intptr_t)(npages << PAGE_SHIFT));
 	return mem;
@@ -449,13 +456,13 @@ void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean)
 	unsigned least = log2_ceil(npages), order;
 	void *block;
 
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	order = room_locked(least, room_order);
 	block = alloc_locked(order, ret_clean);
 	if (!block && order > least)
 		block = alloc_locked(order = least, ret_clean);
 	cut_locked(block, order, npages, ret_clean);
-	lock_release(&zone.lock);
+	lock_release(&zone_lock);
 	if (block)
 		retain_add_live((intptr_t)(npages << PAGE_SHIFT));
 	return block;
@@ -466,36 +473,30 @@ void zone_free_pages(void *mem, size_t npages)
 	struct pages pages = {0, (unsigned)npages};
 	struct region *r;
 
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	r = region_of(mem);
-	if (r) {
-		pages.first = page_index(r, mem);
-		retain_add_live(-(intptr_t)(npages << PAGE_SHIFT));
-		region_touch(r, pages);
-		give_locked(r, pages);
-		purge_locked(retain_excess());
-	}
-	lock_release(&zone.lock);
+	pages.first = page_index(r, mem);
+	region_touch(r, pages);
+	give_used_locked(r, pages);
+	lock_release(&zone_lock);
 }
 
 bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
 {
 	struct pages more = {0, (unsigned)(new_npages - npages)};
 	struct change change;
-	bool taken = false;
 	struct region *r;
+	bool taken;
 
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	r = region_of(mem);
-	if (r) {
-		more.first = page_index(r, mem) + (unsigned)npages;
-		change = change_begin(r);
-		taken = region_take_exactly(r, more);
-		change_end(&change);
-	}
+	more.first = page_index(r, mem) + (unsigned)npages;
+	change = change_begin(r);
+	taken = region_take_exactly(r, more);
+	change_end(&change);
 	if (taken)
 		retain_faults((size_t)(more.count - region_dirty(r, more)) << PAGE_SHIFT);
-	lock_release(&zone.lock);
+	lock_release(&zone_lock);
 	if (taken)
 		retain_add_live((intptr_t)((size_t)more.count << PAGE_SHIFT));
 	return taken;
@@ -505,9 +506,9 @@ size_t zone_purge(size_t nbytes)
 {
 	size_t purged;
 
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	purged = purge_locked(nbytes);
-	lock_release(&zone.lock);
+	lock_release(&zone_lock);
 	return purged;
 }
 
@@ -515,8 +516,10 @@ size_t zone_purge(size_t nbytes)
 static void forget_region(struct region *r)
 {
 	zone.sizes.regions--;
-	parts[r->slot / SLOTS_PER_PART]->regions[r->slot % SLOTS_PER_PART] = NULL;
 	*pagemap_region(r->base) = NULL;
+	KEEP_ORDER();
+	parts[r->slot / SLOTS_PER_PART]->regions[r->slot % SLOTS_PER_PART] = NULL;
+	KEEP_ORDER();
 	pool_free(&regions, r);
 }
 
@@ -525,14 +528,18 @@ static bool unmap_blocks(struct region *r, enum state state, unsigned order)
 {
 	while (r->orders[state] >> order & 1) {
 		unsigned page = region_highest(r, state, order);
-		struct change change;
+		struct change change = change_begin(r);
 
-		if (!os_unmap(page_address(r, page), ORDER_BYTES(order)))
-			return false;
-		change = change_begin(r);
+		zone.sizes.mapped -= ORDER_BYTES(order);
+		KEEP_ORDER();
 		region_disown(r, state, page, order);
 		change_end(&change);
-		zone.sizes.mapped -= ORDER_BYTES(order);
+		if (!os_unmap(page_address(r, page), ORDER_BYTES(order))) {
+			if (state == DIRTY)
+				region_touch(r, (struct pages){page, 1u << order});
+			own(r, page_address(r, page), ORDER_BYTES(order));
+			return false;
+		}
 	}
 	return true;
 }
@@ -569,20 +576,20 @@ size_t zone_unmap_free(bool blocks)
 	size_t unmapped = 0;
 	unsigned least;
 
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	least = blocks ? least_unmapped() : ORDERS;
 	for (size_t slot = 0; slot < zone.slots; slot++)
 		if (region_at(slot))
 			unmapped += unmap_free(region_at(slot), least);
-	lock_release(&zone.lock);
+	lock_release(&zone_lock);
 	return unmapped;
 }
 
 void zone_sizes(struct zone_sizes *ret_sizes)
 {
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	*ret_sizes = zone.sizes;
-	lock_release(&zone.lock);
+	lock_release(&zone_lock);
 }
 
 static void visit_region(struct region *r,
@@ -602,11 +609,11 @@ static void visit_region(struct region *r,
 
 void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, void *arg), void *arg)
 {
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	for (size_t slot = 0; slot < zone.slots; slot++)
 		if (region_at(slot))
 			visit_region(region_at(slot), visit, arg);
-	lock_release(&zone.lock);
+	lock_release(&zone_lock);
 }
 
 static bool check_free_untagged(const struct region *r)
@@ -631,7 +638,7 @@ bool zone_check(void)
 	size_t free_dirty = 0, free_all = 0, mapped = 0, count = 0;
 	bool ok = true;
 
-	lock_acquire(&zone.lock);
+	lock_acquire(&zone_lock);
 	for (size_t slot = 0; slot < zone.slots; slot++) {
 		struct region *r = region_at(slot);
 
@@ -650,38 +657,53 @@ bool zone_check(void)
 	ok &= expect_eq("Z4", free_all - free_dirty, zone.sizes.free_clean);
 	ok &= expect_eq("Z4", mapped, zone.sizes.mapped);
 	ok &= expect_eq("Z4", count, zone.sizes.regions);
-	lock_release(&zone.lock);
+	lock_release(&zone_lock);
 	return ok;
 }
 
-bool zone_locked(void)
+/* --- fork ---------------------------------------------------------------------------------- */
+
+static COLD void empty_sets(void)
 {
-	return lock_held(&zone.lock);
+	for (enum state s = DIRTY; s < STATES; s++) {
+		store_relaxed(&zone.orders[s], 0);
+		for (unsigned o = 0; o < ORDERS; o++) {
+			zone.with[s][o] = (struct bitset){0};
+			for (size_t i = 0; i < PARTS && parts[i]; i++)
+				parts[i]->with[s][o] = (struct bitset){0};
+		}
+	}
 }
 
-void zone_prefork(void)
+static COLD void recover_region(struct region *r)
 {
-	lock_prefork(&zone.lock);
+	*pagemap_region(r->base) = r;
+	region_rebuild(r);
+	for (enum state s = DIRTY; s < STATES; s++)
+		update_state(r, s, 0);
+	zone.sizes.regions++;
+	zone.sizes.mapped += (size_t)r->owned_pages << PAGE_SHIFT;
+	zone.sizes.free_dirty += (size_t)r->dirty_pages << PAGE_SHIFT;
+	zone.sizes.free_clean += (size_t)(r->free_pages - r->dirty_pages) << PAGE_SHIFT;
 }
 
-void zone_postfork(void)
+static size_t used(void)
 {
-	lock_postfork(&zone.lock);
+	return zone.sizes.mapped - zone.sizes.free_dirty - zone.sizes.free_clean;
 }
 
 void zone_recover(void)
 {
-	if (!lock_recover(&zone.lock))
-		return;
+	size_t used_before = used(), dirty_before = zone.sizes.free_dirty;
+
+	empty_sets();
+	zone.sizes.regions = zone.sizes.mapped = 0;
+	zone.sizes.free_dirty = zone.sizes.free_clean = 0;
+	while (zone.slots < SLOTS && region_at(zone.slots))
+		zone.slots++;
 	for (size_t slot = 0; slot < zone.slots; slot++)
 		if (region_at(slot))
-			*pagemap_region(region_at(slot)->base) = NULL;
-	zone.slots = 0;
-	zone.orders[DIRTY] = zone.orders[CLEAN] = 0;
-	for (size_t i = 0; i < PARTS; i++)
-		parts[i] = NULL;
-	for (unsigned o = 0; o < ORDERS; o++)
-		for (enum state s = DIRTY; s < STATES; s++)
-			zone.with[s][o] = (struct bitset){0};
-	zone.sizes = (struct zone_sizes){0};
+			recover_region(region_at(slot));
+	retain_add_live((intptr_t)(used() - used_before));
+	retain_add((intptr_t)(zone.sizes.free_dirty - dirty_before));
 }

@@ -22,11 +22,14 @@
  *	Z5  free pages have no tag.
  *
  * Locking: one lock, taken here in every function, for a block, never for an
- * object.
+ * object.  The child of a fork that finds it held mends the zone by zone_recover(): regions are whole, up
+ * to what region_rebuild() does, after each single store; and the page map notes no region that is not in the
+ * table, but perhaps the other way round.  A block that was unmapped is not owned before that.
  */
 #pragma once
 
 #include "base/compiler.h"
+#include "os/lock.h"
 #include "pages/pagemap.h"
 
 #define ORDERS             11
@@ -92,9 +95,8 @@ COLD void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nby
 
 COLD bool zone_check(void);
 
-/* Around fork(), see os/lock.h.  zone_recover is for a child that ran no handlers: if the zone
-   was half changed it is left as it is for ever, and a new one is begun. */
-bool zone_locked(void); /* by the calling thread */
-void zone_prefork(void);
-void zone_postfork(void);
+extern HIDDEN struct lock zone_lock;
+
+/* In the child of a fork at which another thread held the lock: regions, sets and sums are mended.  Blocks that
+   such threads had taken and not yet used, or not yet given back, stay taken: at most one each. */
 COLD void zone_recover(void);

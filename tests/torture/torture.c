@@ -275,7 +275,7 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "torture: --threads is at least 1\n"), 2;
 	printf("--seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
-	pthread_atfork(loam_prefork, loam_postfork_parent, loam_postfork_child);
+	pthread_atfork(NULL, NULL, fork_child);
 	start_alarms();
 	run();
 	for (int i = 0; i < PLACES; i++)

@@ -1,12 +1,15 @@
 /*
- * Children: with the handlers, as after fork(), and without, as after _Fork() and clone().  A
+ * Children: with our handler, as after fork(), and without, as after _Fork() and clone().  A
  * thread that is not there in the child may have held any lock, and its arena.
  */
 #include "api/fork.h"
 
+#include "api/record.h"
+#include "arena/magazine.h"
 #include "arena/registry.h"
 #include "base/options.h"
-#include "os_sim.h"
+#include "harden/quarantine.h"
+#include "harden/sampled.h"
 #include "pages/huge.h"
 #include "pages/metadata.h"
 #include "pages/zone.h"
@@ -19,22 +22,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* fork() runs handlers that libc has registered, and none of ours: the core registers none. */
-static void expect_child(int (*body)(void), bool handlers)
+/* fork() runs handlers that libc has registered, and not ours: the core registers none. */
+static void expect_child(int (*body)(void), bool handler)
 {
 	int status = -1;
-	pid_t child;
+	pid_t child = fork();
 
-	if (handlers)
-		loam_prefork();
-	child = fork();
 	if (child == 0) {
-		if (handlers)
-			loam_postfork_child();
+		alarm(25);
+		if (handler)
+			fork_child();
 		_exit(body());
 	}
-	if (handlers)
-		loam_postfork_parent();
 	waitpid(child, &status, 0);
 	EXPECT_EQ(status, 0);
 }
@@ -56,38 +55,35 @@ static int all_is_well(void)
 	return loam_check() ? 0 : 2;
 }
 
-static bool all_locked(void)
-{
-	return registry_locked() && huge_locked() && zone_locked() && metadata_locked();
-}
+static struct lock *const locks[] = {&record_lock,   &quarantine_lock, &sampled_lock,
+				     &common_lock,   &registry_lock,   &depot_lock,
+				     &huge_lock,     &zone_lock,       &metadata_lock};
+
+#define LOCKS (sizeof locks / sizeof locks[0])
 
 static bool none_locked(void)
 {
-	return !registry_locked() && !huge_locked() && !zone_locked() && !metadata_locked();
+	for (size_t i = 0; i < LOCKS; i++)
+		if (load_relaxed(&locks[i]->word))
+			return false;
+	return true;
 }
 
-TEST(every_lock_is_held_across_fork_and_the_forking_thread_may_allocate)
+/* As of a signal handler that interrupted its thread: it goes on in the child. */
+static int child_holds_the_lock(void)
+{
+	if (!lock_held(&zone_lock))
+		return 1;
+	lock_release(&zone_lock);
+	return none_locked() ? all_is_well() : 2;
+}
+
+TEST(a_lock_that_the_forking_thread_holds_stays_its_own)
 {
 	loam_free(loam_malloc(1));
-	EXPECT(none_locked());
-	loam_prefork();
-	EXPECT(all_locked());
-	EXPECT_EQ(all_is_well(), 0);
-	EXPECT(all_locked());
-	loam_postfork_parent();
-	EXPECT(none_locked());
-	EXPECT_EQ(all_is_well(), 0);
-}
-
-/* A signal handler that interrupted loam: to wait for the other locks could be for ever. */
-TEST(a_fork_within_a_lock_takes_no_other)
-{
-	zone_prefork();
-	loam_prefork();
-	EXPECT(zone_locked());
-	EXPECT(!registry_locked() && !huge_locked() && !metadata_locked());
-	zone_postfork();
-	EXPECT(none_locked());
+	lock_acquire(&zone_lock);
+	expect_child(child_holds_the_lock, true);
+	lock_release(&zone_lock);
 }
 
 static int child_is_free_and_well(void)
@@ -107,7 +103,8 @@ static struct {
 	pthread_barrier_t ready, done;
 	struct arena *arena;
 	void *object, *chunk, *run, *huge, *block;
-	void (*lock)(void), (*unlock)(void);
+	struct zone_sizes zone; /* before the lock was taken */
+	struct lock *lock;
 } lost;
 
 static void *live(void *unused)
@@ -120,12 +117,13 @@ static void *live(void *unused)
 	lost.huge = loam_malloc(8000000);
 	memset(lost.chunk, 5, 3000);
 	lost.arena = arena_mine;
+	zone_sizes(&lost.zone);
 	if (lost.lock)
-		lost.lock();
+		lock_acquire(lost.lock);
 	pthread_barrier_wait(&lost.ready);
 	pthread_barrier_wait(&lost.done);
-	if (lost.unlock)
-		lost.unlock();
+	if (lost.lock)
+		lock_release(lost.lock);
 	loam_free(lost.object);
 	loam_free(lost.chunk);
 	loam_free(lost.run);
@@ -133,18 +131,16 @@ static void *live(void *unused)
 	return unused;
 }
 
-static void beside_a_thread(int (*body)(void), bool handlers, void (*lock)(void),
-			    void (*unlock)(void))
+static void beside_a_thread(int (*body)(void), bool handler, struct lock *lock)
 {
 	pthread_t thread;
 
 	lost.lock = lock;
-	lost.unlock = unlock;
 	pthread_barrier_init(&lost.ready, NULL, 2);
 	pthread_barrier_init(&lost.done, NULL, 2);
 	pthread_create(&thread, NULL, live, NULL);
 	pthread_barrier_wait(&lost.ready);
-	expect_child(body, handlers);
+	expect_child(body, handler);
 	pthread_barrier_wait(&lost.done);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(all_is_well(), 0);
@@ -177,71 +173,126 @@ static int child_notices_and_frees(void)
 
 TEST(the_arena_of_a_lost_thread_is_retired)
 {
-	beside_a_thread(child_frees_what_is_lost, true, NULL, NULL);
+	beside_a_thread(child_frees_what_is_lost, true, NULL);
 	EXPECT(!lost.arena->retired);
-	beside_a_thread(child_notices_and_frees, false, NULL, NULL);
+	beside_a_thread(child_notices_and_frees, false, NULL);
 	EXPECT(!lost.arena->retired);
 }
 
-/* What a lost thread was changing is given up; everything else stays. */
-static int child_goes_on(void)
+static int child_is_locked_out_of_nothing(void)
 {
+	fork_notice();
+	return child_is_free_and_well();
+}
+
+TEST(a_child_goes_on_whatever_lock_was_held)
+{
+	for (size_t i = 0; i < LOCKS; i++) {
+		beside_a_thread(child_is_locked_out_of_nothing, true, locks[i]);
+		beside_a_thread(child_is_locked_out_of_nothing, false, locks[i]);
+	}
+}
+
+static size_t class;
+
+/* Its first call is one that the hot path serves, from what is behind the lock. */
+static int child_takes_from_behind_the_lock(void)
+{
+	if (lost.lock == &depot_lock)
+		return magazine_reload(arena_mine->hot, class_of(class)) ? 6 : all_is_well();
+	loam_free(loam_malloc(9000000));
 	return all_is_well();
 }
 
-TEST(a_child_without_handlers_goes_on_whatever_lock_was_held)
+/* What the short ways look into is locked, and no slow path has noticed the fork yet. */
+TEST(who_waits_for_a_lost_thread_notices)
 {
-	beside_a_thread(child_goes_on, false, zone_prefork, zone_postfork);
-	beside_a_thread(child_goes_on, false, huge_prefork, huge_postfork);
-	beside_a_thread(child_goes_on, false, metadata_prefork, metadata_postfork);
-	beside_a_thread(child_goes_on, false, registry_prefork, registry_postfork);
+	class = 64;
+	for (size_t i = 0; i <= options.promote_after; i++)
+		loam_free(loam_malloc(class));
+	beside_a_thread(child_takes_from_behind_the_lock, false, &depot_lock);
+	beside_a_thread(child_takes_from_behind_the_lock, false, &huge_lock);
 }
 
 /* Its first call is one that the hot path does not serve. */
 static int child_calls_calloc(void)
 {
-	alarm(25);
 	return loam_calloc(1, 9000000) ? all_is_well() : 8;
 }
 
 TEST(a_large_calloc_notices_what_was_lost)
 {
-	beside_a_thread(child_calls_calloc, false, huge_prefork, huge_postfork);
+	beside_a_thread(child_calls_calloc, false, &huge_lock);
 }
 
-/* A block of a zone that is given up, in a window that has become another region's in part: small
-   pieces of memory fill the hole that was made there. */
-static int child_frees_what_was_given_up(void)
+/* What the parent had free is free here, and all that it mapped serves before more is. */
+static int child_uses_the_parents_free_blocks(void)
 {
-	static const size_t pieces = 1000;
+	struct zone_sizes now;
 	bool clean;
 
 	fork_notice();
-	if (*pagemap_region(lost.block))
+	zone_sizes(&now);
+	if (lost.zone.free_dirty < ORDER_BYTES(5) || now.mapped != lost.zone.mapped || now.free_dirty != lost.zone.free_dirty ||
+	    now.free_clean != lost.zone.free_clean || now.regions != lost.zone.regions)
 		return 10;
-	os_unmap((char *)lost.block + REGION_SIZE / 2, REGION_SIZE / 2);
-	for (size_t i = 0; i < pieces && !*pagemap_region(lost.block); i++) {
-		os_sim_fail_once(1);
-		zone_alloc(6, &clean);
-	}
-	if (!*pagemap_region(lost.block))
-		return 11;
-	memset(lost.block, 7, ORDER_BYTES(3));
-	zone_free(lost.block, 3, ORDER_BYTES(3));
-	zone_free_pages(lost.block, 3);
-	if (zone_extend_pages(lost.block, 1, 2))
+	for (size_t got = 0; got < now.free_dirty + now.free_clean; got += PAGE_SIZE)
+		if (!zone_alloc(0, &clean))
+			return 11;
+	zone_sizes(&now);
+	if (now.mapped != lost.zone.mapped || now.free_dirty + now.free_clean)
 		return 12;
-	return ((char *)lost.block)[0] == 7 ? all_is_well() : 13;
+	zone_free(lost.block, ORDERS - 1, REGION_SIZE);
+	zone_sizes(&now);
+	return now.free_dirty == REGION_SIZE ? all_is_well() : 13;
 }
 
-TEST(what_was_given_up_is_of_no_region_since)
+TEST(a_child_has_the_free_blocks_of_a_zone_that_was_locked)
 {
 	bool clean;
+	void *block = zone_alloc(5, &clean);
 
 	lost.block = zone_alloc(ORDERS - 1, &clean);
-	REQUIRE(lost.block);
-	beside_a_thread(child_frees_what_was_given_up, false, zone_prefork, zone_postfork);
+	REQUIRE(block && lost.block);
+	memset(block, 1, ORDER_BYTES(5));
+	zone_free(block, 5, ORDER_BYTES(5));
+	beside_a_thread(child_uses_the_parents_free_blocks, false, &zone_lock);
+	beside_a_thread(child_uses_the_parents_free_blocks, true, &zone_lock);
 	zone_free(lost.block, ORDERS - 1, 0);
+}
+
+static void *huge_before;
+
+/* Kept mappings serve, objects that were there can be freed and are kept in turn. */
+static int child_uses_the_parents_huge_objects(void)
+{
+	struct huge_sizes before, now;
+	void *mem;
+
+	fork_notice();
+	huge_sizes(&before);
+	if (!before.kept || !before.count || !huge_check())
+		return 14;
+	mem = huge_reuse(6 * MIB);
+	loam_free(huge_before);
+	huge_sizes(&now);
+	return mem && now.count == before.count && now.kept == before.kept ? all_is_well() : 15;
+}
+
+TEST(a_child_has_the_huge_objects_of_a_table_that_was_locked)
+{
+	size_t floor = options.retain_floor;
+	void *kept[3];
+
+	options.retain_floor = GIB;
+	for (int i = 0; i < 3; i++)
+		kept[i] = loam_malloc(6 * MIB);
+	huge_before = loam_malloc(6 * MIB);
+	for (int i = 0; i < 3; i++)
+		loam_free(kept[i]);
+	beside_a_thread(child_uses_the_parents_huge_objects, true, &huge_lock);
+	loam_free(huge_before);
+	options.retain_floor = floor;
 }
 
 static int child_of_child(void)
@@ -279,7 +330,7 @@ TEST(children_of_busy_threads_are_well)
 	for (int i = 0; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, churn, NULL);
 	for (int i = 0; i < 30; i++) {
-		expect_child(all_is_well, true);
+		expect_child(all_is_well, i % 2);
 		sched_yield();
 	}
 	store_relaxed(&stop, true);

@@ -285,11 +285,9 @@ static void forked(void)
 
 	begin("forked");
 	call(TRACE_MALLOC, (struct record_call){.size = 1, .result = at(0x10)});
-	record_prefork();
 	child = fork();
-	record_postfork();
 	if (child == 0) {
-		record_recover();
+		record_begin_anew();
 		call(TRACE_MALLOC, (struct record_call){.size = 2, .result = at(0x20)});
 		_exit(0);
 	}

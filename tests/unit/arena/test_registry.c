@@ -166,13 +166,11 @@ TEST(a_child_keeps_its_arena_and_retires_those_of_other_threads)
 	pthread_barrier_init(&in_child, NULL, 2);
 	pthread_create(&thread, NULL, stay, &of_other);
 	pthread_barrier_wait(&in_child);
-	loam_prefork();
 	child = fork();
 	if (child == 0) {
-		loam_postfork_child();
+		fork_child();
 		_exit(child_is_well(of_other));
 	}
-	loam_postfork_parent();
 	expect_child(child);
 	child = fork(); /* without handlers, as _Fork */
 	if (child == 0)

@@ -1,4 +1,4 @@
-/* Locks: one holder at a time, fork with and without handlers, and the debug checks. */
+/* Locks: one holder at a time, children of a fork, and the debug checks. */
 #include "os/lock.h"
 #include "base/check.h"
 #include "os/os.h"
@@ -127,76 +127,6 @@ TEST(every_sleeper_wakes)
 	EXPECT_EQ(entered, THREADS);
 }
 
-TEST(while_forking_the_holder_may_take_it_again)
-{
-	lock_prefork(&lock);
-	lock_acquire(&lock);
-	lock_acquire(&lock);
-	lock_release(&lock);
-	lock_release(&lock);
-	EXPECT(lock_held(&lock));
-	lock_postfork(&lock);
-	EXPECT(!lock_held(&lock));
-	EXPECT_EQ(lock.word, 0);
-}
-
-TEST(a_postfork_alone_changes_nothing)
-{
-	lock_postfork(&lock);
-	EXPECT_EQ(lock.word, 0);
-	lock_acquire(&lock); /* as of the thread that a signal handler forks on */
-	lock_postfork(&lock);
-	EXPECT(lock_held(&lock));
-	lock_release(&lock);
-}
-
-static bool stop;
-
-static void *hammer(void *arg)
-{
-	while (!load_relaxed(&stop)) {
-		lock_acquire(&lock);
-		counter++; /* the pair is equal whenever the lock is free */
-		*(size_t *)arg += 1;
-		lock_release(&lock);
-	}
-	return NULL;
-}
-
-static size_t *twin;
-
-static int use_in_child(void)
-{
-	lock_postfork(&lock);
-	if (lock_recover(&lock) || counter != *twin)
-		return 1;
-	lock_acquire(&lock);
-	lock_release(&lock);
-	return lock.word == 0 ? 0 : 2;
-}
-
-TEST(a_child_of_fork_finds_it_free_and_what_it_protects_whole)
-{
-	static size_t copy;
-	pthread_t threads[THREADS];
-
-	counter = 0;
-	twin = &copy;
-	store_relaxed(&stop, false);
-	for (int i = 0; i < THREADS; i++)
-		REQUIRE(pthread_create(&threads[i], NULL, hammer, &copy) == 0);
-	for (int i = 0; i < 100; i++) {
-		lock_prefork(&lock);
-		EXPECT_EQ(in_child(use_in_child), 0);
-		lock_postfork(&lock);
-		sched_yield();
-	}
-	store_relaxed(&stop, true);
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
-	EXPECT_EQ(counter, copy);
-}
-
 static bool holding;
 
 static void *hold(void *arg)
@@ -222,7 +152,7 @@ static int recover_in_child(void)
 	return lock.word == 0 ? 0 : 4;
 }
 
-TEST(a_child_without_handlers_recovers_what_a_lost_thread_held)
+TEST(a_child_recovers_what_a_lost_thread_held)
 {
 	pthread_t holder, waiter;
 	int entered = 0;
@@ -238,6 +168,32 @@ TEST(a_child_without_handlers_recovers_what_a_lost_thread_held)
 	pthread_join(holder, NULL);
 	pthread_join(waiter, NULL);
 	EXPECT_EQ(entered, 1);
+}
+
+static void recover_before_wait(void)
+{
+	lock_recover(&lock);
+}
+
+static int wait_in_child(void)
+{
+	alarm(10);
+	lock_before_wait = recover_before_wait;
+	lock_acquire(&lock);
+	lock_release(&lock);
+	return lock.word == 0 ? 0 : 5;
+}
+
+TEST(a_child_that_waits_for_a_lost_thread_is_told_before)
+{
+	pthread_t holder;
+
+	REQUIRE(pthread_create(&holder, NULL, hold, NULL) == 0);
+	while (!load_acquire(&holding))
+		sched_yield();
+	EXPECT_EQ(in_child(wait_in_child), 0);
+	store_release(&holding, false);
+	pthread_join(holder, NULL);
 }
 
 static int keep_own_in_child(void)
@@ -266,8 +222,8 @@ static void fork_in_handler(int signal)
 	found_held = lock_held(&lock);
 	if (found_held)
 		return;
-	lock_prefork(&lock);
-	lock_postfork(&lock);
+	lock_acquire(&lock);
+	lock_release(&lock);
 }
 
 /* A child that takes and releases the lock, and is interrupted after so many instructions; its
@@ -325,7 +281,7 @@ static void take_twice(void *arg)
 
 TEST(taking_it_twice_is_reported)
 {
-	EXPECT_ABORT(take_twice, NULL, "does not hold: lock->forking");
+	EXPECT_ABORT(take_twice, NULL, "does not hold: !lock_held(lock)");
 }
 
 static void take_in_wrong_order(void *arg)
