@@ -1,118 +1,129 @@
 /*
- * fork (api/fork.c): the locks are taken in the order of their ranks around it, so that the child finds
- * what they protect whole; the child of a fork without handlers (_Fork, clone) gives up what another
- * thread was changing.
+ * fork (api/fork.c): no lock of loam is held across it, and the child mends what threads that it does not have
+ * were changing.
  *
- *	loam_prefork()        takes all locks, the highest rank first
- *	loam_postfork_...()   gives them back, in parent and child
- *	x_recover()           in the child: of a lock that another thread held at the fork, what it
- *	                      protects is begun anew
+ *	streams   libc's lock of the list of streams: fork takes it, and fflush(NULL)
+ *	stream    the lock of one: fflush(NULL) takes it within the other, getline() alone
+ *	zone      loam's: getline() takes it for memory, with its stream locked
  *
- * Proved: no deadlock; the child never uses what was half changed.
+ *	in the child, of a lock that another thread held at the fork:
+ *	zone_recover()   what is behind it is made whole again; the lock is free
  *
- * BROKEN: the child trusts what it finds.
+ * Behind the zone's lock is one block of two pages.  Its lower page is taken and given back, by which the block
+ * is split and merged; the upper page is always free.
+ *
+ * Proved: no deadlock; in the child the zone is whole, and the upper page free.
+ *
+ * BROKEN: fork takes the zone's lock before libc takes its own.
+ * BROKEN_TRUST: the child trusts what it finds.
+ * BROKEN_ORDER: what was free is forgotten before what is free is noted.
  */
-#define LOCKS  2
-#define FREE   255
-#define CHILD  9
+#define FREE  255
 
-byte lock[LOCKS] = FREE;
-bool half[LOCKS];	  /* what it protects is being changed */
-byte child_lock[LOCKS];	  /* the child's memory: a copy */
-bool child_half[LOCKS];
+byte streams = FREE, stream = FREE, zone = FREE;
+bool whole = true, upper = false; /* which blocks are noted as free */
+
+byte child_zone; /* the child's memory: a copy */
+bool child_whole, child_upper;
 bool forked = false;
 
-inline take(l, who)
+inline take(lock, who)
 {
-	atomic { lock[l] == FREE -> lock[l] = who }
+	atomic { lock == FREE -> lock = who }
 }
 
-inline give(l)
+inline give(lock)
 {
-	lock[l] = FREE
+	lock = FREE
 }
 
-/* Takes one lock, or one within the other, in the order of ranks. */
-proctype worker(byte me)
+/* Takes the lower page if the block is whole, else gives it back; zone lock. */
+inline change()
+{
+	if
+#ifndef BROKEN_ORDER
+	:: whole -> upper = true; whole = false
+	:: else -> whole = true; upper = false
+#else
+	:: whole -> whole = false; upper = true
+	:: else -> upper = false; whole = true
+#endif
+	fi
+}
+
+/* A thread in getline(). */
+proctype reader(byte me)
 {
 	byte times = 0;
 
 	do
 	:: times < 2 ->
 		times++;
-		if
-		:: take(0, me);
-		   half[0] = true;
-		   if
-		   :: take(1, me);
-		      half[1] = true;
-		      half[1] = false;
-		      give(1)
-		   :: skip
-		   fi;
-		   half[0] = false;
-		   give(0)
-		:: take(1, me);
-		   half[1] = true;
-		   half[1] = false;
-		   give(1)
-		fi
+		take(stream, me);
+		take(zone, me);
+		change();
+		give(zone);
+		give(stream)
 	:: else -> break
 	od
 }
 
-inline copy()
+/* A thread in fflush(NULL). */
+proctype flusher(byte me)
 {
-	atomic {
-		child_lock[0] = lock[0];
-		child_lock[1] = lock[1];
-		child_half[0] = half[0];
-		child_half[1] = half[1];
-		forked = true
-	}
+	take(streams, me);
+	take(stream, me);
+	give(stream);
+	give(streams)
+}
+
+/* A thread in malloc(). */
+proctype worker(byte me)
+{
+	take(zone, me);
+	change();
+	give(zone)
 }
 
 proctype forker(byte me)
 {
-	if
-	:: take(0, me);
-	   take(1, me);
-	   copy();
-	   give(1);
-	   give(0)
-	:: copy() /* no handlers */
-	fi
+#ifdef BROKEN
+	take(zone, me);
+#endif
+	take(streams, me);
+	atomic {
+		child_zone = zone;
+		child_whole = whole;
+		child_upper = upper;
+		forked = true
+	};
+	give(streams);
+#ifdef BROKEN
+	give(zone)
+#endif
 }
 
 proctype child(byte me)
 {
-	byte l = 0;
-
 	forked;
-	do
-	:: l < LOCKS ->
-		if
-		:: child_lock[l] == me -> child_lock[l] = FREE
-#ifndef BROKEN
-		:: child_lock[l] != me && child_lock[l] != FREE ->
-			child_half[l] = false; /* begun anew */
-			child_lock[l] = FREE
-#else
-		:: child_lock[l] != me && child_lock[l] != FREE -> child_lock[l] = FREE
+	if
+	:: child_zone != FREE && child_zone != me ->
+#ifndef BROKEN_TRUST
+		child_upper = child_upper && !child_whole;
 #endif
-		:: child_lock[l] == FREE -> skip
-		fi;
-		assert(child_lock[l] == FREE && !child_half[l]);
-		l++
-	:: else -> break
-	od
+		child_zone = FREE
+	:: else -> child_zone = FREE
+	fi;
+	assert(child_whole != child_upper)
 }
 
 init {
 	atomic {
-		run worker(0);
-		run worker(1);
-		run forker(2);
-		run child(2)
+		run reader(0);
+		run reader(1);
+		run flusher(2);
+		run worker(3);
+		run forker(4);
+		run child(4)
 	}
 }
