@@ -1,7 +1,6 @@
 /* Read-only from the start of the process on; see seal.h. */
 #include "os/seal.h"
 
-#include "base/bits.h"
 #include "base/options.h"
 #include "os/os.h"
 
@@ -15,17 +14,8 @@
 #define SYS_mseal 462 /* Linux 6.10 */
 #endif
 
-__asm__(".section loam_sealed, \"aw\"\n"
-	".balign 4096\n"
-	".section loam_options, \"aw\"\n"
-	".balign 4096\n"
-	".section loam_sealed_end, \"aw\"\n"
-	".balign 4096\n"
-	".quad 0\n"
-	".previous\n");
-
-extern HIDDEN char __start_loam_sealed[], __stop_loam_sealed[];
-extern HIDDEN char __start_loam_options[], __stop_loam_options[];
+/* Defined by seal.ld, each at the start of a page. */
+extern HIDDEN char seal_begin[], seal_options[], seal_end[];
 
 static bool open = true; /* the options */
 
@@ -34,10 +24,9 @@ struct pages {
 	size_t nbytes;
 };
 
-/* What follows stop up to the end of its page is nobody's, where pages are of 4 KiB. */
-static struct pages pages_of(char *start, char *stop)
+static struct pages pages_between(char *start, char *stop)
 {
-	return (struct pages){start, align_up((size_t)(stop - start), os_page_size())};
+	return (struct pages){start, (size_t)(stop - start)};
 }
 
 static bool protect(struct pages pages)
@@ -48,11 +37,11 @@ static bool protect(struct pages pages)
 
 void seal(bool for_good)
 {
-	struct pages sealed = pages_of(__start_loam_sealed, __stop_loam_sealed);
+	struct pages sealed = pages_between(seal_begin, seal_options);
 
 	if (os_page_size() != 4096)
 		return;
-	open = !protect(pages_of(__start_loam_options, __stop_loam_options));
+	open = !protect(pages_between(seal_options, seal_end));
 	if (protect(sealed) && for_good)
 		syscall6(SYS_mseal, (long)sealed.mem, (long)sealed.nbytes, 0, 0, 0, 0);
 }
@@ -60,7 +49,7 @@ void seal(bool for_good)
 /* By a copy that is moved there: a program may run under a filter that knows no mprotect. */
 bool seal_open_options(void)
 {
-	struct pages sealed = pages_of(__start_loam_options, __stop_loam_options);
+	struct pages sealed = pages_between(seal_options, seal_end);
 	char *copy;
 
 	if (open)

@@ -3,11 +3,11 @@
  * calls. What is defined as SEALED lies together, on pages of its own, and is read-only from seal()
  * on; the options lie on others, since mallopt() changes some.
  *
- *	... | loam_sealed            | loam_options           | loam_sealed_end ...
- *	    ^ a page begins          ^ a page begins          ^ a page begins
+ *	| SEALED, padding         | options, padding        |
+ *	^ seal_begin              ^ seal_options            ^ seal_end, each at the start of a page
  *
- * Sections that no linker script names come in the order in which the linker meets them: seal.c,
- * which aligns them, is linked first, so that nothing has to be filled up before it.
+ * seal.ld makes one section of both, padding included, in libloam.so and in the one object of libloam.a.
+ * A program's linker keeps or drops that section as a whole, and whatever it places next begins a new page.
  */
 #pragma once
 

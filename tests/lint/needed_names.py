@@ -35,8 +35,7 @@ SHARED = {
     'environ _environ': WITHOUT_CALLS,  # other names of __environ
 }
 ARCHIVE = {
-    '_DYNAMIC _GLOBAL_OFFSET_TABLE_ __dso_handle __start_loam_options __start_loam_sealed '
-    '__start_loam_text __stop_loam_options __stop_loam_sealed __stop_loam_text __popcountdi2': LINKER,
+    '_DYNAMIC _GLOBAL_OFFSET_TABLE_ __dso_handle __start_loam_text __stop_loam_text __popcountdi2': LINKER,
     '__backtrace __getauxval __sbrk __sigaction __pthread_mutex_consistent __pthread_mutex_trylock '
     '__pthread_mutex_unlock': STATIC,
     'pthread_mutex_consistent pthread_mutex_trylock pthread_mutex_unlock': WANTED,

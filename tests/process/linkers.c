@@ -1,0 +1,72 @@
+/*
+ * A program linked with libloam.a by some linker: all of its own data can be written, from before main
+ * to the last of what runs at exit.  It prints where it is for linkers.py: the address of a function of
+ * its own, and its mappings.
+ */
+#include "process.h"
+
+#include <pthread.h>
+
+bool loam_owns(const void *mem);
+int where(void);
+
+/* Pages before, behind and between whatever else the linker puts there. */
+static char zeros[5 * 4096], ones[5 * 4096] = {1};
+static volatile char one_zero, one_one = 1;
+
+static void write_all(void)
+{
+	memset(zeros, 2, sizeof zeros);
+	memset(ones, 2, sizeof ones);
+	one_zero = one_one = 2;
+}
+
+__attribute__((constructor)) static void before_main(void)
+{
+	write_all();
+}
+
+__attribute__((destructor)) static void at_the_end(void)
+{
+	write_all();
+	free(malloc(100));
+}
+
+static void *allocate(void *unused)
+{
+	write_all();
+	allocate_every_size();
+	return unused;
+}
+
+static void print_mappings(void)
+{
+	char line[1000];
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	MUST(maps);
+	while (fgets(line, sizeof line, maps))
+		fputs(line, stdout);
+	fclose(maps);
+}
+
+int where(void)
+{
+	return printf("%p where\n", (void *)where);
+}
+
+int main(void)
+{
+	pthread_t thread;
+	void *mem = malloc(100);
+
+	MUST(loam_owns(mem));
+	free(mem);
+	MUST(pthread_create(&thread, NULL, allocate, NULL) == 0);
+	MUST(pthread_join(thread, NULL) == 0);
+	atexit(write_all);
+	write_all();
+	where();
+	print_mappings();
+	return 0;
+}

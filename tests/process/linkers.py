@@ -1,0 +1,93 @@
+"""Programs that a given linker links with libloam.a run to their end, and what loam seals is read-only in them.
+
+linkers.py LIBLOAM_A LINKER SOURCE...   each kind of link that gcc makes; LINKER as in -fuse-ld=LINKER
+linkers.py LIBLOAM_A rust SOURCE        as rustc links: linkers.rs
+
+What is sealed lies between two names of the archive, which no linker changes; the rest of the program's data
+is written by the program itself (linkers.c).
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+SKIP = 77
+PAGE = 4096
+SEALED = ('seal_begin', 'seal_end')
+KINDS = {  # compiler's flags, linker's flags
+    'dynamic': ([], []),
+    'no-pie': (['-fno-pie'], ['-no-pie']),
+    'static': ([], ['-static']),
+    'static-pie': (['-fPIE'], ['-static-pie']),
+    'lto': (['-flto'], ['-flto']),
+}
+LACKING = {('gold', 'static-pie'), ('lld', 'lto')}  # gcc cannot link so with these linkers
+
+
+def links(linker, sources):
+    """Yields what each link is called and its command, but for the output."""
+    for kind, (compile_flags, link_flags) in KINDS.items():
+        if (linker, kind) in LACKING:
+            continue
+        for drop in ([], ['-Wl,--gc-sections']):
+            flags = ['-O1', '-ffunction-sections', '-fdata-sections', '-fno-builtin', *compile_flags, *link_flags]
+            yield ' '.join([kind, *drop]), ['gcc', f'-fuse-ld={linker}', *flags, *sources, *drop, '-Wl,-u,malloc']
+
+
+def addresses(program):
+    """Of the names in its symbol table."""
+    table = subprocess.run(['nm', program], capture_output=True, text=True, check=True).stdout
+    return {name: int(address, 16) for address, name in re.findall(r'^(\w+) \w (\S+)$', table, re.M)}
+
+
+def what_is_wrong(program):
+    """Runs it; what it did wrong, or an empty string."""
+    done = subprocess.run([program], capture_output=True, text=True, errors='replace')
+    at = re.search(r'^(\w+) where$', done.stdout, re.M)
+    if done.returncode != 0 or not at:
+        return f'status {done.returncode}: {done.stderr[-2000:]}'
+    names = addresses(program)
+    if not names.keys() >= set(SEALED):
+        return f'has no {" or ".join(SEALED)}'
+    begin, end = (int(at[1], 16) - names['where'] + names[name] for name in SEALED)
+    if begin % PAGE or end % PAGE or begin >= end:
+        return f'sealed from {begin:#x} to {end:#x}, which are not whole pages'
+    sealed = 0
+    for start, stop, rights in re.findall(r'^(\w+)-(\w+) (\S+)', done.stdout, re.M):
+        start, stop = max(int(start, 16), begin), min(int(stop, 16), end)
+        sealed += max(stop - start, 0) if rights == 'r--p' else 0
+    return '' if sealed == end - begin else f'{sealed} of {end - begin} bytes are read-only:\n{done.stdout}'
+
+
+def try_links(archive, commands, folder):
+    failed = 0
+    for name, command in commands:
+        program = os.path.join(folder, 'program')
+        linked = subprocess.run([*command, '-o', program], cwd=folder, capture_output=True, text=True,
+                                errors='replace')
+        wrong = linked.stderr[-2000:] if linked.returncode else what_is_wrong(program)
+        if wrong:
+            failed += 1
+        print(f'{name}: {wrong or "well"}')
+    return failed
+
+
+def main():
+    archive, linker = os.path.abspath(sys.argv[1]), sys.argv[2]
+    if not shutil.which('rustc' if linker == 'rust' else f'ld.{linker}'):
+        print(f'skipped: no {"rustc" if linker == "rust" else "linker " + linker}')
+        return SKIP
+    if linker == 'rust':
+        library = ['-L', os.path.dirname(archive), '-l', 'static=loam']
+        commands = [('rust', ['rustc', '-O', '--edition=2021', os.path.abspath(sys.argv[3]), *library])]
+    else:
+        sources = [os.path.abspath(source) for source in sys.argv[3:]]
+        commands = [(name, [*command, archive, '-pthread']) for name, command in links(linker, sources)]
+    with tempfile.TemporaryDirectory() as folder:
+        return try_links(archive, commands, folder) > 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
