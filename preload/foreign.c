@@ -2,6 +2,8 @@
  * Finds the next allocator of the process, for pointers that are not ours: see
  * api/foreign.h.  The functions behind ours in the order of symbols are those
  * that the process would have had without us.  A static program has no others.
+ * A sanitizer's runtime that is linked into the program, as clang links it, is
+ * in no such order: preload/foreign_linked.c has its functions.
  */
 #include "api/foreign.h"
 #include "os/libc.h"
@@ -9,6 +11,9 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <stdlib.h>
+
+/* In libloam.a only; its address is NULL in libloam.so. */
+extern HIDDEN const struct foreign_allocator foreign_linked __attribute__((weak));
 
 static void *(*find)(void *, const char *); /* libc's dlsym() */
 
@@ -22,6 +27,10 @@ static AT_START void *next_of(const char *name, uintptr_t ours)
 
 __attribute__((constructor(101))) static AT_START void find_next_allocator(void)
 {
+	if (&foreign_linked && foreign_linked.free) {
+		foreign_next = foreign_linked;
+		return;
+	}
 	libc_find(&find, "dlsym");
 	if (!find)
 		return;

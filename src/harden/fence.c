@@ -388,6 +388,8 @@ void fence_free(void *mem, struct descriptor *tag, const char *call)
 	if (!usable || checked_size(mem, tag, usable, call) == SIZE_MAX)
 		return;
 	check_before(mem, tag, call);
+	if (tools)
+		tools_forgotten(mem, usable);
 	lock_up(mem, usable, tag);
 	if (tools)
 		tools_freed(mem, usable);

@@ -32,5 +32,6 @@ COLD void tools_hide(const void *word, size_t nbytes);
 /* One of that many usable bytes was freed: it must not be touched from here on. */
 COLD void tools_freed(void *mem, size_t usable);
 
-/* It is loam's own again. */
+/* loam itself writes or reuses the object from here on.  In a program with AddressSanitizer memset() is the
+   sanitizer's, which would report what loam wipes. */
 COLD void tools_forgotten(void *mem, size_t usable);

@@ -11,7 +11,7 @@ WITHOUT_CALLS = 'data of the dynamic linker or libc, under names that are reserv
 LINKER = "the linker's, the compiler's, or of the start files of each library"
 RUNTIME = ('weak: the C++ runtime of the process, whoever it is; called when memory runs out, with no lock '
            'held, because bad_alloc must be the one that the program catches')
-TOOL = 'weak: AddressSanitizer, where the program has it'
+TOOL = 'weak: a sanitizer, where the program has it'
 COMPILER = ('compilers call them wherever they like, also while something is half changed, so who replaces '
             'them keeps their meaning; POSIX lets signal handlers call them, so they do not allocate')
 ERRNO = 'how errno is reached, the same for all; the name is reserved'
@@ -24,7 +24,7 @@ BOTH = {
     '_r_debug __libc_stack_end __environ': WITHOUT_CALLS,
     '_ZNSt9bad_allocD1Ev _ZSt15get_new_handlerv _ZTISt9bad_alloc _ZTVSt9bad_alloc __cxa_allocate_exception '
     '__cxa_begin_catch __cxa_end_catch __cxa_throw': RUNTIME,
-    '__asan_poison_memory_region __asan_unpoison_memory_region': TOOL,
+    '__asan_get_shadow_mapping __asan_poison_memory_region __asan_unpoison_memory_region': TOOL,
     'memcpy memmove memset': COMPILER,
     '__errno_location': ERRNO,
     'fprintf fputs fwrite stderr': STREAM,  # fwrite: by the compiler, for fputs
@@ -35,6 +35,7 @@ SHARED = {
     'environ _environ': WITHOUT_CALLS,  # other names of __environ
 }
 ARCHIVE = {
+    '__interceptor_free __interceptor_malloc_usable_size __interceptor_realloc': TOOL,
     '_DYNAMIC _GLOBAL_OFFSET_TABLE_ __dso_handle __start_loam_text __stop_loam_text __popcountdi2': LINKER,
     '__backtrace __getauxval __sbrk __sigaction __pthread_mutex_consistent __pthread_mutex_trylock '
     '__pthread_mutex_unlock': STATIC,

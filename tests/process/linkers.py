@@ -61,7 +61,7 @@ def what_is_wrong(program):
     return '' if sealed == end - begin else f'{sealed} of {end - begin} bytes are read-only:\n{done.stdout}'
 
 
-def try_links(archive, commands, folder):
+def try_links(commands, folder):
     failed = 0
     for name, command in commands:
         program = os.path.join(folder, 'program')
@@ -86,7 +86,7 @@ def main():
         sources = [os.path.abspath(source) for source in sys.argv[3:]]
         commands = [(name, [*command, archive, '-pthread']) for name, command in links(linker, sources)]
     with tempfile.TemporaryDirectory() as folder:
-        return try_links(archive, commands, folder) > 0
+        return try_links(commands, folder) > 0
 
 
 if __name__ == '__main__':
