@@ -80,7 +80,7 @@ AT_START bool front_find(void)
 		front_has_operators |= find_operators();
 		front_found = true;
 		if (!front_has_operators)
-			arena_open_operators();
+			cache_open_operators();
 		front_is_debugger = front_has_object(DEBUGGER);
 		if (front_is_debugger)
 			stand_aside();

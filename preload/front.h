@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "arena/arena.h"
+#include "cache/cache.h"
 
 /* Each is NULL when the process's function is loam's own. */
 struct front {
@@ -46,8 +46,8 @@ ALWAYS_INLINE void front_look(void)
 {
 	if (UNLIKELY(!front_found) && !front_find())
 		return;
-	if (UNLIKELY(hot_mine.operators.fast != hot_mine.libc.fast) && !front_has_operators)
-		arena_open_operators();
+	if (UNLIKELY(mine.operators.fast != mine.libc.fast) && !front_has_operators)
+		cache_open_operators();
 }
 
 /* The first definition of a name before loam in the order of symbols, whatever its version; 0

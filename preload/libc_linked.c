@@ -18,10 +18,12 @@ int __sigaction(int number, const struct sigaction *action, struct sigaction *be
 int __pthread_mutex_trylock(pthread_mutex_t *mutex) __attribute__((weak));
 int __pthread_mutex_unlock(pthread_mutex_t *mutex) __attribute__((weak));
 int __pthread_mutex_consistent(pthread_mutex_t *mutex) __attribute__((weak));
+pthread_t __pthread_self(void) __attribute__((weak));
 
 /* A weak name alone does not make the linker take the object from libc.a that has it. */
 __attribute__((used)) static int (*const wanted[])(pthread_mutex_t *) = {
 	pthread_mutex_trylock, pthread_mutex_unlock, pthread_mutex_consistent};
+__attribute__((used)) static pthread_t (*const wanted_self)(void) = pthread_self;
 
 #define LINKED(plain, own) {.name = plain, .function = (void (*)(void))(own)}
 
@@ -33,5 +35,6 @@ const struct libc_function libc_linked[] = {
 	LINKED("pthread_mutex_trylock", __pthread_mutex_trylock),
 	LINKED("pthread_mutex_unlock", __pthread_mutex_unlock),
 	LINKED("pthread_mutex_consistent", __pthread_mutex_consistent),
+	LINKED("pthread_self", __pthread_self),
 	{.name = NULL},
 };

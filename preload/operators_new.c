@@ -159,7 +159,7 @@ static void *counted(size_t req, size_t granule)
 ALWAYS_INLINE void *new_inline(size_t req, const void *caller,
 			       void *(*slow)(size_t req, const void *caller))
 {
-	void *mem = arena_malloc(&hot_mine.operators, req, counted, give_up);
+	void *mem = fast_malloc(&mine.operators, req, counted, give_up);
 
 	return LIKELY(mem) ? mem : slow(req, caller);
 }

@@ -100,7 +100,7 @@ LOAM_API struct mallinfo2 loam_mallinfo2(void);
 LOAM_API struct mallinfo loam_mallinfo(void);
 
 /* Sets one of <malloc.h>'s M_* parameters, as far as loam has the thing.  The result is glibc's:
-   1, for what is unknown too. */
+   1, for what is unknown too; 0 for M_MXFAST beyond its range, and without memory. */
 LOAM_API int loam_mallopt(int parameter, int value);
 
 /* Gives free memory back to the system, but for pad bytes of top.  1 when some was given back,
@@ -122,8 +122,8 @@ LOAM_API int loam_malloc_set_state(void *state);
 
 /* loam ------------------------------------------------------------------------------------- */
 
-/* Proves the heap: its zone, the page map, the calling thread's arena and every arena that no
-   thread runs on.  false when an invariant does not hold; which one, and the two values that
+/* Proves the heap: its zone, the page map, huge objects, every arena, the depot, and what the
+   calling thread keeps for itself.  false when an invariant does not hold; which one, and the two values that
    disagree, stands on standard error. */
 LOAM_API LOAM_USED bool loam_check(void);
 

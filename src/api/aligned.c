@@ -2,6 +2,7 @@
 #include "api/start.h"
 #include "api/watch.h"
 #include "arena/early.h"
+#include "cache/alloc.h"
 #include "base/bits.h"
 #include "harden/fence.h"
 #include "harden/sampled.h"
@@ -18,7 +19,7 @@ static void *serve(size_t alignment, size_t req)
 	if (mem)
 		return mem;
 	return UNLIKELY(fences) ? fence_alloc(alignment, req, &zero)
-				: arena_alloc_aligned(alignment, req);
+				: cache_alloc_aligned(alignment, req);
 }
 
 /* alignment is a power of two. */
@@ -27,9 +28,9 @@ static void *aligned(size_t alignment, size_t req)
 	unsigned watch;
 	void *mem;
 
-	if (LIKELY(arena_is_plain())) {
+	if (LIKELY(cache_is_plain())) {
 		start_seen();
-		return arena_alloc_aligned(alignment, req);
+		return cache_alloc_aligned(alignment, req);
 	}
 	if (UNLIKELY(!start()))
 		return early_alloc(alignment, req);

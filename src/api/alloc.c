@@ -8,12 +8,12 @@
 #include "api/start.h"
 #include "api/watch.h"
 #include "arena/early.h"
-#include "arena/remote.h"
-#include "arena/run_cache.h"
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/options.h"
 #include "base/report.h"
+#include "cache/alloc.h"
+#include "cache/free.h"
 #include "harden/fence.h"
 #include "harden/sampled.h"
 
@@ -32,10 +32,10 @@ static void perturb(void *mem, size_t nbytes, size_t byte)
 	memset(mem, (int)byte, nbytes);
 }
 
-/* *zero is as in arena_alloc(). */
+/* *zero is as in cache_alloc(). */
 static void *serve(size_t req, bool *zero)
 {
-	return UNLIKELY(fences) ? fence_alloc(GRANULE, req, zero) : arena_alloc(req, zero);
+	return UNLIKELY(fences) ? fence_alloc(GRANULE, req, zero) : cache_alloc(req, zero);
 }
 
 static NOINLINE void *malloc_not_plain(size_t req)
@@ -62,22 +62,24 @@ static NOINLINE void *malloc_general(size_t req)
 	bool is_zero = false;
 	void *mem;
 
-	if (UNLIKELY(!arena_is_plain()))
+	if (UNLIKELY(!cache_is_plain()))
 		return malloc_not_plain(req);
 	start_seen();
-	mem = arena_alloc(req, &is_zero);
+	mem = cache_alloc(req, &is_zero);
 	return LIKELY(mem) ? mem : out_of_memory();
 }
 
-/* Where the hot path had none: other quick ways, then the slow one. */
+/* Where the fast bins had none. */
 ALWAYS_INLINE void *malloc_beyond(size_t req)
 {
-	void *mem;
+	void *mem = fast_malloc_by_class(&mine.libc, req);
 
-	if (req > CLASS_SIZE_MAX)
-		return run_cache_malloc(req, malloc_general);
-	mem = arena_malloc_by_class(req);
 	return LIKELY(mem) ? mem : malloc_general(req);
+}
+
+static NOINLINE void *malloc_large(size_t req)
+{
+	return cache_wants_pages(req) && req <= RUN_MAX ? fast_take_run(req, malloc_general) : malloc_general(req);
 }
 
 static NOINLINE void *malloc_uncounted(size_t req)
@@ -99,20 +101,20 @@ static LATER void *malloc_sampled(size_t req)
 
 void *malloc_counted(size_t req, size_t granule)
 {
-	return sampled_count() ? malloc_sampled(req) : arena_take(&hot_mine.libc, req, granule, malloc_uncounted);
+	return sampled_count() ? malloc_sampled(req) : fast_take(&mine.libc, req, granule, malloc_uncounted);
 }
 
 void *malloc_slow(size_t req)
 {
-	if (LIKELY(arena_is_plain()))
-		return malloc_beyond(req);
+	if (LIKELY(cache_is_plain()))
+		return req > CLASS_SIZE_MAX ? malloc_large(req) : malloc_beyond(req);
 	return load_hot(&sampling) && sampled_count() ? malloc_sampled(req) : malloc_uncounted(req);
 }
 
 /* False, and reported, for what is no object in use. */
 static LATER bool perturb_freed(void *mem, struct descriptor *tag)
 {
-	size_t usable = arena_usable(mem, tag, "free");
+	size_t usable = cache_usable(mem, tag, "free");
 
 	perturb(mem, usable, options.perturb);
 	return usable != 0;
@@ -136,7 +138,7 @@ static void free_served(void *mem)
 	}
 	if (UNLIKELY(options.perturb) && !perturb_freed(mem, tag))
 		return;
-	arena_release(mem, tag, "free");
+	cache_release(mem, tag, "free");
 }
 
 static LATER void free_not_plain(void *mem)
@@ -152,34 +154,31 @@ static LATER void free_not_plain(void *mem)
 		watch_end(watch, (struct record_call){.given = mem});
 }
 
-static NOINLINE void free_general(void *mem)
+static NOINLINE void free_any(void *mem)
 {
-	struct descriptor *tag = pagemap_get(mem);
-
-	if (pagemap_hot(mem) && remote_free_short(mem))
-		return;
-	if (UNLIKELY(!tag || !arena_is_plain())) {
-		free_not_plain(mem);
-		return;
-	}
-	start_seen();
-	arena_release(mem, tag, "free");
-}
-
-void free_full(void *mem)
-{
-	if (UNLIKELY(!magazine_push_full(mem)))
-		free_general(mem);
+	cache_release(mem, pagemap_get(mem), "free");
 }
 
 void free_slow(void *mem)
 {
-	if (!mem && !load_relaxed(&recording))
+	struct descriptor *tag = pagemap_get(mem);
+
+	if (UNLIKELY(!tag || !cache_is_plain())) {
+		if (mem || load_relaxed(&recording))
+			free_not_plain(mem);
 		return;
-	if (is_aligned((uintptr_t)mem, PAGE_SIZE))
-		run_cache_free(mem, free_general);
+	}
+	start_seen();
+	if (tag->kind == KIND_RUN)
+		fast_free_run(mem, (struct run *)tag, free_any);
 	else
-		free_general(mem);
+		cache_release(mem, tag, "free");
+}
+
+void free_full(void *mem)
+{
+	if (UNLIKELY(!cache_release_full(mem)))
+		free_slow(mem);
 }
 
 void *loam_malloc(size_t req)
@@ -197,7 +196,7 @@ static void *take_larger(size_t req)
 {
 	void *mem = sampled_now_and_then(GRANULE, req);
 
-	return mem ? mem : arena_malloc_by_class(req);
+	return mem ? mem : fast_malloc_by_class(&mine.libc, req);
 }
 
 /* An object that is not known to be zero is cleared, one from the hot path too. */
@@ -245,14 +244,14 @@ void *loam_calloc(size_t count, size_t size)
    enough that it shall not be copied each time. */
 static bool grows(size_t usable, size_t req)
 {
-	return req > CLASS_SIZE_MAX && arena_wants_pages(req) && usable >= req / 4 &&
+	return req > CLASS_SIZE_MAX && cache_wants_pages(req) && usable >= req / 4 &&
 	       usable < req && !options.perturb && !fences;
 }
 
 /* A new object with the old one's contents, which is freed; it stays when there is no memory. */
 static NOINLINE void *move(void *mem, size_t usable, size_t req)
 {
-	void *moved = grows(usable, req) ? arena_alloc_growing(req) : malloc_inline(req);
+	void *moved = grows(usable, req) ? cache_alloc_growing(req) : malloc_inline(req);
 
 	if (!moved)
 		return out_of_memory();
@@ -314,7 +313,7 @@ static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 		return out_of_memory();
 	if (UNLIKELY(is_exact(tag)))
 		return realloc_exact(mem, tag, req);
-	resized = arena_resize(mem, tag, req, &usable);
+	resized = cache_resize(mem, tag, req, &usable);
 	if (resized)
 		return resized;
 	return LIKELY(usable) ? move(mem, usable, req) : invalid();
@@ -324,7 +323,7 @@ static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 static LATER bool is_object(const void *mem, struct descriptor *tag, const char *call)
 {
 	return is_exact(tag) ? exact_size(mem, tag, call) != SIZE_MAX
-			     : arena_usable(mem, tag, call) != 0;
+			     : cache_usable(mem, tag, call) != 0;
 }
 
 /* Frees what is given no size. */
@@ -381,7 +380,7 @@ void *loam_realloc(void *mem, size_t req)
 		return realloc_slow(mem, req);
 	if (!mem)
 		return loam_malloc(req);
-	return arena_stays_in_place(mem, req) ? mem : realloc_served(mem, req);
+	return fast_stays_in_place(mem, req) ? mem : realloc_served(mem, req);
 }
 
 void *loam_reallocarray(void *mem, size_t count, size_t size)
@@ -403,7 +402,7 @@ size_t loam_malloc_usable_size(void *mem)
 	if (!tag)
 		return foreign_usable_size(mem);
 	if (LIKELY(!is_exact(tag)))
-		return arena_usable(mem, tag, "malloc_usable_size");
+		return cache_usable(mem, tag, "malloc_usable_size");
 	size = exact_size(mem, tag, "malloc_usable_size");
 	return size == SIZE_MAX ? 0 : size;
 }

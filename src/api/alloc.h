@@ -1,7 +1,7 @@
 /* malloc and free with the hot path inlined: what preload/ and loam.h's functions are made of. */
 #pragma once
 
-#include "arena/fast.h"
+#include "cache/fast.h"
 #include "harden/fence.h"
 
 /* malloc where the hot path gave up; NULL and ENOMEM without memory. */
@@ -18,7 +18,7 @@ void free_slow(void *mem);
 
 ALWAYS_INLINE void *malloc_inline(size_t req)
 {
-	return arena_malloc(&hot_mine.libc, req, malloc_counted, malloc_slow);
+	return fast_malloc(&mine.libc, req, malloc_counted, malloc_slow);
 }
 
 /* Frees an object with a fence, if it has that size; reports in the name of call what has not.
@@ -27,5 +27,5 @@ COLD void free_fenced(void *mem, size_t size, const char *call);
 
 ALWAYS_INLINE void free_inline(void *mem)
 {
-	arena_free(&hot_mine.libc, mem, free_full, free_slow);
+	fast_free(&mine.libc, mem, free_full, free_slow);
 }

@@ -1,6 +1,7 @@
 /* loam_check, loam_owns, loam_version. */
 #include "api/start.h"
-#include "arena/registry.h"
+#include "cache/cache.h"
+#include "cache/depot.h"
 #include "config.h"
 #include "harden/tools.h"
 #include "pages/huge.h"
@@ -10,20 +11,22 @@
 
 static bool check_all(void)
 {
-	struct arena *self = arena_enter();
+	struct cache *self = cache_enter();
 	bool ok;
 
 	if (!self) /* a signal handler in the middle of a call */
 		return true;
 	ok = zone_check();
 	ok &= huge_check();
-	arena_leave(self);
-	for (struct arena *a = NULL; (a = registry_next(a));) {
-		if (!registry_hold(a))
+	ok &= cache_check(self);
+	ok &= depot_check();
+	for (struct arena *a = NULL; (a = ring_next(a));) {
+		if (!ring_lock_this(a))
 			continue;
 		ok &= arena_check(a);
-		registry_let_go(a);
+		ring_unlock(a);
 	}
+	cache_leave(self);
 	return ok;
 }
 

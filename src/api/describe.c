@@ -26,7 +26,7 @@ static bool object_at(const struct slab *s, const char *mem, struct block *ret_b
 	const struct object *o = slab_object_around(s, mem);
 	bool free;
 
-	if ((uintptr_t)mem - s->base >= s->extent)
+	if (slab_index(s, mem) >= s->capacity)
 		return false;
 	free = slab_is_free(s, o);
 	*ret_block =

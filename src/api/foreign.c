@@ -1,7 +1,7 @@
 /* Pointers that are not loam's; see foreign.h. */
 #include "api/foreign.h"
 
-#include "arena/arena.h"
+#include "cache/free.h"
 #include "base/bits.h"
 #include "base/options.h"
 #include "base/report.h"
@@ -36,7 +36,7 @@ static bool can_forward(const void *mem, const char *call, bool to_somebody)
 		return false;
 	}
 	if (!to_somebody || is_loams(mem) || !os_is_writable(mem)) {
-		arena_report_bad(mem, NULL, call);
+		cache_report_bad(mem, NULL, call);
 		return false;
 	}
 	if (options.verbose && !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))

@@ -16,8 +16,8 @@
 #include "api/fork.h"
 
 #include "api/record.h"
-#include "arena/magazine.h"
-#include "arena/registry.h"
+#include "cache/cache.h"
+#include "cache/depot.h"
 #include "harden/quarantine.h"
 #include "harden/sampled.h"
 #include "os/lock.h"
@@ -61,9 +61,9 @@ static const struct {
 	{&metadata_lock, NULL},
 	{&zone_lock, zone_recover},
 	{&huge_lock, huge_recover},
-	{&depot_lock, magazine_recover_depot},
-	{&registry_lock, registry_recover_list},
-	{&common_lock, registry_recover_common},
+	{&depot_lock, depot_recover},
+	{&caches_lock, NULL},
+	{&ring_list_lock, ring_recover_list},
 	{&sampled_lock, sampled_recover},
 	{&quarantine_lock, quarantine_recover},
 	{&record_lock, NULL},
@@ -71,22 +71,22 @@ static const struct {
 
 /*
  * A signal handler may interrupt this, too, and allocate: that the fork is noticed is said before anything is
- * mended, so that the handler does not begin it again, and the arena is busy, so that it is served elsewhere.
+ * mended, so that the handler does not begin it again, and the thread is inside, so that it is served elsewhere.
  */
 void fork_recover(void)
 {
-	struct arena *mine = arena_mine;
-	bool entered = arena_begin(mine);
+	bool entered = cache_begin();
 
 	store_relaxed(fork_generation, 1);
 	KEEP_ORDER();
 	for (size_t i = 0; i < sizeof recoveries / sizeof recoveries[0]; i++)
 		if (lock_recover(recoveries[i].lock) && recoveries[i].recover)
 			recoveries[i].recover();
-	registry_retire_others();
+	ring_retire_locked();
+	cache_recover();
 	record_begin_anew();
 	if (entered)
-		arena_end(mine);
+		cache_end();
 }
 
 void fork_child(void)

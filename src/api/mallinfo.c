@@ -2,8 +2,11 @@
 #include "api/options.h"
 #include "api/start.h"
 #include "api/stats.h"
-#include "arena/registry.h"
+#include "arena/ring.h"
 #include "base/bits.h"
+#include "base/text.h"
+#include "cache/alloc.h"
+#include "cache/upkeep.h"
 #include "harden/fence.h"
 #include "harden/tools.h"
 #include "os/os.h"
@@ -90,7 +93,7 @@ static struct sums sum_up(void)
 	size_t purged = 0;
 
 	zone_sizes(&zone);
-	for (struct arena *a = NULL; (a = registry_next(a));)
+	for (struct arena *a = NULL; (a = ring_next(a));)
 		purged += load_relaxed(&a->chunks.purged_bytes);
 	return (struct sums){load_relaxed(&retain_live) + load_relaxed(&retain_retained),
 			     purged + zone.purged};
@@ -100,19 +103,19 @@ static struct sums sum_up(void)
 static bool trim(size_t pad)
 {
 	struct sums before, after;
-	struct arena *self = arena_enter();
+	struct cache *self = cache_enter();
 
 	if (!self)
 		return false;
 	before = sum_up();
-	arena_trim_all(self, pad);
+	cache_trim_all(self, pad);
 	huge_purge(SIZE_MAX);
 	zone_purge(SIZE_MAX);
 	zone_unmap_free(false);
 	zone_start(); /* as classes find it that are promoted next */
 	retain_forget();
 	after = sum_up();
-	arena_leave(self);
+	cache_leave(self);
 	return after.held < before.held || after.purged > before.purged;
 }
 

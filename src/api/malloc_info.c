@@ -6,7 +6,8 @@
  */
 #include "api/start.h"
 #include "api/stats.h"
-#include "arena/registry.h"
+#include "cache/cache.h"
+#include "arena/ring.h"
 #include "pages/retain.h"
 
 #include <errno.h>
@@ -94,14 +95,17 @@ static struct sums sums_of(const struct arena_stats *s)
    Nothing is printed while the arena is held, because stdio may allocate. */
 static void put_arena(FILE *file, size_t nr, const struct arena_stats *stats, struct sums *total)
 {
-	struct arena *a = registry_at(nr);
+	struct arena *a = ring_at(nr + 1);
 	struct histogram histogram = {0};
 	struct sums sums = sums_of(stats);
+	struct cache *self = cache_enter();
 
-	if (registry_hold(a)) {
+	if (self && ring_lock_this(a)) {
 		heap_visit_free(&a->chunks, add_chunk, &histogram);
-		registry_let_go(a);
+		ring_unlock(a);
 	}
+	if (self)
+		cache_leave(self);
 	fprintf(file, "<heap nr=\"%zu\">\n", nr);
 	put_sizes(file, &histogram, stats);
 	put_sums(file, &sums);

@@ -5,7 +5,7 @@
  */
 #include "api/options.h"
 #include "api/options_table.h"
-#include "arena/arena.h"
+#include "cache/cache.h"
 #include "base/report.h"
 #include "os/os.h"
 
@@ -196,7 +196,7 @@ static int set_perturb(int value)
 {
 	set_clamped("perturb", (unsigned char)value, "mallopt");
 	if (options.perturb)
-		arena_watch_all();
+		cache_watch_all();
 	return 1;
 }
 

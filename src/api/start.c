@@ -5,7 +5,7 @@
 #include "api/options.h"
 #include "api/record.h"
 #include "arena/early.h"
-#include "arena/registry.h"
+#include "arena/ring.h"
 #include "base/bits.h"
 #include "base/error_words.h"
 #include "base/report.h"
@@ -79,7 +79,7 @@ static void start_once(void)
 	heap_start(mix64(os_random() + 1));
 	options_read();
 	fork_start();
-	registry_start();
+	ring_start();
 	zone_start();
 	start_report();
 	tools_start();
@@ -91,7 +91,7 @@ static void start_once(void)
 	if (options.guard)
 		sampled_start();
 	if (options.perturb || recording || fences)
-		arena_watch_all();
+		cache_watch_all();
 	else
 		open_hot_path();
 	seal_if_ready();

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "api/fork.h"
-#include "arena/arena.h"
+#include "base/compiler.h"
 
 extern HIDDEN bool start_done; /* start lock; release-published */
 

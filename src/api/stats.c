@@ -2,10 +2,9 @@
 #include "api/stats.h"
 
 #include "api/start.h"
-#include "arena/magazine.h"
-#include "arena/registry.h"
-#include "arena/remote.h"
+#include "arena/ring.h"
 #include "base/report.h"
+#include "cache/cache.h"
 #include "harden/tools.h"
 #include "os/file.h"
 #include "pages/metadata.h"
@@ -38,12 +37,7 @@ static UNSYNCHRONIZED void add_counts(struct arena_counts *sum, const struct are
 #undef COUNTER
 }
 
-static UNSYNCHRONIZED void add_run_bytes_kept(const struct arena *a, struct stats *s)
-{
-	s->kept_run_bytes += a->run_kept << PAGE_SHIFT;
-}
-
-static void add_arena(const struct arena *a, struct stats *s)
+static UNSYNCHRONIZED void add_arena(const struct arena *a, struct stats *s)
 {
 	struct heap_sizes sizes;
 
@@ -55,8 +49,12 @@ static void add_arena(const struct arena *a, struct stats *s)
 	s->heap.free_chunks += sizes.free_chunks;
 	if (a == &arena_main)
 		s->top = sizes.top;
-	add_run_bytes_kept(a, s);
+	s->kept_run_bytes += a->runs.kept << PAGE_SHIFT;
 	add_counts(&s->counts, &a->counts);
+	if (a->slabs) {
+		s->slabs_made += a->slabs->made;
+		s->slabs_given_back += a->slabs->given_back;
+	}
 #define COUNTER(name) s->name += load_relaxed(&a->chunks.name);
 	HEAP_COUNTERS(COUNTER)
 #undef COUNTER
@@ -65,7 +63,7 @@ static void add_arena(const struct arena *a, struct stats *s)
 /* What waits in magazines is out of its slabs, but not with the program. */
 static void take_off_magazines(struct stats *s)
 {
-	struct magazine_sizes kept = magazine_sizes();
+	struct cached_sizes kept = cached_sizes();
 
 	s->objects -= kept.objects < s->objects ? kept.objects : s->objects;
 	s->object_bytes -= kept.nbytes < s->object_bytes ? kept.nbytes : s->object_bytes;
@@ -74,7 +72,7 @@ static void take_off_magazines(struct stats *s)
 /* Nothing in a signal handler in the middle of a call, which may hold the locks. */
 static void add_floors(struct stats *s)
 {
-	struct arena *self = arena_enter();
+	struct cache *self = cache_enter();
 
 	if (!self)
 		return;
@@ -83,15 +81,7 @@ static void add_floors(struct stats *s)
 	zone_sizes(&s->zone);
 	huge_sizes(&s->huge);
 	s->metadata = metadata_mapped();
-	arena_leave(self);
-}
-
-static void add_remote(const struct arena *to, size_t nbytes, void *arg)
-{
-	struct stats *s = arg;
-
-	(void)to;
-	s->remote_bytes += nbytes;
+	cache_leave(self);
 }
 
 void stats_collect(struct stats *ret_stats)
@@ -99,9 +89,8 @@ void stats_collect(struct stats *ret_stats)
 	*ret_stats = (struct stats){0};
 	if (!start())
 		return;
-	for (struct arena *a = NULL; (a = registry_next(a));)
+	for (struct arena *a = NULL; (a = ring_next(a));)
 		add_arena(a, ret_stats);
-	remote_visit(add_remote, ret_stats);
 	tools_enter();
 	add_floors(ret_stats);
 	tools_leave();
@@ -118,7 +107,7 @@ struct batch {
 /* NULL: it is none of the batch. */
 static struct arena_stats *in_batch(const struct batch *b, const struct arena *a)
 {
-	size_t i = a->number - b->first;
+	size_t i = a->number - 1 - b->first;
 
 	return i < b->count ? &b->of[i] : NULL;
 }
@@ -166,33 +155,25 @@ static UNSYNCHRONIZED void take_off_object(const struct object *o, void *arg)
 
 static UNSYNCHRONIZED void add_kept_runs(const struct arena *a, struct arena_stats *s)
 {
-	s->kept_runs = a->run_count;
-	s->kept_run_bytes = a->run_kept << PAGE_SHIFT;
-}
-
-static void add_remote_of_arena(const struct arena *to, size_t nbytes, void *arg)
-{
-	struct arena_stats *s = in_batch(arg, to);
-
-	if (s)
-		s->remote_bytes += nbytes;
+	s->kept_runs = a->runs.count;
+	s->kept_run_bytes = a->runs.kept << PAGE_SHIFT;
 }
 
 /* Nothing of slabs and runs in a signal handler in the middle of a call, which may hold the locks. */
 static void add_blocks(struct batch *b)
 {
-	struct arena *self = arena_enter();
+	struct cache *self = cache_enter();
 	struct zone_sizes zone;
 
 	if (!self)
 		return;
 	zone_visit(add_block_of_batch, b);
-	magazine_visit(take_off_object, b);
+	cache_visit(take_off_object, b);
 	if (in_batch(b, &arena_main)) {
 		zone_sizes(&zone);
 		in_batch(b, &arena_main)->free_blocks = zone.free_dirty;
 	}
-	arena_leave(self);
+	cache_leave(self);
 }
 
 size_t stats_by_arena(struct arena_stats *ret_stats, size_t first, size_t most)
@@ -201,31 +182,32 @@ size_t stats_by_arena(struct arena_stats *ret_stats, size_t first, size_t most)
 
 	if (!start())
 		return 0;
-	while (b.count < most && first + b.count < registry_count()) {
-		const struct arena *a = registry_at(first + b.count);
-		struct arena_stats *s = &ret_stats[b.count++];
+	while (b.count < most && first + b.count < ring_count())
+		ret_stats[b.count++] = (struct arena_stats){0};
+	for (const struct arena *a = NULL; (a = ring_next(a));) {
+		struct arena_stats *s = in_batch(&b, a);
 
-		*s = (struct arena_stats){0};
+		if (!s)
+			continue;
 		heap_sizes(&a->chunks, &s->heap);
 		add_kept_runs(a, s);
 	}
-	remote_visit(add_remote_of_arena, &b);
 	tools_enter();
 	add_blocks(&b);
 	tools_leave();
 	return b.count;
 }
 
-/* With the arena entered: a handler that comes while the lock is held must find that it may not take it. */
+/* With the cache entered: a handler that comes while the lock is held must find that it may not take it. */
 void stats_huge(struct huge_sizes *ret_sizes)
 {
-	struct arena *self = arena_enter();
+	struct cache *self = cache_enter();
 
 	*ret_sizes = (struct huge_sizes){0};
 	if (!self)
 		return;
 	huge_sizes(ret_sizes);
-	arena_leave(self);
+	cache_leave(self);
 }
 
 /* --- stats=exit ------------------------------------------------------------------------------ */
@@ -253,13 +235,11 @@ void stats_print(void)
 
 	stats_collect(&s);
 	print_sum(&s);
-	report_line("arena: %zu arenas; %zu classes promoted, %zu demoted; %zu remote frees sent in "
-		    "%zu posts, %zu drained",
-		    s.arenas, s.counts.promotions, s.counts.demotions, s.counts.remote_sent,
-		    s.counts.remote_posts, s.counts.remote_drained);
-	report_line("slab: %zu objects by fast bins at least, %zu refills; %zu slabs made, %zu given "
-		    "back; now %zu slabs of %zu bytes, %zu objects of %zu bytes out",
-		    s.counts.fast, s.counts.refills, s.counts.slabs_new, s.counts.slabs_back, s.slabs,
+	report_line("arena: %zu arenas; %zu classes promoted, %zu demoted", s.arenas,
+		    s.counts.promotions, s.counts.demotions);
+	report_line("slab: %zu objects taken in %zu refills; %zu slabs made, %zu given back; now %zu "
+		    "slabs of %zu bytes, %zu objects of %zu bytes out",
+		    s.counts.objects, s.counts.refills, s.slabs_made, s.slabs_given_back, s.slabs,
 		    s.slab_bytes, s.objects, s.object_bytes);
 	report_line("heap: hits: %zu small bin, %zu unsorted, %zu large bin, %zu last remainder, %zu "
 		    "top; %zu splits, %zu merges",

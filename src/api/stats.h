@@ -11,13 +11,8 @@
 #define STATS_COUNTERS(COUNTER)                                                                    \
 	COUNTER(promotions)                                                                        \
 	COUNTER(demotions)                                                                         \
-	COUNTER(fast)                                                                              \
 	COUNTER(refills)                                                                           \
-	COUNTER(slabs_new)                                                                         \
-	COUNTER(slabs_back)                                                                        \
-	COUNTER(remote_sent)                                                                       \
-	COUNTER(remote_posts)                                                                      \
-	COUNTER(remote_drained)
+	COUNTER(objects)
 
 /* Sizes in bytes, of one arena or of all. */
 struct stats {
@@ -27,12 +22,12 @@ struct stats {
 	size_t objects, object_bytes; /* out of slabs */
 	size_t runs, run_bytes;
 	size_t kept_run_bytes;    /* freed, in arenas */
-	size_t remote_bytes;      /* of objects and chunks that are on the way to their arenas */
 	size_t top;               /* of the main arena */
 	struct zone_sizes zone;
 	struct huge_sizes huge;
 	size_t metadata;
 	struct arena_counts counts;
+	size_t slabs_made, slabs_given_back;
 #define COUNTER(name) size_t name;
 	HEAP_COUNTERS(COUNTER)
 #undef COUNTER
@@ -40,28 +35,19 @@ struct stats {
 
 void stats_collect(struct stats *ret_stats);
 
-/* Of what is not yet back where it was taken from, while others change it: no more than that can be. */
-static inline size_t stats_remote(size_t nbytes, size_t out)
-{
-	return nbytes < out ? nbytes : out;
-}
-
 /* In use by the program, huge objects aside; and what is free but held. */
 static inline size_t stats_in_use(const struct stats *s)
 {
-	return s->heap.in_use + s->object_bytes + s->run_bytes -
-	       stats_remote(s->remote_bytes, s->heap.in_use + s->object_bytes);
+	return s->heap.in_use + s->object_bytes + s->run_bytes;
 }
 
 static inline size_t stats_free(const struct stats *s)
 {
-	return s->heap.free + (s->slab_bytes - s->object_bytes) + s->kept_run_bytes + s->zone.free_dirty +
-	       stats_remote(s->remote_bytes, s->heap.in_use + s->object_bytes);
+	return s->heap.free + (s->slab_bytes - s->object_bytes) + s->kept_run_bytes + s->zone.free_dirty;
 }
 
 /*
- * What is of one arena: its chunk heap and its slabs, with what other threads freed of them, and the runs that it
- * keeps.  Of the main arena it is also what belongs to no arena: runs in use, and free blocks of the zone.  So the
+ * What is of one arena: its chunk heap, its slabs, and the runs that it keeps.  Of the main arena it is also what belongs to no arena: runs in use, and free blocks of the zone.  So the
  * sums over all arenas are those of stats_collect().
  */
 struct arena_stats {
@@ -71,7 +57,6 @@ struct arena_stats {
 	uint32_t free_objects[CLASSES];
 	size_t runs, run_bytes;
 	size_t kept_runs, kept_run_bytes;
-	size_t remote_bytes;
 	size_t free_blocks;
 };
 
@@ -88,8 +73,7 @@ static inline size_t stats_arena_system(const struct arena_stats *s)
 
 static inline size_t stats_arena_in_use(const struct arena_stats *s)
 {
-	return s->heap.in_use + s->object_bytes + s->run_bytes -
-	       stats_remote(s->remote_bytes, s->heap.in_use + s->object_bytes);
+	return s->heap.in_use + s->object_bytes + s->run_bytes;
 }
 
 /* Of huge objects; zeroes in a signal handler that interrupted a call. */

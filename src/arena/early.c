@@ -1,7 +1,6 @@
 /* Memory when nothing else can be touched; see early.h. */
 #include "arena/early.h"
 
-#include "arena/arena.h"
 #include "base/bits.h"
 #include "os/os.h"
 #include "pages/pagemap.h"
@@ -21,12 +20,15 @@ struct area {
 static struct descriptor early_tag = {.kind = KIND_EARLY};
 static struct area *area; /* atomic */
 
+/* Reads as false, if as anything, before the dynamic linker has set up the thread's variables. */
+static __thread volatile bool thread_is_set_up __attribute__((tls_model("initial-exec"))) = true;
+
 /* Holds the address that it has only after relocation. */
 static void *const relocated = &early_tag;
 
 bool early_is_over(void)
 {
-	return *(void *const volatile *)&relocated == &early_tag && arena_mine;
+	return *(void *const volatile *)&relocated == &early_tag && thread_is_set_up;
 }
 
 /* Two callers may map one each; the later one's serves. */

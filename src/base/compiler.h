@@ -72,17 +72,19 @@
 /*
  * What ThreadSanitizer cannot know by itself.  load_hot is a plain read, which
  * the compiler can make part of another instruction, of a word that is written
- * atomically.  left_by and found_at order what a thread did before the kernel
+ * atomically; add_hot a plain sum, where one that another thread writes just then may be lost.  left_by and found_at order what a thread did before the kernel
  * told that it is gone before what the finder does.
  */
 #if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 #define load_hot(p) load_relaxed(p)
+#define add_hot(p, v) store_relaxed(p, load_relaxed(p) + (v))
 #define left_by(p)  __tsan_release(p)
 #define found_at(p) __tsan_acquire(p)
 #else
 #define load_hot(p) (*(p))
+#define add_hot(p, v) (*(p) += (v))
 #define left_by(p)  ((void)(p))
 #define found_at(p) ((void)(p))
 #endif

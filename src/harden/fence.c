@@ -1,7 +1,8 @@
 /* Fences; see fence.h. */
 #include "harden/fence.h"
 
-#include "arena/arena.h"
+#include "cache/alloc.h"
+#include "cache/free.h"
 #include "base/bits.h"
 #include "base/report.h"
 #include "harden/quarantine.h"
@@ -144,7 +145,7 @@ static bool is_guarded(const struct descriptor *tag)
 /* Bytes up to the trailer's end; 0, and reported, for what is no object. */
 static size_t usable_of(const void *mem, struct descriptor *tag, const char *call)
 {
-	size_t usable = arena_usable(mem, tag, call);
+	size_t usable = cache_usable(mem, tag, call);
 
 	return usable && has_room_for_guard(tag) ? usable - os_page_size() : usable;
 }
@@ -207,12 +208,12 @@ static COLD void show(void *mem, struct descriptor *tag, size_t req, size_t usab
 static void *alloc_usable(size_t alignment, size_t nbytes, bool *zero)
 {
 	size_t chunk = alignment > GRANULE ? nbytes + alignment
-					   : nbytes; /* as arena_alloc_aligned() has it */
-	bool pages = guard_pages && (arena_wants_pages(chunk) || alignment > PAGE_SIZE);
+					   : nbytes; /* as cache_alloc_aligned() has it */
+	bool pages = guard_pages && (cache_wants_pages(chunk) || alignment > PAGE_SIZE);
 	size_t guard = pages ? align_up(nbytes, os_page_size()) + os_page_size() - nbytes : 0;
 
-	return alignment <= GRANULE ? arena_alloc(nbytes + guard, zero)
-				    : arena_alloc_aligned(alignment, nbytes + guard);
+	return alignment <= GRANULE ? cache_alloc(nbytes + guard, zero)
+				    : cache_alloc_aligned(alignment, nbytes + guard);
 }
 
 void *fence_alloc(size_t alignment, size_t req, bool *zero)
@@ -234,7 +235,7 @@ void *fence_alloc(size_t alignment, size_t req, bool *zero)
 		return mem;
 	usable = usable_of(mem, tag, "malloc");
 	if (usable < req + FENCE_LEAST + TRAILER) { /* pages, where chunks had no memory */
-		arena_release(mem, tag, "malloc");
+		cache_release(mem, tag, "malloc");
 		return NULL;
 	}
 	if (has_room_for_guard(tag))
@@ -244,7 +245,7 @@ void *fence_alloc(size_t alignment, size_t req, bool *zero)
 	check_reused(mem, usable);
 	lay_fence(mem, req, usable);
 	if (tools)
-		show(mem, tag, req, usable, *zero);
+		show(mem, tag, req, usable, wanted && *zero);
 	return mem;
 }
 
@@ -378,7 +379,7 @@ static void leave(void *mem, size_t usable)
 	}
 	set_trailer(mem, usable, 0);
 	if (!is_guarded(tag) || guard_lift(tag, mem, usable + os_page_size()))
-		arena_release(mem, tag, "free");
+		cache_release(mem, tag, "free");
 }
 
 void fence_free(void *mem, struct descriptor *tag, const char *call)

@@ -35,7 +35,7 @@ extern HIDDEN bool fences;
 COLD void fence_start(uint64_t secret, bool guard_pages);
 
 /* An object of req bytes at a multiple of alignment; NULL without memory.  *zero as in
- * arena_alloc(). */
+ * cache_alloc(). */
 void *fence_alloc(size_t alignment, size_t req, bool *zero);
 
 /* The size of an object; tag is that of its page.  Reports what is no object, or has a broken

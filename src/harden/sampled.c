@@ -131,8 +131,8 @@ static bool count_anew(void)
 	bool is_first = !begun;
 
 	begun = true;
-	hot_mine.until_sampled = some_time();
-	return !is_first || hot_mine.until_sampled == 1;
+	mine.until_sampled = some_time();
+	return !is_first || mine.until_sampled == 1;
 }
 
 /* None in a signal handler that interrupted this. */

@@ -19,7 +19,7 @@
  */
 #pragma once
 
-#include "arena/arena.h"
+#include "cache/cache.h"
 #include "os/lock.h"
 
 /* Whether allocations are counted; written once, at start. */
@@ -32,7 +32,7 @@ COLD void sampled_start(void);
 /* Counts an allocation of the calling thread's; true: sampled_alloc() is to be asked for it. */
 ALWAYS_INLINE bool sampled_count(void)
 {
-	return UNLIKELY(--hot_mine.until_sampled == 0);
+	return UNLIKELY(--mine.until_sampled == 0);
 }
 
 /* A sampled object, all zero; NULL when there is no slot for it, or the thread had yet to begin counting. */

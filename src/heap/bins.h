@@ -11,8 +11,8 @@
  * The tree of a large bin branches on the bits of the size, from the highest
  * that can differ within the bin downwards.  Every node is a chunk; further
  * chunks of its size are in a ring with it.  So the best fit takes as many
- * steps as there are such bits, at most (3 to 21; ptmalloc walks a list of all
- * sizes), and no balance is kept.
+ * steps as there are such bits, at most (4 to 19, in the last bin 44; ptmalloc walks
+ * a list of all sizes), and no balance is kept.
  *
  *	bin 64, sizes 1024 .. 1264:       [1040] = [1040]      bit 7
  *	                                 /      \

@@ -97,8 +97,7 @@ static void tell_retained(struct chunk_heap *ch)
 
 	if (LIKELY(change < RETAIN_STEP && -change < RETAIN_STEP))
 		return;
-	retain_add_idle(change);
-	ch->retained = retained;
+	retain_add_idle_with(&ch->retained, change);
 }
 
 void heap_share(struct chunk_heap *ch)

@@ -16,7 +16,7 @@ struct libc_function {
 	void (*function)(void); /* NULL: the program has a function of this name, and so no other */
 };
 
-/* Of libloam.a (preload/linked.c); elsewhere its address is NULL. */
+/* Of libloam.a (preload/libc_linked.c); elsewhere its address is NULL. */
 extern HIDDEN const struct libc_function libc_linked[] __attribute__((weak));
 
 /* The address of libc's function of this name, in its default version; 0 when it has none.  Works as

@@ -6,15 +6,14 @@
 
 #define SPINS 100
 
-#define FREE   ((uintptr_t)0)
-#define WAITED ((uintptr_t)1)
+#define CLOSED ((uintptr_t)2) /* no thread's */
 
 SEALED void (*lock_before_wait)(void);
 
 /* Ranks that the thread holds, a bit each; kept at assert_level 1 only. */
 static __thread uint32_t held_ranks __attribute__((tls_model("initial-exec")));
 
-static void note_taken(const struct lock *lock)
+void lock_note_taken(const struct lock *lock)
 {
 	if (CONFIG_ASSERT < 1)
 		return;
@@ -22,7 +21,7 @@ static void note_taken(const struct lock *lock)
 	held_ranks |= 1u << lock->rank;
 }
 
-static void note_released(const struct lock *lock)
+void lock_note_released(const struct lock *lock)
 {
 	if (CONFIG_ASSERT < 1)
 		return;
@@ -32,29 +31,29 @@ static void note_released(const struct lock *lock)
 
 bool lock_held(const struct lock *lock)
 {
-	return (load_relaxed(&lock->word) & ~WAITED) == thread_self();
+	return (load_relaxed(&lock->word) & ~LOCK_WAITED) == thread_self();
 }
 
 static bool take(struct lock *lock, uintptr_t mark)
 {
-	uintptr_t free = FREE;
+	uintptr_t free = LOCK_FREE;
 
 	if (!__atomic_compare_exchange_n(&lock->word, &free, thread_self() | mark, false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;
-	note_taken(lock);
+	lock_note_taken(lock);
 	return true;
 }
 
 bool lock_try(struct lock *lock)
 {
-	return take(lock, 0);
+	return lock_try_inline(lock);
 }
 
 static bool spin(struct lock *lock)
 {
 	for (int i = 0; i < SPINS; i++) {
-		if (load_relaxed(&lock->word) == FREE && take(lock, 0))
+		if (load_relaxed(&lock->word) == LOCK_FREE && take(lock, 0))
 			return true;
 		cpu_pause();
 	}
@@ -74,15 +73,15 @@ static NOINLINE void wait(struct lock *lock)
 		lock_before_wait();
 	if (os_cpus() > 1 && spin(lock))
 		return;
-	while (!take(lock, WAITED)) {
+	while (!take(lock, LOCK_WAITED)) {
 		uintptr_t word = load_relaxed(&lock->word);
 
-		if (word == FREE)
+		if (word == LOCK_FREE)
 			continue;
-		if (word & WAITED ||
-		    __atomic_compare_exchange_n(&lock->word, &word, word | WAITED, false,
+		if (word & LOCK_WAITED ||
+		    __atomic_compare_exchange_n(&lock->word, &word, word | LOCK_WAITED, false,
 						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
-			os_futex_wait(futex_of(lock), (uint32_t)(word | WAITED));
+			os_futex_wait(futex_of(lock), (uint32_t)(word | LOCK_WAITED));
 	}
 }
 
@@ -97,15 +96,23 @@ void lock_acquire(struct lock *lock)
 void lock_release(struct lock *lock)
 {
 	ASSERT(lock_held(lock));
-	note_released(lock);
-	if (__atomic_exchange_n(&lock->word, FREE, __ATOMIC_RELEASE) & WAITED)
-		os_futex_wake(futex_of(lock), 1);
+	lock_release_inline(lock);
+}
+
+void lock_wake(struct lock *lock)
+{
+	os_futex_wake(futex_of(lock), 1);
+}
+
+void lock_close(struct lock *lock)
+{
+	store_relaxed(&lock->word, CLOSED);
 }
 
 bool lock_recover(struct lock *lock)
 {
-	if (load_relaxed(&lock->word) == FREE || lock_held(lock))
+	if (load_relaxed(&lock->word) == LOCK_FREE || lock_held(lock))
 		return false;
-	store_release(&lock->word, FREE);
+	store_release(&lock->word, LOCK_FREE);
 	return true;
 }

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "base/check.h"
 #include "base/compiler.h"
 
 enum lock_rank {
@@ -21,9 +22,10 @@ enum lock_rank {
 	LOCK_RECORD,   /* the trace, while it is written */
 	LOCK_QUARANTINE, /* freed objects that are not used again yet */
 	LOCK_SAMPLED,  /* slots of sampled objects */
-	LOCK_COMMON,   /* the arena that several threads share */
-	LOCK_REGISTRY, /* the list of arenas */
-	LOCK_DEPOT,    /* crates from full magazines */
+	LOCK_RING,     /* the ring of arenas */
+	LOCK_CACHES,   /* the list of thread caches */
+	LOCK_ARENA,    /* an arena */
+	LOCK_DEPOT,    /* the depot */
 	LOCK_HUGE,     /* the table of huge objects */
 	LOCK_ZONE,     /* the buddy of a zone */
 	LOCK_METADATA, /* pools of descriptors, leaves of the page map */
@@ -37,10 +39,50 @@ struct lock {
 
 #define LOCK_INIT(r) {.rank = (r)}
 
+#define LOCK_FREE   ((uintptr_t)0)
+#define LOCK_WAITED ((uintptr_t)1)
+
 void lock_acquire(struct lock *lock);
 bool lock_try(struct lock *lock);
 void lock_release(struct lock *lock);
 bool lock_held(const struct lock *lock);
+
+/* Proofs of the order; at assert_level 1 only. */
+void lock_note_taken(const struct lock *lock);
+void lock_note_released(const struct lock *lock);
+
+/* Wakes one that waits. */
+void lock_wake(struct lock *lock);
+
+/* lock_try() and lock_release() where a call would cost as much again. */
+ALWAYS_INLINE bool lock_try_inline(struct lock *lock)
+{
+	uintptr_t free = LOCK_FREE;
+
+	if (!__atomic_compare_exchange_n(&lock->word, &free, thread_self(), false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_RELAXED))
+		return false;
+	if (CONFIG_ASSERT >= 1)
+		lock_note_taken(lock);
+	return true;
+}
+
+/* Without waking anybody: whether somebody waits. */
+ALWAYS_INLINE bool lock_leave(struct lock *lock)
+{
+	if (CONFIG_ASSERT >= 1)
+		lock_note_released(lock);
+	return __atomic_exchange_n(&lock->word, LOCK_FREE, __ATOMIC_RELEASE) & LOCK_WAITED;
+}
+
+ALWAYS_INLINE void lock_release_inline(struct lock *lock)
+{
+	if (UNLIKELY(lock_leave(lock)))
+		lock_wake(lock);
+}
+
+/* Nobody takes the lock from now on, and lock_try() says that it is held. */
+COLD void lock_close(struct lock *lock);
 
 /* In a child: true when a thread that does not exist here held the lock at the fork, so that
    what it protects may be half changed; the lock is then free. */

@@ -75,6 +75,10 @@ bool os_unmap(void *mem, size_t nbytes);
 /* Whether the word at an address may be written; true also where the system does not say. */
 bool os_is_writable(const void *mem);
 
+/* Whether a word of memory that others may unmap is mapped and has this value; true also where the system
+   does not say. */
+bool os_word_is(const uint32_t *word, uint32_t value);
+
 /* Makes mapped memory unreadable, and readable again, as zeros; false when the system refuses. */
 bool os_guard(void *mem, size_t nbytes);
 bool os_unguard(void *mem, size_t nbytes);

@@ -151,6 +151,15 @@ bool os_is_writable(const void *mem)
 			(long)align_down((uintptr_t)mem, sizeof nobody), or_nothing) != -EFAULT;
 }
 
+/* By a futex operation that compares the word, then wakes nobody and moves nobody. */
+bool os_word_is(const uint32_t *word, uint32_t value)
+{
+	long result = syscall6(SYS_futex, (long)word, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, 0, 0, (long)word,
+			       value);
+
+	return result != -EAGAIN && result != -EFAULT;
+}
+
 /* By mapping anew, since programs run under filters that know no mprotect of ours. */
 bool os_guard(void *mem, size_t nbytes)
 {

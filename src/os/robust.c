@@ -2,25 +2,72 @@
 #include "os/robust.h"
 
 #include "os/libc.h"
+#include "os/os.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 
 /* The kind that pthread_mutex_init() gives a robust one: robust, and the kernel wakes its waiters as
    those of shared memory.  Programs carry such constants (PTHREAD_MUTEX_INITIALIZER), so libc cannot
    change them. */
 #define ROBUST_KIND (16 | 128)
 
+/* Bytes of libc's description of a thread that are searched for its number; all have more. */
+#define SEARCHED 1024
+
 SEALED static struct {
 	int (*trylock)(pthread_mutex_t *);
 	int (*unlock)(pthread_mutex_t *);
 	int (*consistent)(pthread_mutex_t *);
+	pthread_t (*self)(void);
 } code;
+
+/* Where the thread's number is in what pthread_self() points to. */
+static struct {
+	size_t offset;
+	uint32_t number; /* of the thread that has it there */
+	bool confirmed;  /* another one has, too */
+} place;
 
 void robust_start(void)
 {
 	libc_find(&code.trylock, "pthread_mutex_trylock");
 	libc_find(&code.unlock, "pthread_mutex_unlock");
 	libc_find(&code.consistent, "pthread_mutex_consistent");
+	libc_find(&code.self, "pthread_self");
+}
+
+static uint32_t number_at(const char *thread, size_t offset)
+{
+	return load_relaxed((const uint32_t *)(thread + offset));
+}
+
+/* Learns from the calling thread, whose number this is; each further one confirms it, or begins anew. */
+static void learn_place(const char *thread, uint32_t number)
+{
+	size_t offset = 0;
+
+	if (place.confirmed || number == place.number)
+		return;
+	if (place.number && number_at(thread, place.offset) == number) {
+		place.confirmed = true;
+		return;
+	}
+	while (offset < SEARCHED && number_at(thread, offset) != number)
+		offset += sizeof number;
+	place.offset = offset;
+	place.number = offset < SEARCHED ? number : 0;
+}
+
+/* Notes who holds it: the calling thread, for robust_ask(). */
+static void note_holder(struct robust *r)
+{
+	const char *thread = code.self ? (const char *)code.self() : NULL;
+
+	r->number = (uint32_t)r->mutex.__data.__owner;
+	if (thread)
+		learn_place(thread, r->number);
+	r->thread = thread && place.number && number_at(thread, place.offset) == r->number ? thread : NULL;
 }
 
 bool robust_hold_anew(struct robust *r)
@@ -36,9 +83,21 @@ enum robust_state robust_try(struct robust *r)
 	if (error != 0 && error != EOWNERDEAD)
 		return ROBUST_BUSY;
 	found_at(r);
+	note_holder(r);
 	if (error == 0)
 		return ROBUST_HELD;
 	return code.consistent && code.consistent(&r->mutex) == 0 ? ROBUST_GONE : ROBUST_BUSY;
+}
+
+/* A mutex that was let go, or is held by a thread that did not note itself, has another number. */
+enum robust_state robust_ask(struct robust *r)
+{
+	uint32_t number = (uint32_t)load_relaxed(&r->mutex.__data.__lock) & FUTEX_TID_MASK;
+
+	if (!place.confirmed || !r->thread || r->number != number ||
+	    os_word_is((const uint32_t *)(r->thread + place.offset), number))
+		return ROBUST_BUSY;
+	return robust_hold_anew(r) ? ROBUST_GONE : ROBUST_BUSY;
 }
 
 void robust_release(struct robust *r)

@@ -326,12 +326,6 @@ void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
 	return mem ? mem : hand_out(map_new(nbytes, alignment, nbytes));
 }
 
-void *huge_reuse(size_t nbytes)
-{
-	return nbytes <= HUGE_KEPT_MOST ? reuse(align_up(nbytes, os_page_size()), PAGE_SIZE, false)
-					: NULL;
-}
-
 void *huge_alloc_with_room(size_t nbytes)
 {
 	void *mem;

@@ -54,9 +54,6 @@ struct huge {
  */
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero);
 
-/* The same of a kept mapping that is there, of any contents; NULL: there is none that fits. */
-void *huge_reuse(size_t nbytes);
-
 /* The same for an object that is going to grow. */
 void *huge_alloc_with_room(size_t nbytes);
 

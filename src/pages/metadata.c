@@ -90,7 +90,7 @@ void *pool_alloc(struct pool *pool)
 	if (object) {
 		store_relaxed(&pool->free, *link_of(pool, object));
 		KEEP_ORDER();
-		for (size_t i = 0; i < pool->size / sizeof(uint64_t); i++)
+		for (size_t i = 0; !pool->dirty && i < pool->size / sizeof(uint64_t); i++)
 			store_relaxed((uint64_t *)object + i, 0);
 	} else {
 		object = cut(pool->size);
@@ -103,6 +103,18 @@ void *pool_alloc(struct pool *pool)
 UNSYNCHRONIZED bool pool_is_ready(const struct pool *pool)
 {
 	return load_relaxed(&pool->free) || area_left() >= pool->size;
+}
+
+void *pool_alloc_patiently(struct pool *pool)
+{
+	uint32_t refused = load_relaxed(&pool->refused);
+
+	if (!pool_is_ready(pool) && refused < PATIENCE) {
+		store_relaxed(&pool->refused, refused + 1);
+		return NULL;
+	}
+	store_relaxed(&pool->refused, 0);
+	return pool_alloc(pool);
 }
 
 void pool_free(struct pool *pool, void *object)

@@ -16,13 +16,23 @@ struct pool {
 	size_t size;       /* of an object; a multiple of CACHE_LINE; constant */
 	void *free;        /* freed objects, linked through their last word; metadata lock */
 	size_t in_use;     /* metadata lock */
+	bool dirty;        /* objects that were used before are not zeroed; constant */
+	uint32_t refused;  /* by pool_alloc_patiently(), in a row; a race costs nothing */
 };
+
+/* A call of the system that can be done without is made at each so manyth occasion: a program that
+   allows itself none (seccomp's strict mode) is then spared for a while. */
+#define PATIENCE 8
 
 #define POOL_INIT(type) {.size = (sizeof(type) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1)}
 
-/* A zeroed object on lines of cache of its own, or NULL when the system refuses. */
+/* A zeroed object on lines of cache of its own, or NULL when the system refuses. Of a `dirty` pool what was
+   used before is as it was left. */
 void *pool_alloc(struct pool *pool);
 void pool_free(struct pool *pool, void *object);
+
+/* The same for what can be done without: also NULL where the system would have to be asked, see PATIENCE. */
+void *pool_alloc_patiently(struct pool *pool);
 
 /* Whether an object can be had without a call of the system; another thread may take it first. */
 bool pool_is_ready(const struct pool *pool);

@@ -19,14 +19,15 @@
  * table would be one load shorter, and need a reservation of 256 GiB, which
  * valgrind and `ulimit -v` refuse.)
  *
- * Invariants:
- *	P1  a tag other than NULL is a descriptor that lives;
- *	P2  the tags of a block are written before any address in it is handed
- *	    out, and cleared before the block is free in a zone;
- *	P3  readers need no lock: a tag is read and written whole;
- *	P4  a hot word is 0 when the page's tag is not a slab's.
+ * The tags of a block are written before any address in it is handed out, and
+ * cleared before the block is free in a zone (Z5).
  *
- * Writers hold whatever makes the pages theirs; leaves are added under a lock.
+ * Invariants, proved by zone_check() for the pages of regions:
+ *	P1  a tag other than NULL is a descriptor in use;
+ *	P2  a hot word is 0 when the page's tag is not a slab's.
+ *
+ * Locking: none for readers, since a tag is read and written whole.  Writers hold
+ * whatever makes the pages theirs; a leaf is added by a compare-exchange.
  */
 #pragma once
 
@@ -60,6 +61,7 @@ enum kind {
 	KIND_EARLY,    /* memory handed out before loam was relocated */
 	KIND_METADATA, /* loam's own */
 	KIND_SAMPLED,  /* struct slot: an object with pages of its own (harden/sampled.h) */
+	KINDS,
 };
 
 /* What every descriptor starts with. */

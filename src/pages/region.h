@@ -39,7 +39,10 @@
 
 #include "base/compiler.h"
 #include "pages/pagemap.h"
-#include "pages/zone.h"
+
+#define ORDERS             11
+#define ORDER_MAX          (ORDERS - 1)
+#define ORDER_BYTES(order) (PAGE_SIZE << (order))
 
 #define REGION_PAGES (REGION_SIZE / PAGE_SIZE)
 

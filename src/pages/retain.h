@@ -91,6 +91,17 @@ static inline void retain_add_with(size_t *sum, intptr_t nbytes)
 		retain_add(nbytes);
 }
 
+static inline void retain_add_idle_with(size_t *sum, intptr_t nbytes)
+{
+	if (nbytes > 0)
+		retain_add_idle(nbytes);
+	KEEP_ORDER();
+	*sum += (size_t)nbytes;
+	KEEP_ORDER();
+	if (nbytes < 0)
+		retain_add_idle(nbytes);
+}
+
 /* How many bytes are to be purged now: 0 below the line. */
 size_t retain_excess(void);
 

@@ -21,7 +21,7 @@ struct run {
 	struct descriptor tag;
 	char *mem;
 	size_t npages; /* written by whoever holds the object */
-	bool kept;     /* freed, and in an arena's cache (arena/run_cache.h) */
+	bool kept;     /* freed, and kept by an arena (arena/runs.h) */
 };
 
 /* nbytes (rounded up to pages, at most RUN_MAX) at a multiple of alignment (at most RUN_MAX);

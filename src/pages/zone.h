@@ -7,8 +7,8 @@
  * empty.  What may stay dirty is the rule of retain.h; the largest blocks of
  * the newest regions are purged first.
  *
- * Memory is mapped when a block is wanted and none is free, in steps of half of
- * what is mapped, 1 to 64 MiB; where the system refuses that, in smaller ones
+ * Memory is mapped when a block is wanted and none is free, in steps of a
+ * quarter to a half of what is mapped, 1 to 64 MiB; where the system refuses that, in smaller ones
  * down to the block itself.  Steps below a region fill its window piece by
  * piece, since the system hands out addresses in a row.
  *
@@ -30,11 +30,7 @@
 
 #include "base/compiler.h"
 #include "os/lock.h"
-#include "pages/pagemap.h"
-
-#define ORDERS             11
-#define ORDER_MAX          (ORDERS - 1)
-#define ORDER_BYTES(order) (PAGE_SIZE << (order))
+#include "pages/region.h"
 
 /*
  * A block of 2^order pages, aligned to its size, its pages ready to be tagged;

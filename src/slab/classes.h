@@ -40,14 +40,15 @@ static inline size_t class_size(unsigned class)
 	return (((size_t)(class < 16 ? class : class % 8 + 8) + 1) << shift) * GRANULE;
 }
 
-/* The order of the block that a slab of that class is carved from: 64 KiB, and from objects of
-   4 KiB on 256 KiB, so that what is left over at its end is small. */
+/* The order of a slab's block: 64 KiB, and 256 KiB for objects of 4 KiB and more, so that little is
+   left over at its end. */
 static inline unsigned class_order(unsigned class)
 {
 	return class_size(class) < 4 * KIB ? 4 : 6;
 }
 
-/* The order of the first slab of a class: a quarter, since many a class never needs a second. */
+/* The order of an arena's first slab of a class: a quarter of that, since many classes never need a
+   second one. */
 static inline unsigned class_first_order(unsigned class)
 {
 	return class_order(class) - 2;

@@ -10,21 +10,32 @@
 
 #include <string.h>
 
-struct slab slab_none = {
-	.tag = {.kind = KIND_SLAB},
-	.free = &slab_none.end,
+#define OBJECTS_MOST (ORDER_BYTES(4) / GRANULE) /* of a slab */
+
+/* Descriptors with bits for so many objects. */
+struct slab_pool {
+	struct pool pool;
+	uint32_t objects;
 };
 
-static struct pool slabs = POOL_INIT(struct slab);
-static uint64_t process_secret;
+#define SLAB_POOL(n)                                                                               \
+	{                                                                                          \
+		{.size = (sizeof(struct slab) + (n) / 8 + CACHE_LINE - 1) &                        \
+			 ~(size_t)(CACHE_LINE - 1)},                                               \
+			(n)                                                                        \
+	}
+
+static struct slab_pool pools[] = {SLAB_POOL(256), SLAB_POOL(1024), SLAB_POOL(OBJECTS_MOST)};
+
 SEALED uint64_t slab_mark_secret;
 static bool watch_all;
 static bool hardened, guards; /* see slab_harden() */
+static uint64_t random;	      /* of hardened slabs; a race costs no more than a repetition */
 
 void slab_start(uint64_t secret)
 {
-	process_secret = secret;
 	slab_mark_secret = mix64(~secret);
+	random = secret;
 }
 
 /* floor(2^64 / size) + 1; 2^64 itself does not fit a word. */
@@ -33,13 +44,13 @@ static uint64_t magic_of(size_t size)
 	return UINT64_MAX / size + (is_power_of_two(size) ? 2 : 1);
 }
 
-static void set_carved(struct slab *s, uint32_t carved)
+void slab_geometry(unsigned sc, uint64_t *ret_mask, uint64_t *ret_magic, uint64_t *ret_limit)
 {
-	uint64_t e = s->magic * s->size;
+	size_t size = class_size(sc), nbytes = ORDER_BYTES(class_order(sc));
 
-	s->carved = carved;
-	s->extent = carved * s->size;
-	store_relaxed(&s->limit, carved * e);
+	*ret_mask = nbytes - 1;
+	*ret_magic = magic_of(size);
+	*ret_limit = nbytes / size * (*ret_magic * size);
 }
 
 void slab_watch_all(void)
@@ -58,6 +69,8 @@ void slab_harden(bool with_guards)
 	guards = with_guards;
 }
 
+/* --- made, and given back ------------------------------------------------------------------ */
+
 static size_t guard_bytes(const struct slab *s)
 {
 	bool has = guards && ORDER_BYTES(s->order) >= s->size + os_page_size();
@@ -70,235 +83,445 @@ static void *guard_of(const struct slab *s)
 	return (char *)s->base + ORDER_BYTES(s->order) - guard_bytes(s);
 }
 
-/* What is over at the end, where the last page has a hot word; one granule at least. */
-static void mark_rest(const struct slab *s)
+static struct pool *pool_of(uint32_t objects)
 {
-	struct object *rest = (struct object *)(s->base + s->extent);
-	size_t page = s->extent / PAGE_SIZE;
+	struct slab_pool *p = pools;
 
-	if (s->carved == s->capacity && page < slab_hot_pages(s) && !(s->withdrawn >> page & 1))
-		rest->key = slab_mark(rest);
+	while (p->objects < objects)
+		p++;
+	return &p->pool;
 }
 
-void slab_set_hot(const struct slab *s, size_t first, size_t end)
+/* The set of all pages of the block. */
+static uint64_t all_pages(const struct slab *s)
 {
-	for (size_t page = first; page < end; page++)
-		pagemap_set_hot((void *)(s->base + page * PAGE_SIZE), PAGE_SIZE,
-				s->withdrawn >> page & 1 || load_relaxed(&watch_all) ? 0 : s->hot);
-	mark_rest(s);
+	return slab_page_set(0, (size_t)1 << s->order);
 }
 
-void slab_geometry(unsigned class, uint64_t *ret_mask, uint64_t *ret_magic, uint64_t *ret_limit)
-{
-	size_t size = class_size(class), nbytes = ORDER_BYTES(class_order(class));
-
-	*ret_mask = nbytes - 1;
-	*ret_magic = magic_of(size);
-	*ret_limit = nbytes / size * (*ret_magic * size);
-}
-
-static void describe(struct slab *s, unsigned class, void *block, unsigned order)
+static void describe(struct slab *s, unsigned sc, void *block, unsigned order)
 {
 	s->base = (uintptr_t)block;
-	s->secret = mix64(process_secret ^ s->base ^ (uintptr_t)s) | 1;
-	s->class = (uint8_t) class;
+	s->class = (uint8_t)sc;
 	s->order = (uint8_t)order;
-	s->size = (uint32_t)class_size(class);
-	s->capacity = (uint32_t)((ORDER_BYTES(s->order) - guard_bytes(s)) / s->size);
+	s->size = (uint32_t)class_size(sc);
+	s->capacity = (uint32_t)((ORDER_BYTES(order) - guard_bytes(s)) / s->size);
 	s->magic = magic_of(s->size);
-	s->end.link = (s->base - 1) ^ s->secret;
-	s->free = &s->end;
-	set_carved(s, 0);
+	s->limit = s->capacity * (s->magic * s->size);
+	memset(s->free, 0xff, s->capacity / 64 * sizeof s->free[0]);
+	if (s->capacity % 64)
+		s->free[s->capacity / 64] = slab_page_set(0, s->capacity % 64);
+	s->words = slab_page_set(0, (s->capacity + 63) / 64);
 	s->state = SLAB_CURRENT;
-	s->tag.live = 1;
 	s->tag.kind = KIND_SLAB;
 	s->swept = UINT32_MAX;
 }
 
-static void harden(struct slab *s)
+struct slab *slab_new(struct arena *owner, unsigned sc, unsigned order)
 {
-	if (!s->clean)
-		memset((void *)s->base, 0, ORDER_BYTES(s->order));
-	s->clean = true;
-	if (guard_bytes(s))
-		guard_lay(&s->tag, guard_of(s), guard_bytes(s));
-}
-
-struct slab *slab_new(struct arena *owner, unsigned class, unsigned order, uint16_t hot)
-{
-	struct slab *s = pool_alloc(&slabs);
+	struct pool *pool = pool_of((uint32_t)(ORDER_BYTES(order) / class_size(sc)));
+	struct slab *s = pool_alloc(pool);
 	void *block;
 	bool clean;
 
 	if (!s)
 		return NULL;
-	block = zone_alloc_pages((size_t)1 << order, class_order(class), &clean);
+	block = zone_alloc_pages((size_t)1 << order, class_order(sc), &clean);
 	if (!block) {
-		pool_free(&slabs, s);
+		pool_free(pool, s);
 		return NULL;
 	}
-	describe(s, class, block, order);
+	describe(s, sc, block, order);
 	s->owner = owner;
-	s->hot = hot;
-	s->clean = clean;
-	if (hardened)
-		harden(s);
-	pagemap_set(block, ORDER_BYTES(s->order), &s->tag);
+	if (!clean)
+		s->touched = all_pages(s);
+	if (hardened && !clean)
+		memset(block, 0, ORDER_BYTES(order));
+	if (guard_bytes(s))
+		guard_lay(&s->tag, guard_of(s), guard_bytes(s));
+	pagemap_set(block, ORDER_BYTES(order), &s->tag);
 	ASSERT_SLOW(slab_check(s));
 	return s;
 }
 
-bool slab_is_ready(unsigned class)
+bool slab_is_ready(unsigned sc)
 {
-	return pool_is_ready(&slabs) && zone_is_ready(class_order(class));
+	unsigned order = class_order(sc);
+
+	return pool_is_ready(pool_of((uint32_t)(ORDER_BYTES(order) / class_size(sc)))) &&
+	       zone_is_ready(order);
 }
 
 void slab_free(struct slab *s)
 {
 	void *block = (void *)s->base;
 	unsigned order = s->order;
-	uint64_t pages = slab_carved_pages(s) & ~s->withdrawn;
-	size_t touched = pages ? (highest_bit(pages) + 1) * PAGE_SIZE : 0;
+	struct pool *pool = pool_of((uint32_t)(ORDER_BYTES(order) / s->size));
+	size_t touched = s->touched ? (highest_bit(s->touched) + 1) * PAGE_SIZE : 0;
 
+	ASSERT(!s->out);
 	ASSERT_SLOW(slab_check(s));
-	retain_add_live((intptr_t)slab_page_bytes(s->withdrawn));
 	if (!guard_lift(&s->tag, guard_of(s), guard_bytes(s)))
 		return; /* and it stays a slab without objects */
+	retain_add_live((intptr_t)slab_page_bytes(s->purged));
 	slab_watch(s);
 	pagemap_set(block, ORDER_BYTES(order), NULL);
-	pool_free(&slabs, s);
+	pool_free(pool, s);
 	zone_free(block, order, touched);
 }
 
-UNSYNCHRONIZED uint32_t slab_objects_out(const struct slab *s)
+/* --- pages ---------------------------------------------------------------------------------- */
+
+/* The hardware pages that a set of pages lies in. */
+static uint64_t hardware_pages(uint64_t pages)
 {
-	switch (s->state) {
-	case SLAB_CURRENT:
-		return s->tag.live - 1;
-	case SLAB_FULL:
+	unsigned each = (unsigned)(os_page_size() / PAGE_SIZE);
+	uint64_t whole = 0;
+
+	for (; pages; pages &= ~whole)
+		whole |= slab_page_set(align_down(lowest_bit(pages), each), each);
+	return whole;
+}
+
+/* Notes that pages may hold memory from now on. */
+static void touch(struct slab *s, uint64_t pages)
+{
+	uint64_t back;
+
+	s->touched |= pages;
+	if (LIKELY(!(pages & s->purged)))
+		return;
+	back = s->purged & hardware_pages(pages);
+	s->purged &= ~back;
+	retain_add_live((intptr_t)slab_page_bytes(back));
+	retain_faults(slab_page_bytes(back));
+}
+
+/* The first object that starts at or behind the start of a page. */
+static uint32_t first_object(const struct slab *s, size_t page)
+{
+	return (uint32_t)((page * PAGE_SIZE + s->size - 1) / s->size);
+}
+
+static bool is_open(const struct slab *s, size_t page)
+{
+	return s->open >> page & 1;
+}
+
+static size_t page_of(const struct slab *s, uint32_t i)
+{
+	return (size_t)i * s->size / PAGE_SIZE;
+}
+
+/* Marks all objects that start in a closed page, which are free, and what is left over at the
+   slab's end, if it starts there (see slab.h); then gives the page its hot word. */
+static void open_page(struct slab *s, size_t page)
+{
+	size_t rest = (size_t)s->capacity * s->size;
+	uint32_t end = first_object(s, page + 1);
+
+	touch(s, slab_page_set(page, 1));
+	for (uint32_t i = first_object(s, page); i < end && i < s->capacity; i++)
+		slab_set_marks(slab_object(s, i));
+	if (page == rest / PAGE_SIZE)
+		slab_set_marks((struct object *)(s->base + rest));
+	s->open |= slab_page_set(page, 1);
+	if (!load_relaxed(&watch_all))
+		pagemap_set_hot((void *)(s->base + page * PAGE_SIZE), PAGE_SIZE,
+				slab_hot_word(s->class));
+}
+
+/* --- objects -------------------------------------------------------------------------------- */
+
+/* The first free object from i on; capacity: none. */
+static uint32_t next_free(const struct slab *s, uint32_t i)
+{
+	uint64_t word, words;
+	size_t w = i / 64;
+
+	if (i >= s->capacity)
 		return s->capacity;
-	default:
-		return s->tag.live + s->mark;
+	word = s->free[w] >> (i % 64) << (i % 64);
+	if (word)
+		return (uint32_t)(64 * w + lowest_bit(word));
+	words = w < 63 ? s->words >> (w + 1) << (w + 1) : 0;
+	if (!words)
+		return s->capacity;
+	w = lowest_bit(words);
+	return (uint32_t)(64 * w + lowest_bit(s->free[w]));
+}
+
+/* The first free object from i on that starts in an open page; capacity: none. */
+static uint32_t next_open(const struct slab *s, uint32_t i)
+{
+	uint64_t later;
+	size_t page;
+
+	for (i = next_free(s, i); i < s->capacity; i = next_free(s, i)) {
+		page = page_of(s, i);
+		if (is_open(s, page))
+			break;
+		later = s->open >> page;
+		if (!later)
+			return s->capacity;
+		i = first_object(s, page + lowest_bit(later));
 	}
+	return i;
 }
 
-static void list_object(struct slab *s, uint32_t i)
+/* A random free object among those that start in the page of i. */
+static COLD uint32_t another(const struct slab *s, uint32_t i)
 {
-	struct object *o = (struct object *)(s->base + (size_t)i * s->size);
+	size_t page = page_of(s, i);
+	uint32_t first = first_object(s, page), end = first_object(s, page + 1), other;
 
-	slab_push(s, o);
+	random = mix64(random + 1);
+	other = next_free(s, first + (uint32_t)(random % (end - first)));
+	return other < end && other < s->capacity ? other : i;
 }
 
-/* Puts objects [first, end) on the empty free list, the first on top; the end is at most a page's
-   objects further. */
-static void list_in_order(struct slab *s, uint32_t first, uint32_t end)
+/* The free object i. Reports one whose mark was overwritten; its first word is checked when the
+   object is handed to the program. */
+ALWAYS_INLINE struct object *verified(const struct slab *s, uint32_t i)
 {
-	for (uint32_t i = end; i-- > first;)
-		list_object(s, i);
+	struct object *o = slab_object(s, i);
+
+	if (IS_WRONG(o->key != slab_mark(o)))
+		slab_report_written(s, o);
+	return o;
 }
 
-/* The same in random order. */
-static COLD void list_shuffled(struct slab *s, uint32_t first, uint32_t end)
+static void set_word(struct slab *s, uint32_t w, uint64_t word)
 {
-	uint16_t order[PAGE_SIZE / GRANULE];
-	uint64_t random = mix64(s->secret ^ first);
+	store_relaxed(&s->free[w], word);
+	if (!word)
+		s->words &= ~((uint64_t)1 << w);
+}
 
-	for (uint32_t i = 0; i < end - first; i++) {
-		uint32_t j = (uint32_t)(random >> 32) % (i + 1);
+static struct object *take_object(struct slab *s, uint32_t i)
+{
+	uint64_t pages = slab_pages(s, i);
 
-		order[i] = order[j];
-		order[j] = (uint16_t)i;
-		random = mix64(random);
+	if (pages & ~s->touched)
+		touch(s, pages);
+	set_word(s, i / 64, s->free[i / 64] & ~((uint64_t)1 << (i % 64)));
+	return verified(s, i);
+}
+
+/* Whether all objects of a word of free[] lie in open pages. */
+static bool is_word_open(const struct slab *s, uint32_t w)
+{
+	uint32_t first = 64 * w, last = first + 63 < s->capacity ? first + 63 : s->capacity - 1;
+	size_t from = page_of(s, first), to = ((size_t)(last + 1) * s->size - 1) / PAGE_SIZE;
+
+	return !(slab_page_set(from, to - from + 1) & ~s->open);
+}
+
+/* Takes up to `most` objects of a word of free[] whose objects all lie in open pages. */
+static uint32_t take_word(struct slab *s, uint32_t w, struct object **ret_end, uint32_t most)
+{
+	uint64_t word = s->free[w];
+	uint32_t n = 0;
+
+	for (; word && n < most; word &= word - 1, n++)
+		*--ret_end = verified(s, 64 * w + lowest_bit(word));
+	set_word(s, w, word);
+	return n;
+}
+
+static uint32_t take_open(struct slab *s, struct object **ret_end, uint32_t most)
+{
+	uint32_t n = 0, i = next_open(s, 0);
+
+	while (n < most && i < s->capacity) {
+		if (UNLIKELY(hardened)) {
+			*(ret_end - ++n) = take_object(s, another(s, i));
+			i = next_open(s, 0);
+		} else if (is_word_open(s, i / 64)) {
+			n += take_word(s, i / 64, ret_end - n, most - n);
+			i = next_open(s, i / 64 * 64 + 64);
+		} else {
+			*(ret_end - ++n) = take_object(s, i);
+			i = next_open(s, i + 1);
+		}
 	}
-	for (uint32_t i = 0; i < end - first; i++)
-		list_object(s, first + order[i]);
+	store_relaxed(&s->out, s->out + n);
+	return n;
 }
 
-/* Carves what starts in the next page, at least one object; false when all is carved.  The
-   free list is empty. */
-static bool carve(struct slab *s)
+uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most)
 {
-	size_t room = PAGE_SIZE - s->extent % PAGE_SIZE;
-	uint32_t more = (uint32_t)((room + s->size - 1) / s->size);
-	uint32_t first = s->carved;
-	size_t pages = slab_hot_pages(s);
+	uint32_t n = take_open(s, ret_end, most), first;
 
-	if (more > s->capacity - first)
-		more = s->capacity - first;
-	if (!more)
-		return false;
-	set_carved(s, first + more);
-	s->free = &s->end;
-	if (UNLIKELY(hardened))
-		list_shuffled(s, first, first + more);
-	else
-		list_in_order(s, first, first + more);
-	slab_set_hot(s, pages, slab_hot_pages(s));
-	return true;
+	if (n)
+		return n;
+	first = next_free(s, 0);
+	if (first == s->capacity)
+		return 0;
+	open_page(s, page_of(s, first));
+	return take_open(s, ret_end, most);
 }
 
-void slab_report_link(const struct slab *s, const struct object *o)
+struct object *slab_take_one(struct slab *s, bool *ret_zero)
 {
-	report_corruption("malloc(): corrupted free list",
-			  (struct report_about){.mem = o, .kind = "link of a free object", .usable = s->size});
-}
+	uint64_t touched = s->touched;
+	struct object *o;
 
-struct object *slab_take(struct slab *s)
-{
-	struct object *o = s->free, *next;
-
-	if (slab_is_end(s, o)) {
-		if (!(s->withdrawn && slab_restore(s)) && !carve(s))
-			return NULL;
-		o = s->free;
-	}
-	next = slab_next(s, o);
-	if ((!slab_is_end(s, next) && !slab_in_extent(s, next)) || o->key != slab_mark(o))
-		slab_report_link(s, o);
-	s->free = next;
+	if (!slab_take(s, &o + 1, 1))
+		return NULL;
+	if (IS_WRONG(o->link != (uintptr_t)o))
+		slab_report_written(s, o);
+	*ret_zero = !(slab_pages(s, slab_index(s, o)) & touched);
+	o->link = 0;
 	o->key = 0;
 	return o;
 }
 
-static uint32_t count_withdrawn(const struct slab *s)
+uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
+		   struct object **ret_twice)
 {
-	uint32_t n = 0;
+	size_t nbytes = ORDER_BYTES(s->order);
+	uint32_t twice = 0, i;
 
-	for (uint32_t i = 0; s->withdrawn && i < s->carved; i++)
-		n += (slab_pages(s, i) & s->withdrawn) != 0;
-	return n;
+	for (i = 0; i < n && (uintptr_t)objects[i] - s->base < nbytes; i++) {
+		struct object *o = objects[i];
+		uint32_t at = slab_index(s, o);
+		uint64_t bit = (uint64_t)1 << (at % 64), word = s->free[at / 64];
+
+		if (IS_WRONG(o->key != slab_mark(o)))
+			slab_report_written(s, o);
+		if (UNLIKELY(word & bit)) {
+			*ret_twice = o;
+			twice++;
+			continue;
+		}
+		store_relaxed(&s->free[at / 64], word | bit);
+		if (!word)
+			s->words |= (uint64_t)1 << (at / 64);
+	}
+	store_relaxed(&s->out, s->out - (i - twice));
+	return i;
 }
 
-static bool check_hot(const struct slab *s)
+void slab_report_written(const struct slab *s, const struct object *o)
 {
-	bool ok = true;
+	report_corruption("malloc(): write after free",
+			  (struct report_about){
+				  .mem = o, .kind = "free object", .usable = s->size});
+}
 
-	for (size_t page = 0; page < (size_t)1 << s->order; page++) {
-		bool none = page >= slab_hot_pages(s) || s->withdrawn >> page & 1 || load_relaxed(&watch_all);
+/* --- purging -------------------------------------------------------------------------------- */
 
-		ok &= expect_eq("S6", pagemap_hot((char *)s->base + page * PAGE_SIZE),
-				none ? 0 : s->hot);
+/* The pages of objects in use. */
+static uint64_t busy_pages(const struct slab *s)
+{
+	uint64_t busy = 0;
+
+	for (uint32_t w = 0; 64 * w < s->capacity; w++) {
+		uint64_t out = ~s->free[w];
+
+		for (; out; out &= out - 1) {
+			uint32_t i = 64 * w + lowest_bit(out);
+
+			if (i >= s->capacity)
+				break;
+			busy |= slab_pages(s, i);
+		}
+	}
+	return busy;
+}
+
+/* Purges a set of whole hardware pages; returns those that the system took. */
+static uint64_t purge_pages(const struct slab *s, uint64_t pages)
+{
+	uint64_t done = 0;
+	unsigned first, n;
+
+	for (; pages; pages &= ~slab_page_set(first, n)) {
+		first = lowest_bit(pages);
+		n = ~(pages >> first) ? lowest_bit(~(pages >> first)) : 64;
+		if (os_purge((char *)s->base + first * PAGE_SIZE, n * PAGE_SIZE))
+			done |= slab_page_set(first, n);
+	}
+	return done;
+}
+
+static void close_pages(struct slab *s, uint64_t pages)
+{
+	s->open &= ~pages;
+	for (; pages; pages &= pages - 1)
+		pagemap_set_hot((void *)(s->base + lowest_bit(pages) * PAGE_SIZE), PAGE_SIZE, 0);
+}
+
+/* An object that is out keeps every hardware page that it overlaps. A hardware page may be
+   larger than a first, small slab, and hold memory of others. */
+size_t slab_purge(struct slab *s)
+{
+	uint64_t busy = hardware_pages(busy_pages(s)), done;
+
+	if (ORDER_BYTES(s->order) < os_page_size())
+		return 0;
+	done = purge_pages(s, hardware_pages(s->touched & ~busy));
+	close_pages(s, s->open & done);
+	done &= s->touched;
+	s->touched &= ~done;
+	s->purged |= done;
+	retain_add_live(-(intptr_t)slab_page_bytes(done));
+	return slab_page_bytes(done);
+}
+
+size_t slab_idle_bytes(const struct slab *s)
+{
+	return slab_page_bytes(s->touched) - (size_t)s->out * s->size; /* by S3 not below 0 */
+}
+
+/* --- proofs --------------------------------------------------------------------------------- */
+
+static bool check_object(const struct slab *s, uint32_t i)
+{
+	const struct object *o = slab_object(s, i);
+	bool open = is_open(s, page_of(s, i)), ok = true;
+
+	if (!bit_test(s->free, i)) {
+		ok &= expect_eq("S3", open, true);
+		ok &= expect_eq("S3", slab_pages(s, i) & ~s->touched, 0);
+	} else if (open) {
+		ok &= expect_eq("S2", o->link, (uintptr_t)o);
+		ok &= expect_eq("S2", o->key, slab_mark(o));
 	}
 	return ok;
 }
 
-bool slab_check(const struct slab *s)
+static bool check_bits(const struct slab *s)
 {
-	const struct object *o = s->free;
 	uint32_t free = 0;
 	bool ok = true;
 
-	for (; free < s->carved && slab_starts_object(s, o); free++) {
-		ok &= expect_eq("S5", slab_is_withdrawn(s, o), false);
-		ok &= expect_eq("S1", o->key, slab_mark(o));
-		o = slab_next(s, o);
+	for (uint32_t w = 0; 64 * w < s->capacity; w++) {
+		free += (uint32_t)__builtin_popcountll(s->free[w]);
+		ok &= expect_eq("S1", s->words >> w & 1, s->free[w] != 0);
 	}
-	ok &= expect_eq("S1", (uintptr_t)o, (uintptr_t)&s->end);
-	ok &= expect_eq("S2", slab_objects_out(s), s->carved - free - count_withdrawn(s));
-	ok &= expect_eq("S5", s->withdrawn & ~slab_carved_pages(s), 0);
-	ok &= expect_eq("S3", s->extent, s->carved * s->size);
-	ok &= expect_eq("S3", s->carved <= s->capacity, true);
-	for (size_t i = 0; i < ORDER_BYTES(s->order); i += PAGE_SIZE)
-		ok &= expect_eq("S4", (uintptr_t)pagemap_get((char *)s->base + i), (uintptr_t)s);
-	return ok & check_hot(s);
+	return expect_eq("S1", s->out + free, s->capacity) && ok;
+}
+
+static bool check_page(const struct slab *s, size_t page)
+{
+	const char *mem = (const char *)s->base + page * PAGE_SIZE;
+	bool hot = is_open(s, page) && !load_relaxed(&watch_all);
+
+	return expect_eq("S4", (uintptr_t)pagemap_get(mem), (uintptr_t)s) &
+	       expect_eq("S6", pagemap_hot(mem), hot ? slab_hot_word(s->class) : 0);
+}
+
+bool slab_check(const struct slab *s)
+{
+	bool ok = check_bits(s);
+
+	ok &= expect_eq("S5", s->open & ~s->touched, 0);
+	ok &= expect_eq("S5", s->purged & (s->touched | s->open), 0);
+	ok &= expect_eq("S5", (s->touched | s->purged) & ~all_pages(s), 0);
+	for (uint32_t i = 0; ok && i < s->capacity; i++)
+		ok &= check_object(s, i);
+	for (size_t page = 0; page < (size_t)1 << s->order; page++)
+		ok &= check_page(s, page);
+	return ok;
 }

@@ -1,91 +1,71 @@
 /*
- * A slab: a block carved into equal objects of one size class, owned by one
- * arena.  What is hot lives here.
+ * A slab: a block carved into equal objects of one size class, owned by one arena. Hot sizes are
+ * served from here.
  *
- *	struct slab (metadata)           block of 2^order pages, aligned to the class's larger one
- *	+------------------------+      base                                    base + bytes
- *	| live,kind | free ------+---+   +------+------+------+------+----........----+
- *	| secret | base | magic  |   |   | out  | free | out  | free |   not carved   |
- *	| limit | extent | owner |   |   +------+-^--|-+------+-^----+----........----+
- *	+------------------------+   |            |  |          |    ^ extent
- *	| links, class, state    |   +------------|--|----------+
- *	| withdrawn pages, mark  |                +--(-- link of the second, encoded
- *	+------------------------+                   +-> slab->end: the list's end
+ *	struct slab (metadata)             block of 2^order pages, aligned to the class's larger one
+ *	+--------------------------+      base                                          base + bytes
+ *	| size, out | base | magic | ---> +------+------+------+------+---- ... ---+------+------+
+ *	| limit | owner            |      | out  | free | out  | free | free       | free | rest |
+ *	| open, touched pages      |      +------+------+------+------+---- ... ---+------+------+
+ *	+--------------------------+ free: 0      1      0      1      1            1
+ *	| links, class, state      |
+ *	| words | free[]           |      a free object   +----------------+-----------------+-----
+ *	+--------------------------+                      | its address    | its mark        |
+ *	                                                  +----------------+-----------------+-----
  *
- *	a free object   +-----------------------+------------------------+----.....
- *	                | next ^ slab->secret   | mark: address ^ a secret |
- *	                +-----------------------+------------------------+----.....
+ * free[] has one bit an object, set while the object is free; the lowest free object is taken
+ * first. So nothing in free memory leads the allocator anywhere, allocation packs by address, a
+ * page without an object in use is found by a mask and purged where it lies, and a double free
+ * that the mark missed is found when the bit is already set.
  *
- * Objects go back to the slab that they came from, out of the magazine that took
- * them first (arena/magazine.h): a slab knows when it is empty, and neighbours stay
- * neighbours.  In a magazine an object is out, and bears the mark.
+ * A free object on an open page holds its own address and its mark. A write after free is seen
+ * when the object is taken again, a double free at once. A page is opened when the first object
+ * that starts in it is taken: all free objects that start there get their marks, and the page gets
+ * its hot word. So untouched pages stay untouched. A purged page is closed again.
  *
- * Carving is lazy, a page at a time, so that pages not needed stay untouched.
+ *	page       objects that start there     memory           hot word
+ *	closed     free, without mark           any              0
+ *	open       out, or free with mark       touched          the slab's
  *
- * What is taken off it bears the mark of a free object, too: so an overwritten link does not lead
- * to an object in use.
+ * An object is "out" while the program holds it, and also while a magazine or the depot holds it
+ * (cache/magazine.h); there it bears its mark.
  *
- * The list ends at the slab's own field `end`.  That is no object's address, so
- * the check that the next object lies in the carved part fails for the last
- * object, and the hot path needs no test for an empty list: it leaves by the
- * same branch for a list that ends and for a link that was overwritten, and the
- * slow path tells the two apart.  `end` decodes to no address, so the same
- * happens when the list is empty already.
+ * One multiplication proves that a pointer is the start of an object: with magic = floor(2^64 /
+ * size) + 1 and e = magic * size - 2^64, an offset k * size + r gives k * e + r * magic modulo
+ * 2^64, which is below capacity * e exactly when r is 0 and k < capacity.
  *
- * That a pointer is the start of an object that was carved takes one
- * multiplication: with magic = floor(2^64 / size) + 1 and e = magic * size -
- * 2^64, an offset k * size + r gives k * e + r * magic modulo 2^64, which is
- * below carved * e exactly when r is 0 and k < carved.
+ * The fast path of free does not read the slab: another processor may be writing to it, and in
+ * large heaps it misses the cache. It reads the hot word of the pointer's page, which says where
+ * the class's magazine is in every thread's cache. All slabs of a class begin at multiples of the
+ * size of its larger ones, so the pointer's lower bits are its offset, and the magazine has the
+ * constants to prove that an object starts there. What is left over at the end of a smaller, first
+ * slab bears the mark of a free object, so that a pointer into it is not taken for an object in
+ * use.
  *
- * The hot free does not look at the slab at all, which another processor may be writing to, and
- * which large heaps miss in the cache.  It goes by the hot word of the pointer's page: where the
- * class's magazine is in every hot side, and who may free.  A page has one from when the
- * objects that start in it are carved.  Since the slabs of a class all begin at
- * multiples of the size of its larger ones, an offset is the pointer's lower bits; that it is an
- * object's, the magazine has what it takes to tell.  Where a first, smaller slab has something
- * left over at its end, that bears the mark of a free object, so that it is not taken for one
- * that is out.
- *
- * `live` counts the objects out, and one more while the arena's magazine
- * points here: so who gives objects back sees 0 only when something is to be
- * done, be the slab empty or, having been full and off every list, no longer full.
- *
- *	state      on list             live
- *	CURRENT    none; magazine      objects out + 1
- *	LISTED     arena's, by class   objects out - mark
- *	FULL       none                1, and all objects are out
- *	EMPTY      arena's, by class   0
- *
- * The mark of a listed slab is how few objects are out when its owner wants to
- * look at it next: 0 when it is empty, more while it may become sparse.
- *
- * Free pages between objects that stay can be withdrawn (withdraw.c): the system
- * has their memory, and the objects that overlap them are on no list.  They
- * come back page by page when the list has run out, before more is carved.
- *
- *	pages      |         | withdrawn withdrawn |         |
- *	objects    | out | free | w'drawn | w'drawn | w'drawn | out |
+ *	state      in which list of its arena   objects out   (arena/slabs.h)
+ *	CURRENT    none                         any
+ *	LISTED     by class                     some
+ *	FULL       full                         all
+ *	EMPTY      by class, and empty          none
  *
  * Invariants, proved by slab_check():
- *	S1  the free list visits distinct carved objects that bear their mark, and ends at `end`;
- *	S2  live is as the table says, objects out = carved - free - withdrawn ones;
- *	S3  limit and extent say how many are carved, at most capacity;
+ *	S1  out + the number of bits in free[] is capacity; words has the bit of each word of free[]
+ *	    that is not zero;
+ *	S2  a free object that starts in an open page bears its mark;
+ *	S3  a page that an object in use overlaps is touched, and open if it starts there;
  *	S4  the tag of every page of the block is the slab;
- *	S5  an object is withdrawn when it overlaps a withdrawn page, and then it is
- *	    neither free nor out; withdrawn pages lie in the carved part;
- *	S6  the hot word of pages up to the last in which a carved object starts is the slab's, but
- *	    of withdrawn ones, and of those behind, it is 0.
+ *	S5  an open page is touched; a purged page is neither open nor touched;
+ *	S6  the hot word of an open page is the slab's, of others it is 0.
  *
- * What is in a page without a hot word is freed by the slow path, where more can be done with it:
- * in a withdrawn page, with which the marks of free objects are gone, and everywhere after
- * slab_watch_all().
+ * After slab_watch_all() no page has a hot word, and every free takes the slow path.
  *
- * Locking: none; the owner alone writes, others read owner, base, magic, limit, class, order and
- * withdrawn, and may set hot words to 0.  Of an object that is out they all see that it is not
- * withdrawn, for no page of it was since they were given it.
+ * Locking: the caller holds the owner's lock, except where a function says "for any thread". Other
+ * threads read what is constant, and the bit of an object that they hold; they may clear hot
+ * words.
  */
 #pragma once
 
+#include "base/bits.h"
 #include "base/compiler.h"
 #include "base/list.h"
 #include "pages/pagemap.h"
@@ -96,75 +76,53 @@ struct arena;
 enum slab_state { SLAB_CURRENT, SLAB_LISTED, SLAB_FULL, SLAB_EMPTY };
 
 struct object {
-	uintptr_t link; /* the next free object ^ secret */
-	uint64_t key;   /* its mark while free */
+	uintptr_t link; /* while free: its own address; deferred: see cache/deferred.h */
+	uint64_t key;	/* while free: its mark */
 };
 
 struct slab {
-	struct descriptor tag; /* live: see above */
-	struct object *free;   /* S1 */
-	uint64_t secret;       /* of this slab alone; odd */
-	uintptr_t base;        /* the first object */
-	uint64_t magic;        /* constant */
-	uint64_t limit;        /* S3: carved * e */
-	struct arena *owner;   /* constant */
-	uint32_t extent;       /* S3: carved * size */
-	uint32_t size;         /* constant */
+	struct descriptor tag;
+	uint32_t size;	     /* constant */
+	uint32_t out;	     /* S1 */
+	uintptr_t base;	     /* the first object; constant */
+	uint64_t magic;	     /* constant */
+	uint64_t limit;	     /* capacity * e; constant */
+	struct arena *owner; /* constant */
+	uint32_t capacity;   /* constant */
+	uint32_t notify;     /* slabs_notice() is called when fewer than this are out */
+	uint64_t open;	     /* S2: a bit a page */
 
-	struct link link;      /* in the arena's list of the class while LISTED */
-	struct object end;     /* where the list ends; its link decodes to no address */
-	uint64_t withdrawn;    /* S5: a bit a page */
-	uint32_t carved;       /* S3 */
-	uint32_t capacity;     /* constant */
-	uint16_t hot;          /* S6 */
-	uint8_t class;         /* constant */
-	uint8_t order;         /* constant */
-	uint8_t state;         /* enum slab_state */
-	bool clean;            /* what is not carved reads as zero; constant */
-
-	struct link idle; /* in the arena's list while kept != 0 */
-	uint32_t kept;    /* bytes of it that retain.h was told of */
-	uint32_t mark;    /* of a LISTED one, see above */
-	uint32_t swept;   /* how many were out when pages were last withdrawn, LISTED since then */
+	uint64_t touched;    /* pages that may hold memory: a bit a page */
+	uint64_t purged;     /* S5: pages that the system has back */
+	struct link link;    /* in a list of the arena's */
+	struct link idle;    /* in the arena's list while kept != 0 */
+	uint32_t kept;	     /* its free bytes that are counted as retained (pages/retain.h) */
+	uint32_t swept;	     /* `out` at the last purge, if the slab was LISTED ever since */
+	uint8_t class;	     /* constant */
+	uint8_t order;	     /* constant */
+	uint8_t state;	     /* enum slab_state */
+	uint64_t words;	     /* S1: a bit a word of free[] */
+	uint64_t free[];     /* S1: a bit an object */
 };
 
-static_assert(offsetof(struct slab, link) == CACHE_LINE, "the hot path touches one line");
+static_assert(offsetof(struct slab, touched) == CACHE_LINE, "what a free reads is one line");
 
-/*
- * A hot word: a place from this bit on, and below it who may free fast: anybody, or where objects share
- * lines of cache only their owner, by a number that few other arenas have.
- */
-#define HOT_PLACE_SHIFT 9
-#define HOT_ANYBODY	1u
-#define HOT_OWNERS	2u /* the least number of an owner */
-#define HOT_WHO_MOST	32u
+/* The hot word of a class's pages: the distance in bytes, not 0, of its magazine from the first one
+   in every thread's cache (cache/magazine.h). */
+#define HOT_SHIFT 6
 
-static inline unsigned hot_owner(uint32_t arena_number)
+static inline uint16_t slab_hot_word(unsigned sc)
 {
-	return HOT_OWNERS + arena_number % (HOT_WHO_MOST - HOT_OWNERS);
+	return (uint16_t)((sc + 1) << HOT_SHIFT);
 }
 
-/* Of which a free object's mark is made. */
+/* The secret of all marks; written once, by slab_start(). */
 extern HIDDEN uint64_t slab_mark_secret;
 
-/* What every fast bin starts with: a slab without objects, so that the hot path meets no NULL. */
-extern HIDDEN struct slab slab_none;
-
-static inline bool slab_is_end(const struct slab *s, const struct object *o)
-{
-	return o == &s->end;
-}
-
-/* Whether an object is on the free list. */
-static inline bool slab_has_any(const struct slab *s)
-{
-	return !slab_is_end(s, s->free);
-}
-
-/* Whether a pointer is the start of a carved object; for any thread. */
+/* Whether a pointer is the start of an object; for any thread. */
 ALWAYS_INLINE bool slab_starts_object(const struct slab *s, const void *mem)
 {
-	return ((uintptr_t)mem - s->base) * s->magic < load_hot(&s->limit);
+	return ((uintptr_t)mem - s->base) * s->magic < s->limit;
 }
 
 /* Whether an address lies in the slab's block; for any thread. */
@@ -173,44 +131,51 @@ static inline bool slab_holds(const struct slab *s, const void *mem)
 	return ((uintptr_t)mem - s->base) / PAGE_SIZE >> s->order == 0;
 }
 
+static inline struct object *slab_object(const struct slab *s, uint32_t i)
+{
+	return (struct object *)(s->base + (size_t)i * s->size);
+}
+
+/* The number of the object that an address in the slab lies in: offset / size, by
+   multiplication. */
+ALWAYS_INLINE uint32_t slab_index(const struct slab *s, const void *mem)
+{
+	return (uint32_t)((unsigned __int128)((uintptr_t)mem - s->base) * s->magic >> 64);
+}
+
 /* The start of the object that an address in the slab lies in. */
 static inline void *slab_object_around(const struct slab *s, const void *mem)
 {
-	uintptr_t offset = (uintptr_t)mem - s->base;
-
-	return (void *)(s->base + offset - offset % s->size);
+	return slab_object(s, slab_index(s, mem));
 }
 
-/* What a free object's key is, so that a second free is seen.  Two objects never have the same: a
-   program may copy what is left in memory that it does not initialise. */
+/* The mark of a free object, by which a double free is seen. Different for each address: a program
+   may copy a mark when it copies memory that it has not initialised. */
 ALWAYS_INLINE uint64_t slab_mark(const struct object *o)
 {
 	return slab_mark_secret ^ (uintptr_t)o;
 }
 
-/* What follows a free object. */
-ALWAYS_INLINE struct object *slab_next(const struct slab *s, const struct object *o)
+/* Writes what a free object holds: its address and its mark. */
+ALWAYS_INLINE void slab_set_marks(struct object *o)
 {
-	return (struct object *)(o->link ^ s->secret);
-}
-
-/* Whether the hot path may take the object before `next` off the list. */
-ALWAYS_INLINE bool slab_in_extent(const struct slab *s, const struct object *next)
-{
-	return (uintptr_t)next - s->base < s->extent;
-}
-
-/* Puts an object that bears its mark on the free list. */
-ALWAYS_INLINE void slab_push_marked(struct slab *s, struct object *o)
-{
-	o->link = (uintptr_t)s->free ^ s->secret;
-	s->free = o;
-}
-
-ALWAYS_INLINE void slab_push(struct slab *s, struct object *o)
-{
+	o->link = (uintptr_t)o;
 	o->key = slab_mark(o);
-	slab_push_marked(s, o);
+}
+
+/* Whether an object's bit says that it is free; for any thread. False for one in a magazine. */
+static inline bool slab_has_free(const struct slab *s, const struct object *o)
+{
+	uint32_t i = slab_index(s, o);
+
+	return load_relaxed(&s->free[i / 64]) >> (i % 64) & 1;
+}
+
+/* Whether an object is free: in the slab, in a magazine, in the depot or deferred; for any thread
+   that may read its memory. */
+static inline bool slab_is_free(const struct slab *s, const struct object *o)
+{
+	return slab_has_free(s, o) || o->key == slab_mark(o);
 }
 
 /* The set of n pages from a first one on, a bit each; n > 0. */
@@ -228,95 +193,72 @@ static inline uint64_t slab_pages(const struct slab *s, uint32_t i)
 	return slab_page_set(first, last - first + 1);
 }
 
-/* The pages that the carved part overlaps. */
-static inline uint64_t slab_carved_pages(const struct slab *s)
-{
-	return s->extent ? slab_page_set(0, (s->extent - 1) / PAGE_SIZE + 1) : 0;
-}
-
 /* Bytes of pages of a set. */
 static inline size_t slab_page_bytes(uint64_t pages)
 {
 	return (size_t)__builtin_popcountll(pages) * PAGE_SIZE;
 }
 
-/* Whether an object is withdrawn; for any thread. */
-static inline bool slab_is_withdrawn(const struct slab *s, const void *mem)
-{
-	uint64_t withdrawn = load_relaxed(&s->withdrawn);
-
-	return withdrawn &&
-	       slab_pages(s, (uint32_t)(((uintptr_t)mem - s->base) / s->size)) & withdrawn;
-}
-
-/* Whether an object is free, be it in its slab or on the way there; for any thread. */
-static inline bool slab_is_free(const struct slab *s, const struct object *o)
-{
-	return slab_is_withdrawn(s, o) || o->key == slab_mark(o);
-}
-
-/* What secrets derive from. */
+/* Sets the secret of the marks. Called once, before any other function here. */
 AT_START void slab_start(uint64_t secret);
 
-/* From now on slabs are made of cleared memory, and hand out fresh objects in no order that can be
-   foretold; the last page of each, if it can do without, is unreadable where guards are wanted. */
+/* From now on slabs are made of cleared memory and hand out the objects of a page in random
+   order. With guards, the last page of each slab that has room for a page beside an object is
+   unreadable. */
 COLD void slab_harden(bool guards);
 
-/* A slab of that class for that arena in a block of that order, CURRENT, nothing carved, with that hot
-   word; NULL without memory. */
-struct slab *slab_new(struct arena *owner, unsigned class, unsigned order, uint16_t hot);
+/* Makes a slab of class sc for an arena, in a block of that order: CURRENT, with all objects free.
+   NULL without memory. */
+struct slab *slab_new(struct arena *owner, unsigned sc, unsigned order);
 
-/* Whether slab_new() needs no call of the system. */
-bool slab_is_ready(unsigned class);
+/* Whether slab_new() needs no system call; another thread may take the memory first. */
+bool slab_is_ready(unsigned sc);
 
-/* Gives its block back.  No object may be out. */
+/* Gives the slab's block back to the zone. No object may be out. */
 void slab_free(struct slab *s);
 
 /*
- * Takes one object off a list that the hot path gave up on: the last one, or
- * one of those that come back or are carved now.  NULL when the slab is full.  Reports a link that
- * was overwritten.  Does not count it in live.
+ * Takes up to `most` free objects, which bear their marks: the lowest first, and those on open
+ * pages before others. Opens one page, if there is no free object on an open one. Returns how
+ * many, 0 when the slab is full. Writes them below ret_end downwards, so that the lowest is last,
+ * as in a magazine. Reports an object that was written to while it was free.
  */
-struct object *slab_take(struct slab *s);
+uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most);
 
-/* Gives whole pages of free objects back to the system; the bytes given back now. */
-size_t slab_withdraw(struct slab *s);
+/* Takes one object as slab_take() does, and clears its address and mark. *ret_zero says that all of
+   the object reads as zero. NULL when the slab is full. */
+struct object *slab_take_one(struct slab *s, bool *ret_zero);
 
-/* Brings pages back, lowest first, until an object is free again; false if none is withdrawn. */
-bool slab_restore(struct slab *s);
+/* Makes free the first of n objects, up to the first that is not of the slab; returns how many.
+   They bear their marks; reports one whose mark was overwritten. *ret_twice is set to one that
+   was free already, if there is one. */
+uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
+		   struct object **ret_twice);
 
-/* Bytes of objects that are free and may be in RAM. */
+/* Purges all whole hardware pages without an object that is out, and closes them; returns the bytes
+   that the system got back. */
+size_t slab_purge(struct slab *s);
+
+/* Bytes of touched pages less bytes of objects that are out. */
 size_t slab_idle_bytes(const struct slab *s);
 
-/* What the slabs of a class have in common: the lower bits of an address that are its offset in one;
-   magic; and limit, when all is carved. */
-void slab_geometry(unsigned class, uint64_t *ret_mask, uint64_t *ret_magic, uint64_t *ret_limit);
+/* The constants by which a magazine proves the start of an object of its class: the mask of an
+   address that is its offset in a slab, magic, and the limit of the class's larger slabs. */
+void slab_geometry(unsigned sc, uint64_t *ret_mask, uint64_t *ret_magic, uint64_t *ret_limit);
 
-/* No slab to come has a hot word. */
+/* From now on no page gets a hot word. */
 void slab_watch_all(void);
 
-/* Nor has this one. */
+/* Clears the slab's hot words; for any thread. */
 void slab_watch(struct slab *s);
 
-/* Up to the last in which a carved object starts. */
-static inline size_t slab_hot_pages(const struct slab *s)
+/* Reports that a freed object of the slab was written to, and ends the program. */
+COLD _Noreturn void slab_report_written(const struct slab *s, const struct object *o);
+
+/* How many objects are out; for any thread, and perhaps a moment old. */
+static inline uint32_t slab_objects_out(const struct slab *s)
 {
-	return s->carved ? (s->extent - s->size) / PAGE_SIZE + 1 : 0;
+	return load_relaxed(&s->out);
 }
-
-/* Gives pages the hot words that they should have, by their numbers in the slab. */
-void slab_set_hot(const struct slab *s, size_t first, size_t end);
-
-/* Whether objects may be kept by other arenas than the owner. */
-static inline bool slab_is_open(const struct slab *s)
-{
-	return s->size >= CACHE_LINE;
-}
-
-/* A report that the link which leads to an object, or the one in it, was overwritten. */
-COLD _Noreturn void slab_report_link(const struct slab *s, const struct object *o);
-
-/* Objects that the program holds, as far as another thread can tell. */
-uint32_t slab_objects_out(const struct slab *s);
 
 COLD bool slab_check(const struct slab *s);

@@ -5,6 +5,7 @@ The figures are read from the lines that loam prints, one a floor; each must be 
 
 import os
 import re
+import resource
 import subprocess
 import sys
 
@@ -36,8 +37,8 @@ maker.join()
 
 # What must have happened, and the words around its figure.
 MECHANISMS = {
-    "hits of fast bins": r"slab: (\d+) objects by fast bins",
-    "refills of fast bins": r"(\d+) refills",
+    "objects of slabs": r"slab: (\d+) objects taken",
+    "refills of magazines": r"(\d+) refills",
     "classes promoted": r"(\d+) classes promoted",
     "hits of small bins": r"hits: (\d+) small bin",
     "hits of unsorted": r"(\d+) unsorted",
@@ -53,26 +54,33 @@ MECHANISMS = {
     "merges of blocks": r"pages: .* (\d+) merges",
     "runs": r"(\d+) runs made",
     "huge objects": r"(\d+) huge made",
-    "remote frees": r"(\d+) remote frees sent",
-    "remote frees drained": r"(\d+) drained",
 }
 
 
-def statistics():
+# Addresses so scarce that no heap grows by brk.
+SCARCE = 250 << 20
+
+
+def statistics(program, limit=None):
+    def restrict():
+        if limit:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
     env = {"PATH": "/usr/bin:/bin", "LD_PRELOAD": os.environ["LOAM_SO"],
            "LOAM_OPTIONS": "stats=exit", "PYTHONMALLOC": "malloc"}
-    done = subprocess.run(["/usr/bin/python3", "-c", PROGRAM], env=env, capture_output=True,
-                          text=True)
+    done = subprocess.run(["/usr/bin/python3", "-c", program], env=env, capture_output=True,
+                          text=True, preexec_fn=restrict)
     if done.returncode != 0:
         sys.exit(f"python3 ended with {done.returncode}:\n{done.stderr}")
     return done.stderr
 
 
 def main():
-    text = statistics()
-    print(text)
+    text = statistics(PROGRAM)
+    scarce = statistics("held = [bytes(5000 + i) for i in range(2000)]", SCARCE)
+    print(text, scarce)
     idle = [what for what, pattern in MECHANISMS.items()
-            if not (found := re.search(pattern, text)) or int(found.group(1)) == 0]
+            if not any(int(n) for n in re.findall(pattern, text + scarce))]
     for what in idle:
         print(f"not at work: {what}")
     return bool(idle)

@@ -1,4 +1,4 @@
-/* One slab of any class: objects out are distinct and keep their bytes, withdrawn pages come back.
+/* One slab of any class: objects out are distinct and keep their bytes, purged pages are used again.
  */
 #include "fuzz.h"
 
@@ -13,16 +13,24 @@ static uint32_t count;
 
 static void take(struct slab *s)
 {
-	struct object *o = count < OUT ? slab_take(s) : NULL;
+	bool zero;
+	struct object *o = count < OUT ? slab_take_one(s, &zero) : NULL;
 
 	if (!o)
 		return;
-	s->tag.live++;
 	MUST(slab_starts_object(s, o));
 	for (uint32_t i = 0; i < count; i++)
 		MUST(out[i] != o);
 	memset(o, 0x5a, s->size);
 	out[count++] = o;
+}
+
+/* False: it is free already. */
+static bool give_one(struct slab *s, struct object *o)
+{
+	struct object *twice = NULL;
+
+	return slab_give(s, &o, 1, &twice) == 1 && !twice;
 }
 
 static void give(struct slab *s, uint32_t i)
@@ -31,8 +39,9 @@ static void give(struct slab *s, uint32_t i)
 
 	for (uint32_t k = 0; k < s->size; k++)
 		MUST(bytes[k] == 0x5a);
-	slab_push(s, out[i]);
-	s->tag.live--;
+	slab_set_marks(out[i]);
+	MUST(give_one(s, out[i]));
+	MUST(!give_one(s, out[i]));
 	out[i] = out[--count];
 }
 
@@ -43,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slab *s;
 
 	slab_start(1);
-	s = slab_new(NULL, class, class_order(class) - 2 * choose(&c, 2), 0x1234);
+	s = slab_new(NULL, class, class_order(class) - 2 * choose(&c, 2));
 	if (!s)
 		return 0;
 	while (any_left(&c)) {
@@ -63,14 +72,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				give(s, count - 1);
 			break;
 		default:
-			slab_withdraw(s);
+			slab_purge(s);
 		}
 		MUST(slab_check(s));
 	}
 	while (count)
 		give(s, count - 1);
-	s->tag.live--;
-	s->state = SLAB_EMPTY;
 	slab_free(s);
 	return 0;
 }

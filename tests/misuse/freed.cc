@@ -164,7 +164,7 @@ template <size_t size> static Block in_the_slab()
 }
 
 // Whole pages lie between the blocks of each slab that stay, one of so many.
-template <size_t size, size_t of> static Block in_a_withdrawn_page()
+template <size_t size, size_t of> static Block in_a_purged_page()
 {
 	warm_up(size);
 	take_all(MANY, size);
@@ -197,13 +197,13 @@ template <size_t size, size_t n> static Block freed_by_a_thread()
 	return {blocks[1], size};
 }
 
-static Block in_the_outbox()
+static Block anothers_small()
 {
 	take_from_a_thread(40);
 	return freed(blocks[1], 40);
 }
 
-static Block in_the_inbox_of_another()
+static Block anothers_small_of_many()
 {
 	take_from_a_thread(40);
 	give_all(70);
@@ -320,16 +320,16 @@ PLACE(freed_magazine_of_32K, in_the_magazine<32768>)
 PLACE(freed_slab_of_40, in_the_slab<40>)
 PLACE(freed_slab_of_3000, in_the_slab<3000>)
 PLACE(freed_slab_of_32K, in_the_slab<32768>)
-PLACE(freed_withdrawn_of_200, in_a_withdrawn_page<200, 100>)
-PLACE(freed_withdrawn_of_3000, in_a_withdrawn_page<3000, 8>)
-PLACE(freed_withdrawn_of_32K, in_a_withdrawn_page<32768, 4>)
+PLACE(freed_purged_of_200, in_a_purged_page<200, 100>)
+PLACE(freed_purged_of_3000, in_a_purged_page<3000, 8>)
+PLACE(freed_purged_of_32K, in_a_purged_page<32768, 4>)
 PLACE(freed_slab_given_back, a_slab_given_back)
 PLACE(freed_anothers_in_magazine, in_anothers_magazine)
 PLACE(freed_anothers_in_depot, in_the_depot)
-PLACE(freed_anothers_in_outbox, in_the_outbox)
-PLACE(freed_anothers_in_inbox, in_the_inbox_of_another)
-PLACE(freed_by_a_thread_in_outbox, freed_by_a_thread<40, 5>)
-PLACE(freed_by_a_thread_in_inbox, freed_by_a_thread<40, 100>)
+PLACE(freed_anothers_small, anothers_small)
+PLACE(freed_anothers_small_of_many, anothers_small_of_many)
+PLACE(freed_by_a_thread_small, freed_by_a_thread<40, 5>)
+PLACE(freed_by_a_thread_small_of_many, freed_by_a_thread<40, 100>)
 PLACE(freed_by_a_thread_in_magazine, freed_by_a_thread<200, 5>)
 PLACE(freed_by_a_thread_cold, cold_freed_by_a_thread<SMALL>)
 PLACE(freed_by_a_thread_chunk, cold_freed_by_a_thread<CHUNK>)

@@ -18,12 +18,12 @@ extern void *__libc_stack_end; /* the dynamic linker's */
 static struct {
 	size_t calls, fail_from, fail_once; /* atomic */
 	size_t mapped;			    /* atomic */
-	size_t most_mapped, page_size;
+	size_t most_mapped, page_size, memory_limit;
 	bool refuse_purge, refuse_unmap, secure;
 	uint64_t clock;
 	const char *const *environment;
 	void (*at_start)(void);
-} sim = {.most_mapped = SIZE_MAX, .page_size = 4096};
+} sim = {.most_mapped = SIZE_MAX, .page_size = 4096, .memory_limit = SIZE_MAX};
 
 static struct {
 	pthread_mutex_t lock;
@@ -77,6 +77,11 @@ void os_sim_map_limit(size_t nbytes)
 void os_sim_set_page_size(size_t nbytes)
 {
 	sim.page_size = nbytes;
+}
+
+void os_sim_set_memory_limit(size_t nbytes)
+{
+	sim.memory_limit = nbytes;
 }
 
 void os_sim_advance(uint64_t nanoseconds)
@@ -153,7 +158,7 @@ unsigned os_cpus(void)
 
 size_t os_memory_limit(void)
 {
-	return SIZE_MAX;
+	return sim.memory_limit;
 }
 
 uintptr_t os_stack_end(void)
@@ -236,6 +241,11 @@ bool os_is_writable(const void *mem)
 	char *page = (char *)align_down((uintptr_t)mem, 4096);
 
 	return mremap(page, 4096, 4096, 0) == page || errno != EFAULT; /* mapped at least */
+}
+
+bool os_word_is(const uint32_t *word, uint32_t value)
+{
+	return os_is_writable(word) && *(const volatile uint32_t *)word == value;
 }
 
 bool os_guard(void *mem, size_t nbytes)

@@ -25,6 +25,9 @@ void os_sim_map_limit(size_t nbytes);
    of it end the program, as os.h has it. */
 void os_sim_set_page_size(size_t nbytes);
 
+/* What os_memory_limit() says; SIZE_MAX at first. */
+void os_sim_set_memory_limit(size_t nbytes);
+
 /* The data segment grows by at most nbytes more; SIZE_MAX: no limit. */
 void os_sim_brk_limit(size_t nbytes);
 

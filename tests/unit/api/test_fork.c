@@ -1,17 +1,19 @@
 /*
  * Children: with our handler, as after fork(), and without, as after _Fork() and clone().  A
- * thread that is not there in the child may have held any lock, and its arena.
+ * thread that is not there in the child may have held any lock, an arena's too, and may have been in the midst of
+ * a call.
  */
 #include "api/fork.h"
 
 #include "api/record.h"
-#include "arena/magazine.h"
-#include "arena/registry.h"
 #include "base/options.h"
+#include "cache/cache.h"
+#include "cache/depot.h"
 #include "harden/quarantine.h"
 #include "harden/sampled.h"
 #include "pages/huge.h"
 #include "pages/metadata.h"
+#include "pages/retain.h"
 #include "pages/zone.h"
 #include "test.h"
 
@@ -55,16 +57,16 @@ static int all_is_well(void)
 	return loam_check() ? 0 : 2;
 }
 
-static struct lock *const locks[] = {&record_lock,   &quarantine_lock, &sampled_lock,
-				     &common_lock,   &registry_lock,   &depot_lock,
-				     &huge_lock,     &zone_lock,       &metadata_lock};
+static struct lock *const locks[] = {&record_lock, &quarantine_lock, &sampled_lock,
+				     &ring_list_lock, &caches_lock, &arena_main.lock,
+				     &depot_lock, &huge_lock, &zone_lock, &metadata_lock};
 
 #define LOCKS (sizeof locks / sizeof locks[0])
 
 static bool none_locked(void)
 {
 	for (size_t i = 0; i < LOCKS; i++)
-		if (load_relaxed(&locks[i]->word))
+		if (load_relaxed(&locks[i]->word) && locks[i] != &arena_main.lock)
 			return false;
 	return true;
 }
@@ -101,29 +103,62 @@ TEST(a_child_of_one_thread_is_well)
 /* What a thread that the child has not left behind. */
 static struct {
 	pthread_barrier_t ready, done;
+	struct cache *cache;
 	struct arena *arena;
 	void *object, *chunk, *run, *huge, *block;
 	struct zone_sizes zone; /* before the lock was taken */
 	struct lock *lock;
+	bool inside; /* a call */
 } lost;
+
+#define SIZE	  ((size_t)64)
+#define RUN_BYTES ((size_t)300000)
+
+/* The thread gets a magazine for the class, with objects in it. */
+static void learn(size_t size)
+{
+	void *mem[5];
+
+	for (int i = 0; i < 1000; i++)
+		loam_free(loam_malloc(size));
+	for (int i = 0; i < 5; i++)
+		mem[i] = loam_malloc(size);
+	for (int i = 0; i < 5; i++)
+		loam_free(mem[i]);
+}
+
+static void take_lock(void)
+{
+	if (lost.lock)
+		lock_acquire(lost.lock);
+	if (lost.inside)
+		REQUIRE(cache_enter() == lost.cache);
+}
+
+static void give_lock(void)
+{
+	if (lost.inside)
+		cache_leave(lost.cache);
+	if (lost.lock)
+		lock_release(lost.lock);
+}
 
 static void *live(void *unused)
 {
-	for (size_t i = 0; i <= options.promote_after; i++)
-		loam_free(loam_malloc(64));
-	lost.object = loam_malloc(64);
+	learn(SIZE);
+	lost.object = loam_malloc(SIZE);
 	lost.chunk = loam_malloc(3000);
-	lost.run = loam_malloc(300000);
+	lost.run = loam_malloc(RUN_BYTES);
 	lost.huge = loam_malloc(8000000);
 	memset(lost.chunk, 5, 3000);
-	lost.arena = arena_mine;
+	loam_free(loam_malloc(RUN_BYTES)); /* kept by the arena, as it is by that of who forks */
+	lost.cache = mine.cache;
+	lost.arena = mine.cache->arena;
 	zone_sizes(&lost.zone);
-	if (lost.lock)
-		lock_acquire(lost.lock);
+	take_lock();
 	pthread_barrier_wait(&lost.ready);
 	pthread_barrier_wait(&lost.done);
-	if (lost.lock)
-		lock_release(lost.lock);
+	give_lock();
 	loam_free(lost.object);
 	loam_free(lost.chunk);
 	loam_free(lost.run);
@@ -146,13 +181,8 @@ static void beside_a_thread(int (*body)(void), bool handler, struct lock *lock)
 	EXPECT_EQ(all_is_well(), 0);
 }
 
-/* The lost thread's objects are valid and may be freed; its arena is nobody's any more. */
-static int child_frees_what_is_lost(void)
+static int free_what_is_lost(void)
 {
-	if (!lost.arena->retired || registry_hold(lost.arena))
-		return 3;
-	if (arena_mine != &arena_main || arena_main.retired)
-		return 4;
 	if (((char *)lost.chunk)[2999] != 5)
 		return 5;
 	loam_free(lost.object);
@@ -162,22 +192,106 @@ static int child_frees_what_is_lost(void)
 	return all_is_well();
 }
 
-/* The same where no handler has put things right: the first call does. */
-static int child_notices_and_frees(void)
+/* --- the caches of threads that are not there -------------------------------------------------- */
+
+static uint32_t objects_of_lost(void)
 {
-	if (lost.arena->retired)
-		return 7;
-	fork_notice();
-	return child_frees_what_is_lost();
+	return magazine_count(cache_magazine(lost.cache, class_of(SIZE)));
 }
 
-TEST(the_arena_of_a_lost_thread_is_retired)
+/* The lost thread's objects are valid and may be freed; those of its magazines go home. */
+static int child_has_the_cache(void)
 {
-	beside_a_thread(child_frees_what_is_lost, true, NULL);
-	EXPECT(!lost.arena->retired);
-	beside_a_thread(child_notices_and_frees, false, NULL);
-	EXPECT(!lost.arena->retired);
+	if (!objects_of_lost() || lost.cache->lost || lost.arena->retired)
+		return 3;
+	cache_reap_all();
+	if (objects_of_lost() || robust_try(&lost.cache->holder) != ROBUST_HELD)
+		return 4;
+	robust_release(&lost.cache->holder);
+	return free_what_is_lost();
 }
+
+/* The same where no handler has put things right: the first call does. */
+static int child_notices_and_has_it(void)
+{
+	if (robust_try(&lost.cache->holder) != ROBUST_BUSY)
+		return 7;
+	fork_notice();
+	return child_has_the_cache();
+}
+
+TEST(the_cache_of_a_lost_thread_is_nobodys)
+{
+	beside_a_thread(child_has_the_cache, true, NULL);
+	beside_a_thread(child_notices_and_has_it, false, NULL);
+}
+
+/* Nothing that is in it is used again. */
+static int child_never_uses_the_cache(void)
+{
+	uint32_t objects = objects_of_lost();
+
+	fork_notice();
+	cache_reap_all();
+	if (!objects || !lost.cache->lost || objects_of_lost() != objects)
+		return 3;
+	if (robust_try(&lost.cache->holder) == ROBUST_HELD)
+		return 4;
+	return free_what_is_lost();
+}
+
+TEST(the_cache_of_a_thread_that_was_inside_is_lost)
+{
+	lost.inside = true;
+	beside_a_thread(child_never_uses_the_cache, true, NULL);
+	beside_a_thread(child_never_uses_the_cache, false, NULL);
+	lost.inside = false;
+	EXPECT(!lost.cache->lost);
+}
+
+/* --- arenas that were locked -------------------------------------------------------------------- */
+
+static size_t retained_in_arenas(void)
+{
+	struct zone_sizes z;
+	struct huge_sizes h;
+
+	zone_sizes(&z);
+	huge_sizes(&h);
+	return retain_retained - h.kept - z.free_dirty;
+}
+
+/* Its objects are valid, and may be freed, which has no effect; nothing comes from there. */
+static int child_never_uses_the_arena(void)
+{
+	struct chunk_heap before;
+	void *mem[200];
+
+	fork_notice();
+	before = arena_main.chunks;
+	if (!arena_main.retired || ring_lock_this(&arena_main))
+		return 3;
+	for (int i = 0; i < 200; i++)
+		if (!(mem[i] = loam_malloc((size_t)i * 100)))
+			return 4;
+	if (memcmp(&before, &arena_main.chunks, sizeof before))
+		return 7;
+	for (int i = 0; i < 200; i++)
+		loam_free(mem[i]);
+	loam_malloc_trim(0);
+	if (retained_in_arenas() > 256 * KIB)
+		return 9;
+	return mine.cache->arena == &arena_main ? 8 : free_what_is_lost();
+}
+
+TEST(an_arena_that_a_lost_thread_had_locked_is_retired)
+{
+	beside_a_thread(child_never_uses_the_arena, true, &arena_main.lock);
+	beside_a_thread(child_never_uses_the_arena, false, &arena_main.lock);
+	EXPECT(!arena_main.retired);
+}
+
+/* --- locks -------------------------------------------------------------------------------------- */
 
 static int child_is_locked_out_of_nothing(void)
 {
@@ -193,36 +307,84 @@ TEST(a_child_goes_on_whatever_lock_was_held)
 	}
 }
 
-static size_t class;
+/* What each way into loam finds locked, as the first call of a child that ran no handler. */
+static void *in_use[2];
 
-/* Its first call is one that the hot path serves, from what is behind the lock. */
-static int child_takes_from_behind_the_lock(void)
+static int child_allocates_a_run(void)
 {
-	if (lost.lock == &depot_lock)
-		return magazine_reload(arena_mine->hot, class_of(class)) ? 6 : all_is_well();
-	loam_free(loam_malloc(9000000));
+	return loam_malloc(RUN_BYTES) ? all_is_well() : 6;
+}
+
+static int child_frees_a_run(void)
+{
+	loam_free(in_use[0]);
 	return all_is_well();
 }
 
-/* What the short ways look into is locked, and no slow path has noticed the fork yet. */
-TEST(who_waits_for_a_lost_thread_notices)
+static int child_frees_a_chunk(void)
 {
-	class = 64;
-	for (size_t i = 0; i <= options.promote_after; i++)
-		loam_free(loam_malloc(class));
-	beside_a_thread(child_takes_from_behind_the_lock, false, &depot_lock);
-	beside_a_thread(child_takes_from_behind_the_lock, false, &huge_lock);
+	loam_free(in_use[1]);
+	return all_is_well();
 }
 
-/* Its first call is one that the hot path does not serve. */
+static int child_resizes_a_chunk(void)
+{
+	char *mem = loam_realloc(in_use[1], 4000);
+
+	return mem && mem[2999] == 6 ? all_is_well() : 6;
+}
+
+static int child_fills_a_magazine(void)
+{
+	struct magazine *m = cache_magazine(mine.cache, class_of(SIZE));
+
+	for (uint32_t n = magazine_count(m) + 1; n; n--)
+		if (!loam_malloc(SIZE))
+			return 6;
+	return all_is_well();
+}
+
+static void *many[300];
+
+static int child_spills_a_magazine(void)
+{
+	for (int i = 0; i < 300; i++)
+		loam_free(many[i]);
+	return all_is_well();
+}
+
 static int child_calls_calloc(void)
 {
 	return loam_calloc(1, 9000000) ? all_is_well() : 8;
 }
 
-TEST(a_large_calloc_notices_what_was_lost)
+static int child_trims(void)
 {
+	loam_malloc_trim(0);
+	return all_is_well();
+}
+
+TEST(who_waits_for_a_lost_thread_notices)
+{
+	learn(SIZE);
+	in_use[0] = loam_malloc(RUN_BYTES);
+	in_use[1] = loam_malloc(3000);
+	memset(in_use[1], 6, 3000);
+	for (int i = 0; i < 300; i++)
+		many[i] = loam_malloc(SIZE);
+	beside_a_thread(child_allocates_a_run, false, &arena_main.lock);
+	beside_a_thread(child_frees_a_run, false, &arena_main.lock);
+	beside_a_thread(child_frees_a_chunk, false, &arena_main.lock);
+	beside_a_thread(child_resizes_a_chunk, false, &arena_main.lock);
+	beside_a_thread(child_fills_a_magazine, false, &arena_main.lock);
+	beside_a_thread(child_spills_a_magazine, false, &depot_lock);
 	beside_a_thread(child_calls_calloc, false, &huge_lock);
+	beside_a_thread(child_trims, false, &caches_lock);
+	beside_a_thread(child_trims, false, &arena_main.lock);
+	loam_free(in_use[0]);
+	loam_free(in_use[1]);
+	for (int i = 0; i < 300; i++)
+		loam_free(many[i]);
 }
 
 /* What the parent had free is free here, and all that it mapped serves before more is. */
@@ -273,7 +435,7 @@ static int child_uses_the_parents_huge_objects(void)
 	huge_sizes(&before);
 	if (!before.kept || !before.count || !huge_check())
 		return 14;
-	mem = huge_reuse(6 * MIB);
+	mem = huge_alloc(6 * MIB, PAGE_SIZE, &(bool){false});
 	loam_free(huge_before);
 	huge_sizes(&now);
 	return mem && now.count == before.count && now.kept == before.kept ? all_is_well() : 15;
@@ -310,13 +472,18 @@ TEST(children_have_children)
 
 static bool stop;
 
+/* Small objects go round between the threads, and so through the depot. */
 static void *churn(void *arg)
 {
+	static void *shared[256];
+
 	for (size_t i = 1; !load_relaxed(&stop); i++) {
 		char *mem = loam_malloc(i * 7919 % 200000 + 1);
+		void *small = loam_malloc(SIZE + 16 * (i % 4));
 
 		mem[0] = 1;
 		loam_free(mem);
+		loam_free(__atomic_exchange_n(&shared[i * 31 % 256], small, __ATOMIC_ACQ_REL));
 	}
 	return arg;
 }

@@ -1,15 +1,18 @@
 /*
- * Children of a fork at each instruction of what is done under a lock: another thread of the child finds
- * the lock held by one that is not there, as it is for the child of a fork beside a thread in its midst.  What
- * it mends must prove sound, no memory may be lost but what that thread had in hand, and all can be used.
+ * Children of a fork at each instruction of what a thread does, with a lock or without: another thread of the child
+ * finds the lock and the cache held by one that is not there, as it is for the child of a fork beside a thread in its
+ * midst.  What it mends must prove sound, no memory may be lost but what that thread had in hand, or in its cache
+ * or its arena where it was changing those, and all can be used.
  *
  * The processor stops behind each instruction (SIGTRAP).  So that it does not take minutes only some are taken of what has
  * many, beginning somewhere else each time; LOAM_TEST_STEPS is how many.
  */
 #include "api/fork.h"
-#include "arena/magazine.h"
-#include "arena/registry.h"
 #include "base/options.h"
+#include "cache/array.h"
+#include "cache/cache.h"
+#include "cache/depot.h"
+#include "cache/upkeep.h"
 #include "harden/quarantine.h"
 #include "harden/sampled.h"
 #include "pages/huge.h"
@@ -25,7 +28,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define STEPS_MOST 100
+#define STEPS_MOST 60
 
 /* What is in use, and what retain.h was told beyond it. */
 struct figures {
@@ -280,6 +283,9 @@ static pthread_barrier_t locked, looked_at;
 
 static void *hold_locks(void *unused)
 {
+	lock_acquire(&ring_list_lock);
+	lock_acquire(&caches_lock);
+	lock_acquire(&arena_main.lock);
 	lock_acquire(&depot_lock);
 	lock_acquire(&huge_lock);
 	lock_acquire(&zone_lock);
@@ -288,13 +294,16 @@ static void *hold_locks(void *unused)
 	lock_release(&zone_lock);
 	lock_release(&huge_lock);
 	lock_release(&depot_lock);
+	lock_release(&arena_main.lock);
+	lock_release(&caches_lock);
+	lock_release(&ring_list_lock);
 	return unused;
 }
 
 /* What takes each of those locks. */
 static void allocate_in_handler(int signal)
 {
-	static const size_t sizes[] = {1000, 50000, 300000, 8000000};
+	static const size_t sizes[] = {1000, 20000, 50000, 300000, 8000000};
 
 	(void)signal;
 	if (++step.steps % step.stride != step.first)
@@ -426,69 +435,405 @@ TEST(objects_of_pools_come_and_go)
 	expect_children(three_things, 0, pools_are_well);
 }
 
-/* --- the depot and the registry --------------------------------------------------------------- */
+static void three_arrays(void)
+{
+	struct object **a = array_alloc(20), **b = array_alloc(20), **c = array_alloc(20);
+
+	array_free(a, 20);
+	array_free(c, 20);
+	array_free(b, 20);
+}
+
+/* No array is handed out twice. */
+static int arrays_are_well(void)
+{
+	static struct object **got[100];
+
+	for (int i = 0; i < 100; i++) {
+		got[i] = array_alloc(20);
+		if (!got[i])
+			return 6;
+		for (int k = 0; k < 32; k++)
+			got[i][k] = (struct object *)got[i];
+	}
+	for (int i = 0; i < 100; i++)
+		for (int k = 0; k < 32; k++)
+			if (got[i][k] != (struct object *)got[i])
+				return 7;
+	return all_is_well();
+}
+
+TEST(arrays_come_and_go)
+{
+	expect_children(three_arrays, 0, arrays_are_well);
+}
+
+/* --- objects of a class: magazines, the depot, slabs --------------------------------------------- */
 
 #define OBJECTS 300
-#define SIZE	((size_t)128)
+#define HELD	50
 
-static void *objects[OBJECTS];
+/* The class of the test's objects; some are in use all the time, and bear their own addresses. */
+static size_t size;
+static void *kept[HELD], *objects[OBJECTS];
+static struct cache *forking;
 
-static void *allocate_objects(void *unused)
+static void mark(void **mem)
 {
-	for (int i = 0; i < OBJECTS; i++)
-		objects[i] = loam_malloc(SIZE);
-	return unused;
+	for (size_t i = 0; i < size / sizeof *mem; i++)
+		mem[i] = mem;
+}
+
+static bool is_marked(void **mem)
+{
+	for (size_t i = 0; i < size / sizeof *mem; i++)
+		if (mem[i] != mem)
+			return false;
+	return true;
+}
+
+static void hold_some(size_t nbytes)
+{
+	size = nbytes;
+	for (int i = 0; i < 1000; i++)
+		loam_free(loam_malloc(size));
+	for (int i = 0; i < HELD; i++)
+		mark(kept[i] = loam_malloc(size));
+	forking = mine.cache;
+}
+
+static void let_go(void)
+{
+	for (int i = 0; i < HELD; i++)
+		loam_free(kept[i]);
+}
+
+/* What is handed out is in use nowhere else: all that the child can have of what was there, and more. */
+static int none_is_handed_out_twice(void)
+{
+	static void *got[2000];
+
+	for (int i = 0; i < 2000; i++)
+		mark(got[i] = loam_malloc(size));
+	for (int i = 0; i < 2000; i++)
+		if (!is_marked(got[i]))
+			return 6;
+	for (int i = 0; i < 2000; i++)
+		loam_free(got[i]);
+	for (int i = 0; i < HELD; i++)
+		if (!is_marked(kept[i]))
+			return 7;
+	for (int i = 0; i < HELD; i++)
+		loam_free(kept[i]); /* of which none is free already */
+	cache_flush(mine.cache);
+	cache_empty_depot(true);
+	return loam_check() ? 0 : 8;
+}
+
+/* The child takes the cache over with what is in it. */
+static int objects_are_adopted(void)
+{
+	if (!forking->lost) {
+		if (robust_try(&forking->holder) != ROBUST_HELD || !cache_check(forking))
+			return 9;
+		mine.cache = forking;
+		cache_open_doors(forking);
+	}
+	return none_is_handed_out_twice();
+}
+
+/* All of it goes home, where it is looked at. */
+static int objects_go_home(void)
+{
+	cache_reap_all();
+	cache_empty_depot(true);
+	if (!loam_check())
+		return 10;
+	return none_is_handed_out_twice();
+}
+
+static void through_the_fast_path(void)
+{
+	for (int i = 0; i < 3; i++)
+		objects[i] = loam_malloc(size);
+	for (int i = 0; i < 3; i++)
+		loam_free(objects[i]);
+}
+
+/* There the cache is whole at each step. */
+static int the_cache_is_whole(void)
+{
+	struct magazine *m = cache_magazine(forking, class_of(size));
+	uint32_t n = magazine_count(m);
+
+	if (forking->lost || n < 3 || !cache_check(forking))
+		return 11;
+	cache_reap_all();
+	return magazine_count(m) ? 12 : none_is_handed_out_twice();
+}
+
+TEST(objects_go_through_magazines)
+{
+	hold_some(128);
+	for (int i = 0; i < 10; i++)
+		objects[i] = loam_malloc(size);
+	for (int i = 0; i < 10; i++)
+		loam_free(objects[i]);
+	expect_children(through_the_fast_path, 0, the_cache_is_whole);
+	expect_children(through_the_fast_path, 0, objects_are_adopted);
+	let_go();
 }
 
 /* Another thread's objects go into the depot, and come from it. */
-static void through_the_depot(void)
+static void *allocate_objects(void *unused)
+{
+	for (int i = 0; i < OBJECTS; i++)
+		objects[i] = loam_malloc(size);
+	return unused;
+}
+
+static void fill_and_spill(void)
 {
 	for (int i = 0; i < OBJECTS; i++)
 		loam_free(objects[i]);
 	for (int i = 0; i < OBJECTS; i++)
-		objects[i] = loam_malloc(SIZE);
+		objects[i] = loam_malloc(size);
+}
+
+static void objects_of_another_thread(size_t nbytes)
+{
+	pthread_t thread;
+
+	hold_some(nbytes);
+	pthread_create(&thread, NULL, allocate_objects, NULL);
+	pthread_join(thread, NULL);
+	expect_children(fill_and_spill, MIB, objects_go_home);
+	expect_children(fill_and_spill, MIB, objects_are_adopted);
+	for (int i = 0; i < OBJECTS; i++)
+		loam_free(objects[i]);
+	let_go();
 }
 
 TEST(crates_go_through_the_depot)
 {
+	objects_of_another_thread(128);
+}
+
+static uint32_t n_objects;
+
+static void crate_put_and_taken(void)
+{
+	depot_put((unsigned)class_of(size), (struct object **)objects, 5);
+	depot_put((unsigned)class_of(size), (struct object **)objects + 5, 10);
+	n_objects = depot_take((unsigned)class_of(size), (struct object **)objects, 10);
+	n_objects += depot_take((unsigned)class_of(size), (struct object **)objects + 10, 10);
+}
+
+TEST(crates_are_put_and_taken)
+{
+	hold_some(128);
+	for (int i = 0; i < 15; i++)
+		slab_set_marks(objects[i] = loam_malloc(size));
+	expect_children(crate_put_and_taken, MIB, objects_go_home);
+	EXPECT_EQ(n_objects, 15);
+	cache_give_home((struct object **)objects, 15);
+	let_go();
+}
+
+/* The depot takes none that shares lines of cache with others. */
+TEST(small_objects_go_home_to_their_slabs)
+{
+	objects_of_another_thread(32);
+}
+
+/* A cache whose thread is gone: another thread gives home what is in it. */
+static struct cache *orphan;
+
+static void *leave(void *unused)
+{
+	hold_some(size);
+	orphan = mine.cache;
+	return unused;
+}
+
+static void flushed_for_another(void)
+{
+	struct magazine *m = cache_magazine(orphan, class_of(size));
+
+	for (int i = 0; i < 5; i++) {
+		struct object *o = loam_malloc(size);
+
+		magazine_push(m, o, slab_mark(o));
+	}
+	cache_reap_all();
+}
+
+TEST(caches_of_threads_that_are_gone_are_flushed)
+{
 	pthread_t thread;
 
-	for (int i = 0; i < OBJECTS; i++)
-		loam_free(loam_malloc(SIZE));
-	pthread_create(&thread, NULL, allocate_objects, NULL);
+	size = 128;
+	loam_free(loam_malloc(1));
+	pthread_create(&thread, NULL, leave, NULL);
 	pthread_join(thread, NULL);
-	expect_children(through_the_depot, MIB, all_is_well);
-}
-
-/* A class that was never used. */
-static void place_given(void)
-{
-	static unsigned unused = CLASSES;
-
-	magazine_of(arena_main.hot, --unused);
-}
-
-/* No two classes have the same place, and all have one. */
-static int places_are_distinct(void)
-{
-	bool taken[CLASSES + 1] = {true};
-
 	for (int i = 0; i < 1000; i++)
-		loam_free(loam_malloc(SIZE));
-	for (unsigned class = 0; class < CLASSES; class ++) {
-		magazine_of(arena_mine->hot, class);
-		if (magazine_place[class] > CLASSES || taken[magazine_place[class]])
+		loam_free(loam_malloc(size));
+	forking = orphan;
+	expect_children(flushed_for_another, MIB, objects_are_adopted);
+	expect_children(flushed_for_another, MIB, objects_go_home);
+	let_go();
+}
+
+/* --- arenas ------------------------------------------------------------------------------------- */
+
+static void *chunks[10];
+
+static void chunks_come_and_go(void)
+{
+	void *a = loam_malloc(20000), *b = loam_malloc(9000), *c;
+
+	loam_free(a);
+	c = loam_memalign(256, 12000);
+	b = loam_realloc(b, 15000);
+	loam_free(c);
+	loam_free(b);
+}
+
+/* Chunks in use are whole, and can be freed, whether their arena is used on or not. */
+static int chunks_are_well(void)
+{
+	for (int i = 0; i < 10; i++) {
+		char *mem = chunks[i];
+
+		if (mem[0] != i || mem[15999] != i)
+			return 6;
+		if (i % 2)
+			mem = loam_realloc(mem, 20000);
+		if (!mem || mem[15999] != i)
 			return 7;
-		taken[magazine_place[class]] = true;
+		loam_free(mem);
 	}
+	loam_malloc_trim(0);
 	return all_is_well();
 }
 
-TEST(classes_get_places)
+TEST(chunks_come_and_go_in_an_arena)
 {
-	for (int i = 0; i < 1000; i++)
-		loam_free(loam_malloc(SIZE));
-	expect_children(place_given, MIB, places_are_distinct);
+	for (int i = 0; i < 10; i++)
+		memset(chunks[i] = loam_malloc(16000), i, 16000);
+	expect_children(chunks_come_and_go, MIB, chunks_are_well);
+	for (int i = 0; i < 10; i++)
+		loam_free(chunks[i]);
+}
+
+static void runs_come_and_go(void)
+{
+	void *a = loam_malloc(300000), *b = loam_malloc(200000);
+
+	loam_free(a);
+	loam_free(b);
+	a = loam_malloc(300000);
+	a = loam_realloc(a, 100000);
+	loam_free(a);
+	loam_malloc_trim(0);
+}
+
+TEST(runs_come_and_go_in_an_arena)
+{
+	expect_children(runs_come_and_go, 2 * MIB, all_is_well);
+}
+
+static void arena_is_trimmed(void)
+{
+	for (int i = 0; i < OBJECTS; i++)
+		objects[i] = loam_malloc(size);
+	for (int i = 0; i < OBJECTS; i++)
+		loam_free(objects[i]);
+	loam_malloc_trim(0);
+}
+
+TEST(arenas_are_trimmed)
+{
+	hold_some(512);
+	expect_children(arena_is_trimmed, 2 * MIB, objects_go_home);
+	let_go();
+}
+
+/* As if other threads had all of them locked. */
+static void lock_all(uintptr_t word)
+{
+	for (struct arena *a = NULL; (a = ring_next(a));)
+		store_relaxed(&a->lock.word, word);
+}
+
+static void arena_is_made(void)
+{
+	struct arena *a = &arena_main;
+
+	lock_all(2);
+	if (ring_lock(&a))
+		ring_unlock(a);
+	lock_all(LOCK_FREE);
+}
+
+/* Each has its number, and they can be used, or others made. */
+static int ring_is_well(void)
+{
+	size_t n = ring_count();
+
+	for (const struct arena *a = NULL; (a = ring_next(a)); n--)
+		if (a->number != n)
+			return 6;
+	return n ? 7 : all_is_well();
+}
+
+TEST(arenas_are_made)
+{
+	size_t before = ring_count();
+
+	options.arena_max = 32;
+	expect_children(arena_is_made, MIB, ring_is_well);
+	EXPECT_EQ(ring_count(), before + 3);
+}
+
+/* --- caches ------------------------------------------------------------------------------------- */
+
+#define CACHES 20
+
+static void bind_some(void)
+{
+	struct mine before = mine;
+
+	for (int i = 0; i < CACHES; i++) {
+		mine.cache = NULL;
+		cache_leave(cache_enter());
+	}
+	mine = before;
+}
+
+/* All are on the list and free to be taken, but for one that was just entered. */
+static int caches_are_well(void)
+{
+	int n = 0, lost = 0;
+
+	for (struct cache *c = NULL; (c = cache_next(c)); n++) {
+		if (c->lost)
+			lost++;
+		else if (robust_try(&c->holder) != ROBUST_HELD)
+			return 6;
+		else
+			robust_release(&c->holder);
+	}
+	if (n < CACHES || lost > 1)
+		return 7;
+	return all_is_well();
+}
+
+TEST(caches_are_made_and_taken_over)
+{
+	loam_free(loam_malloc(1));
+	bind_some(); /* those of threads that are gone */
+	expect_children(bind_some, MIB, caches_are_well);
 }
 
 /* --- harden ----------------------------------------------------------------------------------- */

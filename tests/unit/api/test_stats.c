@@ -1,4 +1,5 @@
 /* Statistics: the sums are those of what was allocated, and each line prints. */
+#include "arena/ring.h"
 #include "api/stats.h"
 
 #include "arena/arena.h"
@@ -233,7 +234,7 @@ TEST(check_notices_a_planted_fault)
 	pagemap_set(huge, PAGE_SIZE, tag);
 	EXPECT(loam_check());
 	loam_free(run);
-	arena_trim(arena_mine, 0);
+	arena_trim(&arena_main, 0);
 	EXPECT(!pagemap_get(run));
 	pagemap_set(run, PAGE_SIZE, tag);
 	EXPECT(!loam_check());

@@ -1,7 +1,7 @@
 /* Objects under harden=3: what is written behind or after them is found out. */
 #include "harden/fence.h"
 
-#include "arena/registry.h"
+#include "arena/ring.h"
 #include "base/bits.h"
 #include "os_sim.h"
 #include "test.h"

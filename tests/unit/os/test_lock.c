@@ -16,7 +16,7 @@
 #define ROUNDS	20000
 
 static struct lock lock = LOCK_INIT(LOCK_ZONE);
-static struct lock low = LOCK_INIT(LOCK_REGISTRY);
+static struct lock low = LOCK_INIT(LOCK_RING);
 
 /* Runs body in a child; its exit status, or -1 when it did not exit within some seconds. */
 static int in_child(int (*body)(void))

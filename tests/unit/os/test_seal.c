@@ -2,7 +2,9 @@
 #include "os/seal.h"
 
 #include "base/options.h"
+#include "heap/chunk.h"
 #include "os/os.h"
+#include "slab/slab.h"
 #include "test.h"
 
 #include <signal.h>
@@ -45,6 +47,15 @@ TEST(what_is_sealed_is_read_only_and_what_lies_around_is_not)
 	EXPECT_EQ(signal_of_write(&sealed_word), SIGSEGV);
 	EXPECT_EQ(signal_of_write(&options.mmap_threshold), SIGSEGV);
 	EXPECT_EQ(signal_of_write(&other), 0);
+}
+
+TEST(secrets_are_sealed)
+{
+	if (os_page_size() != 4096)
+		test_skip("pages are larger than 4 KiB");
+	seal(false);
+	EXPECT_EQ(signal_of_write((size_t *)&slab_mark_secret), SIGSEGV);
+	EXPECT_EQ(signal_of_write((size_t *)&chunk_secret), SIGSEGV);
 }
 
 TEST(options_can_be_opened_again)

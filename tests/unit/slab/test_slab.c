@@ -1,61 +1,79 @@
-/* Slabs: carving, the encoded list and its end, the proof that a pointer starts an object. */
+/* Slabs: bits and marks of free objects, pages that are opened, the proof that a pointer starts an
+   object. */
 #include "base/bits.h"
 #include "os_sim.h"
+#include "pages/metadata.h"
+#include "pages/retain.h"
 #include "pages/zone.h"
 #include "slab/slab.h"
 #include "test.h"
 
 #include <string.h>
 
-#define HOT 0x1234 /* a hot word */
+#define HOT	     slab_hot_word(s->class)
+#define OBJECTS_MOST 4096
 
 static struct arena *const owner = (struct arena *)0x1000;
 
-static struct slab *fresh(unsigned class)
+/* All free, of memory that was never used. */
+static struct slab *fresh(unsigned sc)
 {
 	static bool started;
 
 	if (!started)
 		slab_start(0x5eed);
 	started = true;
-	return slab_new(owner, class, class_order(class), HOT);
+	zone_purge(SIZE_MAX);
+	return slab_new(owner, sc, class_order(sc));
 }
 
-/* Takes an object as the slow path does, counted. */
+/* Takes an object as a magazine does. */
 static struct object *take(struct slab *s)
 {
-	struct object *o = slab_take(s);
+	struct object *o;
 
-	if (o)
-		s->tag.live++;
-	return o;
+	return slab_take(s, &o + 1, 1) ? o : NULL;
+}
+
+/* Takes one for the program. */
+static struct object *take_one(struct slab *s)
+{
+	bool zero;
+
+	return slab_take_one(s, &zero);
+}
+
+/* False: it is free already. */
+static bool give_one(struct slab *s, struct object *o)
+{
+	struct object *twice = NULL;
+
+	return slab_give(s, &o, 1, &twice) == 1 && !twice;
 }
 
 static void give(struct slab *s, struct object *o)
 {
-	slab_push(s, o);
-	s->tag.live--;
+	slab_set_marks(o);
+	EXPECT(give_one(s, o));
 }
 
-TEST(every_class_carves_to_its_capacity_and_comes_back)
+TEST(every_class_hands_out_its_capacity_in_order_and_comes_back)
 {
-	for (unsigned class = 0; class < CLASSES; class++) {
-		struct slab *s = fresh(class);
-		struct object *first, *o;
-		uint32_t n = 1;
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		struct slab *s = fresh(sc);
+		struct object *o;
+		uint32_t n = 0;
 
 		REQUIRE(s);
-		first = take(s);
-		EXPECT_EQ((uintptr_t)first, s->base);
-		while ((o = take(s))) {
-			EXPECT(slab_starts_object(s, o));
+		for (; (o = take(s)); n++) {
+			REQUIRE(o == slab_object(s, n));
+			REQUIRE(slab_starts_object(s, o));
 			memset(o, 0xa5, s->size);
-			n++;
 		}
 		EXPECT_EQ(n, s->capacity);
 		EXPECT(slab_check(s));
 		for (uint32_t i = 0; i < n; i++)
-			give(s, (struct object *)(s->base + (size_t)i * s->size));
+			give(s, slab_object(s, i));
 		EXPECT_EQ(slab_objects_out(s), 0);
 		EXPECT(slab_check(s));
 		slab_free(s);
@@ -63,88 +81,330 @@ TEST(every_class_carves_to_its_capacity_and_comes_back)
 	EXPECT(zone_check());
 }
 
-TEST(only_starts_of_carved_objects_are_objects)
+TEST(only_starts_of_objects_are_objects)
 {
-	for (unsigned class = 0; class < CLASSES; class++) {
-		struct slab *s = fresh(class);
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		struct slab *s = fresh(sc);
 		size_t whole = ORDER_BYTES(s->order);
 
-		take(s);
 		for (size_t offset = 0; offset < whole; offset++) {
-			bool start = offset % s->size == 0 && offset / s->size < s->carved;
+			bool start = offset % s->size == 0 && offset / s->size < s->capacity;
 
 			REQUIRE(slab_starts_object(s, (char *)s->base + offset) == start);
 		}
 		EXPECT(!slab_starts_object(s, (char *)s->base - s->size));
-		give(s, (struct object *)s->base);
 		slab_free(s);
 	}
 }
 
-TEST(carving_touches_a_page_at_a_time)
+TEST(a_page_is_opened_when_its_first_object_is_taken)
 {
 	struct slab *s = fresh(class_of(64));
+	struct object *objects[PAGE_SIZE / 64 + 1];
 
-	take(s);
-	EXPECT_EQ(s->carved, PAGE_SIZE / 64);
-	give(s, (struct object *)s->base);
-	slab_free(s);
+	EXPECT_EQ(slab_take(s, objects + PAGE_SIZE / 64 + 1, PAGE_SIZE / 64 + 1), PAGE_SIZE / 64);
+	EXPECT(objects[PAGE_SIZE / 64] == slab_object(s, 0)); /* the lowest is the first to go */
+	EXPECT(objects[1] == slab_object(s, PAGE_SIZE / 64 - 1));
+	EXPECT_EQ(s->open, 1);
+	EXPECT_EQ(s->touched, 1);
+	EXPECT_EQ(pagemap_hot((char *)s->base), HOT);
+	EXPECT_EQ(pagemap_hot((char *)s->base + PAGE_SIZE), 0);
+	EXPECT_EQ(*(uint64_t *)(s->base + PAGE_SIZE), 0);
+	EXPECT(take(s) == slab_object(s, PAGE_SIZE / 64));
+	EXPECT_EQ(s->open, 3);
+	EXPECT(slab_check(s));
 }
 
-TEST(the_last_object_is_taken_last)
+TEST(free_objects_of_open_pages_are_taken_before_a_page_is_opened)
+{
+	struct slab *s = fresh(class_of(1024));
+	struct object *objects[4];
+
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(slab_take(s, objects + 4, 4), 4);
+	give(s, objects[0]);
+	EXPECT_EQ(slab_take(s, objects + 4, 4), 1);
+	EXPECT(objects[3] == slab_object(s, 7));
+	EXPECT_EQ(s->open, 3);
+}
+
+TEST(the_lowest_free_object_is_taken_first)
 {
 	struct slab *s = fresh(class_of(16));
-	struct object *a = take(s), *b = take(s);
 
-	give(s, a);
-	give(s, b);
-	EXPECT(take(s) == b);
-	EXPECT(take(s) == a);
-	EXPECT_EQ((uintptr_t)s->free, s->base + 2 * 16);
-	give(s, a);
-	give(s, b);
-	slab_free(s);
+	for (int i = 0; i < 200; i++)
+		take(s);
+	give(s, slab_object(s, 170));
+	give(s, slab_object(s, 3));
+	give(s, slab_object(s, 66));
+	EXPECT(take(s) == slab_object(s, 3));
+	EXPECT(take(s) == slab_object(s, 66));
+	EXPECT(take(s) == slab_object(s, 170));
+	EXPECT(take(s) == slab_object(s, 200));
 }
 
-TEST(the_empty_slab_has_nothing_for_the_hot_path)
+TEST(an_object_that_is_free_already_is_not_taken_back)
 {
-	EXPECT(!slab_in_extent(&slab_none, slab_next(&slab_none, slab_none.free)));
+	struct slab *s = fresh(class_of(48));
+	struct object *o = take(s);
+
+	EXPECT(!slab_has_free(s, o));
+	EXPECT(slab_is_free(s, o)); /* by its mark: it is in a magazine */
+	EXPECT(give_one(s, o));
+	EXPECT(slab_has_free(s, o));
+	EXPECT(!give_one(s, o));
+	EXPECT(!give_one(s, slab_object(s, 7)));
+	EXPECT_EQ(slab_objects_out(s), 0);
+	EXPECT(slab_check(s));
+	o = take_one(s);
+	EXPECT(!slab_is_free(s, o));
 }
 
-static void take_overwritten(void *arg)
+TEST(what_is_zero_is_known)
+{
+	struct slab *s = fresh(class_of(2 * PAGE_SIZE));
+	bool zero = false;
+	char *a = (char *)slab_take_one(s, &zero), *b;
+
+	EXPECT(zero);
+	for (size_t i = 0; i < 2 * PAGE_SIZE; i++)
+		REQUIRE(a[i] == 0);
+	give(s, (struct object *)a);
+	b = (char *)slab_take_one(s, &zero);
+	EXPECT(a == b);
+	EXPECT(!zero);
+	give(s, (struct object *)b);
+	EXPECT_EQ(slab_purge(s), 2 * PAGE_SIZE);
+	EXPECT(slab_take_one(s, &zero) == (struct object *)a);
+	EXPECT(zero);
+	EXPECT_EQ(*(uint64_t *)a, 0);
+	EXPECT_EQ(*(uint64_t *)(a + 8), 0);
+}
+
+TEST(memory_that_was_used_before_is_not_called_zero)
+{
+	struct slab *s = fresh(class_of(PAGE_SIZE));
+	bool zero = true;
+
+	memset(take_one(s), 1, PAGE_SIZE);
+	give(s, slab_object(s, 0));
+	slab_free(s);
+	s = slab_new(owner, class_of(PAGE_SIZE), class_order(class_of(PAGE_SIZE)));
+	slab_take_one(s, &zero);
+	EXPECT(!zero);
+}
+
+TEST(the_rest_of_a_smaller_slab_looks_free)
+{
+	struct slab *s = slab_new(owner, class_of(48), class_first_order(class_of(48)));
+	struct object *rest = slab_object(s, s->capacity);
+
+	REQUIRE((size_t)s->capacity * 48 < ORDER_BYTES(s->order));
+	while (take(s))
+		;
+	EXPECT_EQ(pagemap_hot(rest), HOT);
+	EXPECT_EQ(rest->key, slab_mark(rest));
+}
+
+static void overwrite_address(void *arg)
 {
 	struct slab *s = arg;
 
-	((struct object *)s->free)->link ^= 0x10000000000;
+	slab_object(s, 1)->link ^= 0x10000000000;
+	take_one(s);
+}
+
+static void overwrite_mark(void *arg)
+{
+	struct slab *s = arg;
+
+	slab_object(s, 1)->key ^= 1;
 	take(s);
 }
 
-TEST(an_overwritten_link_ends_the_program)
+TEST(an_overwritten_free_object_ends_the_program)
 {
 	struct slab *s = fresh(class_of(32));
 
 	take(s);
-	EXPECT_ABORT(take_overwritten, s, "link of a free object");
+	EXPECT_ABORT(overwrite_address, s, "write after free");
+	EXPECT_ABORT(overwrite_mark, s, "write after free");
 }
 
 TEST(without_memory_there_is_no_slab_and_nothing_is_lost)
 {
 	os_sim_fail_from(1);
-	while (slab_new(owner, 3, class_order(3), HOT))
+	while (slab_new(owner, 3, class_order(3)))
 		;
 	os_sim_fail_from(0);
 	EXPECT(zone_check());
-	EXPECT(slab_new(owner, 3, class_order(3), HOT) != NULL);
+	EXPECT(slab_new(owner, 3, class_order(3)) != NULL);
+}
+
+TEST(a_descriptor_without_a_block_is_not_lost)
+{
+	static struct pool filler = {.size = 512};
+	bool clean;
+
+	REQUIRE(fresh(3));
+	for (unsigned order = ORDERS; order-- > 0;)
+		while (zone_is_ready(order))
+			REQUIRE(zone_alloc(order, &clean));
+	REQUIRE(pool_is_ready(&filler));
+	os_sim_fail_from(1);
+	for (int i = 0; i < 20000; i++)
+		EXPECT(!slab_new(owner, 3, class_order(3)));
+	EXPECT(pool_is_ready(&filler));
+	os_sim_fail_from(0);
+}
+
+TEST(a_slab_is_ready_when_block_and_descriptor_are)
+{
+	static struct pool filler = {.size = CACHE_LINE};
+	unsigned sc = class_of(2048);
+	bool clean;
+
+	zone_free(zone_alloc(ORDER_MAX, &clean), ORDER_MAX, 0);
+	EXPECT(slab_is_ready(sc));
+	while (zone_is_ready(class_order(sc)))
+		REQUIRE(zone_alloc(class_order(sc), &clean));
+	EXPECT(!slab_is_ready(sc));
+	zone_free(zone_alloc(ORDER_MAX, &clean), ORDER_MAX, 0);
+	while (pool_is_ready(&filler))
+		REQUIRE(pool_alloc(&filler));
+	EXPECT(!slab_is_ready(sc));
+}
+
+/* So that an offset is the lower bits of an address, whatever the slab. */
+TEST(small_slabs_lie_at_multiples_of_large_ones)
+{
+	unsigned sc = class_of(64);
+	bool clean;
+
+	for (int i = 0; i < 8; i++) {
+		struct slab *s = slab_new(owner, sc, class_first_order(sc));
+
+		REQUIRE(s && zone_alloc(0, &clean));
+		EXPECT_EQ(s->base % ORDER_BYTES(class_order(sc)), 0);
+	}
+}
+
+TEST(pages_that_were_never_touched_go_back_as_clean)
+{
+	struct slab *s = fresh(class_of(PAGE_SIZE));
+	struct zone_sizes sizes;
+
+	for (int i = 0; i < 3; i++)
+		take_one(s);
+	for (uint32_t i = 0; i < 3; i++)
+		give(s, slab_object(s, i));
+	zone_purge(SIZE_MAX);
+	slab_free(s);
+	zone_sizes(&sizes);
+	EXPECT_EQ(sizes.free_dirty, 3 * PAGE_SIZE);
 }
 
 TEST(check_sees_what_is_wrong)
 {
 	struct slab *s = fresh(5);
 
+	take_one(s);
+	EXPECT(slab_check(s));
+	s->out++;
+	EXPECT(!slab_check(s)); /* S1 */
+	s->out--;
+	s->words ^= 2;
+	EXPECT(!slab_check(s)); /* S1 */
+	s->words ^= 2;
+	slab_object(s, 1)->key ^= 1;
+	EXPECT(!slab_check(s)); /* S2 */
+	slab_object(s, 1)->key ^= 1;
+	slab_object(s, 1)->link ^= 1;
+	EXPECT(!slab_check(s)); /* S2 */
+	slab_object(s, 1)->link ^= 1;
+	bit_clear(s->free, 42), s->out++; /* it starts in the open page, and ends behind it */
+	EXPECT(!slab_check(s)); /* S3 */
+	bit_set(s->free, 42), s->out--;
+	bit_clear(s->free, 60), s->out++, s->touched |= 2; /* it lies in the next */
+	EXPECT(!slab_check(s)); /* S3 */
+	bit_set(s->free, 60), s->out--, s->touched = 1;
+	pagemap_set((char *)s->base + PAGE_SIZE, PAGE_SIZE, NULL);
+	EXPECT(!slab_check(s)); /* S4 */
+	pagemap_set((char *)s->base + PAGE_SIZE, PAGE_SIZE, &s->tag);
+	s->purged |= 1;
+	EXPECT(!slab_check(s)); /* S5 */
+	s->purged = 0;
+	s->touched |= (uint64_t)1 << 63;
+	EXPECT(!slab_check(s)); /* S5: it has 16 pages */
+	s->touched = 1;
+	give(s, slab_object(s, 0));
+	s->touched = 0;
+	EXPECT(!slab_check(s)); /* S5 */
+	s->touched = 1;
+	pagemap_set_hot((char *)s->base + PAGE_SIZE, PAGE_SIZE, HOT);
+	EXPECT(!slab_check(s)); /* S6 */
+	pagemap_set_hot((char *)s->base + PAGE_SIZE, PAGE_SIZE, 0);
+	EXPECT(slab_check(s));
+}
+
+/* The last tests: what they ask for stays. */
+TEST(hardened_slabs_are_cleared_and_take_objects_of_a_page_in_no_order)
+{
+	static struct object *before[PAGE_SIZE / 16];
+	struct slab *s = fresh(class_of(16));
+	unsigned rising = 0;
+
+	for (unsigned i = 0; i < 300; i++)
+		memset(take_one(s), 0xa5, 16);
+	for (uint32_t i = 0; i < 300; i++)
+		give(s, slab_object(s, i));
+	slab_free(s);
+	slab_harden(false);
+	s = slab_new(owner, class_of(16), class_order(class_of(16)));
+	for (size_t i = 0; i < ORDER_BYTES(s->order) / 8; i++)
+		REQUIRE(((uint64_t *)s->base)[i] == 0);
+	for (unsigned i = 0; i < PAGE_SIZE / 16; i++) {
+		before[i] = take(s);
+		EXPECT_EQ(s->open, 1);
+		rising += i && before[i] > before[i - 1];
+		for (unsigned j = 0; j < i; j++)
+			REQUIRE(before[i] != before[j]);
+	}
+	EXPECT(rising < 200);
+	while (take(s))
+		;
+	EXPECT(slab_check(s));
+}
+
+TEST(a_slab_whose_guard_stays_is_accounted_for_as_it_was)
+{
+	struct slab *s;
+	size_t live;
+
+	slab_harden(true);
+	s = fresh(class_of(2 * PAGE_SIZE));
+	REQUIRE(s->tag.guarded);
+	give(s, take_one(s));
+	EXPECT(slab_purge(s) > 0);
+	live = retain_live;
+	os_sim_fail_from(1);
+	slab_free(s);
+	os_sim_fail_from(0);
+	EXPECT_EQ(retain_live, live);
+	EXPECT(pagemap_get((void *)s->base) == &s->tag);
+}
+
+TEST(where_all_is_watched_no_page_has_a_hot_word)
+{
+	struct slab *s = fresh(class_of(64));
+
 	take(s);
-	s->tag.live++;
-	EXPECT(!slab_check(s));
-	s->tag.live--;
-	s->free = NULL;
-	EXPECT(!slab_check(s));
+	EXPECT(pagemap_hot((void *)s->base) != 0);
+	slab_watch_all();
+	slab_watch(s);
+	EXPECT_EQ(pagemap_hot((void *)s->base), 0);
+	s = fresh(class_of(64));
+	take(s);
+	EXPECT_EQ(pagemap_hot((void *)s->base), 0);
+	EXPECT(slab_check(s));
 }

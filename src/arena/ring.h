@@ -1,0 +1,70 @@
+/*
+ * All arenas of the process, as a ring, and which of them a thread uses.
+ *
+ * As in ptmalloc, a thread uses the arena that it used last. If that is locked, it takes the next
+ * one that is not. If all are locked, it makes a new one while there are fewer than
+ * options.arena_max (by default four a processor), else it waits. So threads that do not collide
+ * share arenas. Only the main arena grows by brk. Arenas are never freed.
+ *
+ * Locking: the ring lock for adding an arena; readers need none.
+ */
+#pragma once
+
+#include "arena/arena.h"
+
+extern HIDDEN struct arena arena_main;
+
+/* Puts arena_main into the ring. */
+AT_START void ring_start(void);
+
+/* ring_lock() and ring_lock_this() where the arena is locked already. */
+struct arena *ring_lock_another(struct arena **arena);
+bool ring_wait(struct arena *a);
+
+/* Locks an arena for the caller: *arena, which the thread used last, or another one, which
+   *arena then is. NULL only in a forked child in which all arenas are retired, without memory
+   for a new one. */
+ALWAYS_INLINE struct arena *ring_lock(struct arena **arena)
+{
+	struct arena *a = load_relaxed(arena); /* once: threads without memory for a cache share one */
+
+	return LIKELY(lock_try_inline(&a->lock)) ? a : ring_lock_another(arena);
+}
+
+/* Locks this arena. False when it is retired: what belongs to it is lost. */
+ALWAYS_INLINE bool ring_lock_this(struct arena *a)
+{
+	return LIKELY(lock_try_inline(&a->lock)) || ring_wait(a);
+}
+
+/* Locks this arena if that needs no waiting. False when it is locked or retired. */
+static inline bool ring_try(struct arena *a)
+{
+	return lock_try(&a->lock);
+}
+
+ALWAYS_INLINE void ring_unlock(struct arena *a)
+{
+	lock_release_inline(&a->lock);
+}
+
+/* Every arena, newest first: a = ring_next(NULL), then ring_next(a), until NULL. */
+struct arena *ring_next(const struct arena *a);
+
+/* The arena of that number, from 1 to ring_count(). */
+COLD struct arena *ring_at(size_t number);
+
+size_t ring_count(void);
+
+extern HIDDEN struct lock ring_list_lock;
+
+/* In the child of a fork at which another thread held that lock: counts the ring, which is
+   whole. */
+COLD void ring_recover_list(void);
+
+/* In every child: retires the arenas that another thread had locked, since they may be half
+   changed. */
+COLD void ring_retire_locked(void);
+
+/* It is never used again. */
+COLD void ring_retire(struct arena *a);

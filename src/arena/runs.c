@@ -1,0 +1,143 @@
+/* Runs that an arena keeps; see runs.h. */
+#include "arena/runs.h"
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "pages/retain.h"
+
+/* Tells retain.h of npages more, or less, that are retained in place of live. As in retain_add_with() the child of
+   a fork never finds that it was told of more than it was. */
+static void tell(struct runs *rs, intptr_t npages)
+{
+	if (npages < 0)
+		rs->told += (size_t)npages;
+	KEEP_ORDER();
+	retain_add_live(-npages * (intptr_t)PAGE_SIZE);
+	retain_add(npages * (intptr_t)PAGE_SIZE);
+	KEEP_ORDER();
+	if (npages > 0)
+		rs->told += (size_t)npages;
+}
+
+static size_t slack(const struct runs *rs)
+{
+	return rs->told - rs->kept;
+}
+
+static void tell_all(struct runs *rs)
+{
+	tell(rs, -(intptr_t)slack(rs));
+}
+
+static void push(struct runs *rs, struct run *run)
+{
+	rs->run[rs->count++] = run;
+	rs->kept += run->npages;
+	store_relaxed(&run->kept, true);
+}
+
+/* Takes the run in a slot out. */
+static struct run *take_out(struct runs *rs, struct run **slot)
+{
+	struct run *run = *slot, **last = &rs->run[--rs->count];
+
+	for (; slot != last; slot++)
+		slot[0] = slot[1];
+	*slot = NULL;
+	rs->kept -= run->npages;
+	store_relaxed(&run->kept, false);
+	return run;
+}
+
+struct run *runs_take(struct runs *rs, size_t npages, size_t alignment)
+{
+	struct run *run;
+
+	for (uint32_t i = rs->count; i-- > 0;) {
+		if (!runs_fits(rs->run[i], npages) ||
+		    !is_aligned((uintptr_t)rs->run[i]->mem, alignment))
+			continue;
+		run = take_out(rs, &rs->run[i]);
+		if (slack(rs) > RUNS_SLACK)
+			tell_all(rs);
+		return run;
+	}
+	return NULL;
+}
+
+struct run *runs_take_larger(struct runs *rs, size_t npages)
+{
+	for (uint32_t i = rs->count; i-- > 0;) {
+		struct run *run = rs->run[i];
+
+		if (run->npages < npages)
+			continue;
+		take_out(rs, &rs->run[i]);
+		tell_all(rs);
+		run_resize(run, npages << PAGE_SHIFT);
+		return run;
+	}
+	return NULL;
+}
+
+bool runs_have_room(const struct runs *rs, const struct run *run)
+{
+	if (run_usable(run) > RUN_ROOM / 4)
+		return false;
+	for (uint32_t i = 0; i < rs->count; i++)
+		if (rs->run[i]->npages >= 4 * run->npages)
+			return true;
+	return false;
+}
+
+static void give_back_oldest(struct runs *rs)
+{
+	struct run *run = take_out(rs, rs->run);
+
+	tell(rs, -(intptr_t)run->npages);
+	run_free(run);
+}
+
+void runs_keep(struct runs *rs, struct run *run)
+{
+	while (rs->count == RUNS_SLOTS || (rs->count && rs->kept + run->npages > RUNS_KEPT))
+		give_back_oldest(rs);
+	push(rs, run);
+	if (rs->kept <= rs->told)
+		return;
+	tell_all(rs);
+	if (retain_excess())
+		runs_flush(rs);
+}
+
+void runs_settle(struct runs *rs)
+{
+	if (slack(rs))
+		tell_all(rs);
+	if (rs->count && retain_excess())
+		runs_flush(rs);
+}
+
+void runs_flush(struct runs *rs)
+{
+	while (rs->count)
+		give_back_oldest(rs);
+	if (slack(rs))
+		tell_all(rs);
+}
+
+bool runs_check(const struct runs *rs)
+{
+	size_t kept = 0;
+	bool ok = true;
+
+	for (uint32_t i = 0; i < rs->count; i++) {
+		ok &= expect_eq("R1", rs->run[i]->tag.kind, KIND_RUN);
+		ok &= expect_eq("R1", rs->run[i]->kept, true);
+		kept += rs->run[i]->npages;
+	}
+	for (uint32_t i = rs->count; i < RUNS_SLOTS; i++)
+		ok &= expect_eq("R1", (uintptr_t)rs->run[i], 0);
+	ok &= expect_eq("R2", rs->kept, kept);
+	return ok & expect_eq("R2", slack(rs) <= RUNS_SLACK, true);
+}

@@ -1,0 +1,99 @@
+/*
+ * Kept runs: those that were freed to an arena last. The next request of about the size of one
+ * takes it without the zone's lock and without new tags.
+ *
+ * A kept run stays tagged, and its descriptor says that it is kept, so that a double free is seen.
+ * Its bytes are retained memory: when the rule of pages/retain.h allows no more, all kept runs of
+ * the arena go back to the zone.
+ *
+ * The counters of pages/retain.h are updated lazily: raised when more is kept than was reported,
+ * lowered when it is more than RUNS_SLACK below that, and corrected at each 256th slow path. So a
+ * program that takes and frees the same run writes to no counter that other threads write to; for
+ * the rule such a run counts as retained all the time.
+ *
+ *	run[]	 oldest ... newest | NULL ...
+ *		 0                  count
+ *
+ * Invariants, proved by runs_check():
+ *	R1  run[] below count are runs whose descriptor says that they are kept, the others NULL;
+ *	R2  kept is the sum of their pages; told is kept, or up to RUNS_SLACK more.
+ *
+ * Locking: the caller holds the arena.
+ */
+#pragma once
+
+#include "pages/run.h"
+
+#define RUNS_SLOTS 16
+
+/* In pages: what all kept runs have at most, unless there is only one; and how much less that
+   may be than what retain.h was told. */
+#define RUNS_KEPT  (MIB >> PAGE_SHIFT)
+#define RUNS_SLACK (MIB >> PAGE_SHIFT)
+
+struct runs {
+	struct run *run[RUNS_SLOTS]; /* R1 */
+	size_t kept, told;           /* R2; in pages */
+	uint32_t count;
+};
+
+/* Whether a kept run serves a request: it has npages, and less than an eighth too much. For one
+   that is too small the difference wraps. */
+static inline bool runs_fits(const struct run *run, size_t npages)
+{
+	return 8 * (run->npages - npages) <= npages;
+}
+
+/* Takes out the newest kept run that fits npages and lies at a multiple of alignment, or NULL. */
+struct run *runs_take(struct runs *rs, size_t npages, size_t alignment);
+
+/* The fast path of runs_take(): takes the newest run, if it fits and no counter must be
+   corrected for that. NULL otherwise, with nothing done. */
+ALWAYS_INLINE struct run *runs_take_newest(struct runs *rs, size_t npages)
+{
+	struct run *run;
+
+	if (!rs->count)
+		return NULL;
+	run = rs->run[rs->count - 1];
+	if (UNLIKELY(!runs_fits(run, npages) || rs->told + run->npages - rs->kept > RUNS_SLACK))
+		return NULL;
+	rs->run[--rs->count] = NULL;
+	rs->kept -= run->npages;
+	store_relaxed(&run->kept, false);
+	return run;
+}
+
+/* Takes out a kept run of at least npages and cuts it to that, so that it can grow in place again;
+   NULL when there is none. */
+struct run *runs_take_larger(struct runs *rs, size_t npages);
+
+/* Whether a run that grows should be copied to a kept one instead of growing in place: it is small,
+   and there is one of four times its size, whose memory is in RAM. */
+bool runs_have_room(const struct runs *rs, const struct run *run);
+
+/* Keeps a run. The oldest kept ones go back to the zone if there are too many. */
+void runs_keep(struct runs *rs, struct run *run);
+
+/* The fast path of runs_keep(): keeps the run, if no other must go and no counter must be corrected
+   for that. False otherwise, with nothing done. */
+ALWAYS_INLINE bool runs_push(struct runs *rs, struct run *run)
+{
+	size_t kept = rs->kept + run->npages;
+
+	if (UNLIKELY(rs->count == RUNS_SLOTS || kept > RUNS_KEPT || kept > rs->told))
+		return false;
+	rs->run[rs->count++] = run;
+	rs->kept = kept;
+	store_relaxed(&run->kept, true);
+	return true;
+}
+
+/* Corrects what retain.h was told. Gives all kept runs back if that is more than the rule
+   allows. */
+void runs_settle(struct runs *rs);
+
+/* Gives all kept runs back to the zone. */
+void runs_flush(struct runs *rs);
+
+COLD bool runs_check(const struct runs *rs);

@@ -1,0 +1,399 @@
+/* Which slab serves a class, and when sparse and empty ones are purged or given back; see
+   slabs.h. */
+#include "arena/slabs.h"
+
+#include "base/check.h"
+#include "pages/metadata.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+
+/* Slabs of smaller objects seldom have a whole free page before they are empty. */
+#define SPARSE_SIZE KIB
+
+/* Bytes of empty slabs that an arena keeps, before it learns that it needs more. */
+#define EMPTY_LEAST (256 * KIB)
+
+/* Listed slabs that are compared when one becomes current. */
+#define LOOKS 8
+
+static struct pool pool = POOL_INIT(struct slabs);
+
+static struct slab *of_link(struct link *l)
+{
+	return container_of(l, struct slab, link);
+}
+
+static struct slab *of_idle(struct link *l)
+{
+	return container_of(l, struct slab, idle);
+}
+
+struct slabs *slabs_new(struct arena *owner, bool may_map)
+{
+	struct slabs *ss = may_map || pool_is_ready(&pool) ? pool_alloc(&pool) : NULL;
+
+	if (!ss)
+		return NULL;
+	ss->owner = owner;
+	list_init(&ss->full);
+	list_init(&ss->idle);
+	list_init(&ss->empty);
+	ss->empty_most = EMPTY_LEAST;
+	return ss;
+}
+
+void slabs_promote(struct slabs *ss, unsigned sc)
+{
+	list_init(&ss->listed[sc]);
+}
+
+/* --- idle and empty slabs ------------------------------------------------------------------- */
+
+/* Counts the slab's free bytes as retained, until they are used, purged or given back. */
+static void keep_idle(struct slabs *ss, struct slab *s)
+{
+	s->kept = (uint32_t)slab_idle_bytes(s);
+	if (!s->kept)
+		return;
+	list_push_back(s->state == SLAB_EMPTY ? &ss->empty : &ss->idle, &s->idle);
+	retain_add_idle_with(&ss->told, s->kept);
+}
+
+static void forget_idle(struct slabs *ss, struct slab *s)
+{
+	if (!s->kept)
+		return;
+	list_remove(&s->idle);
+	retain_add_idle_with(&ss->told, -(intptr_t)s->kept);
+	s->kept = 0;
+}
+
+static void free_slab(struct slabs *ss, struct slab *s)
+{
+	forget_idle(ss, s);
+	ss->given_back++;
+	ss->count[s->class]--;
+	slab_free(s);
+}
+
+static void list_empty_slab(struct slabs *ss, struct slab *s)
+{
+	s->state = SLAB_EMPTY;
+	ss->empty_bytes += ORDER_BYTES(s->order);
+	list_push_back(&ss->listed[s->class], &s->link);
+	keep_idle(ss, s);
+}
+
+static void unlist_empty_slab(struct slabs *ss, struct slab *s)
+{
+	list_remove(&s->link);
+	ss->empty_bytes -= ORDER_BYTES(s->order);
+	forget_idle(ss, s);
+}
+
+/* Gives back empty slabs, the oldest first, until at most nbytes of them are left; returns the
+   bytes given back. */
+static size_t free_empty(struct slabs *ss, size_t nbytes)
+{
+	size_t before = ss->empty_bytes;
+
+	while (ss->empty_bytes > nbytes && !list_empty(&ss->empty)) {
+		struct slab *s = of_idle(ss->empty.next);
+
+		unlist_empty_slab(ss, s);
+		free_slab(ss, s);
+	}
+	return before - ss->empty_bytes;
+}
+
+/* Called when a slab of nbytes is made: if empty ones were given back shortly before, as many
+   more bytes stay next time. */
+static void learn_to_keep(struct slabs *ss, size_t nbytes)
+{
+	size_t lost = nbytes < ss->empty_given ? nbytes : ss->empty_given;
+
+	ss->empty_given -= lost;
+	ss->empty_most += lost;
+}
+
+static void forget_empty(struct slabs *ss)
+{
+	free_empty(ss, 0);
+	ss->empty_given = 0;
+	ss->empty_most = EMPTY_LEAST;
+}
+
+/* Purges a listed slab, whose free bytes are not retained any more; the bytes given back. A
+   purge that is refused is not tried again until more objects are back. */
+static size_t purge(struct slabs *ss, struct slab *s)
+{
+	forget_idle(ss, s);
+	s->swept = s->out;
+	return slab_purge(s);
+}
+
+/* Purges pages of idle slabs, and gives back empty ones, while more is retained than the rule
+   allows. Purged slabs are used after those that need no memory. */
+static void obey_rule(struct slabs *ss)
+{
+	size_t excess = retain_excess(), kept, purged;
+	struct slab *s;
+
+	for (; excess && !list_empty(&ss->idle); excess -= kept < excess ? kept : excess) {
+		s = of_idle(ss->idle.next);
+		kept = s->kept;
+		purged = purge(ss, s);
+		if (purged) {
+			retain_purged(purged);
+			list_remove(&s->link);
+			list_push_back(&ss->listed[s->class], &s->link);
+		}
+	}
+	if (excess)
+		free_empty(ss, ss->empty_bytes > excess ? ss->empty_bytes - excess : 0);
+}
+
+/* --- states --------------------------------------------------------------------------------- */
+
+/* Lists a slab that was full until now. slabs_notice() is called again when it is empty and, if its
+   objects are large, when it is sparse. */
+static void list_slab(struct slabs *ss, struct slab *s)
+{
+	s->state = SLAB_LISTED;
+	s->notify = s->size < SPARSE_SIZE ? 1 : s->capacity / 4 + 1;
+	list_remove(&s->link);
+	list_push_back(&ss->listed[s->class], &s->link);
+}
+
+/* Counts anew what a listed slab retains that has become sparse; next at half as many objects. */
+static void note_sparse(struct slabs *ss, struct slab *s)
+{
+	s->notify = (s->notify - 1) / 2 + 1;
+	forget_idle(ss, s);
+	keep_idle(ss, s);
+	obey_rule(ss);
+}
+
+/* Takes a listed slab without an object out as an empty one, or gives it back. */
+static void note_empty(struct slabs *ss, struct slab *s)
+{
+	list_remove(&s->link);
+	forget_idle(ss, s);
+	if (s->purged) {
+		free_slab(ss, s);
+		return;
+	}
+	list_empty_slab(ss, s);
+	if (ss->empty_bytes > ss->empty_most)
+		ss->empty_given += free_empty(ss, ss->empty_most);
+	obey_rule(ss);
+}
+
+void slabs_notice(struct slabs *ss, struct slab *s)
+{
+	if (s->state == SLAB_FULL)
+		list_slab(ss, s);
+	if (!s->out)
+		note_empty(ss, s);
+	else if (s->out < s->notify)
+		note_sparse(ss, s);
+}
+
+static void make_current(struct slabs *ss, struct slab *s)
+{
+	if (s->state == SLAB_EMPTY)
+		unlist_empty_slab(ss, s);
+	else
+		list_remove(&s->link);
+	forget_idle(ss, s);
+	s->swept = UINT32_MAX;
+	s->state = SLAB_CURRENT;
+	s->notify = 0;
+	ss->current[s->class] = s;
+}
+
+/* Puts a current slab without a free object among the full ones. */
+static void retire_full(struct slabs *ss, struct slab *s)
+{
+	s->state = SLAB_FULL;
+	s->notify = s->capacity;
+	list_push(&ss->full, &s->link);
+	ss->current[s->class] = NULL;
+}
+
+/* The fullest of the first few listed slabs; of equally full ones the lowest. NULL: none is
+   listed. */
+static struct slab *choose(const struct slabs *ss, unsigned sc)
+{
+	struct slab *best = NULL;
+	unsigned looks = 0;
+
+	list_for_each (l, &ss->listed[sc]) {
+		struct slab *s = of_link(l);
+
+		if (!best || s->out > best->out || (s->out == best->out && s->base < best->base))
+			best = s;
+		if (++looks == LOOKS)
+			break;
+	}
+	return best;
+}
+
+/* Makes a slab with free objects current: a listed one, or a new one. False without memory; without
+   may_map also where memory would have to be mapped. The first slab of a class is small. */
+static bool refill(struct slabs *ss, unsigned sc, bool may_map)
+{
+	struct slab *s = choose(ss, sc);
+
+	if (s) {
+		make_current(ss, s);
+		return true;
+	}
+	free_empty(ss, 0); /* of other classes: their memory can serve this one */
+	if (!may_map && !slab_is_ready(sc))
+		return false;
+	s = slab_new(ss->owner, sc, ss->count[sc] ? class_order(sc) : class_first_order(sc));
+	if (!s)
+		return false;
+	learn_to_keep(ss, ORDER_BYTES(s->order));
+	ss->made++;
+	ss->count[sc]++;
+	ss->current[sc] = s;
+	return true;
+}
+
+uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint32_t most)
+{
+	for (;;) {
+		struct slab *s = ss->current[sc];
+		uint32_t n = s ? slab_take(s, ret_end, most) : 0;
+
+		if (n)
+			return n;
+		if (s)
+			retire_full(ss, s);
+		if (!refill(ss, sc, false))
+			return 0;
+	}
+}
+
+struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool *ret_zero)
+{
+	for (;;) {
+		struct slab *s = ss->current[sc];
+		struct object *o = s ? slab_take_one(s, ret_zero) : NULL;
+
+		if (o)
+			return o;
+		if (s)
+			retire_full(ss, s);
+		if (!refill(ss, sc, may_map))
+			return NULL;
+	}
+}
+
+/* --- upkeep --------------------------------------------------------------------------------- */
+
+/* Ends the service of a class from slabs; false where it has objects out, or more than one slab. */
+static bool demote(struct slabs *ss, unsigned sc)
+{
+	struct slab *s = ss->current[sc];
+
+	if (ss->count[sc] > 1 || (ss->count[sc] == 1 && (!s || s->out)))
+		return false;
+	ss->current[sc] = NULL;
+	ss->listed[sc] = (struct link){NULL, NULL};
+	if (s)
+		free_slab(ss, s);
+	return true;
+}
+
+size_t slabs_demote_idle(struct slabs *ss)
+{
+	size_t demoted = 0;
+
+	forget_empty(ss);
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		if (slabs_serve(ss, sc))
+			demoted += demote(ss, sc);
+	return demoted;
+}
+
+/* A listed slab is purged again only after an object of it was freed. */
+static void purge_class(struct slabs *ss, unsigned sc)
+{
+	if (ss->current[sc])
+		slab_purge(ss->current[sc]);
+	list_for_each (l, &ss->listed[sc])
+		if (of_link(l)->swept != of_link(l)->out)
+			purge(ss, of_link(l));
+}
+
+void slabs_purge(struct slabs *ss)
+{
+	free_empty(ss, 0);
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		if (slabs_serve(ss, sc))
+			purge_class(ss, sc);
+}
+
+/* --- proofs --------------------------------------------------------------------------------- */
+
+static bool check_slab(const struct slabs *ss, const struct slab *s, enum slab_state state)
+{
+	bool ok = expect_eq("A1", s->state, state);
+
+	ok &= expect_eq("A1", (uintptr_t)s->owner, (uintptr_t)ss->owner);
+	return ok & slab_check(s);
+}
+
+static bool check_class(const struct slabs *ss, unsigned sc)
+{
+	const struct slab *current = ss->current[sc];
+	uint32_t count = current != NULL;
+	bool ok = !current || check_slab(ss, current, SLAB_CURRENT);
+
+	if (!slabs_serve(ss, sc))
+		return expect_eq("A2", ss->count[sc], 0) & expect_eq("A2", count, 0) & ok;
+	list_for_each (l, &ss->listed[sc]) {
+		ok &= check_slab(ss, of_link(l), of_link(l)->out ? SLAB_LISTED : SLAB_EMPTY);
+		ok &= expect_eq("A1", of_link(l)->class, sc);
+		count++;
+	}
+	list_for_each (l, &ss->full)
+		count += of_link(l)->class == sc;
+	return expect_eq("A2", ss->count[sc], count) & ok;
+}
+
+static bool check_kept(const struct slabs *ss, const struct link *list, enum slab_state state, size_t *told)
+{
+	size_t sum = 0;
+	bool ok = true;
+
+	for (struct link *l = list->next; l != list; l = l->next) {
+		struct slab *s = of_idle(l);
+
+		ok &= expect_eq("A3", s->state, state);
+		ok &= expect_eq("A3", s->kept != 0, true);
+		ok &= expect_eq("A3", (uintptr_t)s->owner, (uintptr_t)ss->owner);
+		sum += ORDER_BYTES(s->order);
+		*told += s->kept;
+	}
+	return (state != SLAB_EMPTY || expect_eq("A3", sum, ss->empty_bytes)) && ok;
+}
+
+bool slabs_check(const struct slabs *ss)
+{
+	size_t told = 0;
+	bool ok = check_kept(ss, &ss->idle, SLAB_LISTED, &told) & check_kept(ss, &ss->empty, SLAB_EMPTY, &told);
+
+	ok &= expect_eq("A3", ss->told, told);
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		ok &= check_class(ss, sc);
+	list_for_each (l, &ss->full) {
+		ok &= check_slab(ss, of_link(l), SLAB_FULL);
+		ok &= expect_eq("A1", of_link(l)->out, of_link(l)->capacity);
+		ok &= expect_eq("A2", slabs_serve(ss, of_link(l)->class), true);
+	}
+	return ok;
+}

@@ -1,0 +1,84 @@
+/*
+ * The slabs of an arena, by size class.
+ *
+ * Slabs serve a class from its promotion until arena_tend() finds no object of it out; then the
+ * bins of the chunk heap serve it again. A hot class has a current slab, from which objects are
+ * taken, and a list of slabs with free objects. When the current one is full, the fullest of the
+ * first few listed ones becomes current, so that the others become empty. An empty slab stays
+ * listed for a while, since making a slab costs more than taking all its objects.
+ *
+ * A listed slab of larger objects (from 1 KiB on) that has become sparse is noted as idle. Its
+ * pages without an object in use are purged while more is retained than the rule of pages/retain.h
+ * allows.
+ *
+ * Invariants, proved by slabs_check():
+ *	A1  the current slab is CURRENT, listed slabs are LISTED or EMPTY and of their class, full
+ *	    ones FULL; all belong to the arena;
+ *	A2  count[] has the number of slabs of each class; a class that is not hot has none;
+ *	A3  idle slabs are LISTED, empty ones EMPTY; both have bytes that retain.h counts, whose sum is
+ *	    `told`; empty_bytes is the sum of the empty ones' blocks.
+ *
+ * Locking: the caller holds the arena.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "slab/slab.h"
+
+struct slabs {
+	struct arena *owner;           /* constant */
+	struct slab *current[CLASSES]; /* A1; NULL: none */
+	struct link listed[CLASSES];   /* A1; NULLs: the class is not hot */
+	struct link full;              /* A1: of all classes */
+	struct link idle, empty;       /* A3; the oldest first */
+	size_t empty_bytes;            /* A3 */
+	size_t told;                   /* A3 */
+	size_t empty_most;             /* empty slabs beyond this go back to the zone; learned */
+	size_t empty_given;            /* bytes given back so, less those of slabs made since */
+	uint32_t count[CLASSES];       /* A2: slabs of the class, in every state */
+	size_t made, given_back;       /* slabs so far */
+};
+
+/* Makes the slabs of an arena, none as yet. NULL without memory; without may_map also where memory
+   would have to be mapped. */
+struct slabs *slabs_new(struct arena *owner, bool may_map);
+
+/* Whether slabs serve the class. */
+static inline bool slabs_serve(const struct slabs *ss, unsigned sc)
+{
+	return ss->listed[sc].next;
+}
+
+/* Slabs serve the class from now on. */
+void slabs_promote(struct slabs *ss, unsigned sc);
+
+/* Takes up to `most` objects of a hot class, from one slab, as slab_take() does. Returns how
+   many; 0 where a slab would have to be mapped. */
+uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint32_t most);
+
+/* Takes one object as slab_take_one() does. NULL as slabs_new(). */
+struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool *ret_zero);
+
+/* Called when fewer objects are out than the slab's `notify`: it was full until now, or is
+   sparse, or empty. Afterwards the slab may be gone. */
+COLD void slabs_notice(struct slabs *ss, struct slab *s);
+
+/* Gives objects that bear their marks back to their slab as slab_give() does, and acts on what
+   becomes of the slab. The slab may be gone afterwards. */
+static inline uint32_t slabs_give(struct slabs *ss, struct slab *s, struct object *const *objects,
+				  uint32_t n, struct object **ret_twice)
+{
+	n = slab_give(s, objects, n, ret_twice);
+	if (s->out < s->notify)
+		slabs_notice(ss, s);
+	return n;
+}
+
+/* Demotes classes without an object out, and gives empty slabs back to the zone. Returns how many
+   classes. */
+COLD size_t slabs_demote_idle(struct slabs *ss);
+
+/* Gives back empty slabs, and purges all pages of the others on which no object is in use. */
+COLD void slabs_purge(struct slabs *ss);
+
+COLD bool slabs_check(const struct slabs *ss);

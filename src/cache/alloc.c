@@ -1,0 +1,343 @@
+/* The slow path of allocation; see alloc.h. */
+#include "cache/alloc.h"
+
+#include "arena/early.h"
+#include "base/bits.h"
+#include "cache/depot.h"
+#include "cache/fast.h"
+#include "cache/upkeep.h"
+#include "os/os.h"
+#include "pages/huge.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+
+/* --- allocation ------------------------------------------------------------------------------ */
+
+/* Objects of a hot class for a magazine, the lowest last; how many, 0 where the class is not
+   hot, or needs a slab that is not mapped: then it is told by alloc_from_arena(). */
+static uint32_t take_from_slabs(struct cache *c, unsigned sc, struct object **first, uint32_t most)
+{
+	struct arena *a = ring_lock(&c->arena);
+	uint32_t n = 0;
+
+	if (!a)
+		return 0;
+	if (arena_is_hot(a, sc))
+		n = slabs_take(a->slabs, sc, first + most, most);
+	a->counts.refills++;
+	a->counts.objects += n;
+	ring_unlock(a);
+	for (uint32_t i = 0; n < most && i < n; i++)
+		first[i] = first[most - n + i];
+	return n;
+}
+
+/* fill() with the doors shut. Until then a signal handler may have put an object there. */
+static uint32_t fill_shut(struct cache *c, struct magazine *m)
+{
+	uint32_t most = (magazine_capacity(m) + 1) / 2, n = magazine_count(m);
+
+	if (IS_WRONG(n && (*m->last)->link != (uintptr_t)*m->last))
+		magazine_report_written(m);
+	if (n)
+		return n;
+	n = depot_take(m->sc, m->none + 1, most);
+	for (uint32_t i = 1; i <= n; i++)
+		__builtin_prefetch(m->none[i], 1); /* another processor wrote to it */
+	if (!n) {
+		magazine_learn_to_fill(m);
+		most = (magazine_capacity(m) + 1) / 2;
+		n = take_from_slabs(c, m->sc, m->none + 1, most);
+	}
+	m->last = m->none + n;
+	m->idle = false;
+	return n;
+}
+
+/* Fills an empty magazine by half, from the depot or from slabs; returns how many objects it
+   then has. Reports a newest object that was written to while it was free. */
+static uint32_t fill(struct cache *c, struct magazine *m)
+{
+	uint32_t n;
+
+	cache_shut_doors();
+	n = fill_shut(c, m);
+	cache_open_doors(c);
+	return n;
+}
+
+/* From the slabs of the thread's arena, or from its bins. A hot class is learned by this. */
+static void *alloc_from_arena(struct cache *c, unsigned sc, size_t req, bool *zero)
+{
+	struct arena *a = ring_lock(&c->arena);
+	void *mem = NULL;
+	bool hot;
+
+	if (!a)
+		return NULL;
+	if (arena_use(a, sc))
+		mem = arena_alloc_hot(a, sc, GRANULE, req, zero);
+	if (!mem)
+		mem = heap_malloc(&a->chunks, req, zero);
+	hot = arena_is_hot(a, sc);
+	ring_unlock(a);
+	if (hot && !cache_magazine(c, sc))
+		cache_learn(c, sc);
+	return mem;
+}
+
+/* Where a page of zeros or more is wanted, no magazine is filled: slabs may have untouched
+   pages. */
+static void *alloc_small(struct cache *c, size_t req, bool *zero)
+{
+	unsigned sc = class_of(req ? req : 1);
+	struct magazine *m = cache_magazine(c, sc);
+	struct object *o = m ? magazine_take(m) : NULL;
+
+	if (m && !o && !(*zero && class_size(sc) >= PAGE_SIZE) && fill(c, m))
+		o = magazine_take(m);
+	if (!o)
+		return alloc_from_arena(c, sc, req, zero);
+	*zero = false;
+	return o;
+}
+
+static void *alloc_chunk(struct cache *c, size_t req, bool *ret_zero)
+{
+	struct arena *a = ring_lock(&c->arena);
+	void *mem = a ? heap_malloc(&a->chunks, req, ret_zero) : NULL;
+
+	if (a)
+		ring_unlock(a);
+	return mem;
+}
+
+/* A kept run, or a new one; *ret_zero says that it reads as zero. */
+static void *alloc_run(struct cache *c, size_t req, size_t alignment, bool *ret_zero)
+{
+	struct arena *a = ring_lock(&c->arena);
+	struct run *run = a ? runs_take(&a->runs, run_pages(req), alignment) : NULL;
+
+	if (a)
+		ring_unlock(a);
+	if (!run)
+		return run_alloc(req, alignment, ret_zero);
+	*ret_zero = false;
+	return run->mem;
+}
+
+/* Where the system limits the process, what is much less than the block that it would be cut
+   from has a mapping of its own: the rest of the block is addresses, and may be of no use to
+   anything else. */
+static bool wastes_addresses(size_t req)
+{
+	size_t nbytes = run_pages(req) << PAGE_SHIFT;
+
+	return os_memory_limit() != SIZE_MAX && req >= options.mmap_threshold &&
+	       ((size_t)1 << log2_ceil(nbytes)) - nbytes > nbytes / 8;
+}
+
+/* *zero is as in cache_alloc(). */
+static void *alloc_pages(struct cache *c, size_t req, size_t alignment, bool *zero)
+{
+	bool wanted = *zero;
+	void *mem = NULL;
+
+	req = req ? req : 1;
+	if (req <= RUN_MAX && alignment <= RUN_MAX && !wastes_addresses(req))
+		mem = alloc_run(c, req, alignment, zero);
+	if (mem)
+		return mem;
+	*zero = wanted;
+	return huge_alloc(req, alignment, zero);
+}
+
+/* *zero is as in cache_alloc(). */
+static void *alloc_any(struct cache *c, size_t req, bool *zero)
+{
+	bool wanted = *zero;
+	void *mem = NULL;
+
+	if (req <= CLASS_SIZE_MAX)
+		mem = alloc_small(c, req, zero);
+	else if (!cache_wants_pages(req))
+		mem = alloc_chunk(c, req, zero);
+	if (mem)
+		return mem;
+	*zero = wanted;
+	return alloc_pages(c, req, GRANULE, zero);
+}
+
+/* The last attempt before NULL is returned: a free chunk of any arena, of any size. A heap may have
+   much free memory that it cannot give back, because of what lies behind it. */
+static COLD NOINLINE void *alloc_held(size_t alignment, size_t req)
+{
+	void *mem = NULL;
+
+	for (struct arena *a = NULL; !mem && (a = ring_next(a));) {
+		if (!ring_lock_this(a))
+			continue;
+		mem = heap_memalign_held(&a->chunks, alignment, req);
+		ring_unlock(a);
+	}
+	return mem;
+}
+
+/* *zero is as in cache_alloc(). */
+static COLD void *alloc_again(struct cache *c, size_t req, bool *zero)
+{
+	bool wanted = *zero;
+	void *mem = NULL;
+
+	for (unsigned step = 0; !mem && step < RECLAIM_STEPS; step++) {
+		cache_reclaim(c, step);
+		*zero = wanted;
+		mem = alloc_any(c, req, zero);
+	}
+	if (mem)
+		return mem;
+	*zero = false;
+	return alloc_held(GRANULE, req);
+}
+
+void *cache_alloc(size_t req, bool *zero)
+{
+	bool wanted = *zero;
+	struct cache *c;
+	void *mem;
+
+	if (UNLIKELY(req > PTRDIFF_MAX))
+		return NULL;
+	c = cache_enter();
+	if (UNLIKELY(!c))
+		return early_alloc(GRANULE, req);
+	cache_tick(c);
+	mem = alloc_any(c, req, zero);
+	if (UNLIKELY(!mem)) {
+		*zero = wanted;
+		mem = alloc_again(c, req, zero);
+	}
+	cache_leave(c);
+	return mem;
+}
+
+/* A kept run that is larger, cut to the size, or a new one, or a mapping: all with room. */
+static void *alloc_growing(struct cache *c, size_t req)
+{
+	struct arena *a;
+	struct run *run;
+	bool zero;
+
+	if (req > RUN_ROOM)
+		return huge_alloc_with_room(req);
+	a = ring_lock(&c->arena);
+	run = a ? runs_take_larger(&a->runs, run_pages(req)) : NULL;
+	if (a)
+		ring_unlock(a);
+	return run ? run->mem : run_alloc_with_room(req, &zero);
+}
+
+void *cache_alloc_growing(size_t req)
+{
+	struct cache *c;
+	bool zero = false;
+	void *mem;
+
+	if (req > PTRDIFF_MAX)
+		return NULL;
+	c = cache_enter();
+	if (UNLIKELY(!c))
+		return early_alloc(GRANULE, req);
+	cache_tick(c);
+	mem = alloc_growing(c, req);
+	cache_leave(c);
+	return mem ? mem : cache_alloc(req, &zero);
+}
+
+/* --- aligned --------------------------------------------------------------------------------- */
+
+/* The size of the smallest class whose objects are all aligned so and hold req; 0: none. A
+   multiple of the alignment is rounded up to one (slab/classes.h), and so are its objects, since
+   the blocks of its slabs are aligned. */
+static size_t aligned_class_size(size_t alignment, size_t req)
+{
+	size_t size = align_up(req ? req : 1, alignment);
+
+	return size <= CLASS_SIZE_MAX ? class_size(class_of(size)) : 0;
+}
+
+/* An object of the class of that size, whose objects are all aligned, if the class is hot; else
+   NULL. */
+static void *alloc_hot(struct cache *c, size_t alignment, size_t req, size_t size)
+{
+	struct magazine *m = cache_magazine(c, class_of(size));
+	struct arena *a;
+	void *mem = NULL;
+	bool zero;
+
+	if (m) {
+		mem = magazine_take(m);
+		if (!mem && fill(c, m))
+			mem = magazine_take(m);
+		if (mem)
+			return mem;
+	}
+	a = ring_lock(&c->arena);
+	if (a && arena_use(a, class_of(size)))
+		mem = arena_alloc_hot(a, class_of(size), alignment, req, &zero);
+	if (a)
+		ring_unlock(a);
+	if (mem && !m)
+		cache_learn(c, class_of(size));
+	return mem;
+}
+
+static void *alloc_aligned_chunk(struct cache *c, size_t alignment, size_t req)
+{
+	struct arena *a = ring_lock(&c->arena);
+	void *mem = a ? heap_memalign(&a->chunks, alignment, req) : NULL;
+
+	if (a)
+		ring_unlock(a);
+	return mem;
+}
+
+static void *alloc_aligned(struct cache *c, size_t alignment, size_t req, size_t size)
+{
+	void *mem = size ? alloc_hot(c, alignment, req, size) : NULL;
+	bool zero = false;
+
+	/* Over a page: what a chunk would be cut from is larger than pages that are alone there. */
+	if (!mem && alignment <= PAGE_SIZE && req + alignment < options.mmap_threshold)
+		mem = alloc_aligned_chunk(c, alignment, req);
+	return mem ? mem : alloc_pages(c, req, alignment, &zero);
+}
+
+void *cache_alloc_aligned(size_t alignment, size_t req)
+{
+	size_t size = alignment <= CLASS_SIZE_MAX ? aligned_class_size(alignment, req) : 0;
+	struct cache *c;
+	bool zero = false;
+	void *mem;
+
+	if (alignment <= GRANULE)
+		return cache_alloc(req, &zero);
+	if (req > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
+		return NULL;
+	mem = size ? fast_malloc_by_class(&mine.libc, size) : NULL;
+	if (LIKELY(mem))
+		return mem;
+	c = cache_enter();
+	if (UNLIKELY(!c))
+		return early_alloc(alignment, req);
+	cache_tick(c);
+	mem = alloc_aligned(c, alignment, req, size);
+	for (unsigned step = 0; UNLIKELY(!mem) && step < RECLAIM_STEPS; step++) {
+		cache_reclaim(c, step);
+		mem = alloc_aligned(c, alignment, req, size);
+	}
+	if (UNLIKELY(!mem))
+		mem = alloc_held(alignment, req);
+	cache_leave(c);
+	return mem;
+}

@@ -1,0 +1,509 @@
+/* Thread caches; see cache.h. */
+#include "cache/cache.h"
+
+#include "base/check.h"
+#include "cache/array.h"
+#include "cache/depot.h"
+#include "os/lock.h"
+#include "pages/metadata.h"
+#include "pages/zone.h"
+
+/* Uses of a hot class after which a thread gets a magazine for it. */
+#define LEARNED_AFTER 32
+
+/* Caches that are looked at for one whose thread is gone, when a thread begins. */
+#define LOOKS 16
+
+/* How many caches of the newest threads are remembered: a new thread looks there first. */
+#define RECENT 32
+
+static struct object *nothing; /* NULL */
+
+struct magazine magazine_none = {.last = &nothing, .end = &nothing, .none = &nothing};
+
+static struct magazine *const fast_none[FAST_GRANULES] = {[0 ... FAST_GRANULES - 1] =
+								  &magazine_none};
+
+/* Read in place of a thread's magazines until it has some: all zero, so none is ready. */
+static struct magazine magazines_none[CLASSES + 1];
+
+#define DOOR_SHUT                                                                                  \
+	{                                                                                          \
+		magazines_none, fast_none                                                          \
+	}
+
+__thread struct mine mine __attribute__((tls_model("initial-exec"))) = {
+	.libc = DOOR_SHUT,
+	.operators = DOOR_SHUT,
+	.until_sampled = 1,
+};
+
+SEALED static bool operators_open; /* before main, then constant */
+
+size_t fast_limit, fast_limit_counted;
+
+static struct cache cache_first;  /* of the thread that starts loam */
+static struct cache cache_shared; /* of threads for which there is no memory; has no magazines */
+
+struct lock caches_lock = LOCK_INIT(LOCK_CACHES);
+static struct cache *all;	     /* newest first; caches lock, release-published */
+static struct cache *cursor;	     /* where the next look begins; a hint */
+static struct cache *recent[RECENT]; /* a ring; hints */
+static uint32_t recent_last;
+static bool unmarked_seen;	     /* the kernel left a cache unmarked: more may be; a hint */
+static uint32_t flushes; /* how often all were asked to flush; atomic */
+static struct pool caches = POOL_INIT(struct cache), pool = POOL_INIT(struct magazines);
+
+struct cache *cache_next(const struct cache *c)
+{
+	return c ? c->next : load_acquire(&all);
+}
+
+/* --- threads that come and go ---------------------------------------------------------------- */
+
+/* Where the kernel may not have marked the mutex, its thread is asked for as well. */
+static enum robust_state take_holder(struct cache *c, bool asks)
+{
+	enum robust_state state;
+
+	lock_acquire(&caches_lock);
+	state = robust_try(&c->holder);
+	if (state == ROBUST_BUSY && asks) {
+		state = robust_ask(&c->holder);
+		if (state == ROBUST_GONE)
+			store_relaxed(&unmarked_seen, true);
+	}
+	lock_release(&caches_lock);
+	return state;
+}
+
+/* Takes over a cache whose thread is gone, as if entered; false: it is not, or it ended in the middle of a
+   call (by asynchronous cancellation). */
+static bool try_hold(struct cache *c, bool asks)
+{
+	enum robust_state state;
+
+	if (load_relaxed(&c->lost))
+		return false;
+	state = take_holder(c, asks);
+	if (state == ROBUST_GONE) {
+		found_at(c);
+		store_relaxed(&c->lost, load_relaxed(&c->inside));
+	}
+	if (state == ROBUST_BUSY)
+		return false;
+	if (c->lost) {
+		robust_release(&c->holder);
+		return false;
+	}
+	store_relaxed(&c->inside, true);
+	KEEP_ORDER();
+	return true;
+}
+
+static struct cache *advance(void)
+{
+	struct cache *c = load_acquire(&cursor);
+
+	c = c && c->next ? c->next : load_acquire(&all);
+	store_release(&cursor, c);
+	return c;
+}
+
+static void note_recent(struct cache *c)
+{
+	store_release(&recent[(add_relaxed(&recent_last, 1) + 1) % RECENT], c);
+}
+
+static struct cache *adopt_recent(bool asks)
+{
+	uint32_t last = load_relaxed(&recent_last);
+
+	for (uint32_t i = 0; i < RECENT; i++) {
+		struct cache *c = load_acquire(&recent[(last - i) % RECENT]);
+
+		if (c && try_hold(c, i == 0 || asks))
+			return c;
+	}
+	return NULL;
+}
+
+/* The cache of a thread that is gone, with all that is in it. To ask for a thread costs a system
+   call: as long as the kernel has marked every cache, one alone is asked for. */
+static struct cache *adopt(void)
+{
+	bool asks = load_relaxed(&unmarked_seen);
+	struct cache *c = adopt_recent(asks);
+
+	for (int looks = LOOKS; !c && looks; looks--) {
+		c = advance();
+		if (c && !try_hold(c, asks))
+			c = NULL;
+	}
+	return c;
+}
+
+static void add(struct cache *c)
+{
+	lock_acquire(&caches_lock);
+	c->next = all;
+	store_release(&all, c);
+	lock_release(&caches_lock);
+}
+
+static struct cache *make(void)
+{
+	static bool first_is_taken;
+	bool is_first = !__atomic_exchange_n(&first_is_taken, true, __ATOMIC_RELAXED);
+	struct cache *c = is_first ? &cache_first : pool_alloc(&caches);
+
+	if (!c)
+		return NULL;
+	c->arena = &arena_main;
+	if (!robust_hold_anew(&c->holder)) {
+		if (!is_first)
+			pool_free(&caches, c);
+		return NULL;
+	}
+	add(c);
+	return c;
+}
+
+void cache_open_doors(const struct cache *c)
+{
+	KEEP_ORDER();
+	mine.libc = (struct door){c->magazines->magazine, c->magazines->fast};
+	if (operators_open)
+		mine.operators = mine.libc;
+}
+
+void cache_shut_doors(void)
+{
+	mine.libc = mine.operators = (struct door)DOOR_SHUT;
+	KEEP_ORDER();
+}
+
+void cache_open_operators(void)
+{
+	if (!operators_open)
+		operators_open = true;
+	if (mine.cache && mine.cache->magazines)
+		cache_open_doors(mine.cache);
+}
+
+struct cache *cache_bind(void)
+{
+	struct cache *c = adopt();
+
+	if (!c)
+		c = make();
+	if (!c) {
+		cache_shared.arena = &arena_main;
+		return &cache_shared;
+	}
+	note_recent(c);
+	if (c->magazines)
+		cache_open_doors(c);
+	mine.cache = c;
+	return c;
+}
+
+/* --- magazines ------------------------------------------------------------------------------- */
+
+static bool make_magazines(struct cache *c)
+{
+	if (c->magazines)
+		return true;
+	if (c == &cache_shared)
+		return false;
+	c->magazines = pool_alloc_patiently(&pool);
+	if (!c->magazines)
+		return false;
+	for (size_t g = 0; g < FAST_GRANULES; g++)
+		c->magazines->fast[g] = &magazine_none;
+	cache_open_doors(c);
+	return true;
+}
+
+/* Makes the fast bins of a class lead to its magazine. */
+static void open_fast_bins(struct magazines *ms, unsigned sc)
+{
+	size_t least = sc ? class_size(sc - 1) / GRANULE + 1 : 1; /* 0 is what SIZE_MAX wraps to */
+
+	for (size_t g = least; g <= class_size(sc) / GRANULE && g < FAST_GRANULES; g++)
+		ms->fast[g] = &ms->magazine[sc + 1];
+}
+
+struct magazine *cache_learn(struct cache *c, unsigned sc)
+{
+	struct magazine *m;
+
+	if (++c->uses[sc] < LEARNED_AFTER || !make_magazines(c))
+		return NULL;
+	c->uses[sc] = 0;
+	m = &c->magazines->magazine[sc + 1];
+	if (!magazine_make(m, sc))
+		return NULL;
+	open_fast_bins(c->magazines, sc);
+	return m;
+}
+
+/* Gives home the objects of one arena, and moves the others to the front of the array; returns
+   how many these are. What belongs to a retired arena is lost. */
+static uint32_t give_to_one(struct object **objects, uint32_t n, struct object **ret_twice)
+{
+	struct arena *a = ((struct slab *)pagemap_get(objects[0]))->owner;
+	bool is_in_use = ring_lock_this(a);
+	uint32_t others = 0;
+
+	for (uint32_t i = 0; i < n;) {
+		struct slab *s = (struct slab *)pagemap_get(objects[i]);
+
+		if (UNLIKELY(!s || s->tag.kind != KIND_SLAB)) /* it was here twice, and its slab is gone */
+			*ret_twice = objects[i++];
+		else if (s->owner != a)
+			objects[others++] = objects[i++];
+		else if (is_in_use)
+			i += slabs_give(a->slabs, s, objects + i, n - i, ret_twice);
+		else
+			i++;
+	}
+	if (is_in_use)
+		ring_unlock(a);
+	return others;
+}
+
+static COLD void report_twice(const struct object *o)
+{
+	const struct slab *s = (const struct slab *)pagemap_get(o);
+	struct report_about about = {.mem = o};
+
+	if (s && s->tag.kind == KIND_SLAB) {
+		about.kind = "object";
+		about.usable = s->size;
+		about.arena = s->owner->number;
+	}
+	report_double_free("free", about);
+}
+
+void cache_give_home(struct object **objects, uint32_t n)
+{
+	struct object *twice = NULL;
+
+	while (n)
+		n = give_to_one(objects, n, &twice);
+	if (twice)
+		report_twice(twice);
+}
+
+static void flush(struct magazine *m)
+{
+	cache_give_home(m->none + 1, magazine_count(m));
+	m->last = m->none;
+}
+
+/* Calls it for every magazine, with the doors shut. */
+static void for_each_magazine(struct cache *c, void (*call)(struct magazine *m))
+{
+	bool is_mine = c == mine.cache && c->magazines;
+
+	if (is_mine)
+		cache_shut_doors();
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		if (cache_magazine(c, sc))
+			call(cache_magazine(c, sc));
+	if (is_mine)
+		cache_open_doors(c);
+}
+
+bool cache_is_asked_to_flush(const struct cache *c)
+{
+	return c->flushes != load_relaxed(&flushes);
+}
+
+void cache_flush(struct cache *c)
+{
+	c->flushes = load_relaxed(&flushes);
+	for_each_magazine(c, flush);
+}
+
+/* Gives half of an idle magazine home and halves it. */
+static void decay(struct magazine *m)
+{
+	uint32_t n = (magazine_count(m) + 1) / 2;
+
+	if (m->idle) {
+		cache_give_home(m->none + 1, n);
+		magazine_drop(m, n);
+		magazine_shrink(m);
+	}
+	m->idle = true;
+}
+
+void cache_decay(struct cache *c)
+{
+	for_each_magazine(c, decay);
+}
+
+void cache_ask_all_to_flush(void)
+{
+	add_relaxed(&flushes, 1);
+	for (struct cache *c = NULL; (c = cache_next(c));)
+		store_relaxed(&c->ticks, UINT8_MAX); /* lost where its thread counts just now: 256 later */
+}
+
+void cache_empty_depot(bool all_of_it)
+{
+	struct object *objects[64];
+	uint32_t n;
+
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		size_t left = depot_objects(sc); /* others may bring more, all the time */
+
+		if (!left)
+			continue;
+		for (; left && (n = depot_take_idle(sc, objects, 64, all_of_it)); left -= n < left ? n : left)
+			cache_give_home(objects, n);
+		depot_settle(sc);
+	}
+}
+
+static void reap(struct cache *c, bool asks)
+{
+	if (!c || c == mine.cache || !try_hold(c, asks))
+		return;
+	cache_flush(c);
+	KEEP_ORDER();
+	store_relaxed(&c->inside, false);
+	robust_release(&c->holder);
+}
+
+void cache_reap_next(void)
+{
+	reap(advance(), load_relaxed(&unmarked_seen)); /* else without a system call, see adopt() */
+}
+
+void cache_reap_all(void)
+{
+	for (struct cache *c = NULL; (c = cache_next(c));)
+		reap(c, true);
+}
+
+/* --- the last steps of the fast path ---------------------------------------------------------- */
+
+void *cache_wake_then_alloc(struct lock *waited, void *mem, size_t req, void *(*slow)(size_t))
+{
+	lock_wake(waited);
+	return mem ? mem : slow(req);
+}
+
+void cache_wake_then_free(struct lock *waited, void *mem, void (*slow)(void *mem))
+{
+	if (waited)
+		lock_wake(waited);
+	slow(mem);
+}
+
+/* --- figures, proofs, fork ------------------------------------------------------------------- */
+
+/* How many objects there are from none on, where another thread may just be changing the array. */
+static uint32_t plausible_count(struct object **none, struct object **last)
+{
+	size_t n = (size_t)(last - none);
+
+	return n <= MAGAZINE_MOST ? (uint32_t)n : 0;
+}
+
+static UNSYNCHRONIZED size_t objects_in(const struct cache *c, unsigned sc)
+{
+	const struct magazine *m = cache_magazine(c, sc);
+
+	return m ? plausible_count(m->none, m->last) : 0;
+}
+
+struct cached_sizes cached_sizes(void)
+{
+	struct cached_sizes sizes = {0, 0};
+
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		size_t objects = depot_objects(sc);
+
+		for (struct cache *c = NULL; (c = cache_next(c));)
+			objects += objects_in(c, sc);
+		sizes.objects += objects;
+		sizes.nbytes += objects * class_size(sc);
+	}
+	return sizes;
+}
+
+static UNSYNCHRONIZED void visit_magazine(const struct magazine *m,
+					  void (*visit)(const struct object *o, void *arg), void *arg)
+{
+	struct object **none = m->none;
+	uint32_t n = plausible_count(none, m->last);
+
+	for (uint32_t i = 1; i <= n; i++)
+		visit(none[i], arg);
+}
+
+void cache_visit(void (*visit)(const struct object *o, void *arg), void *arg)
+{
+	for (struct cache *c = NULL; (c = cache_next(c));)
+		for (unsigned sc = 0; sc < CLASSES; sc++)
+			if (cache_magazine(c, sc))
+				visit_magazine(cache_magazine(c, sc), visit, arg);
+	depot_visit(visit, arg);
+}
+
+static void watch_slab(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
+{
+	(void)mem, (void)nbytes, (void)arg;
+	if (tag->kind == KIND_SLAB)
+		slab_watch((struct slab *)tag);
+}
+
+void cache_watch_all(void)
+{
+	store_relaxed(&fast_limit, 0);
+	store_relaxed(&fast_limit_counted, 0);
+	slab_watch_all();
+	zone_visit(watch_slab, NULL);
+}
+
+static bool check_fast_bins(const struct cache *c)
+{
+	bool ok = expect_eq("C1", (uintptr_t)c->magazines->fast[0], (uintptr_t)&magazine_none);
+
+	for (size_t g = 1; g < FAST_GRANULES; g++) {
+		const struct magazine *m = cache_magazine(c, class_of(g * GRANULE));
+
+		ok &= expect_eq("C1", (uintptr_t)c->magazines->fast[g], (uintptr_t)(m ? m : &magazine_none));
+	}
+	return ok;
+}
+
+bool cache_check(const struct cache *c)
+{
+	bool ok = !c->magazines || check_fast_bins(c);
+
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		ok &= !cache_magazine(c, sc) || magazine_check(cache_magazine(c, sc));
+	return ok;
+}
+
+/* The kernel knows the child's thread by another number, so it must hold its cache anew. Those of
+   threads that are not here are nobody's, but for what was half changed. */
+void cache_recover(void)
+{
+	for (struct cache *c = NULL; (c = cache_next(c));) {
+		if (c->lost)
+			continue;
+		if (c != mine.cache && c->inside) {
+			store_relaxed(&c->lost, true);
+			continue;
+		}
+		robust_hold_anew(&c->holder);
+		if (c != mine.cache)
+			robust_release(&c->holder);
+	}
+}

@@ -1,0 +1,222 @@
+/*
+ * A thread's cache: what the thread uses without a lock.
+ *
+ *	struct mine (a thread variable)   struct magazines (metadata)
+ *	  libc.fast -------------------->  fast[granule] ---+  fast bins: each leads to a magazine
+ *	  libc.magazines --------------->  magazine[0]      |  or to magazine_none
+ *	  operators: the same two          magazine[1] <----+  of class 0, or all zero: the thread
+ *	  cache --> struct cache           ...                 has none for the class
+ *
+ * malloc goes by the fast bin of the request's size, free by the hot word of the object's page,
+ * which is the distance of the class's magazine from magazine[0]. A thread without magazines reads
+ * tables of empty ones instead, so the fast path needs no test for them. A thread gets a magazine
+ * for a hot class after a few uses of it.
+ *
+ * A cache has a robust mutex that its thread holds as long as it lives. The kernel marks the mutex
+ * when the thread is gone, after its last destructor. A thread that can lock the mutex of another
+ * cache flushes that cache, or adopts it as its own if it is new.
+ *
+ * Every slow path runs between cache_enter() and cache_leave(). cache_enter() refuses a signal
+ * handler that interrupted its thread there, and the handler then takes no lock: so nothing waits
+ * for itself.
+ *
+ * Invariant, proved by cache_check():
+ *	C1  fast[g] is the magazine of g's class, or magazine_none.
+ */
+#pragma once
+
+#include "arena/ring.h"
+#include "cache/magazine.h"
+#include "os/robust.h"
+
+/* Requests up to FAST_MAX find their magazine by a fast bin, larger ones by their class. */
+#define FAST_MAX      ((size_t)1024)
+#define FAST_GRANULES (FAST_MAX / GRANULE + 1)
+
+struct magazines {
+	ALIGNED(CACHE_LINE) struct magazine magazine[CLASSES + 1]; /* by hot word; the first is unused */
+	struct magazine *fast[FAST_GRANULES];			   /* C1 */
+};
+
+struct cache {
+	struct magazines *magazines; /* NULL until the thread uses a hot class */
+	struct arena *arena;	     /* that it used last */
+	uint64_t decayed;	     /* os_clock() at the last decay */
+	uint32_t flushes;	     /* the last request to flush that was done */
+	uint8_t ticks;		     /* slow paths so far, modulo 256; atomic */
+	bool inside;		     /* between cache_enter() and cache_leave(), or while another thread holds it */
+	bool lost;		     /* its thread ended inside: never used again */
+	uint8_t uses[CLASSES];	     /* of hot classes without a magazine */
+	struct cache *next;	     /* in the list of all; constant once there */
+	struct robust holder;	     /* held by the thread that has the cache */
+};
+
+/* The fast path's way to the thread's magazines. A door that is shut leads to empty tables, so that
+   every call goes to the slow path. */
+struct door {
+	struct magazine *magazines;   /* of the thread's cache, or zeroes */
+	struct magazine *const *fast; /* of the thread's cache, or a table of magazine_none */
+};
+
+/* What the fast path reads of the running thread. */
+struct mine {
+	struct door libc;		     /* of malloc and free */
+	struct door operators;		     /* new, delete; shut where a program has its own */
+	struct cache *cache;		     /* NULL: it has none yet */
+	uint32_t until_sampled;		     /* allocations to the next sample; 1 at first */
+	bool inside;			     /* as cache->inside, without a cache too */
+};
+
+/* Not readable before the dynamic linker has set up thread variables: fast_limit is 0 until
+   then, and nothing reads it. */
+extern HIDDEN __thread struct mine mine __attribute__((tls_model("initial-exec")));
+
+/* The magazine that fast bins lead to at first: it holds nothing and takes nothing. */
+extern HIDDEN struct magazine magazine_none;
+
+/* Requests whose granule is below fast_limit take the fast path: 0 until loam has started, then
+   FAST_GRANULES. With sampling (harden/sampled.h) it is 1, and those below fast_limit_counted take
+   the fast path after they are counted. */
+extern HIDDEN size_t fast_limit, fast_limit_counted;
+
+/* Whether loam has started and no option needs to see calls: nothing is counted, recorded,
+   fenced or perturbed. */
+ALWAYS_INLINE bool cache_is_plain(void)
+{
+	return load_hot(&fast_limit) == FAST_GRANULES;
+}
+
+/* Opens the door of the operators of C++ in the running thread, and in all that begin later. Their
+   slow path calls it in a thread whose two doors differ. */
+COLD void cache_open_operators(void);
+
+/* Gives a thread without a cache one: an adopted one, else a new one; without memory the shared
+   cache, which has no magazines. */
+COLD struct cache *cache_bind(void);
+
+/*
+ * The calling thread's cache, until cache_leave(). NULL in a signal handler that interrupted its
+ * thread between these two calls: the caller must then touch nothing and take no lock.
+ */
+ALWAYS_INLINE struct cache *cache_enter(void)
+{
+	struct cache *c;
+
+	if (UNLIKELY(mine.inside))
+		return NULL;
+	store_relaxed(&mine.inside, true);
+	KEEP_ORDER();
+	c = mine.cache;
+	if (UNLIKELY(!c))
+		c = cache_bind();
+	store_relaxed(&c->inside, true);
+	KEEP_ORDER(); /* to the child of a fork it is half changed from here on */
+	return c;
+}
+
+ALWAYS_INLINE void cache_leave(struct cache *c)
+{
+	KEEP_ORDER();
+	store_relaxed(&c->inside, false);
+	KEEP_ORDER();
+	store_relaxed(&mine.inside, false);
+	left_by(c);
+}
+
+/* As cache_enter() and cache_leave(), where no cache is needed. False in a signal handler that
+   interrupted its thread inside loam. */
+static inline bool cache_begin(void)
+{
+	if (mine.inside)
+		return false;
+	store_relaxed(&mine.inside, true);
+	KEEP_ORDER();
+	return true;
+}
+
+static inline void cache_end(void)
+{
+	KEEP_ORDER();
+	store_relaxed(&mine.inside, false);
+}
+
+/* The cache's magazine for a class, or NULL. */
+static inline struct magazine *cache_magazine(const struct cache *c, unsigned sc)
+{
+	struct magazine *m = c->magazines ? &c->magazines->magazine[sc + 1] : NULL;
+
+	return m && magazine_is_ready(m) ? m : NULL;
+}
+
+/* Counts a use of a hot class for which the cache has no magazine, and makes one after a few uses.
+   Returns the magazine, or NULL. */
+struct magazine *cache_learn(struct cache *c, unsigned sc);
+
+/* Gives objects that bear their marks back to their slabs, and locks their arenas for that, one
+   after the other. Overwrites the array. Reports an object that is free there already. */
+void cache_give_home(struct object **objects, uint32_t n);
+
+/*
+ * Called around longer changes of the calling thread's own magazines: a signal handler could
+ * otherwise take an object that is on its way home, and share it with the next who gets it. The
+ * few instructions of the fast path are not protected so; POSIX lets no handler call malloc at
+ * all.
+ */
+void cache_shut_doors(void);
+void cache_open_doors(const struct cache *c);
+
+/* Whether all caches were asked to flush since this one was flushed. */
+COLD bool cache_is_asked_to_flush(const struct cache *c);
+
+/* Gives all objects in the cache's magazines back to their slabs. */
+void cache_flush(struct cache *c);
+
+/* Gives home half of each magazine that was neither filled nor emptied since the last decay, and
+   halves its capacity. */
+void cache_decay(struct cache *c);
+
+/* Gives back to their slabs the objects that the depot did not need since the last call, or all. */
+COLD void cache_empty_depot(bool all);
+
+/* Asks every thread to flush its cache; each does so at its next slow path, or, where it was counting
+   that just then, 256 later. */
+COLD void cache_ask_all_to_flush(void);
+
+/* Looks at one cache, each call at the next, and flushes it if its thread is gone. */
+void cache_reap_next(void);
+
+/* Flushes every cache whose thread is gone. */
+COLD void cache_reap_all(void);
+
+/* Wakes one that waits for a lock, then returns mem, or slow(req) if that is NULL. */
+COLD void *cache_wake_then_alloc(struct lock *waited, void *mem, size_t req, void *(*slow)(size_t));
+
+/* slow(mem), after waking one that waits for a lock; NULL: nobody does. */
+NOINLINE void cache_wake_then_free(struct lock *waited, void *mem, void (*slow)(void *mem));
+
+/* Every cache, newest first: c = cache_next(NULL), then cache_next(c), until NULL. */
+struct cache *cache_next(const struct cache *c);
+
+/* How many objects are in all magazines and the depot, and their bytes; perhaps a moment old. */
+struct cached_sizes {
+	size_t objects, nbytes;
+};
+
+COLD struct cached_sizes cached_sizes(void);
+
+/* Calls visit for each of them. Other threads go on meanwhile, so an object may be in use by
+   now, or no object any more. */
+COLD void cache_visit(void (*visit)(const struct object *o, void *arg), void *arg);
+
+/* From now on every allocation and every free of the process takes the slow path. */
+COLD void cache_watch_all(void);
+
+/* Proves C1 and M1 of the calling thread's cache. */
+COLD bool cache_check(const struct cache *c);
+
+/* Held while a cache is put into the list of all, which is whole after each single store. */
+extern HIDDEN struct lock caches_lock;
+
+/* In every forked child: the calling thread keeps its cache. Those of other threads can be adopted,
+   except where the thread was inside: they are lost. */
+COLD void cache_recover(void);

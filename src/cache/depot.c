@@ -1,0 +1,203 @@
+/* The depot; see depot.h. */
+#include "cache/depot.h"
+
+#include "base/check.h"
+#include "cache/array.h"
+#include "os/lock.h"
+#include "pages/retain.h"
+
+#include <string.h>
+
+/* The first words of an array; the objects follow. */
+struct crate {
+	struct crate *next;
+	uint32_t count; /* objects now */
+	uint32_t made;	/* objects at first, which says how long the array is */
+	struct object *objects[];
+};
+
+#define CRATE_WORDS (sizeof(struct crate) / sizeof(struct object *))
+
+struct lock depot_lock = LOCK_INIT(LOCK_DEPOT);
+
+/* Of each class; depot lock. */
+static struct shelf {
+	struct crate *crates;
+	uint32_t objects; /* read without the lock */
+	uint32_t least;	  /* that there were since the last settling */
+} shelves[CLASSES];
+
+static size_t nbytes; /* of all classes; depot lock, read without it */
+
+static uint32_t words(uint32_t objects)
+{
+	return (uint32_t)CRATE_WORDS + objects;
+}
+
+/* Threads that ask at once may exceed the limit by one crate each. */
+static bool has_room(unsigned sc, uint32_t n)
+{
+	size_t size = class_size(sc);
+
+	return size >= CACHE_LINE &&
+	       ((load_relaxed(&shelves[sc].objects) + (size_t)n) * size <= DEPOT_BYTES ||
+		load_relaxed(&nbytes) + n * size <= load_relaxed(&retain_live) / DEPOT_SHARE);
+}
+
+/* Notes that objects came, or went; depot lock. */
+static void count(unsigned sc, uint32_t objects)
+{
+	struct shelf *shelf = &shelves[sc];
+
+	store_relaxed(&nbytes, nbytes + (size_t)objects * class_size(sc) -
+				       (size_t)shelf->objects * class_size(sc));
+	store_relaxed(&shelf->objects, objects);
+	if (objects < shelf->least)
+		shelf->least = objects;
+}
+
+bool depot_put(unsigned sc, struct object *const *objects, uint32_t n)
+{
+	struct shelf *shelf = &shelves[sc];
+	struct crate *crate;
+
+	if (!has_room(sc, n) || words(n) > ARRAY_MOST)
+		return false;
+	crate = (struct crate *)array_alloc(words(n));
+	if (!crate)
+		return false;
+	crate->count = crate->made = n;
+	memcpy(crate->objects, objects, n * sizeof *objects);
+	lock_acquire(&depot_lock);
+	crate->next = shelf->crates;
+	KEEP_ORDER();
+	shelf->crates = crate;
+	count(sc, shelf->objects + n);
+	lock_release(&depot_lock);
+	return true;
+}
+
+/* Takes the newest objects off the shelf, of one crate; *ret_empty is that, if nothing is left in
+   it. Depot lock. */
+static uint32_t take_locked(unsigned sc, struct object **ret_objects, uint32_t most,
+			    struct crate **ret_empty)
+{
+	struct shelf *shelf = &shelves[sc];
+	struct crate *crate = shelf->crates;
+	uint32_t n;
+
+	*ret_empty = NULL;
+	if (!crate || !most)
+		return 0;
+	n = crate->count < most ? crate->count : most;
+	crate->count -= n;
+	KEEP_ORDER();
+	memcpy(ret_objects, crate->objects + crate->count, n * sizeof *ret_objects);
+	if (!crate->count) {
+		shelf->crates = crate->next;
+		KEEP_ORDER(); /* before the caller gives it back */
+		*ret_empty = crate;
+	}
+	count(sc, shelf->objects - n);
+	return n;
+}
+
+uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most)
+{
+	struct crate *empty;
+	uint32_t n;
+
+	if (!depot_objects(sc))
+		return 0;
+	lock_acquire(&depot_lock);
+	n = take_locked(sc, ret_objects, most, &empty);
+	lock_release(&depot_lock);
+	if (empty)
+		array_free((struct object **)empty, words(empty->made));
+	return n;
+}
+
+/* Any objects of the shelf will do, since all of a class are alike. */
+uint32_t depot_take_idle(unsigned sc, struct object **ret_objects, uint32_t most, bool all)
+{
+	struct shelf *shelf = &shelves[sc];
+	struct crate *empty;
+	uint32_t n, least;
+
+	if (!depot_objects(sc))
+		return 0;
+	lock_acquire(&depot_lock);
+	least = all ? shelf->objects : shelf->least;
+	n = take_locked(sc, ret_objects, least < most ? least : most, &empty);
+	shelf->least = least - n;
+	lock_release(&depot_lock);
+	if (empty)
+		array_free((struct object **)empty, words(empty->made));
+	return n;
+}
+
+void depot_settle(unsigned sc)
+{
+	lock_acquire(&depot_lock);
+	shelves[sc].least = shelves[sc].objects;
+	lock_release(&depot_lock);
+}
+
+size_t depot_objects(unsigned sc)
+{
+	return load_relaxed(&shelves[sc].objects);
+}
+
+void depot_visit(void (*visit)(const struct object *o, void *arg), void *arg)
+{
+	lock_acquire(&depot_lock);
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		for (const struct crate *c = shelves[sc].crates; c; c = c->next)
+			for (uint32_t i = 0; i < c->count; i++)
+				visit(c->objects[i], arg);
+	lock_release(&depot_lock);
+}
+
+static bool check_object(const struct object *o, unsigned sc)
+{
+	const struct slab *s = (const struct slab *)pagemap_get(o);
+
+	return expect_eq("D1", s && s->tag.kind == KIND_SLAB, true) && expect_eq("D1", s->class, sc) &&
+	       expect_eq("D1", slab_starts_object(s, o), true) && expect_eq("D1", slab_has_free(s, o), false) &&
+	       expect_eq("D1", o->key, slab_mark(o));
+}
+
+bool depot_check(void)
+{
+	size_t sum = 0;
+	bool ok = true;
+
+	lock_acquire(&depot_lock);
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		uint32_t objects = 0;
+
+		for (const struct crate *c = shelves[sc].crates; c; c = c->next) {
+			for (uint32_t i = 0; i < c->count; i++)
+				ok &= check_object(c->objects[i], sc);
+			objects += c->count;
+		}
+		ok &= expect_eq("D2", shelves[sc].objects, objects);
+		sum += objects * class_size(sc);
+	}
+	ok &= expect_eq("D2", nbytes, sum);
+	lock_release(&depot_lock);
+	return ok;
+}
+
+void depot_recover(void)
+{
+	nbytes = 0;
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		uint32_t objects = 0;
+
+		for (const struct crate *c = shelves[sc].crates; c; c = c->next)
+			objects += c->count;
+		shelves[sc].objects = 0;
+		count(sc, objects);
+	}
+}

@@ -1,0 +1,58 @@
+/*
+ * The depot: objects on their way from one thread's full magazine to another's empty one.
+ *
+ * An object that one thread frees and another allocated need not go back to its slab to be used.
+ * The older half of a full magazine goes into the depot; an empty magazine is filled from there.
+ * So objects go round between producer and consumer, many at a time. What the depot has no room
+ * for goes home, that is to its slab.
+ *
+ *	thread that frees            depot, by class          thread that allocates
+ *	magazine [o o o o o o]       crate -> [o o o]         magazine [. . . . . .]
+ *	         full: the older half ------> [o o o] ------> empty: filled by half
+ *
+ * A crate is an array of objects of one class; a shelf holds the crates of a class. Objects
+ * smaller than a line of cache do not come here but go home, so that two threads seldom use one
+ * line.
+ *
+ * Each class may have DEPOT_BYTES here, and more while the whole depot is less than a
+ * DEPOT_SHARE-th of what is live. What was not needed for a while goes home.
+ *
+ * Invariants, proved by depot_check():
+ *	D1  all objects here are of their class, bear the mark of free ones, and are out of their slabs;
+ *	D2  the counts of objects and bytes are those of the crates.
+ *
+ * Locking: the depot lock, taken in these functions. Only depot_check() touches objects under it.
+ */
+#pragma once
+
+#include "os/lock.h"
+#include "slab/slab.h"
+
+#define DEPOT_BYTES (256 * KIB) /* of each class */
+#define DEPOT_SHARE 16		/* see above */
+
+/* Takes n objects of a class into the depot. False when there is no room or no memory. */
+bool depot_put(unsigned sc, struct object *const *objects, uint32_t n);
+
+/* Takes out up to `most` objects of a class, from one crate; returns how many. */
+uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most);
+
+/* The same, of the objects that were not needed since depot_settle(), or of all. */
+COLD uint32_t depot_take_idle(unsigned sc, struct object **ret_objects, uint32_t most, bool all);
+
+/* Begins the time that depot_take_idle() looks back on, for a class. */
+COLD void depot_settle(unsigned sc);
+
+/* How many objects of a class are in the depot; perhaps a moment old. */
+size_t depot_objects(unsigned sc);
+
+/* Calls visit for each object in the depot, which is locked meanwhile. */
+COLD void depot_visit(void (*visit)(const struct object *o, void *arg), void *arg);
+
+COLD bool depot_check(void);
+
+extern HIDDEN struct lock depot_lock;
+
+/* In the child of a fork at which another thread held the lock: counts what is here anew. The
+   lists are whole after each single store; objects that were on their way are lost. */
+COLD void depot_recover(void);

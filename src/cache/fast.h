@@ -1,0 +1,154 @@
+/*
+ * The fast path: one malloc, one free.
+ *
+ * malloc takes the newest object from the magazine that the fast bin of the request's granule
+ * points to. free finds the magazine by the hot word of the object's page and puts the object
+ * there, whichever thread allocated it. free always checks that the pointer is the start of an
+ * object of a slab, and not free already. Everything else goes to the slow path: each `slow` below
+ * is a tail call.
+ */
+#pragma once
+
+#include "base/check.h"
+#include "cache/cache.h"
+#include "cache/deferred.h"
+
+/* malloc from the fast bin of a granule, which is below FAST_GRANULES. */
+ALWAYS_INLINE void *fast_take(const struct door *door, size_t req, size_t granule,
+			      void *(*slow)(size_t))
+{
+	struct object *o = magazine_take(door->fast[granule]);
+
+	if (UNLIKELY(!o))
+		return slow(req);
+	left_by(mine.cache);
+	return o;
+}
+
+/* malloc. With sampling on it calls `counted`, which counts the allocation and continues with
+   fast_take(). */
+ALWAYS_INLINE void *fast_malloc(const struct door *door, size_t req,
+				void *(*counted)(size_t req, size_t granule), void *(*slow)(size_t))
+{
+	/* Wraps to 0 near SIZE_MAX, where magazine_none is. */
+	size_t granule = (req + GRANULE - 1) / GRANULE;
+
+	if (LIKELY(granule < load_hot(&fast_limit)))
+		return fast_take(door, req, granule, slow);
+	return granule < load_hot(&fast_limit_counted) ? counted(req, granule) : slow(req);
+}
+
+/* malloc for sizes beyond the fast bins, to CLASS_SIZE_MAX. NULL when the thread's magazine has
+   none. */
+ALWAYS_INLINE void *fast_malloc_by_class(const struct door *door, size_t req)
+{
+	struct magazine *m;
+	struct object *o;
+
+	if (req - 1 >= CLASS_SIZE_MAX || !load_hot(&fast_limit))
+		return NULL;
+	m = door->magazines + class_of(req) + 1;
+	o = magazine_is_ready(m) ? magazine_take(m) : NULL;
+	left_by(mine.cache);
+	return o;
+}
+
+/* Whether mem is an object of a slab in use that holds req bytes with at most half of it wasted.
+   The mark tells, since on a page with a hot word every free object bears it. */
+ALWAYS_INLINE bool fast_stays_in_place(const void *mem, size_t req)
+{
+	const struct slab *s = (const struct slab *)pagemap_get(mem);
+
+	return pagemap_hot(mem) && slab_starts_object(s, mem) && req <= s->size &&
+	       req >= s->size / 2 && req &&
+	       !IS_WRONG(((const struct object *)mem)->key == slab_mark(mem));
+}
+
+/* `full` is for what is an object, but finds the magazine full. */
+ALWAYS_INLINE void fast_free(const struct door *door, void *mem, void (*full)(void *),
+			     void (*slow)(void *))
+{
+	size_t hot = pagemap_hot(mem);
+	struct magazine *m;
+	struct object *o = mem;
+	uint64_t mark;
+
+	if (UNLIKELY(!hot)) /* `mine` cannot be read yet, perhaps */
+		return slow(mem);
+	m = (struct magazine *)((char *)door->magazines + hot);
+	if (UNLIKELY(CONFIG_CHECKS ? !magazine_is_object(m, mem) : !magazine_is_ready(m)))
+		return slow(mem);
+	mark = slab_mark(o);
+	if (IS_WRONG(o->key == mark))
+		return slow(mem);
+	if (UNLIKELY(!magazine_push(m, o, mark)))
+		return full(mem);
+	left_by(mine.cache);
+}
+
+/* --- runs ------------------------------------------------------------------------------------ */
+
+/* cache_enter() for a fast path that locks the arena. NULL where that would be refused, or make a cache. */
+ALWAYS_INLINE struct cache *fast_enter(void)
+{
+	struct cache *c = mine.cache;
+
+	if (UNLIKELY(mine.inside || !c))
+		return NULL;
+	store_relaxed(&mine.inside, true);
+	store_relaxed(&c->inside, true);
+	KEEP_ORDER();
+	return c;
+}
+
+/* malloc of a request that gets pages: the run that the thread's arena kept last, if it fits. */
+ALWAYS_INLINE void *fast_take_run(size_t req, void *(*slow)(size_t))
+{
+	struct cache *c = fast_enter();
+	struct run *run;
+	struct arena *a;
+	bool waited;
+	void *mem;
+
+	if (UNLIKELY(!c))
+		return slow(req);
+	a = c->arena;
+	if (UNLIKELY(!lock_try_inline(&a->lock))) {
+		cache_leave(c);
+		return slow(req);
+	}
+	run = runs_take_newest(&a->runs, run_pages(req));
+	mem = run ? run->mem : NULL;
+	waited = lock_leave(&a->lock);
+	cache_leave(c);
+	if (UNLIKELY(waited))
+		return cache_wake_then_alloc(&a->lock, mem, req, slow);
+	return LIKELY(mem) ? mem : slow(req);
+}
+
+/* free of a run: the thread's arena keeps it, if no other run must go, and no upkeep is due; else the slow
+   path. */
+ALWAYS_INLINE void fast_free_run(void *mem, struct run *run, void (*slow)(void *mem))
+{
+	struct cache *c;
+	struct arena *a;
+	bool kept, waited;
+
+	/* Among the frees that wait may be one of the same run. */
+	if (UNLIKELY(run->mem != mem || run->kept || load_hot(&deferred_first) ||
+		     !(c = fast_enter())))
+		return slow(mem);
+	a = c->arena;
+	if (UNLIKELY(load_hot(&c->ticks) == UINT8_MAX || !lock_try_inline(&a->lock))) {
+		cache_leave(c);
+		return slow(mem);
+	}
+	add_hot(&c->ticks, 1);
+	kept = runs_push(&a->runs, run);
+	waited = lock_leave(&a->lock);
+	cache_leave(c);
+	if (UNLIKELY(!kept))
+		return cache_wake_then_free(waited ? &a->lock : NULL, mem, slow);
+	if (UNLIKELY(waited))
+		lock_wake(&a->lock);
+}

@@ -1,0 +1,174 @@
+/* The slow path of free; see free.h. */
+#include "cache/free.h"
+
+#include "arena/early.h"
+#include "base/bits.h"
+#include "base/check.h"
+#include "cache/deferred.h"
+#include "cache/depot.h"
+#include "cache/upkeep.h"
+#include "pages/huge.h"
+
+/* Makes room in a full magazine: the older half goes to other threads, or home. */
+static void spill(struct cache *c, struct magazine *m)
+{
+	bool to_others;
+	uint32_t n;
+
+	cache_shut_doors();
+	n = (magazine_count(m) + 1) / 2;
+	to_others = n && depot_put(m->sc, m->none + 1, n);
+	if (!to_others)
+		cache_give_home(m->none + 1, n);
+	magazine_drop(m, n);
+	magazine_learn_to_give(m, n, to_others);
+	cache_open_doors(c);
+}
+
+static void push(struct cache *c, struct magazine *m, struct object *o)
+{
+	while (!magazine_push(m, o, slab_mark(o))) /* a signal handler may fill it again */
+		spill(c, m);
+}
+
+static void release_object(struct cache *c, struct slab *s, struct object *o, const char *call)
+{
+	struct magazine *m = cache_magazine(c, s->class);
+
+	if (!cache_is_in_use(s, o, call))
+		return;
+	if (!m)
+		m = cache_learn(c, s->class);
+	if (m) {
+		push(c, m, o);
+		return;
+	}
+	slab_set_marks(o);
+	cache_give_home(&o, 1);
+}
+
+/* What belongs to an arena that is retired is lost. */
+static void release_chunk(struct heap *h, void *mem, const char *call)
+{
+	struct arena *a = h->owner->arena;
+
+	if (UNLIKELY(deferred_has(mem)) && !cache_usable(mem, &h->tag, call))
+		return;
+	if (!ring_lock_this(a))
+		return;
+	heap_free(&a->chunks, mem);
+	ring_unlock(a);
+}
+
+static void keep_run(struct cache *c, struct run *run)
+{
+	struct arena *a = ring_lock(&c->arena);
+
+	if (UNLIKELY(!a)) {
+		run_free(run);
+		return;
+	}
+	runs_keep(&a->runs, run);
+	ring_unlock(a);
+}
+
+static void release_run(struct cache *c, struct run *run, void *mem, const char *call)
+{
+	if (run->mem != mem) {
+		cache_report_bad(mem, &run->tag, call);
+		return;
+	}
+	if (run->kept) {
+		report_double_free(call, (struct report_about){.mem = mem,
+							       .kind = "run",
+							       .usable = run_usable(run)});
+		return;
+	}
+	keep_run(c, run);
+}
+
+static void release(struct cache *c, struct descriptor *tag, void *mem, const char *call)
+{
+	if (LIKELY(tag->kind == KIND_HEAP)) {
+		release_chunk((struct heap *)tag, mem, call);
+		return;
+	}
+	switch (tag->kind) {
+	case KIND_SLAB:
+		release_object(c, (struct slab *)tag, mem, call);
+		break;
+	case KIND_RUN:
+		release_run(c, (struct run *)tag, mem, call);
+		break;
+	case KIND_HUGE:
+		if (((struct huge *)tag)->mem != mem)
+			cache_report_bad(mem, tag, call);
+		else
+			huge_free((struct huge *)tag);
+		break;
+	case KIND_EARLY:
+		break;
+	default:
+		cache_report_bad(mem, tag, call);
+	}
+}
+
+/* In a signal handler that interrupted its thread inside loam. */
+static COLD void defer(struct descriptor *tag, void *mem, const char *call)
+{
+	if (tag->kind == KIND_EARLY || !cache_usable(mem, tag, call))
+		return;
+	if (deferred_has(mem))
+		report_double_free(call, (struct report_about){.mem = mem});
+	else
+		deferred_add(mem, tag->kind == KIND_SLAB);
+}
+
+/* Frees what waits. mem may be among it, or its slab or heap given back after it: its tag, NULL if there
+   is none now. */
+static COLD struct descriptor *free_deferred(struct cache *c, const void *mem)
+{
+	struct object *next;
+
+	for (struct object *o = deferred_take(); o; o = next) {
+		struct descriptor *tag = pagemap_get(o);
+
+		if (UNLIKELY(!tag))
+			report_corruption("corrupted list of freed objects",
+					  (struct report_about){.mem = o});
+		next = deferred_next(o);
+		release(c, tag, o, "free");
+	}
+	return pagemap_get(mem);
+}
+
+bool cache_release_full(void *mem)
+{
+	struct slab *s = (struct slab *)pagemap_get(mem);
+	struct cache *c = UNLIKELY(load_relaxed(&deferred_first)) ? NULL : cache_enter();
+
+	if (UNLIKELY(!c))
+		return false;
+	cache_tick(c);
+	push(c, cache_magazine(c, s->class), mem);
+	cache_leave(c);
+	return true;
+}
+
+void cache_release(void *mem, struct descriptor *tag, const char *call)
+{
+	struct cache *c = cache_enter();
+
+	if (UNLIKELY(!c)) {
+		defer(tag, mem, call);
+		return;
+	}
+	cache_tick(c);
+	if (UNLIKELY(load_relaxed(&deferred_first)))
+		tag = free_deferred(c, mem);
+	if (LIKELY(tag))
+		release(c, tag, mem, call);
+	else
+		cache_report_bad(mem, NULL, call);
+	cache_leave(c);
+}

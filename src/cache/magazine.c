@@ -1,0 +1,140 @@
+/* Magazines; see magazine.h. */
+#include "cache/magazine.h"
+
+#include "base/check.h"
+#include "cache/array.h"
+
+#include <string.h>
+
+/* After so many fills a magazine holds a small part of what went through it, even twice as
+   large. */
+#define FILLS_OFTEN 8
+
+static_assert(MAGAZINE_BYTES >= CLASS_SIZE_MAX, "each magazine holds an object at least");
+static_assert((CLASSES + 1) << HOT_SHIFT <= UINT16_MAX, "a hot word holds each distance");
+
+#define FIRST_OBJECTS 7 /* of a new magazine, at most */
+
+static uint32_t least_capacity(size_t size)
+{
+	size_t n = MAGAZINE_CHEAP / size;
+
+	return n > FIRST_OBJECTS ? FIRST_OBJECTS : n ? (uint32_t)n : 1;
+}
+
+static uint32_t most_capacity(size_t size)
+{
+	size_t n = MAGAZINE_BYTES / size;
+
+	return n > MAGAZINE_MOST ? MAGAZINE_MOST : (uint32_t)n;
+}
+
+static void use_array(struct magazine *m, struct object **array, uint32_t n, uint32_t capacity)
+{
+	array[0] = NULL;
+	m->none = array;
+	m->last = array + n;
+	m->end = array + capacity;
+}
+
+bool magazine_make(struct magazine *m, unsigned sc)
+{
+	uint32_t capacity = least_capacity(class_size(sc));
+	struct object **array = array_alloc(capacity + 1);
+
+	if (!array)
+		return false;
+	m->sc = (uint8_t)sc;
+	use_array(m, array, 0, capacity);
+	slab_geometry(sc, &m->mask, &m->magic, &m->limit);
+	return true;
+}
+
+/* Moves the objects into an array for another capacity. */
+static void resize(struct magazine *m, uint32_t capacity)
+{
+	uint32_t n = magazine_count(m), before = magazine_capacity(m);
+	struct object **old = m->none, **array = array_alloc(capacity + 1);
+
+	if (!array)
+		return;
+	memcpy(array, old, (n + 1) * sizeof array[0]);
+	use_array(m, array, n, capacity);
+	array_free(old, before + 1);
+}
+
+static void grow(struct magazine *m, uint32_t most)
+{
+	uint32_t capacity = 2 * magazine_capacity(m) + 1;
+
+	if (capacity > most)
+		capacity = most;
+	if (capacity > magazine_capacity(m))
+		resize(m, capacity);
+}
+
+static bool is_cheap(const struct magazine *m)
+{
+	return (2 * magazine_capacity(m) + 1) * class_size(m->sc) <= MAGAZINE_CHEAP;
+}
+
+void magazine_learn_to_fill(struct magazine *m)
+{
+	uint32_t most = most_capacity(class_size(m->sc));
+
+	if (m->given || is_cheap(m))
+		grow(m, most);
+	else if (++m->fills % FILLS_OFTEN == 0)
+		grow(m, most < MAGAZINE_SHARED ? most : MAGAZINE_SHARED);
+	m->given = 0;
+	m->idle = false;
+}
+
+void magazine_learn_to_give(struct magazine *m, uint32_t n, bool to_others)
+{
+	uint32_t most = most_capacity(class_size(m->sc));
+
+	if (is_cheap(m))
+		grow(m, most);
+	else if (to_others)
+		grow(m, most < MAGAZINE_SHARED ? most : MAGAZINE_SHARED);
+	m->given += n;
+	m->idle = false;
+}
+
+void magazine_shrink(struct magazine *m)
+{
+	uint32_t least = least_capacity(class_size(m->sc)), capacity = magazine_capacity(m) / 2;
+
+	if (capacity >= least && capacity >= magazine_count(m))
+		resize(m, capacity);
+}
+
+void magazine_drop(struct magazine *m, uint32_t n)
+{
+	struct object **first = m->none + 1;
+
+	memmove(first, first + n, (magazine_count(m) - n) * sizeof *first);
+	m->last -= n;
+}
+
+void magazine_report_written(const struct magazine *m)
+{
+	slab_report_written((const struct slab *)pagemap_get(*m->last), *m->last);
+}
+
+bool magazine_check(const struct magazine *m)
+{
+	bool ok = expect_eq("M1", m->none[0] == NULL, true);
+
+	for (struct object **o = m->none + 1; o <= m->last; o++) {
+		const struct slab *s = (const struct slab *)pagemap_get(*o);
+
+		ok &= expect_eq("M1", s && s->tag.kind == KIND_SLAB, true) &&
+		      expect_eq("M1", s->class, m->sc) &&
+		      expect_eq("M1", slab_starts_object(s, *o), true) &&
+		      expect_eq("M1", slab_has_free(s, *o), false) &&
+		      expect_eq("M1", (*o)->key, slab_mark(*o));
+	}
+	return ok & expect_eq("M1", m->last <= m->end, true);
+}

@@ -1,0 +1,129 @@
+/*
+ * A magazine: the objects of a hot class that a thread freed last, handed out first.
+ *
+ *	array   | NULL | oldest ...... newest |         |
+ *	         ^ none                ^ last   ^ end      none + capacity = end
+ *
+ * NULL lies below the first object, so that taking from an empty magazine needs no test of its
+ * own. For their slabs the objects are out; they bear the mark of free objects, so that a double
+ * free is seen. The pointers lie in metadata, where a late write to a freed object cannot change
+ * them.
+ *
+ * Capacity is learned. A magazine starts with a few objects and doubles for a reason:
+ *
+ *	it is filled or emptied                            up to MAGAZINE_CHEAP bytes
+ *	it gave objects away, other threads take them,     up to MAGAZINE_SHARED objects
+ *	or it is filled again and again
+ *	it is filled after it gave objects away, which     up to MAGAZINE_MOST and MAGAZINE_BYTES
+ *	a larger one would still have
+ *
+ * It halves when it was neither filled nor emptied for a while. So a thread that touches many sizes
+ * holds little of each, and one that frees much without need holds little of that.
+ *
+ * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
+ *
+ * Invariant, proved by magazine_check():
+ *	M1  what a magazine holds are objects of its class that bear their mark.
+ *
+ * Locking: none; the magazine's thread alone.
+ */
+#pragma once
+
+#include "base/check.h"
+#include "base/compiler.h"
+#include "slab/slab.h"
+
+/* A magazine never holds more objects, nor more bytes of them. */
+#define MAGAZINE_MOST  1023
+#define MAGAZINE_BYTES (64 * KIB)
+
+/* A magazine may always grow to so many bytes; and to so many objects for other threads to take. */
+#define MAGAZINE_CHEAP	(2 * KIB)
+#define MAGAZINE_SHARED 63
+
+struct magazine {
+	ALIGNED(CACHE_LINE) struct object **last; /* the newest object; = none: it is empty */
+	struct object **end;  /* = last: it is full */
+	uint64_t mask;	      /* the bits of an address that are its offset in a slab; constant */
+	uint64_t magic;	      /* of the class, see slab.h; constant */
+	uint64_t limit;	      /* that of the class's larger slabs; 0 in a magazine that is not ready */
+	struct object **none; /* the array, whose first word is NULL */
+	uint32_t given;	      /* objects given away since it was filled last */
+	uint8_t sc;	      /* constant */
+	uint8_t fills;	      /* without that */
+	bool idle;	      /* neither filled nor emptied since the last decay */
+};
+
+static_assert(sizeof(struct magazine) == 1 << HOT_SHIFT, "a hot word is a distance in bytes");
+
+/* Puts in an object of the magazine's class that is in use, and marks it free. False when full. */
+ALWAYS_INLINE bool magazine_push(struct magazine *m, struct object *o, uint64_t mark)
+{
+	struct object **last = m->last;
+
+	if (UNLIKELY(last == m->end))
+		return false;
+	o->link = (uintptr_t)o;
+	o->key = mark;
+	last[1] = o;
+	KEEP_ORDER(); /* what is in a magazine bears its marks, also to the child of a fork */
+	m->last = last + 1;
+	return true;
+}
+
+/* Takes out the newest object. NULL when the magazine is empty, and when that object was written to
+   while it was free. */
+ALWAYS_INLINE struct object *magazine_take(struct magazine *m)
+{
+	struct object **last = m->last, *o = *last;
+
+	IN_REGISTER(o); /* the result's, from the start */
+	if (UNLIKELY(!o) || IS_WRONG(o->link != (uintptr_t)o))
+		return NULL;
+	m->last = last - 1;
+	KEEP_ORDER();
+	o->key = 0;
+	return o;
+}
+
+/* Whether it was made; before that it is all zero, holds nothing and takes nothing. */
+static inline bool magazine_is_ready(const struct magazine *m)
+{
+	return m->limit;
+}
+
+static inline uint32_t magazine_count(const struct magazine *m)
+{
+	return (uint32_t)(m->last - m->none);
+}
+
+static inline uint32_t magazine_capacity(const struct magazine *m)
+{
+	return (uint32_t)(m->end - m->none);
+}
+
+/* Whether a pointer into a page with the magazine's hot word is the start of an object. */
+ALWAYS_INLINE bool magazine_is_object(const struct magazine *m, const void *mem)
+{
+	return ((uintptr_t)mem & m->mask) * m->magic < m->limit;
+}
+
+/* Reports that the newest object was written to while it was free, and ends the program. */
+COLD _Noreturn void magazine_report_written(const struct magazine *m);
+
+/* Makes the magazine of a class, empty; false without memory. */
+bool magazine_make(struct magazine *m, unsigned sc);
+
+/* Called before a magazine is filled: doubles its capacity, if there is a reason (see above). */
+void magazine_learn_to_fill(struct magazine *m);
+
+/* Called after it gave n objects to the depot (to_others) or to slabs: the same. */
+void magazine_learn_to_give(struct magazine *m, uint32_t n, bool to_others);
+
+/* Halves the capacity, if the objects fit. */
+void magazine_shrink(struct magazine *m);
+
+/* Takes out the oldest n objects, which the caller has given away. */
+void magazine_drop(struct magazine *m, uint32_t n);
+
+COLD bool magazine_check(const struct magazine *m);

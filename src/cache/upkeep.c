@@ -1,0 +1,90 @@
+/* What is due now and then, trimming, and what is tried before memory is refused; see upkeep.h. */
+#include "cache/upkeep.h"
+
+#include "os/os.h"
+#include "pages/huge.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+
+#define NANOSECONDS_OF_DECAY ((uint64_t)1000 * 1000 * 1000)
+
+/* Tends every arena that is not locked just now. */
+static void tend_all(void)
+{
+	for (struct arena *a = NULL; (a = ring_next(a));) {
+		if (!ring_try(a))
+			continue;
+		arena_tend(a);
+		ring_unlock(a);
+	}
+}
+
+void cache_tick_slowly(struct cache *c)
+{
+	static uint64_t last_decay;
+	uint64_t now = os_clock();
+
+	if (cache_is_asked_to_flush(c))
+		cache_flush(c);
+	cache_reap_next();
+	if (ring_try(c->arena)) {
+		runs_settle(&c->arena->runs);
+		ring_unlock(c->arena);
+	}
+	if (now - c->decayed >= NANOSECONDS_OF_DECAY) {
+		c->decayed = now;
+		cache_decay(c);
+	}
+	if (now - load_relaxed(&last_decay) < NANOSECONDS_OF_DECAY)
+		return;
+	store_relaxed(&last_decay, now);
+	retain_fade();
+	cache_empty_depot(false);
+	tend_all();
+	zone_purge(load_relaxed(&retain_retained) / 8);
+}
+
+/* Flushes the caller's cache, those of threads that are gone, and the depot; asks other threads to
+   flush theirs. */
+static void empty_caches(struct cache *c)
+{
+	cache_ask_all_to_flush();
+	cache_flush(c);
+	cache_reap_all();
+	cache_empty_depot(true);
+}
+
+void cache_trim_all(struct cache *c, size_t pad)
+{
+	empty_caches(c);
+	for (struct arena *a = NULL; (a = ring_next(a));) {
+		if (!ring_lock_this(a))
+			continue;
+		arena_trim(a, pad);
+		ring_unlock(a);
+	}
+}
+
+static void unmap_from_arenas(void)
+{
+	for (struct arena *a = NULL; (a = ring_next(a));) {
+		if (!ring_lock_this(a))
+			continue;
+		arena_tend(a);
+		heap_trim(&a->chunks, 0);
+		ring_unlock(a);
+	}
+}
+
+void cache_reclaim(struct cache *c, unsigned step)
+{
+	if (step == 0 && ring_lock_this(c->arena)) {
+		runs_flush(&c->arena->runs);
+		ring_unlock(c->arena);
+	} else if (step == 1) {
+		empty_caches(c);
+		unmap_from_arenas();
+	}
+	huge_unmap_free();
+	zone_unmap_free(true);
+}

@@ -1,0 +1,32 @@
+/*
+ * Upkeep: periodic work, and giving memory back, wherever it is: in caches, depot, arenas, zone and
+ * mappings of huge objects. The caller is between cache_enter() and cache_leave().
+ */
+#pragma once
+
+#include "cache/cache.h"
+
+/* The work of each 256th slow path; the flush that was asked for; and once a second the giving
+   back of what was idle. */
+COLD void cache_tick_slowly(struct cache *c);
+
+/* Called in every slow path. */
+ALWAYS_INLINE void cache_tick(struct cache *c)
+{
+	add_hot(&c->ticks, 1);
+	if (UNLIKELY(!load_hot(&c->ticks)))
+		cache_tick_slowly(c);
+}
+
+/* Gives back all free memory in whole pages, except pad bytes of each top. */
+COLD void cache_trim_all(struct cache *c, size_t pad);
+
+/*
+ * Called when the system refused memory, before the caller tries again: gives addresses back,
+ * since these are what a limit counts. Step 0 costs little: kept runs of the thread's arena, kept
+ * mappings and rooms of huge objects, free blocks. Step 1 is all: caches, the depot, slabs, heaps
+ * and their tops. Pages whose addresses stay are not purged.
+ */
+COLD void cache_reclaim(struct cache *c, unsigned step);
+
+#define RECLAIM_STEPS 2

@@ -1,0 +1,299 @@
+/*
+ * The depot (cache/depot.c): objects of full magazines on their way to empty ones, in crates.  A crate is an
+ * array of a pool that all threads share, so that one that was given back is soon another thread's.
+ *
+ *	depot_put()		fills a crate without the lock, and links it behind it
+ *	depot_take()		takes the last objects of the newest crate under the lock; who takes all of them
+ *				unlinks the crate, and gives it back afterwards
+ *	depot_take_idle()	the same of those that were there since depot_settle() was called
+ *
+ * Proved: no deadlock; no object is lost, none is in two places; the counts are those of the crates; of what
+ * came since the depot was settled, idle objects are none.
+ *
+ * BROKEN: objects are copied out of a crate after the lock is given back.
+ * BROKEN_LINK: a crate is linked before it is filled.
+ * BROKEN_FREE: who took objects of a crate gives it back, though others are left in it.
+ */
+#define THREADS 3
+#define CALLS	2 /* of each thread */
+#define OBJECTS 4
+#define CRATES	2
+#define SIZE	2 /* objects in a crate at most */
+#define NONE	255
+
+#define DEPOT	THREADS /* a place of objects, beside the threads */
+
+byte place[OBJECTS];
+byte lock = NONE;
+
+byte head = NONE; /* the shelf */
+byte objects = 0, least = 0;
+byte next[CRATES], count[CRATES], held[CRATES * SIZE];
+bool in_pool[CRATES] = true;
+byte running = THREADS;
+
+inline pool_alloc()
+{
+	d_step {
+		if
+		:: in_pool[0] -> crate = 0
+		:: !in_pool[0] && in_pool[1] -> crate = 1
+		:: else -> crate = NONE
+		fi;
+		if
+		:: crate != NONE ->
+			in_pool[crate] = false;
+			count[crate] = 0;
+			held[crate * SIZE] = NONE;
+			held[crate * SIZE + 1] = NONE
+		:: else -> skip
+		fi
+	}
+}
+
+inline pool_free(c)
+{
+	d_step {
+		assert(!in_pool[c]);
+		in_pool[c] = true
+	}
+}
+
+inline take_lock()
+{
+	atomic { lock == NONE -> lock = me }
+}
+
+inline give_lock()
+{
+	d_step {
+		assert(lock == me && least <= objects);
+		lock = NONE
+	}
+}
+
+/* Puts the n lowest of what the thread has. */
+inline fill_crate()
+{
+	i = 0;
+	o = 0;
+	do
+	:: i < n ->
+		d_step {
+			do
+			:: place[o] != me -> o++
+			:: else -> break
+			od;
+			held[crate * SIZE + i] = o;
+			i++;
+			o++
+		}
+	:: else -> break
+	od;
+	count[crate] = n;
+	i = 0;
+	o = 0
+}
+
+/* The objects that were put are the depot's from now on, to the proof. */
+inline note_put()
+{
+	i = 0;
+	do
+	:: i < n ->
+		assert(place[held[crate * SIZE + i]] == me);
+		place[held[crate * SIZE + i]] = DEPOT;
+		i++
+	:: else -> break
+	od;
+	i = 0
+}
+
+inline depot_put()
+{
+	d_step {
+		n = (place[0] == me) + (place[1] == me) + (place[2] == me) + (place[3] == me);
+		if
+		:: n > SIZE -> n = SIZE
+		:: else -> skip
+		fi
+	};
+	crate = NONE;
+	if
+	:: n -> pool_alloc()
+	:: else -> skip
+	fi;
+	if
+	:: crate != NONE ->
+#ifndef BROKEN_LINK
+		fill_crate();
+#endif
+		take_lock();
+		next[crate] = head;
+		head = crate;
+		objects = objects + n;
+#ifndef BROKEN_LINK
+		d_step { note_put() };
+#endif
+		give_lock();
+#ifdef BROKEN_LINK
+		fill_crate();
+		d_step { note_put() }
+#endif
+	:: else -> skip
+	fi;
+	crate = 0;
+	n = 0
+}
+
+/* Copies the objects from the crate's end. */
+inline copy()
+{
+	i = 0;
+	do
+	:: i < n ->
+		d_step {
+			o = held[crate * SIZE + left + i];
+			assert(o != NONE);
+			assert(place[o] == DEPOT);
+			place[o] = me;
+			o = 0;
+			i++
+		}
+	:: else -> break
+	od;
+	i = 0
+}
+
+/* Up to `most` objects. */
+inline take_locked()
+{
+	crate = head;
+	emptied = NONE;
+	n = 0;
+	if
+	:: crate != NONE && most ->
+		n = (count[crate] < most -> count[crate] : most);
+		left = count[crate] - n;
+		count[crate] = left;
+#ifndef BROKEN
+		copy();
+#endif
+		if
+		:: left == 0 ->
+			head = next[crate];
+			emptied = crate
+		:: else ->
+#ifdef BROKEN_FREE
+			emptied = crate
+#else
+			skip
+#endif
+		fi;
+		objects = objects - n;
+		least = (objects < least -> objects : least)
+	:: else -> skip
+	fi
+}
+
+inline end_of_take()
+{
+	give_lock();
+#ifdef BROKEN
+	copy();
+#endif
+	if
+	:: emptied != NONE -> pool_free(emptied)
+	:: else -> skip
+	fi;
+	crate = 0;
+	left = 0;
+	n = 0;
+	most = 0;
+	emptied = 0
+}
+
+inline depot_take()
+{
+	if
+	:: objects == 0 -> skip /* read without the lock */
+	:: else ->
+		if
+		:: most = 1
+		:: most = 2
+		fi;
+		take_lock();
+		take_locked();
+		end_of_take()
+	fi
+}
+
+inline depot_take_idle()
+{
+	if
+	:: objects == 0 -> skip
+	:: else ->
+		take_lock();
+		idle = least;
+		most = (idle < 2 -> idle : 2);
+		take_locked();
+		least = idle - n;
+		idle = 0;
+		end_of_take()
+	fi
+}
+
+inline depot_settle()
+{
+	take_lock();
+	least = objects;
+	give_lock()
+}
+
+proctype thread(byte me)
+{
+	byte crate, emptied, left, n, most, idle, i, o, calls = 0;
+
+	do
+	:: calls < CALLS ->
+		calls++;
+		if
+		:: true -> depot_put()
+		:: true -> depot_take()
+		:: true -> depot_take_idle()
+		:: true -> depot_settle()
+		fi
+	:: else -> break
+	od;
+	running--
+}
+
+proctype afterwards()
+{
+	byte crate, n;
+
+	atomic {
+		running == 0;
+		crate = head;
+		do
+		:: crate != NONE ->
+			assert(!in_pool[crate] && count[crate]);
+			n = n + count[crate];
+			crate = next[crate]
+		:: else -> break
+		od;
+		assert(n == objects);
+		assert(n == (place[0] == DEPOT) + (place[1] == DEPOT) + (place[2] == DEPOT) + (place[3] == DEPOT))
+	}
+}
+
+init {
+	atomic {
+		place[2] = 1;
+		place[3] = 1;
+		run thread(0);
+		run thread(1);
+		run thread(2);
+		run afterwards()
+	}
+}

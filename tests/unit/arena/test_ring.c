@@ -1,0 +1,484 @@
+/* The ring: which arena a thread gets while others are locked, how many are made, what a fork leaves. */
+#include "arena/ring.h"
+
+#include "heap/heap.h"
+#include "os/os.h"
+#include "os_sim.h"
+#include "pages/metadata.h"
+#include "pages/zone.h"
+#include "test.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PER_CPU 4
+
+/* The main arena is the only one: the state of the first test, in a child of its own for each. */
+static void in_child(void (*body)(void))
+{
+	pid_t child = fork();
+	int status = -1;
+
+	if (child == 0) {
+		body();
+		_exit(test_failures() ? 1 : 0);
+	}
+	waitpid(child, &status, 0);
+	EXPECT_EQ(status, 0);
+}
+
+/* A test that has the ring to itself. */
+#define TEST_ALONE(name)                                                                           \
+	static void name##_alone(void);                                                            \
+	TEST(name)                                                                                 \
+	{                                                                                          \
+		in_child(name##_alone);                                                            \
+	}                                                                                          \
+	static void name##_alone(void)
+
+static void start(void)
+{
+	heap_start(0x243f6a8885a308d3);
+	slab_start(0x5eed);
+	ring_start();
+}
+
+/* --- another thread that has an arena locked ------------------------------------------------- */
+
+struct holder {
+	pthread_t thread;
+	pthread_barrier_t barrier;
+	struct arena *arena;
+};
+
+static void *hold_it(void *arg)
+{
+	struct holder *h = arg;
+
+	REQUIRE(ring_lock_this(h->arena));
+	pthread_barrier_wait(&h->barrier);
+	pthread_barrier_wait(&h->barrier);
+	ring_unlock(h->arena);
+	return NULL;
+}
+
+static void hold(struct holder *h, struct arena *a)
+{
+	h->arena = a;
+	pthread_barrier_init(&h->barrier, NULL, 2);
+	REQUIRE(pthread_create(&h->thread, NULL, hold_it, h) == 0);
+	pthread_barrier_wait(&h->barrier);
+}
+
+static void let_go(struct holder *h)
+{
+	pthread_barrier_wait(&h->barrier);
+	pthread_join(h->thread, NULL);
+}
+
+/* Makes arenas until there are n, by holding those that there are. */
+static void make_arenas(size_t n)
+{
+	struct holder holders[64];
+	size_t held = 0;
+
+	for (struct arena *a = NULL; (a = ring_next(a));)
+		hold(&holders[held++], a);
+	while (ring_count() < n) {
+		struct arena *a = &arena_main, *made = ring_lock(&a);
+
+		REQUIRE(made == ring_next(NULL));
+		ring_unlock(made);
+		hold(&holders[held++], made);
+	}
+	while (held)
+		let_go(&holders[--held]);
+}
+
+/* What a thread that used arena a last gets: that is unlocked again. */
+static struct arena *get(struct arena *a)
+{
+	struct arena *got = ring_lock(&a);
+
+	if (got)
+		ring_unlock(got);
+	EXPECT(!got || a == got); /* it is noted for the next time */
+	return got;
+}
+
+/* --- which one ------------------------------------------------------------------------------ */
+
+TEST_ALONE(the_main_arena_is_first_and_has_the_data_segment)
+{
+	start();
+	EXPECT_EQ(ring_count(), 1);
+	EXPECT(ring_next(NULL) == &arena_main);
+	EXPECT(!ring_next(&arena_main));
+	EXPECT_EQ(arena_main.number, 1);
+	EXPECT(arena_main.chunks.brk);
+	EXPECT(get(&arena_main) == &arena_main);
+	EXPECT_EQ(ring_count(), 1);
+}
+
+TEST_ALONE(where_addresses_are_dear_there_is_no_heap_by_brk)
+{
+	os_sim_set_memory_limit(OS_MEMORY_SCARCE - 1);
+	ring_start();
+	EXPECT(!arena_main.chunks.brk);
+}
+
+TEST_ALONE(what_is_locked_is_locked_and_unlocked_again)
+{
+	struct holder h;
+
+	start();
+	hold(&h, &arena_main);
+	EXPECT(!ring_try(&arena_main));
+	let_go(&h);
+	EXPECT(ring_try(&arena_main));
+	EXPECT(lock_held(&arena_main.lock));
+	ring_unlock(&arena_main);
+	EXPECT(ring_lock_this(&arena_main));
+	EXPECT(lock_held(&arena_main.lock));
+	ring_unlock(&arena_main);
+}
+
+TEST_ALONE(a_thread_keeps_its_arena_while_that_is_free)
+{
+	start();
+	make_arenas(3);
+	for (struct arena *a = NULL; (a = ring_next(a));)
+		EXPECT(get(a) == a);
+}
+
+/* The ring is 3, 2, 1, and again 3. */
+TEST_ALONE(the_next_that_is_not_locked_is_taken_round_the_ring)
+{
+	struct holder h[2];
+
+	start();
+	make_arenas(3);
+	hold(&h[0], ring_at(2));
+	EXPECT(get(ring_at(2)) == ring_at(1));
+	hold(&h[1], ring_at(1));
+	EXPECT(get(ring_at(2)) == ring_at(3));
+	EXPECT(get(ring_at(1)) == ring_at(3));
+	let_go(&h[0]);
+	EXPECT(get(ring_at(1)) == ring_at(3));
+	let_go(&h[1]);
+	hold(&h[0], ring_at(3));
+	EXPECT(get(ring_at(3)) == ring_at(2));
+	let_go(&h[0]);
+	EXPECT_EQ(ring_count(), 3);
+}
+
+TEST_ALONE(where_all_are_locked_one_is_made)
+{
+	struct holder h;
+	struct arena *a = &arena_main, *made;
+
+	start();
+	hold(&h, &arena_main);
+	made = ring_lock(&a);
+	EXPECT(made && made != &arena_main);
+	EXPECT(a == made);
+	EXPECT(lock_held(&made->lock));
+	EXPECT_EQ(made->number, 2);
+	EXPECT(!made->chunks.brk);
+	EXPECT_EQ(ring_count(), 2);
+	EXPECT(ring_next(NULL) == made);
+	EXPECT(ring_next(made) == &arena_main);
+	EXPECT(ring_at(1) == &arena_main);
+	EXPECT(ring_at(2) == made);
+	EXPECT(arena_check(made));
+	ring_unlock(made);
+	let_go(&h);
+}
+
+/* --- how many ------------------------------------------------------------------------------- */
+
+struct waiter {
+	pthread_t thread;
+	struct arena *arena, *got;
+	bool done;
+};
+
+static void *get_it(void *arg)
+{
+	struct waiter *w = arg;
+
+	w->got = get(w->arena);
+	store_release(&w->done, true);
+	return NULL;
+}
+
+static void get_elsewhere(struct waiter *w, struct arena *a)
+{
+	*w = (struct waiter){.arena = a};
+	REQUIRE(pthread_create(&w->thread, NULL, get_it, w) == 0);
+}
+
+/* With `most` arenas, all of them locked, a thread waits for its own. */
+static void expect_wait(size_t most)
+{
+	struct holder h[64];
+	struct waiter w;
+	size_t n = 0;
+
+	for (struct arena *a = NULL; (a = ring_next(a));)
+		hold(&h[n++], a);
+	REQUIRE(n == most && n > 1);
+	get_elsewhere(&w, h[1].arena);
+	usleep(20000);
+	EXPECT(!load_acquire(&w.done));
+	let_go(&h[0]); /* this is not the one that it waits for */
+	usleep(20000);
+	EXPECT(!load_acquire(&w.done));
+	let_go(&h[1]);
+	pthread_join(w.thread, NULL);
+	EXPECT(w.got == h[1].arena);
+	EXPECT_EQ(ring_count(), most);
+	while (n > 2)
+		let_go(&h[--n]);
+}
+
+TEST_ALONE(as_many_are_made_as_the_option_says)
+{
+	start();
+	options.arena_max = 3;
+	make_arenas(3);
+	expect_wait(3);
+}
+
+TEST_ALONE(without_the_option_four_a_processor_are_made)
+{
+	start();
+	options.arena_max = 0;
+	make_arenas(PER_CPU * os_cpus());
+	expect_wait(PER_CPU * os_cpus());
+}
+
+TEST_ALONE(without_memory_for_one_more_a_thread_waits)
+{
+	static struct pool filler = {.size = CACHE_LINE};
+
+	start();
+	make_arenas(2);
+	while (pool_is_ready(&filler))
+		REQUIRE(pool_alloc(&filler));
+	os_sim_fail_from(1);
+	expect_wait(2);
+}
+
+/* --- fork ----------------------------------------------------------------------------------- */
+
+static void recover(void)
+{
+	if (lock_recover(&ring_list_lock))
+		ring_recover_list();
+	ring_retire_locked();
+}
+
+static void child_goes_on_without(void)
+{
+	recover();
+	EXPECT(ring_at(2)->retired);
+	EXPECT(!ring_at(1)->retired);
+	EXPECT(!ring_try(ring_at(2)));
+	EXPECT(!ring_lock_this(ring_at(2)));
+	EXPECT(get(ring_at(2)) == ring_at(1));
+	EXPECT(get(ring_at(1)) == ring_at(1));
+}
+
+TEST_ALONE(a_child_never_uses_an_arena_again_that_another_thread_had_locked)
+{
+	struct holder h;
+
+	start();
+	make_arenas(2);
+	hold(&h, ring_at(2));
+	in_child(child_goes_on_without);
+	EXPECT(!ring_at(2)->retired);
+	let_go(&h);
+	EXPECT(get(ring_at(2)) == ring_at(2));
+}
+
+/* In a child, which has no other thread: as if another had it locked. */
+static void lock_by_another(struct arena *a)
+{
+	a->lock.word = 2;
+}
+
+/* Whether a thread that used arena a last would wait for one. */
+static bool would_wait(struct arena *a)
+{
+	pid_t child = fork();
+	int status;
+	bool waits;
+
+	if (child == 0) {
+		get(a);
+		_exit(0);
+	}
+	usleep(20000);
+	waits = waitpid(child, &status, WNOHANG) == 0;
+	if (waits) {
+		kill(child, SIGKILL);
+		waitpid(child, &status, 0);
+	}
+	return waits;
+}
+
+/* Recovered twice, as in a child of a child: the arena is counted as lost once. */
+static void child_makes_one(void)
+{
+	recover();
+	recover();
+	EXPECT(get(ring_at(2)) == ring_at(1));
+	lock_by_another(ring_at(1));
+	EXPECT(get(ring_at(2)) == ring_at(3));
+	EXPECT_EQ(ring_count(), 3);
+	lock_by_another(ring_at(3));
+	EXPECT(would_wait(ring_at(1))); /* two are in use, which is the most */
+	EXPECT(would_wait(ring_at(2)));
+}
+
+TEST_ALONE(a_child_makes_an_arena_in_place_of_one_that_is_lost)
+{
+	struct holder h;
+
+	start();
+	options.arena_max = 2;
+	make_arenas(2);
+	hold(&h, ring_at(2));
+	in_child(child_makes_one);
+	let_go(&h);
+}
+
+static void child_has_none(void)
+{
+	static struct pool filler = {.size = CACHE_LINE};
+
+	recover();
+	while (pool_is_ready(&filler))
+		REQUIRE(pool_alloc(&filler));
+	os_sim_fail_from(1);
+	EXPECT(!get(ring_at(1)));
+	EXPECT(!get(ring_at(2)));
+	os_sim_fail_from(0);
+	EXPECT(get(ring_at(1)) == ring_at(3));
+}
+
+TEST_ALONE(a_child_without_memory_for_an_arena_has_none)
+{
+	struct holder h[2];
+
+	start();
+	make_arenas(2);
+	hold(&h[0], ring_at(1));
+	hold(&h[1], ring_at(2));
+	in_child(child_has_none);
+	let_go(&h[0]);
+	let_go(&h[1]);
+}
+
+static void child_has_its_own(void)
+{
+	recover();
+	EXPECT(!arena_main.retired);
+	EXPECT(lock_held(&arena_main.lock));
+	ring_unlock(&arena_main);
+	EXPECT(get(&arena_main) == &arena_main);
+}
+
+TEST_ALONE(what_the_forking_thread_has_locked_stays_its_own)
+{
+	start();
+	REQUIRE(ring_lock_this(&arena_main));
+	in_child(child_has_its_own);
+	ring_unlock(&arena_main);
+}
+
+static pthread_barrier_t metadata_held;
+
+static void *hold_metadata(void *unused)
+{
+	lock_acquire(&metadata_lock);
+	pthread_barrier_wait(&metadata_held);
+	pthread_barrier_wait(&metadata_held);
+	lock_release(&metadata_lock);
+	return unused;
+}
+
+static void child_adds_one(void)
+{
+	lock_recover(&metadata_lock);
+	recover();
+	lock_by_another(ring_at(1));
+	EXPECT(get(ring_at(1)) == ring_at(2));
+}
+
+/* It has the ring locked, and waits for metadata. */
+TEST_ALONE(a_child_adds_arenas_though_another_thread_was_adding_one)
+{
+	struct holder h;
+	struct waiter w;
+	pthread_t thread;
+
+	start();
+	pthread_barrier_init(&metadata_held, NULL, 2);
+	REQUIRE(pthread_create(&thread, NULL, hold_metadata, NULL) == 0);
+	pthread_barrier_wait(&metadata_held);
+	hold(&h, ring_at(1));
+	get_elsewhere(&w, ring_at(1));
+	usleep(20000);
+	let_go(&h);
+	in_child(child_adds_one);
+	pthread_barrier_wait(&metadata_held);
+	pthread_join(thread, NULL);
+	pthread_join(w.thread, NULL);
+	EXPECT(w.got == ring_at(2));
+}
+
+/* --- many threads --------------------------------------------------------------------------- */
+
+static void *allocate(void *arg)
+{
+	struct arena *mine = &arena_main;
+	uint64_t random = (uintptr_t)arg + 1;
+
+	for (int i = 0; i < 3000; i++) {
+		struct arena *a = ring_lock(&mine);
+		void *mem;
+
+		REQUIRE(a && a == mine);
+		mem = heap_malloc(&a->chunks, test_random(&random) % 2000, NULL);
+		EXPECT(mem != NULL);
+		if (mem && i % 4)
+			heap_free(&a->chunks, mem);
+		ring_unlock(a);
+	}
+	return NULL;
+}
+
+TEST_ALONE(threads_never_meet_in_an_arena)
+{
+	enum { THREADS = 8 };
+	pthread_t threads[THREADS];
+
+	start();
+	options.arena_max = 3;
+	for (uintptr_t i = 0; i < THREADS; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, allocate, (void *)i) == 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT(ring_count() <= 3);
+	for (struct arena *a = NULL; (a = ring_next(a));) {
+		EXPECT(ring_lock_this(a));
+		EXPECT(arena_check(a));
+		ring_unlock(a);
+	}
+	EXPECT(zone_check());
+}

@@ -1,0 +1,949 @@
+/* The slabs of an arena: which becomes current, how many empty ones are kept, which are purged. */
+#include "arena/slabs.h"
+
+#include "base/options.h"
+#include "os_sim.h"
+#include "pages/metadata.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+#include "test.h"
+
+#include <string.h>
+
+#define SLABS_MOST 64
+#define EMPTY_LEAST (256 * KIB)
+#define BLOCK	    (64 * KIB) /* of a slab of small objects that is not the first */
+
+static struct arena *const owner = (struct arena *)0x1000;
+static struct options before;
+
+/* No slab yet; nothing is retained, and nothing has to be given back. */
+static struct slabs *begin(void)
+{
+	static bool started;
+	struct slabs *ss;
+
+	if (!started) {
+		slab_start(0x5eed);
+		before = options;
+	}
+	started = true;
+	options = before;
+	options.retain_floor = 64 * MIB;
+	zone_purge(SIZE_MAX);
+	retain_forget();
+	ss = slabs_new(owner, true);
+	REQUIRE(ss);
+	return ss;
+}
+
+static struct slab *slab_of(const void *mem)
+{
+	return (struct slab *)pagemap_get(mem);
+}
+
+static struct object *take(struct slabs *ss, unsigned sc)
+{
+	bool zero;
+	struct object *o = slabs_take_one(ss, sc, true, &zero);
+
+	REQUIRE(o);
+	return o;
+}
+
+/* False: it is free already. */
+static bool give_one(struct slabs *ss, struct slab *s, struct object *o)
+{
+	struct object *twice = NULL;
+
+	return slabs_give(ss, s, &o, 1, &twice) == 1 && !twice;
+}
+
+static void give(struct slabs *ss, struct object *o)
+{
+	slab_set_marks(o);
+	REQUIRE(give_one(ss, slab_of(o), o));
+}
+
+/* Gives objects back, the lowest first, until so many are out. With the last the slab may be gone. */
+static void thin_out(struct slabs *ss, struct slab *s, uint32_t out)
+{
+	uint32_t n = s->out - out;
+
+	for (uint32_t i = 0; n; i++)
+		if (!bit_test(s->free, i)) {
+			n--;
+			give(ss, slab_object(s, i));
+		}
+}
+
+/* Takes all objects of one slab, which stays current. */
+static struct slab *fill_one(struct slabs *ss, unsigned sc)
+{
+	struct slab *s = slab_of(take(ss, sc));
+
+	while (s->out < s->capacity)
+		take(ss, sc);
+	return s;
+}
+
+/* Promotes a class and makes n full slabs of it, beside its first, smaller one; and the next is current,
+   with one object out. */
+static void make_full(struct slabs *ss, unsigned sc, struct slab **slabs, unsigned n)
+{
+	slabs_promote(ss, sc);
+	fill_one(ss, sc);
+	while (n--)
+		*slabs++ = fill_one(ss, sc);
+	take(ss, sc);
+	EXPECT(slabs_check(ss));
+}
+
+/* Takes objects until another slab is current: that one. */
+static struct slab *next_current(struct slabs *ss, unsigned sc)
+{
+	struct slab *now = ss->current[sc], *s;
+
+	do
+		s = slab_of(take(ss, sc));
+	while (s == now);
+	return s;
+}
+
+static unsigned collect(struct slabs *ss, struct slab **slabs)
+{
+	unsigned n = 0;
+
+	list_for_each (l, &ss->full)
+		slabs[n++] = container_of(l, struct slab, link);
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		if (!slabs_serve(ss, sc))
+			continue;
+		if (ss->current[sc])
+			slabs[n++] = ss->current[sc];
+		list_for_each (l, &ss->listed[sc])
+			if (container_of(l, struct slab, link)->out)
+				slabs[n++] = container_of(l, struct slab, link);
+		REQUIRE(n < SLABS_MOST);
+	}
+	return n;
+}
+
+static void give_all(struct slabs *ss)
+{
+	struct slab *slabs[SLABS_MOST];
+	unsigned n = collect(ss, slabs);
+
+	EXPECT(slabs_check(ss));
+	while (n--)
+		if (slabs[n]->out)
+			thin_out(ss, slabs[n], 0);
+	slabs_demote_idle(ss);
+	EXPECT(slabs_check(ss));
+}
+
+/* All objects come back, and nothing is left. */
+static void end(struct slabs *ss)
+{
+	give_all(ss);
+	EXPECT_EQ(ss->made, ss->given_back);
+	EXPECT_EQ(ss->empty_bytes, 0);
+	EXPECT_EQ(retain_idle, 0);
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		EXPECT(!slabs_serve(ss, sc) && ss->count[sc] == 0);
+	EXPECT(zone_check());
+	options = before;
+}
+
+/* From now on the rule asks for so many bytes, when so many more than now are retained. */
+static void ask_for(size_t excess, size_t more)
+{
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	retain_forget();
+	retain_retained += more;
+	retain_regret = retain_retained - excess - retain_live / 1024 / 2;
+	EXPECT_EQ(retain_excess(), excess);
+	retain_retained -= more;
+}
+
+static bool is_listed(const struct slabs *ss, const struct slab *s)
+{
+	list_for_each (l, &ss->listed[s->class])
+		if (l == &s->link)
+			return true;
+	return false;
+}
+
+static bool is_idle(const struct slabs *ss, const struct slab *s)
+{
+	list_for_each (l, &ss->idle)
+		if (l == &s->idle)
+			return true;
+	return false;
+}
+
+/* Uses up what is mapped in zones, and in the area for metadata. */
+static void use_up_blocks(unsigned order)
+{
+	bool clean;
+
+	while (zone_is_ready(order))
+		REQUIRE(zone_alloc(order, &clean));
+}
+
+static void use_up_metadata(void)
+{
+	static struct pool filler = {.size = CACHE_LINE};
+
+	while (pool_is_ready(&filler))
+		REQUIRE(pool_alloc(&filler));
+}
+
+/* --- which slab is used --------------------------------------------------------------------- */
+
+TEST(the_first_slab_of_a_class_is_small)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(1024);
+	struct slab *first;
+
+	slabs_promote(ss, sc);
+	EXPECT(slabs_serve(ss, sc));
+	first = fill_one(ss, sc);
+	EXPECT_EQ(first->order, class_first_order(sc));
+	EXPECT(first->owner == owner);
+	EXPECT_EQ(fill_one(ss, sc)->order, class_order(sc));
+	EXPECT_EQ(ss->count[sc], 2);
+	EXPECT_EQ(ss->made, 2);
+	end(ss);
+}
+
+TEST(a_slab_is_current_then_full_then_listed_then_empty)
+{
+	struct slabs *ss = begin();
+	struct slab *s;
+
+	make_full(ss, class_of(1024), &s, 1);
+	EXPECT_EQ(s->state, SLAB_FULL);
+	EXPECT_EQ(ss->current[s->class]->state, SLAB_CURRENT);
+	EXPECT(!is_listed(ss, s));
+	thin_out(ss, s, s->capacity - 1);
+	EXPECT_EQ(s->state, SLAB_LISTED);
+	EXPECT(is_listed(ss, s));
+	thin_out(ss, s, 1);
+	EXPECT_EQ(s->state, SLAB_LISTED);
+	EXPECT(slabs_check(ss));
+	thin_out(ss, s, 0);
+	EXPECT_EQ(s->state, SLAB_EMPTY);
+	EXPECT(is_listed(ss, s));
+	EXPECT(!is_idle(ss, s));
+	EXPECT_EQ(ss->empty_bytes, BLOCK);
+	EXPECT(next_current(ss, s->class) == s);
+	EXPECT_EQ(s->state, SLAB_CURRENT);
+	EXPECT_EQ(ss->empty_bytes, 0);
+	EXPECT_EQ(s->kept, 0);
+	end(ss);
+}
+
+TEST(a_current_slab_stays_current_whatever_comes_back)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(2048);
+	struct slab *s;
+
+	make_full(ss, sc, &s, 1);
+	s = ss->current[sc];
+	thin_out(ss, s, 0);
+	EXPECT_EQ(s->state, SLAB_CURRENT);
+	EXPECT_EQ(s->kept, 0);
+	EXPECT(slab_of(take(ss, sc)) == s);
+	end(ss);
+}
+
+/* What it was told of while it was listed does not hold any more. */
+TEST(a_slab_that_was_listed_stays_current_too)
+{
+	struct slabs *ss = begin();
+	struct slab *s;
+
+	make_full(ss, class_of(2048), &s, 1);
+	thin_out(ss, s, 1);
+	EXPECT(is_idle(ss, s));
+	EXPECT(next_current(ss, s->class) == s);
+	EXPECT(list_empty(&ss->idle));
+	EXPECT_EQ(s->kept, 0);
+	EXPECT_EQ(retain_idle, 0);
+	thin_out(ss, s, 0);
+	EXPECT_EQ(s->state, SLAB_CURRENT);
+	EXPECT_EQ(s->kept, 0);
+	end(ss);
+}
+
+TEST(the_fullest_becomes_current_next_and_the_emptiest_last)
+{
+	struct slabs *ss = begin();
+	struct slab *s[3];
+
+	make_full(ss, class_of(512), s, 3);
+	thin_out(ss, s[0], 40);
+	thin_out(ss, s[1], 70);
+	thin_out(ss, s[2], 0);
+	EXPECT(next_current(ss, s[0]->class) == s[1]);
+	EXPECT(next_current(ss, s[0]->class) == s[0]);
+	EXPECT(next_current(ss, s[0]->class) == s[2]);
+	end(ss);
+}
+
+TEST(of_slabs_as_full_the_lowest_becomes_current)
+{
+	struct slabs *ss = begin();
+	struct slab *s[3];
+	int lowest = 0, highest = 0;
+
+	make_full(ss, class_of(512), s, 3);
+	for (int i = 1; i < 3; i++) {
+		lowest = s[i]->base < s[lowest]->base ? i : lowest;
+		highest = s[i]->base > s[highest]->base ? i : highest;
+	}
+	thin_out(ss, s[highest], 70);
+	for (int i = 0; i < 3; i++)
+		if (i != highest)
+			thin_out(ss, s[i], 70);
+	EXPECT(next_current(ss, s[0]->class) == s[lowest]);
+	end(ss);
+}
+
+/* Those that were listed first are seen first. */
+TEST(only_the_first_eight_listed_are_compared)
+{
+	struct slabs *ss = begin();
+	struct slab *s[9];
+
+	make_full(ss, class_of(256), s, 9);
+	for (int i = 0; i < 7; i++)
+		thin_out(ss, s[i], 100);
+	thin_out(ss, s[7], 101);
+	thin_out(ss, s[8], 102);
+	EXPECT(next_current(ss, s[0]->class) == s[7]);
+	EXPECT(next_current(ss, s[0]->class) == s[8]);
+	end(ss);
+}
+
+TEST(a_batch_goes_on_in_the_next_slab_only_when_one_is_used_up)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(2048);
+	struct object *objects[100], **stop = objects + 100;
+	struct slab *s;
+
+	make_full(ss, sc, &s, 1);
+	thin_out(ss, s, s->capacity - 2);
+	while (ss->current[sc]->out < ss->current[sc]->capacity)
+		take(ss, sc);
+	EXPECT_EQ(slabs_take(ss, sc, stop, 100), 2);
+	EXPECT(stop[-1] == slab_object(s, 0));
+	EXPECT(stop[-2] == slab_object(s, 1));
+	EXPECT(ss->current[sc] == s);
+	EXPECT_EQ(slabs_take(ss, sc, stop, 1), 1);
+	EXPECT_EQ(s->state, SLAB_FULL);
+	for (int i = 0; i < 3; i++)
+		give(ss, i < 2 ? slab_object(s, (uint32_t)i) : stop[-1]);
+	end(ss);
+}
+
+TEST(what_is_free_already_is_not_taken_back)
+{
+	struct slabs *ss = begin();
+	struct object *o;
+
+	slabs_promote(ss, class_of(64));
+	o = take(ss, class_of(64));
+	give(ss, o);
+	EXPECT(!give_one(ss, slab_of(o), o));
+	end(ss);
+}
+
+/* --- memory --------------------------------------------------------------------------------- */
+
+TEST(where_it_may_not_map_nothing_is_asked_of_the_system)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(2048);
+	struct object *o;
+	bool zero;
+
+	slabs_promote(ss, sc);
+	fill_one(ss, sc);
+	use_up_blocks(class_order(sc));
+	os_sim_fail_from(0);
+	EXPECT(!slabs_take_one(ss, sc, false, &zero));
+	EXPECT_EQ(slabs_take(ss, sc, &o + 1, 1), 0);
+	EXPECT_EQ(os_sim_calls(), 0);
+	EXPECT(slabs_check(ss));
+	os_sim_fail_from(1);
+	EXPECT(!slabs_take_one(ss, sc, true, &zero));
+	os_sim_fail_from(0);
+	EXPECT(slabs_check(ss));
+	EXPECT_EQ(slab_of(take(ss, sc))->state, SLAB_CURRENT);
+	EXPECT(os_sim_calls() > 0);
+	EXPECT(slabs_take_one(ss, sc, false, &zero) != NULL);
+	end(ss);
+}
+
+TEST(where_it_may_not_map_there_are_no_slabs_without_metadata)
+{
+	begin();
+	use_up_metadata();
+	os_sim_fail_from(0);
+	EXPECT(!slabs_new(owner, false));
+	EXPECT_EQ(os_sim_calls(), 0);
+	EXPECT(slabs_new(owner, true) != NULL);
+	EXPECT(slabs_new(owner, false) != NULL);
+	options = before;
+}
+
+TEST(fresh_memory_is_zero)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(2 * PAGE_SIZE);
+	struct object *o;
+	bool zero = false;
+
+	slabs_promote(ss, sc);
+	o = slabs_take_one(ss, sc, true, &zero);
+	EXPECT(zero);
+	give(ss, o);
+	EXPECT(slabs_take_one(ss, sc, true, &zero) == o);
+	EXPECT(!zero);
+	end(ss);
+}
+
+/* --- sparse slabs --------------------------------------------------------------------------- */
+
+TEST(a_slab_of_large_objects_is_idle_from_a_quarter_on_and_counted_anew_at_each_half)
+{
+	static const uint32_t noted[] = {16, 8, 4, 2, 1};
+	struct slabs *ss = begin();
+	size_t idle, retained;
+	struct slab *s;
+	unsigned next = 0;
+
+	make_full(ss, class_of(1024), &s, 1);
+	REQUIRE(s->capacity == 64);
+	idle = retain_idle;
+	retained = retain_retained;
+	for (uint32_t out = 63, kept = 0; out > 0; out--) {
+		thin_out(ss, s, out);
+		if (next < 5 && out == noted[next]) {
+			kept = (64 - out) * 1024;
+			next++;
+		}
+		EXPECT_EQ(s->kept, kept);
+		EXPECT_EQ(is_idle(ss, s), kept != 0);
+		EXPECT_EQ(retain_idle, idle + kept);
+		EXPECT_EQ(retain_retained, retained + kept);
+	}
+	EXPECT_EQ(next, 5);
+	end(ss);
+}
+
+TEST(a_slab_of_small_objects_is_noted_when_it_is_empty_alone)
+{
+	struct slabs *ss = begin();
+	struct slab *s;
+
+	make_full(ss, class_of(896), &s, 1);
+	thin_out(ss, s, 1);
+	EXPECT_EQ(s->kept, 0);
+	EXPECT(list_empty(&ss->idle));
+	thin_out(ss, s, 0);
+	EXPECT_EQ(s->state, SLAB_EMPTY);
+	EXPECT(s->kept > 0);
+	end(ss);
+}
+
+/* How much more is counted of an idle slab with one object fewer. */
+static size_t more_of(const struct slab *s)
+{
+	return slab_idle_bytes(s) + s->size - s->kept;
+}
+
+/* Gives one object back, which is noted; just then the rule asks for so much. */
+static void note(struct slabs *ss, struct slab *s, size_t excess)
+{
+	REQUIRE(s->out == s->notify);
+	ask_for(excess, more_of(s));
+	thin_out(ss, s, s->out - 1);
+}
+
+TEST(the_slab_that_is_idle_longest_is_purged_first_and_no_more_than_needed)
+{
+	struct slabs *ss = begin();
+	struct slab *s[3];
+	size_t first;
+
+	make_full(ss, class_of(1024), s, 3);
+	for (int i = 0; i < 3; i++)
+		thin_out(ss, s[i], s[i]->capacity / 4);
+	first = s[0]->kept;
+	thin_out(ss, s[2], s[2]->notify);
+	note(ss, s[2], first);
+	EXPECT(s[0]->purged != 0);
+	EXPECT_EQ(s[0]->kept, 0);
+	EXPECT_EQ(s[1]->purged, 0);
+	EXPECT(s[1]->kept && is_idle(ss, s[1]));
+	EXPECT_EQ(s[2]->purged, 0);
+	EXPECT_EQ(retain_tally, slab_page_bytes(s[0]->purged));
+	EXPECT(slabs_check(ss));
+	end(ss);
+}
+
+TEST(as_many_idle_slabs_are_purged_as_the_rule_asks_for)
+{
+	struct slabs *ss = begin();
+	struct slab *s[3];
+
+	make_full(ss, class_of(1024), s, 3);
+	for (int i = 0; i < 3; i++)
+		thin_out(ss, s[i], s[i]->capacity / 4);
+	thin_out(ss, s[2], s[2]->notify);
+	note(ss, s[2], s[0]->kept + 1);
+	EXPECT(s[0]->purged != 0);
+	EXPECT(s[1]->purged != 0);
+	EXPECT_EQ(s[2]->purged, 0);
+	EXPECT(is_idle(ss, s[2]));
+	EXPECT_EQ(retain_tally, slab_page_bytes(s[0]->purged) + slab_page_bytes(s[1]->purged));
+	end(ss);
+}
+
+TEST(a_purged_slab_is_listed_behind_all_others)
+{
+	struct slabs *ss = begin();
+	struct slab *s[3];
+
+	make_full(ss, class_of(1024), s, 3);
+	for (int i = 0; i < 3; i++)
+		thin_out(ss, s[i], s[i]->capacity / 4);
+	EXPECT(ss->listed[s[0]->class].next == &s[0]->link);
+	thin_out(ss, s[2], s[2]->notify);
+	note(ss, s[2], PAGE_SIZE);
+	EXPECT(s[0]->purged != 0);
+	EXPECT(ss->listed[s[0]->class].prev == &s[0]->link);
+	EXPECT(ss->listed[s[0]->class].next == &s[1]->link);
+	end(ss);
+}
+
+TEST(a_purge_that_is_refused_leaves_the_slab_where_it_is_and_is_not_repeated)
+{
+	struct slabs *ss = begin();
+	struct slab *s[2];
+
+	make_full(ss, class_of(1024), s, 2);
+	thin_out(ss, s[0], 16);
+	thin_out(ss, s[1], 16);
+	thin_out(ss, s[1], s[1]->notify);
+	os_sim_refuse_purge(true);
+	note(ss, s[1], PAGE_SIZE);
+	EXPECT_EQ(s[0]->purged, 0);
+	EXPECT_EQ(s[0]->kept, 0);
+	EXPECT(!is_idle(ss, s[0]));
+	EXPECT(is_idle(ss, s[1]));
+	EXPECT_EQ(retain_tally, 0);
+	EXPECT(ss->listed[s[0]->class].next == &s[0]->link);
+	EXPECT(slabs_check(ss));
+	slabs_purge(ss);
+	os_sim_fail_from(0);
+	slabs_purge(ss);
+	EXPECT_EQ(os_sim_calls(), 0); /* nothing came back since it was tried */
+	os_sim_refuse_purge(false);
+	thin_out(ss, s[0], 15);
+	slabs_purge(ss);
+	EXPECT(s[0]->purged != 0);
+	EXPECT_EQ(s[1]->purged, 0);
+	options.retain_floor = 64 * MIB;
+	end(ss);
+}
+
+/* --- empty slabs ---------------------------------------------------------------------------- */
+
+TEST(empty_slabs_stay_up_to_a_bound_and_the_oldest_go)
+{
+	struct slabs *ss = begin();
+	struct slab *s[6];
+
+	make_full(ss, class_of(512), s, 6);
+	for (int i = 0; i < 4; i++)
+		thin_out(ss, s[i], 0);
+	EXPECT_EQ(ss->empty_bytes, EMPTY_LEAST);
+	EXPECT_EQ(ss->given_back, 0);
+	EXPECT_EQ(retain_idle, s[0]->kept + s[1]->kept + s[2]->kept + s[3]->kept);
+	thin_out(ss, s[4], 0);
+	EXPECT_EQ(ss->empty_bytes, EMPTY_LEAST);
+	EXPECT_EQ(ss->given_back, 1);
+	EXPECT(ss->empty.next == &s[1]->idle);
+	EXPECT_EQ(ss->empty_given, BLOCK);
+	thin_out(ss, s[5], 0);
+	EXPECT(ss->empty.next == &s[2]->idle);
+	EXPECT_EQ(ss->empty_given, 2 * BLOCK);
+	EXPECT(slabs_check(ss));
+	end(ss);
+}
+
+TEST(what_was_given_back_and_is_made_again_is_kept_the_next_time)
+{
+	struct slabs *ss = begin();
+	unsigned other = class_of(2048);
+	struct slab *s[5];
+
+	make_full(ss, class_of(512), s, 5);
+	EXPECT_EQ(ss->empty_most, EMPTY_LEAST);
+	for (int i = 0; i < 5; i++)
+		thin_out(ss, s[i], 0);
+	EXPECT_EQ(ss->empty_given, BLOCK);
+	slabs_promote(ss, other);
+	fill_one(ss, other); /* a first slab is a quarter of a block */
+	EXPECT_EQ(ss->empty_most, EMPTY_LEAST + BLOCK / 4);
+	EXPECT_EQ(ss->empty_given, BLOCK - BLOCK / 4);
+	fill_one(ss, other);
+	EXPECT_EQ(ss->empty_most, EMPTY_LEAST + BLOCK);
+	EXPECT_EQ(ss->empty_given, 0);
+	fill_one(ss, other);
+	EXPECT_EQ(ss->empty_most, EMPTY_LEAST + BLOCK);
+	slabs_demote_idle(ss);
+	EXPECT_EQ(ss->empty_most, EMPTY_LEAST);
+	end(ss);
+}
+
+TEST(with_the_tick_what_was_learned_is_forgotten)
+{
+	struct slabs *ss = begin();
+	struct slab *s[5];
+
+	make_full(ss, class_of(512), s, 5);
+	for (int i = 0; i < 5; i++)
+		thin_out(ss, s[i], 0);
+	ss->empty_most = MIB;
+	EXPECT_EQ(slabs_demote_idle(ss), 0); /* some are out still */
+	EXPECT_EQ(ss->empty_bytes, 0);
+	EXPECT_EQ(ss->empty_given, 0);
+	EXPECT_EQ(ss->empty_most, EMPTY_LEAST);
+	EXPECT_EQ(ss->given_back, 5);
+	end(ss);
+}
+
+TEST(empty_slabs_of_other_classes_are_given_back_before_one_is_made)
+{
+	struct slabs *ss = begin();
+	unsigned other = class_of(2048);
+	struct slab *s[2];
+
+	make_full(ss, class_of(512), s, 2);
+	thin_out(ss, s[0], 0);
+	thin_out(ss, s[1], 0);
+	slabs_promote(ss, other);
+	take(ss, other);
+	EXPECT_EQ(ss->given_back, 2);
+	EXPECT_EQ(ss->empty_bytes, 0);
+	EXPECT_EQ(ss->empty_given, 0);
+	end(ss);
+}
+
+TEST(under_the_rule_idle_slabs_are_purged_before_empty_ones_go)
+{
+	struct slabs *ss = begin();
+	struct slab *s[4];
+
+	make_full(ss, class_of(1024), s, 4);
+	thin_out(ss, s[0], 0);
+	thin_out(ss, s[1], 0);
+	thin_out(ss, s[2], 16);
+	thin_out(ss, s[3], 16);
+	thin_out(ss, s[3], s[3]->notify);
+	note(ss, s[3], s[2]->kept);
+	EXPECT(s[2]->purged != 0);
+	EXPECT_EQ(s[3]->purged, 0);
+	EXPECT_EQ(ss->empty_bytes, 2 * BLOCK);
+	end(ss);
+}
+
+TEST(under_the_rule_as_many_empty_slabs_go_as_it_asks_for)
+{
+	struct slabs *ss = begin();
+	struct slab *s[4];
+
+	make_full(ss, class_of(512), s, 4);
+	for (int i = 0; i < 3; i++)
+		thin_out(ss, s[i], 0);
+	thin_out(ss, s[3], 1);
+	ask_for(BLOCK + 1, more_of(s[3]));
+	thin_out(ss, s[3], 0);
+	EXPECT_EQ(ss->given_back, 2);
+	EXPECT_EQ(ss->empty_bytes, 2 * BLOCK);
+	EXPECT(ss->empty.next == &s[2]->idle);
+	EXPECT_EQ(ss->empty_given, 0); /* what the rule wants is not missed */
+	EXPECT(slabs_check(ss));
+	end(ss);
+}
+
+TEST(under_the_rule_all_empty_slabs_may_go)
+{
+	struct slabs *ss = begin();
+	struct slab *s[2];
+
+	make_full(ss, class_of(512), s, 2);
+	thin_out(ss, s[0], 0);
+	thin_out(ss, s[1], 1);
+	retain_add(4 * MIB); /* others' */
+	ask_for(3 * MIB, more_of(s[1]));
+	thin_out(ss, s[1], 0);
+	EXPECT_EQ(ss->given_back, 2);
+	EXPECT_EQ(ss->empty_bytes, 0);
+	retain_add(-(intptr_t)(4 * MIB));
+	end(ss);
+}
+
+/* Its memory is gone in part: one as good can be had from the zone. */
+TEST(an_empty_slab_that_was_purged_is_not_kept)
+{
+	struct slabs *ss = begin();
+	struct slab *s;
+
+	make_full(ss, class_of(1024), &s, 1);
+	thin_out(ss, s, 1);
+	slabs_purge(ss);
+	REQUIRE(s->purged && s->kept == 0);
+	thin_out(ss, s, 0);
+	EXPECT_EQ(ss->given_back, 1);
+	EXPECT_EQ(ss->empty_bytes, 0);
+	EXPECT_EQ(ss->count[class_of(1024)], 2);
+	end(ss);
+}
+
+/* --- upkeep --------------------------------------------------------------------------------- */
+
+TEST(a_class_is_demoted_when_all_its_objects_are_back)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(100), unused = class_of(5000);
+	struct object *o;
+
+	slabs_promote(ss, sc);
+	slabs_promote(ss, unused);
+	o = take(ss, sc);
+	EXPECT_EQ(slabs_demote_idle(ss), 1);
+	EXPECT(slabs_serve(ss, sc));
+	EXPECT(!slabs_serve(ss, unused));
+	give(ss, o);
+	EXPECT_EQ(slabs_demote_idle(ss), 1);
+	EXPECT(!slabs_serve(ss, sc));
+	EXPECT(!pagemap_get(o));
+	EXPECT_EQ(slabs_demote_idle(ss), 0);
+	end(ss);
+}
+
+TEST(a_class_with_a_full_slab_beside_an_unused_one_stays_hot)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(2048);
+
+	make_full(ss, sc, NULL, 0);
+	thin_out(ss, ss->current[sc], 0);
+	EXPECT_EQ(slabs_demote_idle(ss), 0);
+	EXPECT(slabs_serve(ss, sc));
+	end(ss);
+}
+
+/* Its first object back would find no list. */
+TEST(one_full_slab_keeps_its_class_hot)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(2048);
+	struct object *o;
+	struct link hot;
+	struct slab *s;
+	bool zero;
+
+	slabs_promote(ss, sc);
+	s = fill_one(ss, sc);
+	os_sim_fail_from(1);
+	use_up_blocks(class_order(sc));
+	EXPECT(!slabs_take_one(ss, sc, true, &zero));
+	os_sim_fail_from(0);
+	EXPECT_EQ(s->state, SLAB_FULL);
+	EXPECT_EQ(slabs_demote_idle(ss), 0);
+	hot = ss->listed[sc];
+	ss->listed[sc].next = NULL;
+	ss->count[sc] = 0;
+	EXPECT(!slabs_check(ss)); /* A2 */
+	ss->listed[sc] = hot;
+	ss->count[sc] = 1;
+	EXPECT(slabs_check(ss));
+	o = slab_object(s, 0);
+	give(ss, o);
+	EXPECT_EQ(s->state, SLAB_LISTED);
+	EXPECT_EQ(slabs_demote_idle(ss), 0);
+	end(ss);
+}
+
+TEST(a_purge_reaches_current_and_listed_slabs_and_gives_back_empty_ones)
+{
+	struct slabs *ss = begin();
+	struct slab *s[2], *current;
+	size_t live;
+
+	make_full(ss, class_of(2048), s, 2);
+	current = ss->current[s[0]->class];
+	for (int i = 0; i < 7; i++)
+		take(ss, s[0]->class);
+	thin_out(ss, current, 1);
+	thin_out(ss, s[0], 0);
+	thin_out(ss, s[1], 2);
+	live = retain_live;
+	slabs_purge(ss);
+	EXPECT_EQ(ss->empty_bytes, 0);
+	EXPECT_EQ(ss->given_back, 1);
+	EXPECT(current->purged != 0);
+	EXPECT(s[1]->purged != 0);
+	EXPECT(!is_idle(ss, s[1]));
+	EXPECT_EQ(retain_live, live - BLOCK - slab_page_bytes(current->purged) -
+				       slab_page_bytes(s[1]->purged));
+	EXPECT_EQ(retain_tally, 0); /* it was asked for */
+	end(ss);
+}
+
+TEST(a_slab_that_was_in_use_again_is_purged_again)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(2048);
+	struct slab *s;
+
+	make_full(ss, sc, &s, 1);
+	thin_out(ss, s, 4);
+	slabs_purge(ss);
+	REQUIRE(s->purged);
+	EXPECT(next_current(ss, sc) == s);
+	EXPECT(next_current(ss, sc) != s);
+	EXPECT_EQ(s->state, SLAB_FULL);
+	EXPECT_EQ(s->purged, 0);
+	thin_out(ss, s, 4);
+	slabs_purge(ss);
+	EXPECT(s->purged != 0);
+	end(ss);
+}
+
+/* --- any order, and faults ------------------------------------------------------------------ */
+
+/* In two classes, one of small and one of large objects, under a tight rule. */
+TEST(any_order_of_steps_loses_nothing)
+{
+	enum { OBJECTS = 600 };
+	static struct object *objects[OBJECTS];
+	struct slabs *ss = begin();
+	uint64_t random = test_seed();
+	unsigned classes[] = {class_of(160), class_of(3000)};
+	bool zero;
+
+	options.retain_floor = 128 * KIB;
+	for (int step = 0; step < 30000; step++) {
+		uint64_t chance = test_random(&random);
+		unsigned sc = classes[chance % 2];
+		struct object **o = &objects[chance / 2 % OBJECTS];
+
+		if (!slabs_serve(ss, sc))
+			slabs_promote(ss, sc);
+		if (*o) {
+			give(ss, *o);
+			*o = NULL;
+		} else if (step / 3000 % 2 == 0) {
+			*o = slabs_take_one(ss, sc, chance >> 40 & 1, &zero);
+		}
+		if (chance >> 50 == 0)
+			slabs_purge(ss);
+		if (chance >> 50 == 1)
+			slabs_demote_idle(ss);
+		if (step % 100 == 0)
+			REQUIRE(slabs_check(ss));
+	}
+	end(ss);
+	memset(objects, 0, sizeof objects);
+}
+
+TEST(check_sees_each_fault)
+{
+	struct slabs *ss = begin(), *elsewhere = slabs_new((struct arena *)0x2000, true);
+	unsigned sc = class_of(1024), other = class_of(2048), cold = class_of(31000);
+	struct slab *s[3], *alien, *foreign, *current;
+	struct object *o, *twice;
+	uint32_t kept;
+
+	make_full(ss, sc, s, 3);
+	make_full(ss, other, &alien, 1);
+	make_full(elsewhere, sc, &foreign, 1);
+	thin_out(elsewhere, foreign, 10);
+	current = ss->current[sc];
+	thin_out(ss, s[0], 10);
+	thin_out(ss, s[1], 0);
+	thin_out(ss, alien, alien->capacity - 1);
+	REQUIRE(is_idle(ss, s[0]) && s[1]->state == SLAB_EMPTY && s[2]->state == SLAB_FULL);
+	EXPECT(slabs_check(ss));
+#define EXPECT_FAULT(break_it, mend_it)                                                            \
+	do {                                                                                       \
+		break_it;                                                                          \
+		EXPECT(!slabs_check(ss));                                                          \
+		mend_it;                                                                           \
+		REQUIRE(slabs_check(ss));                                                          \
+	} while (0)
+	/* A1 */
+	EXPECT_FAULT(current->state = SLAB_LISTED, current->state = SLAB_CURRENT);
+	EXPECT_FAULT(s[2]->state = SLAB_LISTED, s[2]->state = SLAB_FULL);
+	EXPECT_FAULT(s[1]->state = SLAB_LISTED, s[1]->state = SLAB_EMPTY);
+	EXPECT_FAULT(current->owner = NULL, current->owner = owner);
+	EXPECT_FAULT(s[0]->owner = NULL, s[0]->owner = owner);
+	EXPECT_FAULT(s[2]->owner = NULL, s[2]->owner = owner);
+	EXPECT_FAULT((list_remove(&alien->link), list_push(&ss->listed[sc], &alien->link),
+		      ss->count[sc]++, ss->count[other]--),
+		     (list_remove(&alien->link), list_push(&ss->listed[other], &alien->link),
+		      ss->count[sc]--, ss->count[other]++));
+	o = slab_object(s[2], 0);
+	slab_set_marks(o);
+	EXPECT_FAULT(slab_give(s[2], &o, 1, &twice), slab_take(s[2], &o + 1, 1));
+	/* A2 */
+	EXPECT_FAULT(ss->current[cold] = current, ss->current[cold] = NULL);
+	EXPECT_FAULT(ss->count[cold]++, ss->count[cold]--);
+	EXPECT_FAULT(ss->count[sc]--, ss->count[sc]++);
+	/* A3 */
+	EXPECT_FAULT((current->kept = 1, list_push(&ss->idle, &current->idle)),
+		     (current->kept = 0, list_remove(&current->idle)));
+	kept = s[0]->kept;
+	EXPECT_FAULT(s[0]->kept = 0, s[0]->kept = kept);
+	EXPECT_FAULT(ss->empty_bytes += 1, ss->empty_bytes -= 1);
+	EXPECT_FAULT((list_remove(&s[1]->idle), list_push(&ss->idle, &s[1]->idle)),
+		     (list_remove(&s[1]->idle), list_push(&ss->empty, &s[1]->idle)));
+	EXPECT_FAULT((list_remove(&foreign->idle), list_push(&ss->idle, &foreign->idle)),
+		     (list_remove(&foreign->idle), list_push(&elsewhere->idle, &foreign->idle)));
+	/* What the slab's own check sees. */
+	EXPECT_FAULT(slab_object(s[0], 0)->key ^= 1, slab_object(s[0], 0)->key ^= 1);
+	give_all(elsewhere);
+	end(ss);
+}
+
+/* Under guards. The last test: slabs stay hardened. */
+TEST(a_slab_of_one_object_is_empty_as_soon_as_it_is_not_full)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(CLASS_SIZE_MAX);
+	struct slab *s;
+
+	slab_harden(true);
+	slabs_promote(ss, sc);
+	s = fill_one(ss, sc);
+	REQUIRE(s->capacity == 1);
+	take(ss, sc);
+	EXPECT_EQ(s->state, SLAB_FULL);
+	thin_out(ss, s, 0);
+	EXPECT_EQ(s->state, SLAB_EMPTY);
+	EXPECT(s->kept > 0);
+	EXPECT(slabs_check(ss));
+	end(ss);
+}

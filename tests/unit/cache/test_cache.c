@@ -1,0 +1,816 @@
+/* Thread caches: whose they are, what a new thread adopts, when they learn, and how they are emptied. */
+#include "cache/cache.h"
+
+#include "api/fork.h"
+#include "base/options.h"
+#include "cache/free.h"
+#include "os_sim.h"
+#include "pages/metadata.h"
+#include "pages/zone.h"
+#include "threads.h"
+
+#include <linux/futex.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SIZE = 200 };
+
+/* Some thread's cache, as it is when that begins. */
+static void *begin(void *ret_cache)
+{
+	loam_free(loam_malloc(100));
+	*(struct cache **)ret_cache = mine.cache;
+	return NULL;
+}
+
+static struct cache *cache_of_new_thread(void)
+{
+	struct cache *c;
+
+	in_thread(begin, &c);
+	return c;
+}
+
+static size_t count_caches(void)
+{
+	size_t n = 0;
+
+	for (struct cache *c = NULL; (c = cache_next(c));)
+		n++;
+	return n;
+}
+
+/* --- whose a cache is ------------------------------------------------------------------------ */
+
+TEST(a_thread_gets_a_cache_by_its_first_slow_path)
+{
+	EXPECT(!mine.cache);
+	loam_free(loam_malloc(1));
+	EXPECT(mine.cache != NULL);
+	EXPECT(cache_next(NULL) == mine.cache);
+	EXPECT(!cache_next(mine.cache));
+	EXPECT(mine.cache->arena == &arena_main);
+	EXPECT(!mine.cache->inside && !mine.inside);
+}
+
+TEST(a_thread_adopts_what_one_left_that_is_gone)
+{
+	struct cache *first = cache_of_new_thread();
+
+	EXPECT(first && first != mine.cache);
+	for (int i = 0; i < 100; i++)
+		EXPECT(cache_of_new_thread() == first);
+	EXPECT_EQ(count_caches(), 2);
+}
+
+static void *leave_ten(void *ret_newest)
+{
+	struct magazine *m = learned(SIZE);
+	void *objects[10];
+
+	for (int i = 0; i < 10; i++)
+		objects[i] = loam_malloc(SIZE);
+	for (int i = 0; i < 10; i++)
+		loam_free(objects[i]);
+	*(void **)ret_newest = *m->last;
+	return NULL;
+}
+
+static void *take_one(void *ret_object)
+{
+	loam_free(loam_malloc(3000)); /* a slow path */
+	EXPECT(mine.libc.magazines == mine.cache->magazines->magazine); /* the fast path has it */
+	*(void **)ret_object = loam_malloc(SIZE);
+	loam_free(*(void **)ret_object);
+	return NULL;
+}
+
+TEST(it_adopts_what_is_in_the_cache_too)
+{
+	void *left = NULL, *taken = NULL;
+
+	in_thread(leave_ten, &left);
+	EXPECT(left);
+	EXPECT(cached_sizes().objects > 0);
+	in_thread(take_one, &taken);
+	EXPECT(taken == left);
+}
+
+TEST(threads_at_once_have_caches_of_their_own)
+{
+	enum { THREADS = 20 };
+	struct stayer stayers[THREADS];
+
+	for (int i = 0; i < THREADS; i++) {
+		stayer_begin(&stayers[i]);
+		EXPECT(stayers[i].cache != mine.cache);
+		for (int j = 0; j < i; j++)
+			EXPECT(stayers[i].cache != stayers[j].cache);
+	}
+	for (int i = 0; i < THREADS; i++)
+		stayer_end(&stayers[i]);
+}
+
+/* Threads that live on stand in the way of those that are looked for. */
+enum { LIVING = 200, RECENT = 32, LOOKS = 16 };
+
+static struct stayer living[LIVING];
+
+TEST(the_last_32_threads_caches_are_looked_at_first_and_then_16_others)
+{
+	struct cache *oldest = NULL;
+	struct stayer more[LIVING / LOOKS + 2];
+	int n = 0;
+
+	for (int i = 0; i < LIVING; i++)
+		stayer_begin(&living[i]);
+	stayer_end(&living[LIVING - 2]);
+	stayer_end(&living[LIVING - 5]);
+	stayer_begin(&more[0]);
+	EXPECT(more[0].cache == living[LIVING - 2].cache); /* the newest */
+	stayer_begin(&more[1]);
+	EXPECT(more[1].cache == living[LIVING - 5].cache);
+	stayer_end(&living[LIVING - RECENT + 2]); /* two came since */
+	stayer_begin(&living[LIVING - 2]);
+	EXPECT(living[LIVING - 2].cache == living[LIVING - RECENT + 2].cache);
+	oldest = living[0].cache;
+	stayer_end(&living[0]);
+	for (n = 2; n < LIVING / LOOKS + 2; n++) {
+		stayer_begin(&more[n]);
+		if (more[n].cache == oldest)
+			break;
+	}
+	EXPECT(n < LIVING / LOOKS + 2);
+	for (int i = 0; i <= n && i < LIVING / LOOKS + 2; i++)
+		stayer_end(&more[i]);
+	for (int i = 1; i < LIVING; i++)
+		if (i != LIVING - 5 && i != LIVING - RECENT + 2)
+			stayer_end(&living[i]);
+}
+
+static void *end_inside(void *ret_cache)
+{
+	learned(SIZE);
+	loam_free(loam_malloc(SIZE));
+	*(struct cache **)ret_cache = cache_enter();
+	return NULL;
+}
+
+/* As by asynchronous cancellation: what the thread was changing may be half changed. */
+TEST(a_cache_whose_thread_ended_inside_is_never_used_again)
+{
+	struct cache *broken;
+	uint32_t held;
+
+	in_thread(end_inside, &broken);
+	held = magazine_count(cache_magazine(broken, class_of(SIZE)));
+	EXPECT(held > 0);
+	EXPECT(cache_of_new_thread() != broken);
+	cache_reap_all();
+	EXPECT(broken->lost);
+	EXPECT_EQ(magazine_count(cache_magazine(broken, class_of(SIZE))), held);
+	EXPECT(cache_of_new_thread() != broken);
+	magazine_drop(cache_magazine(broken, class_of(SIZE)), held); /* for the tests that follow */
+}
+
+/* Refused, or the program's own. */
+static void forget_robust_list(void)
+{
+	static struct robust_list_head none = {.list = {&none.list}};
+
+	syscall(SYS_set_robust_list, &none, sizeof none);
+}
+
+TEST(a_cache_that_the_kernel_did_not_mark_is_adopted_too)
+{
+	struct stayer a, b, c, d;
+
+	start_anew();
+	stayer_begin(&a);
+	stayer_begin(&b);
+	a.before_the_end = b.before_the_end = forget_robust_list;
+	stayer_end(&a);
+	stayer_end(&b);
+	stayer_begin(&c);
+	EXPECT(c.cache == b.cache); /* the newest is asked for in any case */
+	stayer_begin(&d);
+	EXPECT(d.cache == a.cache); /* and now all are */
+	stayer_end(&c);
+	stayer_end(&d);
+}
+
+TEST(a_cache_that_the_kernel_did_not_mark_is_reaped_too)
+{
+	struct stayer a;
+
+	start_anew();
+	stayer_begin(&a);
+	a.before_the_end = forget_robust_list;
+	stayer_end(&a);
+	a.cache->flushes--;
+	cache_reap_all();
+	EXPECT(!cache_is_asked_to_flush(a.cache));
+	EXPECT(cache_of_new_thread() == a.cache);
+}
+
+static void *served_without_memory(void *unused)
+{
+	(void)unused;
+	os_sim_fail_from(1);
+	for (int i = 0; i < 100; i++)
+		if (!loam_malloc(1000000))
+			break;
+	EXPECT(!loam_malloc(8000000));
+	os_sim_fail_from(0);
+	loam_free(loam_malloc(8000000));
+	return NULL;
+}
+
+TEST(a_thread_without_memory_is_served_when_there_is_some)
+{
+	in_thread(served_without_memory, NULL);
+	EXPECT(loam_check());
+}
+
+/* Every other cache is somebody's, and there is no memory for another. */
+static void *share(void *unused)
+{
+	struct cache *c = cache_enter();
+	bool in_list = false;
+
+	(void)unused;
+	for (struct cache *d = NULL; (d = cache_next(d));)
+		in_list |= c == d;
+	EXPECT(!in_list);
+	EXPECT(!mine.cache);
+	cache_leave(c);
+	os_sim_fail_from(0);
+	for (int i = 0; i < 1000; i++) /* there would be memory for them */
+		EXPECT(!cache_learn(c, class_of(SIZE)));
+	EXPECT(!c->magazines);
+	return NULL;
+}
+
+TEST(a_thread_without_memory_for_a_cache_shares_one_without_magazines)
+{
+	static struct stayer stayers[20 + LIVING];
+	struct pool *hog = &(struct pool)POOL_INIT(struct cache);
+	size_t n = 0, caches;
+
+	do {
+		caches = count_caches();
+		stayer_begin(&stayers[n++]);
+	} while (n < sizeof stayers / sizeof *stayers && count_caches() == caches); /* all are in use */
+	os_sim_fail_from(1);
+	while (pool_alloc(hog))
+		;
+	in_thread(share, NULL);
+	os_sim_fail_from(0);
+	while (n)
+		stayer_end(&stayers[--n]);
+}
+
+TEST(inside_nothing_is_entered_and_memory_comes_from_elsewhere)
+{
+	void *chunk = loam_malloc(5000), *mem;
+	struct cache *c = cache_enter();
+
+	REQUIRE(c == mine.cache);
+	EXPECT(c->inside);
+	EXPECT(!cache_enter());
+	mem = loam_malloc(5000);
+	EXPECT(mem && pagemap_get(mem)->kind == KIND_EARLY);
+	loam_free(chunk);
+	cache_leave(c);
+	EXPECT(!c->inside);
+	loam_free(mem);
+	EXPECT(loam_check());
+}
+
+/* --- magazines ------------------------------------------------------------------------------- */
+
+TEST(a_magazine_is_made_after_32_uses_of_a_hot_class)
+{
+	enum { NEW = 216 };
+	unsigned sc = class_of(NEW);
+	void *objects[MANY];
+	int n = 0, uses = 1;
+
+	while (n < MANY && !arena_is_hot(mine.cache->arena, sc))
+		objects[n++] = loam_malloc(NEW);
+	REQUIRE(arena_is_hot(mine.cache->arena, sc));
+	while (n < MANY && !cache_magazine(mine.cache, sc)) {
+		objects[n++] = loam_malloc(NEW);
+		uses++;
+	}
+	EXPECT_EQ(uses, 32);
+	EXPECT_EQ(mine.cache->uses[sc], 0);
+	while (n)
+		loam_free(objects[--n]);
+}
+
+static void *free_many(void *arg)
+{
+	void **objects = arg;
+	unsigned sc = class_of(232);
+
+	loam_free(loam_malloc(100));
+	EXPECT(!cache_magazine(mine.cache, sc));
+	for (int i = 0; i < 31; i++)
+		loam_free(objects[i]);
+	EXPECT(!cache_magazine(mine.cache, sc));
+	loam_free(objects[31]);
+	EXPECT(cache_magazine(mine.cache, sc) != NULL);
+	EXPECT_EQ(magazine_count(cache_magazine(mine.cache, sc)), 1);
+	loam_free(objects[32]);
+	EXPECT_EQ(magazine_count(cache_magazine(mine.cache, sc)), 2);
+	return NULL;
+}
+
+TEST(a_thread_that_only_frees_learns_too)
+{
+	void *objects[100];
+
+	learned(232);
+	for (int i = 0; i < 100; i++)
+		objects[i] = loam_malloc(232);
+	in_thread(free_many, objects);
+	for (int i = 33; i < 100; i++)
+		loam_free(objects[i]);
+}
+
+TEST(every_granule_of_a_class_finds_its_magazine)
+{
+	struct magazine *m = learned(1000), *small = learned(16);
+
+	for (size_t size = 16; size <= 1024; size += 16)
+		if (class_of(size) == class_of(1000))
+			EXPECT(mine.cache->magazines->fast[size / 16] == m);
+		else
+			EXPECT(mine.cache->magazines->fast[size / 16] != m);
+	EXPECT(mine.cache->magazines->fast[1] == small);
+	EXPECT(mine.cache->magazines->fast[0] == &magazine_none); /* what SIZE_MAX wraps to */
+	EXPECT(m == &mine.cache->magazines->magazine[class_of(1000) + 1]);
+	EXPECT(mine.libc.magazines == mine.cache->magazines->magazine);
+	EXPECT(cache_check(mine.cache));
+}
+
+TEST(operators_take_the_fast_path_when_they_are_let)
+{
+	learned(SIZE);
+	EXPECT(mine.operators.magazines != mine.libc.magazines);
+	EXPECT(!magazine_is_ready(mine.operators.magazines + class_of(SIZE) + 1));
+	EXPECT(mine.operators.fast[SIZE / 16 + 1] == &magazine_none);
+	cache_open_operators();
+	EXPECT(mine.operators.magazines == mine.libc.magazines);
+	EXPECT(mine.operators.fast == mine.libc.fast);
+}
+
+/* --- giving back ----------------------------------------------------------------------------- */
+
+TEST(a_flush_gives_all_home)
+{
+	struct magazine *m = filled(SIZE, 20), *n = cache_magazine(mine.cache, class_of(16));
+	size_t out = objects_out(SIZE);
+
+	cache_flush(mine.cache);
+	EXPECT_EQ(magazine_count(m), 0);
+	EXPECT_EQ(magazine_count(n), 0);
+	EXPECT_EQ(objects_out(SIZE), out - 20);
+	EXPECT(mine.libc.magazines == mine.cache->magazines->magazine); /* the doors are open again */
+	EXPECT(loam_check());
+}
+
+static void *unreadable, *got;
+static const struct cache *reaped; /* NULL: none is */
+static bool reaped_is_inside;
+
+static void on_fault(int signal)
+{
+	reaped_is_inside = reaped && reaped->inside;
+	mprotect(unreadable, PAGE_SIZE, PROT_READ | PROT_WRITE);
+	got = loam_malloc(PAGE_SIZE);
+	loam_free(loam_malloc(16));
+	(void)signal;
+}
+
+/* Calls it so that a signal handler runs in the middle, when it reads the magazine's first object. */
+static void call_interrupted(void (*call)(struct cache *c))
+{
+	struct sigaction action = {.sa_handler = on_fault}, before;
+	struct cache *c;
+
+	unreadable = filled(PAGE_SIZE, 8)->none[1];
+	cache_magazine(mine.cache, class_of(PAGE_SIZE))->idle = true;
+	got = NULL;
+	sigaction(SIGSEGV, &action, &before);
+	mprotect(unreadable, PAGE_SIZE, PROT_NONE);
+	c = cache_enter();
+	call(c);
+	cache_leave(c);
+	sigaction(SIGSEGV, &before, NULL);
+}
+
+/* An object that is on its way home must not be taken. */
+TEST(a_signal_handler_in_the_middle_of_a_flush_or_decay_gets_memory_from_elsewhere)
+{
+	call_interrupted(cache_flush);
+	EXPECT(got && pagemap_get(got)->kind == KIND_EARLY);
+	EXPECT(loam_check());
+	call_interrupted(cache_decay);
+	EXPECT(got && pagemap_get(got)->kind == KIND_EARLY);
+	EXPECT(loam_check());
+	EXPECT(mine.operators.magazines == mine.libc.magazines); /* as they were */
+}
+
+static void *leave_unreadable(void *ret_cache)
+{
+	unreadable = filled(PAGE_SIZE, 8)->none[1];
+	mprotect(unreadable, PAGE_SIZE, PROT_NONE);
+	*(struct cache **)ret_cache = mine.cache;
+	return NULL;
+}
+
+/* A thread that ended, or was left behind by a fork, in the middle of it left the cache half changed. */
+TEST(a_cache_is_entered_while_it_is_reaped)
+{
+	struct sigaction action = {.sa_handler = on_fault}, before;
+	struct cache *gone, *c;
+
+	start_anew();
+	in_thread(leave_unreadable, &gone);
+	reaped = gone;
+	sigaction(SIGSEGV, &action, &before);
+	c = cache_enter();
+	cache_reap_all();
+	cache_leave(c);
+	sigaction(SIGSEGV, &before, NULL);
+	EXPECT(reaped_is_inside);
+	EXPECT(!gone->inside);
+	EXPECT_EQ(magazine_count(cache_magazine(gone, class_of(PAGE_SIZE))), 0);
+	reaped = NULL;
+	EXPECT(loam_check());
+}
+
+TEST(what_was_not_used_between_two_decays_goes_home_by_half)
+{
+	struct magazine *m = filled(SIZE, 21);
+	struct object *newest = *m->last, *twelfth = m->none[12];
+	uint32_t capacity = magazine_capacity(m);
+
+	m->idle = false;
+	cache_decay(mine.cache);
+	EXPECT(m->idle);
+	EXPECT_EQ(magazine_count(m), 21);
+	EXPECT_EQ(magazine_capacity(m), capacity);
+	cache_decay(mine.cache);
+	EXPECT_EQ(magazine_count(m), 10); /* the newer ones stay */
+	EXPECT(*m->last == newest && m->none[1] == twelfth);
+	EXPECT_EQ(magazine_capacity(m), capacity / 2);
+	cache_decay(mine.cache);
+	EXPECT_EQ(magazine_count(m), 5);
+	for (int i = 0; i < 5; i++)
+		cache_decay(mine.cache);
+	EXPECT_EQ(magazine_count(m), 0);
+	EXPECT_EQ(magazine_capacity(m), 7);
+	EXPECT(loam_check());
+}
+
+TEST(what_was_filled_or_emptied_in_between_stays)
+{
+	struct magazine *m = filled(SIZE, 20);
+
+	for (int i = 0; i < 5; i++) {
+		magazine_learn_to_give(m, 0, false);
+		cache_decay(mine.cache);
+	}
+	EXPECT_EQ(magazine_count(m), 20);
+}
+
+static void *flush_when_asked(void *arg)
+{
+	sem_t *sems = arg;
+
+	filled(SIZE, 20);
+	sem_post(&sems[0]);
+	while (sem_wait(&sems[1]) != 0)
+		;
+	loam_free(loam_malloc(SIZE)); /* the fast path */
+	EXPECT(magazine_count(cache_magazine(mine.cache, class_of(SIZE))) >= 20);
+	loam_free(loam_malloc(5000));
+	EXPECT_EQ(magazine_count(cache_magazine(mine.cache, class_of(SIZE))), 0);
+	return NULL;
+}
+
+TEST(all_that_are_asked_flush_at_their_next_slow_path)
+{
+	struct magazine *own;
+	pthread_t thread;
+	sem_t sems[2];
+
+	sem_init(&sems[0], 0, 0);
+	sem_init(&sems[1], 0, 0);
+	pthread_create(&thread, NULL, flush_when_asked, sems);
+	while (sem_wait(&sems[0]) != 0)
+		;
+	own = filled(SIZE, 20);
+	cache_ask_all_to_flush();
+	sem_post(&sems[1]);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(magazine_count(own), 20);
+	loam_free(loam_malloc(5000));
+	EXPECT_EQ(magazine_count(own), 0);
+}
+
+static void *leave_twenty(void *ret_cache)
+{
+	filled(SIZE, 20);
+	*(struct cache **)ret_cache = mine.cache;
+	return NULL;
+}
+
+TEST(a_living_threads_cache_is_not_reaped_and_one_that_is_gone_is)
+{
+	struct cache *gone;
+	struct magazine *own;
+	struct stayer stayer;
+	size_t caches;
+
+	stayer_begin(&stayer);
+	own = filled(SIZE, 20);
+	in_thread(leave_twenty, &gone);
+	own = filled(SIZE, 20); /* learned() reaps */
+	in_thread(leave_twenty, &gone);
+	EXPECT_EQ(magazine_count(cache_magazine(gone, class_of(SIZE))), 20);
+	caches = count_caches();
+	for (size_t i = 0; i < caches; i++)
+		cache_reap_next();
+	EXPECT_EQ(magazine_count(cache_magazine(gone, class_of(SIZE))), 0);
+	EXPECT_EQ(magazine_count(own), 20);
+	EXPECT(cache_of_new_thread() == gone);
+	EXPECT(loam_check());
+	in_thread(leave_twenty, &gone);
+	cache_reap_all();
+	EXPECT_EQ(magazine_count(cache_magazine(gone, class_of(SIZE))), 0);
+	EXPECT_EQ(magazine_count(own), 20);
+	stayer_end(&stayer);
+}
+
+TEST(objects_of_several_arenas_go_home_to_each)
+{
+	struct object *objects[20];
+	struct arena *other;
+	size_t out;
+
+	start_anew();
+	other = lock_another_arena();
+	for (int i = 0; i < 20; i += 2)
+		take_objects(other, SIZE, objects + i, 1);
+	ring_unlock(other);
+	REQUIRE(ring_lock_this(&arena_main));
+	for (int i = 1; i < 20; i += 2)
+		take_objects(&arena_main, SIZE, objects + i, 1);
+	ring_unlock(&arena_main);
+	out = objects_out(SIZE);
+	cache_give_home(objects, 20);
+	EXPECT_EQ(objects_out(SIZE), out - 20);
+	EXPECT(loam_check());
+}
+
+/* What was half changed at a fork. */
+TEST(objects_of_an_arena_that_is_not_used_any_more_stay_out)
+{
+	struct object *objects[4];
+	struct arena *other;
+	size_t out;
+
+	start_anew();
+	other = lock_another_arena();
+	take_objects(other, SIZE, objects, 2);
+	ring_unlock(other);
+	REQUIRE(ring_lock_this(&arena_main));
+	take_objects(&arena_main, SIZE, objects + 2, 2);
+	ring_unlock(&arena_main);
+	out = objects_out(SIZE);
+	ring_retire(other);
+	cache_give_home(objects, 4);
+	EXPECT_EQ(objects_out(SIZE), out - 2);
+	other->retired = false;
+	lock_recover(&other->lock);
+}
+
+TEST(the_depot_is_emptied_of_what_is_idle_or_of_all)
+{
+	struct magazine *m = filled(SIZE, 20);
+
+	EXPECT(depot_put(m->sc, m->none + 1, 20));
+	magazine_drop(m, 20);
+	cache_empty_depot(false); /* it came just now */
+	EXPECT_EQ(depot_objects(m->sc), 20);
+	cache_empty_depot(false); /* since the one before */
+	EXPECT_EQ(depot_objects(m->sc), 0);
+	m = filled(SIZE, 100);
+	EXPECT(depot_put(m->sc, m->none + 1, 100));
+	magazine_drop(m, 100);
+	cache_empty_depot(true);
+	EXPECT_EQ(depot_objects(m->sc), 0);
+	EXPECT(loam_check());
+}
+
+/* --- double frees and late writes, found when objects go home -------------------------------- */
+
+static void flush_written(void *arg)
+{
+	struct magazine *m = arg;
+
+	m->none[3]->key ^= 1;
+	cache_flush(mine.cache);
+}
+
+TEST(the_mark_is_checked_when_an_object_goes_home)
+{
+	EXPECT_ABORT(flush_written, filled(SIZE, 10), "write after free");
+}
+
+/* The program overwrote the mark between its two frees. */
+static void flush_twice(void *arg)
+{
+	struct magazine *m = arg;
+	struct object *o = m->none[3];
+
+	o->key = 0;
+	loam_free(o);
+	EXPECT_EQ(magazine_count(m), 11);
+	cache_flush(mine.cache);
+}
+
+TEST(an_object_that_goes_home_twice_is_a_double_free)
+{
+	EXPECT_ABORT(flush_twice, filled(SIZE, 10), "double free detected");
+}
+
+/* --- figures, proofs, fork ------------------------------------------------------------------- */
+
+static void count_and_add(const struct object *o, void *sum)
+{
+	((uintptr_t *)sum)[0]++;
+	((uintptr_t *)sum)[1] += (uintptr_t)o;
+}
+
+TEST(what_is_cached_is_counted_and_visited)
+{
+	struct magazine *m = filled(SIZE, 20);
+	uintptr_t seen[2] = {0, 0}, sum = 0;
+	struct cached_sizes sizes;
+
+	for (int i = 1; i <= 20; i++)
+		sum += (uintptr_t)m->none[i];
+	EXPECT(depot_put(m->sc, m->none + 1, 8));
+	magazine_drop(m, 8);
+	sizes = cached_sizes();
+	EXPECT_EQ(sizes.objects, 20);
+	EXPECT_EQ(sizes.nbytes, 20 * class_size(m->sc));
+	cache_visit(count_and_add, seen);
+	EXPECT_EQ(seen[0], 20);
+	EXPECT_EQ(seen[1], sum);
+}
+
+/* Another thread may read a magazine while its array is changed. */
+TEST(an_implausible_magazine_counts_as_empty)
+{
+	struct magazine *m = filled(SIZE, 20);
+	struct object **last = m->last;
+	uintptr_t seen[2] = {0, 0};
+
+	m->last = m->none + MAGAZINE_MOST + 1;
+	EXPECT_EQ(cached_sizes().objects, 0);
+	cache_visit(count_and_add, seen);
+	EXPECT_EQ(seen[0], 0);
+	m->last = m->none - 1;
+	EXPECT_EQ(cached_sizes().objects, 0);
+	m->last = last;
+}
+
+TEST(check_sees_what_is_wrong)
+{
+	struct magazines *ms = learned(1000) ? mine.cache->magazines : NULL;
+	struct magazine *right = ms->fast[1024 / 16], *m = filled(SIZE, 3);
+
+	EXPECT(cache_check(mine.cache));
+	ms->fast[1024 / 16] = &magazine_none;
+	EXPECT(!cache_check(mine.cache)); /* C1 */
+	ms->fast[1024 / 16] = right;
+	ms->fast[1024 / 16 - 1] = m;
+	EXPECT(!cache_check(mine.cache)); /* C1, not the class's last granule alone */
+	ms->fast[1024 / 16 - 1] = right;
+	ms->fast[0] = right;
+	EXPECT(!cache_check(mine.cache)); /* C1 */
+	ms->fast[0] = &magazine_none;
+	m->none[2]->key ^= 1;
+	EXPECT(!cache_check(mine.cache)); /* M1 */
+	m->none[2]->key ^= 1;
+	EXPECT(cache_check(mine.cache));
+}
+
+static void watch_all(void *unused)
+{
+	struct magazine *m = filled(SIZE, 20);
+	void *mem = loam_malloc(SIZE);
+
+	(void)unused;
+	EXPECT(pagemap_hot(mem) != 0);
+	EXPECT(cache_is_plain());
+	fast_limit_counted = FAST_GRANULES; /* as where allocations are counted */
+	cache_watch_all();
+	EXPECT(!cache_is_plain());
+	EXPECT_EQ(fast_limit, 0);
+	EXPECT_EQ(fast_limit_counted, 0);
+	EXPECT_EQ(pagemap_hot(mem), 0);
+	loam_free(mem);
+	EXPECT_EQ(magazine_count(m), 20);
+	loam_free(loam_malloc(SIZE));
+	EXPECT(loam_check());
+}
+
+static int child_of(void (*body)(void *), void *arg)
+{
+	pid_t child = fork();
+	int status = -1;
+
+	if (child == 0) {
+		body(arg);
+		_exit(test_failures() != 0);
+	}
+	waitpid(child, &status, 0);
+	return status;
+}
+
+TEST(when_all_is_watched_nothing_takes_the_fast_path)
+{
+	EXPECT_EQ(child_of(watch_all, NULL), 0);
+}
+
+/* What a new thread would get: ThreadSanitizer allows the child of a process with threads no thread. */
+static struct cache *next_cache(void)
+{
+	struct mine before = mine;
+	struct cache *c;
+
+	mine.cache = NULL;
+	c = cache_enter();
+	cache_leave(c);
+	mine = before;
+	return c;
+}
+
+static void check_child(void *cache_of_other)
+{
+	struct cache *c = cache_of_other, *own = mine.cache;
+
+	fork_recover();
+	EXPECT(mine.cache == own);
+	EXPECT(loam_check());
+	EXPECT(robust_try(&own->holder) == ROBUST_BUSY);
+	EXPECT(next_cache() == c); /* the thread that had it is not here */
+	for (size_t i = 0; i < 1000; i++)
+		loam_free(loam_malloc(i * 50));
+	EXPECT(loam_check());
+}
+
+static void check_child_of_one_inside(void *cache_of_other)
+{
+	struct cache *c = cache_of_other;
+
+	c->inside = true;
+	fork_recover();
+	EXPECT(c->lost);
+	EXPECT(next_cache() != c);
+	EXPECT(loam_check());
+}
+
+static void check_child_inside_itself(void *unused)
+{
+	(void)unused;
+	mine.cache->inside = true; /* a handler that interrupted loam forks */
+	fork_recover();
+	EXPECT(!mine.cache->lost);
+	mine.cache->inside = false;
+	EXPECT(loam_check());
+}
+
+TEST(a_child_keeps_its_cache_and_adopts_those_of_threads_that_are_not_there)
+{
+	struct stayer stayer;
+
+	start_anew();
+	stayer_begin(&stayer);
+	EXPECT_EQ(child_of(check_child, stayer.cache), 0);
+	EXPECT_EQ(child_of(check_child_of_one_inside, stayer.cache), 0);
+	EXPECT_EQ(child_of(check_child_inside_itself, NULL), 0);
+	stayer_end(&stayer);
+	EXPECT(loam_check());
+}

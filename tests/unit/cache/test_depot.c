@@ -1,0 +1,245 @@
+/* The depot: what it takes, gives, keeps and gives home. */
+#include "cache/depot.h"
+
+#include "cache/array.h"
+#include "os_sim.h"
+#include "pages/retain.h"
+#include "test.h"
+
+enum { SIZE = 512, MOST = 512 }; /* DEPOT_BYTES are 512 objects of them */
+
+static struct arena *const owner = (struct arena *)0x1000;
+static unsigned sc; /* of SIZE */
+static struct object *objects[MOST], *taken[MOST];
+
+/* As many distinct objects, out of slabs and marked. */
+static void start(void)
+{
+	slab_start(0x5eed);
+	sc = class_of(SIZE);
+	for (uint32_t n = 0; n < MOST;) {
+		struct slab *s = slab_new(owner, sc, class_order(sc));
+		uint32_t more;
+
+		REQUIRE(s);
+		while (n < MOST && (more = slab_take(s, objects + n + 1, 1)))
+			n += more;
+	}
+}
+
+/* Empties it. */
+static void start_anew(void)
+{
+	if (!sc)
+		start();
+	while (depot_take_idle(sc, taken, MOST, true))
+		;
+	depot_settle(sc);
+	EXPECT_EQ(depot_objects(sc), 0);
+	EXPECT(depot_check());
+}
+
+TEST(what_came_last_goes_first_a_crate_at_a_time)
+{
+	start_anew();
+	EXPECT(depot_put(sc, objects, 10));
+	EXPECT(depot_put(sc, objects + 10, 20));
+	EXPECT_EQ(depot_objects(sc), 30);
+	EXPECT(depot_check());
+	EXPECT_EQ(depot_take(sc, taken, 8), 8);
+	for (int i = 0; i < 8; i++)
+		EXPECT(taken[i] == objects[22 + i]); /* its newest, the order kept */
+	EXPECT_EQ(depot_take(sc, taken, 50), 12); /* what is left of the crate */
+	EXPECT(taken[0] == objects[10] && taken[11] == objects[21]);
+	EXPECT_EQ(depot_take(sc, taken, 50), 10);
+	EXPECT(taken[0] == objects[0]);
+	EXPECT_EQ(depot_take(sc, taken, 50), 0);
+	EXPECT(depot_check());
+}
+
+TEST(each_class_has_a_shelf_of_its_own)
+{
+	start_anew();
+	EXPECT(depot_put(sc, objects, 10));
+	EXPECT_EQ(depot_take(sc + 1, taken, 10), 0);
+	EXPECT_EQ(depot_objects(sc + 1), 0);
+	EXPECT_EQ(depot_take(sc, taken, 0), 0);
+	EXPECT_EQ(depot_take(sc, taken, 10), 10);
+}
+
+TEST(small_objects_are_not_taken)
+{
+	start_anew();
+	for (size_t size = 16; size <= 128; size += 16) {
+		EXPECT_EQ(depot_put(class_of(size), objects, 1), size >= CACHE_LINE);
+		depot_take(class_of(size), taken, 1);
+	}
+}
+
+TEST(of_a_class_there_is_so_much_and_no_more)
+{
+	start_anew();
+	store_relaxed(&retain_live, 0);
+	EXPECT(depot_put(sc, objects, 256));
+	EXPECT(!depot_put(sc, objects + 256, 257));
+	EXPECT(depot_put(sc, objects + 256, 256));
+	EXPECT_EQ(depot_objects(sc) * SIZE, DEPOT_BYTES);
+	EXPECT(!depot_put(sc, objects, 1));
+	EXPECT_EQ(depot_take(sc, taken, 1), 1);
+	EXPECT(depot_put(sc, taken, 1));
+}
+
+/* All classes together, in proportion to what is live. */
+TEST(beside_much_that_is_live_there_may_be_more)
+{
+	unsigned other = class_of(4096);
+	struct object *large[64];
+	size_t live = 16 * (DEPOT_BYTES + 64 * 4096);
+
+	start_anew();
+	store_relaxed(&retain_live, live - 1);
+	EXPECT(depot_put(sc, objects, 512));
+	EXPECT(depot_put(other, objects, 64)); /* as much as there may be of it in any case */
+	EXPECT(!depot_put(other, objects, 1));
+	EXPECT_EQ(depot_take(other, large, 64), 64);
+	EXPECT(!depot_put(sc, objects, 513 - 1));
+	store_relaxed(&retain_live, 16 * (DEPOT_BYTES + SIZE) - 1);
+	EXPECT(!depot_put(sc, objects, 1));
+	store_relaxed(&retain_live, 16 * (DEPOT_BYTES + SIZE));
+	EXPECT(depot_put(sc, objects, 1));
+	store_relaxed(&retain_live, 0);
+}
+
+TEST(what_was_there_since_the_settling_is_idle)
+{
+	start_anew();
+	EXPECT(depot_put(sc, objects, 50));
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, false), 0); /* it was empty at the settling */
+	depot_settle(sc);
+	EXPECT_EQ(depot_take(sc, taken, 20), 20);
+	EXPECT(depot_put(sc, taken, 20));
+	EXPECT_EQ(depot_take_idle(sc, taken, 12, false), 12);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, false), 8); /* of the crate that is in front */
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, false), 10);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, false), 0);
+	EXPECT_EQ(depot_objects(sc), 20);
+	depot_settle(sc);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, false), 20);
+	EXPECT(depot_check());
+}
+
+TEST(all_means_what_came_just_now_too)
+{
+	start_anew();
+	EXPECT(depot_put(sc, objects, 50));
+	EXPECT_EQ(depot_take_idle(sc, taken, 30, true), 30);
+	EXPECT_EQ(depot_take_idle(sc, taken, 30, true), 20);
+	EXPECT_EQ(depot_objects(sc), 0);
+}
+
+TEST(more_than_an_array_holds_is_not_taken)
+{
+	static struct object *many[ARRAY_MOST];
+
+	start_anew();
+	store_relaxed(&retain_live, GIB);
+	EXPECT(!depot_put(sc, many, ARRAY_MOST - 1));
+	EXPECT(depot_put(sc, many, ARRAY_MOST - 2));
+	EXPECT_EQ(depot_take(sc, many, ARRAY_MOST), ARRAY_MOST - 2);
+	store_relaxed(&retain_live, 0);
+}
+
+TEST(without_memory_nothing_is_taken)
+{
+	struct object **array;
+
+	start_anew();
+	os_sim_fail_from(1);
+	for (int i = 0; i < 10000 && array_alloc(502); i++)
+		;
+	EXPECT(!depot_put(sc, objects, 500));
+	EXPECT_EQ(depot_objects(sc), 0);
+	os_sim_fail_from(0);
+	for (int i = 0; i < 9 && !(array = array_alloc(502)); i++)
+		;
+	array_free(array, 502);
+	EXPECT(depot_put(sc, objects, 500));
+}
+
+/* The arrays of empty crates are used again. */
+TEST(nothing_is_lost_by_going_round)
+{
+	struct object **array;
+
+	start_anew();
+	array = array_alloc(102);
+	array_free(array, 102);
+	for (int i = 0; i < 1000; i++) {
+		REQUIRE(depot_put(sc, objects, 100));
+		REQUIRE(depot_take(sc, taken, 60) == 60);
+		REQUIRE(depot_take(sc, taken, 60) == 40);
+	}
+	EXPECT(array_alloc(102) == array);
+	array_free(array, 102);
+}
+
+static void add_up(const struct object *o, void *sum)
+{
+	*(uintptr_t *)sum += (uintptr_t)o;
+}
+
+TEST(all_are_visited)
+{
+	uintptr_t sum = 0, wanted = 0;
+
+	start_anew();
+	EXPECT(depot_put(sc, objects, 30));
+	EXPECT(depot_put(sc, objects + 30, 10));
+	EXPECT_EQ(depot_take(sc, taken, 5), 5);
+	for (int i = 0; i < 35; i++)
+		wanted += (uintptr_t)objects[i];
+	depot_visit(add_up, &sum);
+	EXPECT_EQ(sum, wanted);
+}
+
+/* Puts n objects into an array that the test knows. */
+static uint32_t *crate_of(uint32_t n)
+{
+	struct object **array = array_alloc(n + 2);
+
+	array_free(array, n + 2);
+	REQUIRE(depot_put(sc, objects, n));
+	REQUIRE(array[2] == objects[0]);
+	return (uint32_t *)(array + 1);
+}
+
+TEST(check_sees_what_is_wrong)
+{
+	struct object *o = objects[3], **in_crate, *twice;
+	uint32_t *count;
+
+	start_anew();
+	count = crate_of(10);
+	in_crate = (struct object **)(count + 2) + 3;
+	EXPECT(*in_crate == o);
+	EXPECT(depot_check());
+	o->key ^= 1;
+	EXPECT(!depot_check()); /* D1: the mark */
+	o->key ^= 1;
+	*in_crate = (struct object *)((char *)o + 16);
+	EXPECT(!depot_check()); /* D1: an object's start */
+	*in_crate = (struct object *)objects;
+	EXPECT(!depot_check()); /* D1: of a slab */
+	*in_crate = o;
+	EXPECT_EQ(slab_give((struct slab *)pagemap_get(o), &o, 1, &twice), 1);
+	EXPECT(!depot_check()); /* D1: out to its slab */
+	EXPECT(slab_take((struct slab *)pagemap_get(o), taken + 1, 1) && taken[0] == o);
+	--*count;
+	EXPECT(!depot_check()); /* D2: of the class and of all */
+	++*count;
+	EXPECT(depot_check());
+	EXPECT(depot_put(class_of(4096), objects + 20, 1));
+	EXPECT(!depot_check()); /* D1: of the class */
+	depot_take(class_of(4096), taken, 1);
+	EXPECT(depot_check());
+}

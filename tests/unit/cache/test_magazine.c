@@ -1,0 +1,312 @@
+/* Magazines: last in, first out; how their capacity is learned; what their check proves. */
+#include "cache/magazine.h"
+
+#include "os_sim.h"
+#include "pages/metadata.h"
+#include "pages/zone.h"
+#include "test.h"
+
+static struct arena *const owner = (struct arena *)0x1000;
+
+static struct slab *slab_of(unsigned sc)
+{
+	static bool started;
+
+	if (!started)
+		slab_start(0x5eed);
+	started = true;
+	return slab_new(owner, sc, class_order(sc));
+}
+
+static struct magazine fresh(size_t size)
+{
+	struct magazine m = {0};
+
+	for (int tries = 0; tries <= PATIENCE; tries++)
+		if (magazine_make(&m, class_of(size)))
+			return m;
+	REQUIRE(false);
+	return m;
+}
+
+/* With n objects in it. */
+static struct magazine filled(size_t size, uint32_t n)
+{
+	struct magazine m = fresh(size);
+	struct slab *s = slab_of(m.sc);
+	struct object *o[64];
+
+	REQUIRE(n <= 64 && slab_take(s, o + n, n) == n);
+	for (uint32_t i = 0; i < n; i++)
+		REQUIRE(magazine_push(&m, o[i], slab_mark(o[i])));
+	return m;
+}
+
+TEST(the_first_capacity_is_a_few_objects_or_two_kib)
+{
+	const struct {
+		size_t size;
+		uint32_t capacity;
+	} first[] = {{16, 7}, {64, 7}, {256, 7}, {288, 7}, {320, 6}, {512, 4}, {1024, 2}, {2048, 1}, {32 * KIB, 1}};
+
+	for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+		struct magazine m = fresh(first[i].size);
+
+		EXPECT_EQ(magazine_capacity(&m), first[i].capacity);
+		EXPECT_EQ(magazine_count(&m), 0);
+		EXPECT(magazine_is_ready(&m));
+		EXPECT(magazine_check(&m));
+	}
+}
+
+TEST(one_that_is_not_made_has_nothing_and_takes_nothing)
+{
+	struct magazine m = {0};
+	struct object o;
+
+	EXPECT(!magazine_is_ready(&m));
+	EXPECT(!magazine_is_object(&m, &o));
+	EXPECT(!magazine_push(&m, &o, 1));
+}
+
+TEST(what_came_last_goes_first_and_bears_its_mark_in_between)
+{
+	struct slab *s = slab_of(class_of(64));
+	struct magazine m = fresh(64);
+	struct object *o[7];
+
+	EXPECT_EQ(slab_take(s, o + 7, 7), 7);
+	for (int i = 0; i < 7; i++) {
+		o[i]->link = 0, o[i]->key = 0;
+		EXPECT(magazine_push(&m, o[i], slab_mark(o[i])));
+		EXPECT_EQ(o[i]->link, (uintptr_t)o[i]);
+		EXPECT_EQ(o[i]->key, slab_mark(o[i]));
+	}
+	EXPECT(!magazine_push(&m, slab_object(s, 8), 0));
+	EXPECT_EQ(magazine_count(&m), 7);
+	EXPECT(magazine_check(&m));
+	for (int i = 6; i >= 0; i--) {
+		EXPECT(magazine_take(&m) == o[i]);
+		EXPECT_EQ(o[i]->key, 0);
+	}
+	EXPECT(!magazine_take(&m));
+	EXPECT(!magazine_take(&m));
+}
+
+static void report_written(void *m)
+{
+	magazine_report_written(m);
+}
+
+TEST(an_object_that_was_written_to_is_not_taken)
+{
+	struct magazine m = filled(64, 3);
+
+	(*m.last)->link ^= 16;
+	EXPECT(!magazine_take(&m));
+	EXPECT_EQ(magazine_count(&m), 3);
+	EXPECT_ABORT(report_written, &m, "write after free");
+}
+
+TEST(only_starts_of_objects_are_objects)
+{
+	struct slab *s = slab_of(class_of(48));
+	struct magazine m = fresh(48);
+
+	for (size_t offset = 0; offset < ORDER_BYTES(s->order); offset += 8)
+		REQUIRE(magazine_is_object(&m, (char *)s->base + offset) ==
+			(offset % 48 == 0 && offset / 48 < s->capacity));
+}
+
+/* --- capacity -------------------------------------------------------------------------------- */
+
+TEST(it_doubles_without_a_reason_up_to_two_kib)
+{
+	struct magazine m = fresh(64), n = fresh(64);
+
+	magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 15);
+	magazine_learn_to_give(&n, 4, false);
+	EXPECT_EQ(magazine_capacity(&n), 15);
+	for (int i = 0; i < 5; i++)
+		magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 31); /* 63 of 64 bytes are more */
+	for (int i = 0; i < 5; i++)
+		magazine_learn_to_give(&n, 4, false);
+	EXPECT_EQ(magazine_capacity(&n), 31);
+}
+
+TEST(it_doubles_when_it_is_filled_after_it_gave)
+{
+	struct magazine m = fresh(512);
+
+	magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 4); /* 9 are more than 2 KiB, and it gave nothing */
+	magazine_learn_to_give(&m, 2, false);
+	EXPECT_EQ(magazine_capacity(&m), 4);
+	EXPECT_EQ(m.given, 2);
+	magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 9);
+	EXPECT_EQ(m.given, 0);
+	magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 9); /* it gave nothing since */
+}
+
+TEST(it_grows_to_so_many_objects_and_bytes_and_no_further)
+{
+	const struct {
+		size_t size;
+		uint32_t most;
+	} sizes[] = {{16, 1023}, {64, 1023}, {80, 819}, {128, 512}, {1024, 64}, {32 * KIB, 2}};
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct magazine m = fresh(sizes[i].size);
+
+		for (int n = 0; n < 20; n++) {
+			magazine_learn_to_give(&m, 1, false);
+			magazine_learn_to_fill(&m);
+		}
+		EXPECT_EQ(magazine_capacity(&m), sizes[i].most);
+		EXPECT(magazine_check(&m));
+	}
+}
+
+TEST(it_doubles_for_others_up_to_63_objects)
+{
+	struct magazine m = fresh(256), large = fresh(4096);
+
+	for (uint32_t capacity = 15; capacity <= 63; capacity = 2 * capacity + 1) {
+		magazine_learn_to_give(&m, 4, true);
+		EXPECT_EQ(magazine_capacity(&m), capacity);
+	}
+	magazine_learn_to_give(&m, 4, true);
+	EXPECT_EQ(magazine_capacity(&m), 63);
+	for (int i = 0; i < 10; i++)
+		magazine_learn_to_give(&large, 1, true);
+	EXPECT_EQ(magazine_capacity(&large), 16); /* 64 KiB */
+}
+
+TEST(filling_and_giving_say_that_it_is_used)
+{
+	struct magazine m = fresh(64);
+
+	m.idle = true;
+	magazine_learn_to_fill(&m);
+	EXPECT(!m.idle);
+	m.idle = true;
+	magazine_learn_to_give(&m, 1, true);
+	EXPECT(!m.idle);
+}
+
+TEST(growing_keeps_what_is_in_it)
+{
+	struct magazine m = filled(64, 7);
+	struct object *newest = *m.last, *oldest = m.none[1];
+
+	magazine_learn_to_give(&m, 1, true);
+	EXPECT_EQ(magazine_capacity(&m), 15);
+	EXPECT_EQ(magazine_count(&m), 7);
+	EXPECT(magazine_check(&m));
+	EXPECT(*m.last == newest && m.none[1] == oldest);
+}
+
+/* Where an array is refused. */
+TEST(without_memory_it_stays_as_it_is)
+{
+	struct magazine m = filled(64, 5), none = {0};
+
+	os_sim_fail_from(1);
+	for (int i = 0; i < 10000; i++) {
+		struct magazine another = {0};
+
+		if (!magazine_make(&another, class_of(64)))
+			break;
+		while (magazine_capacity(&another) < 1023) {
+			uint32_t before = magazine_capacity(&another);
+
+			magazine_learn_to_give(&another, 1, false);
+			magazine_learn_to_fill(&another);
+			if (magazine_capacity(&another) == before)
+				break;
+		}
+	}
+	magazine_learn_to_give(&m, 1, true);
+	EXPECT_EQ(magazine_count(&m), 5);
+	EXPECT(magazine_check(&m));
+	while (magazine_make(&none, class_of(64)))
+		none = (struct magazine){0};
+	EXPECT(!magazine_is_ready(&none));
+	os_sim_fail_from(0);
+}
+
+TEST(it_halves_down_to_the_first_capacity)
+{
+	struct magazine m = fresh(16);
+
+	while (magazine_capacity(&m) < 63)
+		magazine_learn_to_give(&m, 1, true);
+	magazine_shrink(&m);
+	EXPECT_EQ(magazine_capacity(&m), 31);
+	magazine_shrink(&m);
+	magazine_shrink(&m);
+	EXPECT_EQ(magazine_capacity(&m), 7);
+	magazine_shrink(&m);
+	EXPECT_EQ(magazine_capacity(&m), 7);
+}
+
+TEST(it_does_not_halve_below_what_it_holds)
+{
+	struct magazine m = filled(64, 7);
+	struct object *one_more = slab_object((struct slab *)pagemap_get(*m.last), 20);
+
+	magazine_learn_to_give(&m, 1, true);
+	magazine_shrink(&m);
+	EXPECT_EQ(magazine_capacity(&m), 7); /* exactly what it holds */
+	magazine_learn_to_give(&m, 1, true);
+	EXPECT(magazine_push(&m, one_more, slab_mark(one_more)));
+	magazine_shrink(&m);
+	EXPECT_EQ(magazine_capacity(&m), 15);
+	EXPECT_EQ(magazine_count(&m), 8);
+}
+
+TEST(the_oldest_are_dropped)
+{
+	struct magazine m = filled(64, 7);
+	struct object *third = m.none[3], *newest = *m.last;
+
+	magazine_drop(&m, 2);
+	EXPECT_EQ(magazine_count(&m), 5);
+	EXPECT(m.none[1] == third && *m.last == newest && !m.none[0]);
+	magazine_drop(&m, 5);
+	EXPECT_EQ(magazine_count(&m), 0);
+	EXPECT(!magazine_take(&m));
+}
+
+TEST(check_sees_what_is_wrong)
+{
+	struct magazine m = filled(64, 3);
+	struct object *o = m.none[2], *twice;
+
+	EXPECT(magazine_check(&m));
+	m.none[0] = o;
+	EXPECT(!magazine_check(&m)); /* M1: below the first is NULL */
+	m.none[0] = NULL;
+	m.sc++;
+	EXPECT(!magazine_check(&m)); /* M1: of its class */
+	m.sc--;
+	m.none[2] = (struct object *)((char *)o + 16);
+	EXPECT(!magazine_check(&m)); /* M1: an object's start */
+	m.none[2] = (struct object *)&m;
+	EXPECT(!magazine_check(&m)); /* M1: of a slab */
+	m.none[2] = o;
+	o->key ^= 1;
+	EXPECT(!magazine_check(&m)); /* M1: the mark */
+	o->key ^= 1;
+	EXPECT_EQ(slab_give((struct slab *)pagemap_get(o), &o, 1, &twice), 1);
+	EXPECT(!magazine_check(&m)); /* M1: out to its slab */
+	m = filled(64, 7);
+	m.end--;
+	EXPECT(!magazine_check(&m)); /* M1: no more than its capacity */
+	m.end++;
+	EXPECT(magazine_check(&m));
+}

@@ -1,0 +1,297 @@
+/* What is due now and then, trims, and what is given back before memory is refused. */
+#include "cache/upkeep.h"
+
+#include "base/options.h"
+#include "os_sim.h"
+#include "pages/huge.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+#include "threads.h"
+
+#include <string.h>
+
+enum { SIZE = 200, RUN = 160 * 1024, SECOND = 1000000000 };
+
+/* The slow path that does what is due. */
+static void tick(void)
+{
+	mine.cache->ticks = UINT8_MAX;
+	cache_tick(mine.cache);
+}
+
+/* Nothing is due by time. */
+static void settle(void)
+{
+	loam_free(loam_malloc(1));
+	os_sim_advance(2 * (uint64_t)SECOND);
+	tick();
+}
+
+static void *leave_twenty(void *ret_cache)
+{
+	filled(SIZE, 20);
+	*(struct cache **)ret_cache = mine.cache;
+	return NULL;
+}
+
+TEST(each_256th_slow_path_reaps_a_cache)
+{
+	struct cache *gone;
+	struct magazine *m;
+	int ticks = 0;
+
+	settle();
+	in_thread(leave_twenty, &gone);
+	m = cache_magazine(gone, class_of(SIZE));
+	mine.cache->ticks = 0;
+	for (; magazine_count(m) && ticks < 2000; ticks++)
+		cache_tick(mine.cache);
+	EXPECT(ticks % 256 == 0 && ticks <= 512); /* of two caches one is ours */
+	EXPECT_EQ(magazine_count(m), 0);
+}
+
+TEST(what_an_arena_keeps_of_runs_is_told_exactly)
+{
+	void *mem;
+
+	settle();
+	mem = loam_malloc(RUN);
+	loam_free(mem);
+	EXPECT(loam_malloc(RUN) == mem);
+	EXPECT(arena_main.runs.told > arena_main.runs.kept);
+	tick();
+	EXPECT_EQ(arena_main.runs.told, arena_main.runs.kept);
+	loam_free(mem);
+}
+
+TEST(magazines_decay_each_second)
+{
+	struct magazine *m;
+
+	settle();
+	m = filled(SIZE, 20);
+	m->idle = true;
+	tick();
+	EXPECT_EQ(magazine_count(m), 20);
+	os_sim_advance(SECOND - 1);
+	tick();
+	EXPECT_EQ(magazine_count(m), 20);
+	os_sim_advance(1);
+	tick();
+	EXPECT_EQ(magazine_count(m), 10);
+	tick();
+	EXPECT_EQ(magazine_count(m), 10);
+}
+
+static void *decay_too(void *unused)
+{
+	struct magazine *m = filled(SIZE, 20);
+
+	(void)unused;
+	m->idle = true;
+	tick();
+	EXPECT_EQ(magazine_count(m), 10);
+	return NULL;
+}
+
+/* Whoever was the first that second. */
+TEST(every_threads_magazines_decay)
+{
+	settle();
+	os_sim_advance(SECOND);
+	tick();
+	in_thread(decay_too, NULL);
+}
+
+TEST(once_a_second_the_depot_gives_home_what_was_idle)
+{
+	struct magazine *m;
+
+	settle();
+	m = filled(SIZE, 20);
+	EXPECT(depot_put(m->sc, m->none + 1, 20));
+	magazine_drop(m, 20);
+	os_sim_advance(SECOND);
+	tick();
+	EXPECT_EQ(depot_objects(m->sc), 20); /* it came since the last */
+	tick();
+	EXPECT_EQ(depot_objects(m->sc), 20);
+	os_sim_advance(SECOND);
+	tick();
+	EXPECT_EQ(depot_objects(m->sc), 0);
+}
+
+TEST(once_a_second_every_arena_is_tended_and_an_eighth_is_purged)
+{
+	struct arena *other;
+	size_t retained;
+	void *mem;
+
+	settle();
+	other = lock_another_arena();
+	ring_unlock(other);
+	mem = run_alloc(RUN, 16, &(bool){false});
+	memset(mem, 1, RUN);
+	REQUIRE(ring_lock_this(other));
+	runs_keep(&other->runs, (struct run *)pagemap_get(mem));
+	ring_unlock(other);
+	EXPECT_EQ(other->runs.count, 1);
+	tick();
+	EXPECT_EQ(other->runs.count, 1);
+	os_sim_advance(SECOND);
+	retained = load_relaxed(&retain_retained);
+	tick();
+	EXPECT_EQ(other->runs.count, 0);
+	EXPECT(load_relaxed(&retain_retained) < retained);
+	EXPECT(loam_check());
+}
+
+TEST(once_a_second_what_was_learned_fades)
+{
+	settle();
+	store_relaxed(&retain_regret, 4000);
+	tick();
+	EXPECT_EQ(load_relaxed(&retain_regret), 4000);
+	os_sim_advance(SECOND);
+	tick();
+	EXPECT_EQ(load_relaxed(&retain_regret), 3000);
+	store_relaxed(&retain_regret, 0);
+}
+
+static void *flush_when_asked(void *arg)
+{
+	sem_t *sems = arg;
+
+	filled(SIZE, 20);
+	sem_post(&sems[0]);
+	while (sem_wait(&sems[1]) != 0)
+		;
+	loam_free(loam_malloc(5000));
+	EXPECT_EQ(magazine_count(cache_magazine(mine.cache, class_of(SIZE))), 0);
+	return NULL;
+}
+
+TEST(a_trim_empties_caches_depot_and_arenas_and_asks_the_other_threads)
+{
+	struct magazine *m;
+	struct arena *other;
+	struct cache *gone;
+	pthread_t thread;
+	sem_t sems[2];
+	void *mem;
+
+	settle();
+	sem_init(&sems[0], 0, 0);
+	sem_init(&sems[1], 0, 0);
+	pthread_create(&thread, NULL, flush_when_asked, sems);
+	while (sem_wait(&sems[0]) != 0)
+		;
+	in_thread(leave_twenty, &gone);
+	m = filled(SIZE, 40);
+	in_thread(leave_twenty, &gone);
+	EXPECT(depot_put(m->sc, m->none + 1, 20));
+	magazine_drop(m, 20);
+	other = lock_another_arena();
+	mem = heap_malloc(&other->chunks, 300 * KIB, &(bool){false});
+	ring_unlock(other);
+	memset(mem, 1, 300 * KIB);
+	loam_free(mem);
+	cache_trim_all(cache_enter(), 0);
+	cache_leave(mine.cache);
+	EXPECT_EQ(magazine_count(m), 0);
+	EXPECT_EQ(depot_objects(m->sc), 0);
+	EXPECT_EQ(magazine_count(cache_magazine(gone, class_of(SIZE))), 0);
+	EXPECT(!pagemap_get(mem)); /* the other arena's heap is empty, and went back */
+	sem_post(&sems[1]);
+	pthread_join(thread, NULL);
+	EXPECT(loam_check());
+}
+
+/* --- before memory is refused ---------------------------------------------------------------- */
+
+static void reclaim(unsigned step)
+{
+	struct cache *c = cache_enter();
+
+	cache_reclaim(c, step);
+	cache_leave(c);
+}
+
+TEST(the_first_step_gives_back_kept_runs_huge_ones_and_free_blocks)
+{
+	struct magazine *m;
+	void *run, *huge;
+	size_t mapped;
+
+	settle();
+	run = loam_malloc(RUN);
+	huge = loam_malloc(8 * MIB);
+	m = filled(SIZE, 20);
+	loam_free(run);
+	loam_free(huge);
+	EXPECT(arena_main.runs.count > 0);
+	mapped = os_sim_mapped();
+	reclaim(0);
+	EXPECT_EQ(arena_main.runs.count, 0);
+	EXPECT(os_sim_mapped() <= mapped - 8 * MIB);
+	EXPECT_EQ(magazine_count(m), 20); /* that costs more to make anew */
+	EXPECT(loam_check());
+}
+
+TEST(every_step_unmaps_free_regions)
+{
+	for (unsigned step = 0; step < RECLAIM_STEPS; step++) {
+		void *runs[6];
+		size_t mapped;
+
+		settle();
+		for (int i = 0; i < 6; i++)
+			runs[i] = loam_malloc(3 * MIB);
+		for (int i = 0; i < 6; i++)
+			loam_free(runs[i]);
+		REQUIRE(ring_lock_this(&arena_main));
+		runs_flush(&arena_main.runs);
+		ring_unlock(&arena_main);
+		mapped = os_sim_mapped();
+		reclaim(step);
+		EXPECT(os_sim_mapped() <= mapped - 16 * MIB);
+	}
+}
+
+TEST(the_second_step_trims_tops)
+{
+	void *chunks[8], *end;
+
+	settle();
+	for (int i = 0; i < 8; i++)
+		chunks[i] = loam_malloc(100 * KIB);
+	for (int i = 0; i < 8; i++)
+		loam_free(chunks[i]);
+	end = os_sbrk(0);
+	reclaim(0);
+	EXPECT(os_sbrk(0) == end);
+	reclaim(1);
+	EXPECT((char *)os_sbrk(0) < (char *)end);
+	EXPECT(loam_check());
+}
+
+TEST(the_second_step_gives_back_what_caches_and_arenas_hold)
+{
+	struct magazine *m;
+	struct arena *other;
+	void *mem;
+
+	settle();
+	m = filled(SIZE, 20);
+	EXPECT(depot_put(m->sc, m->none + 1, 10));
+	magazine_drop(m, 10);
+	other = lock_another_arena();
+	mem = heap_malloc(&other->chunks, 300 * KIB, &(bool){false});
+	ring_unlock(other);
+	loam_free(mem);
+	reclaim(1);
+	EXPECT_EQ(magazine_count(m), 0);
+	EXPECT_EQ(depot_objects(m->sc), 0);
+	EXPECT(!pagemap_get(mem));
+	EXPECT(loam_check());
+}
