@@ -617,7 +617,7 @@ void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, 
 }
 
 /* Of a page in use; other threads may change its tag meanwhile. */
-static bool check_tag(const char *mem)
+static UNSYNCHRONIZED bool check_tag(const char *mem)
 {
 	const struct descriptor *tag = pagemap_get(mem);
 	unsigned kind = tag ? tag->kind : KIND_METADATA;

@@ -621,8 +621,20 @@ TEST(crates_go_through_the_depot)
 
 static uint32_t n_objects;
 
+/* What the next arrays hold is no crate's. */
+static void dirty_arrays(void)
+{
+	struct object **a = array_alloc(8), **b = array_alloc(16);
+
+	memset(a, 0x11, 8 * sizeof *a);
+	memset(b, 0x11, 16 * sizeof *b);
+	array_free(a, 8);
+	array_free(b, 16);
+}
+
 static void crate_put_and_taken(void)
 {
+	dirty_arrays();
 	depot_put((unsigned)class_of(size), (struct object **)objects, 5);
 	depot_put((unsigned)class_of(size), (struct object **)objects + 5, 10);
 	n_objects = depot_take((unsigned)class_of(size), (struct object **)objects, 10);
@@ -798,7 +810,9 @@ TEST(arenas_are_made)
 
 /* --- caches ------------------------------------------------------------------------------------- */
 
-#define CACHES 20
+#define CACHES 2
+
+static int caches_before;
 
 static void bind_some(void)
 {
@@ -824,16 +838,28 @@ static int caches_are_well(void)
 		else
 			robust_release(&c->holder);
 	}
-	if (n < CACHES || lost > 1)
+	if (n < caches_before || lost > 1)
 		return 7;
 	return all_is_well();
+}
+
+static int count_caches(void)
+{
+	int n = 0;
+
+	for (struct cache *c = NULL; (c = cache_next(c));)
+		n++;
+	return n;
 }
 
 TEST(caches_are_made_and_taken_over)
 {
 	loam_free(loam_malloc(1));
-	bind_some(); /* those of threads that are gone */
+	for (int i = 0; i < 20; i++)
+		bind_some(); /* those of threads that are gone, too */
+	caches_before = count_caches();
 	expect_children(bind_some, MIB, caches_are_well);
+	EXPECT_EQ(count_caches(), caches_before + 3 * CACHES);
 }
 
 /* --- harden ----------------------------------------------------------------------------------- */
