@@ -6,7 +6,7 @@
 #include "dlopen.h"
 
 #include "api/start.h"
-#include "base/check.h"
+#include "os/check.h"
 #include "base/options.h"
 #include "os/libc.h"
 

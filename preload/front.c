@@ -2,7 +2,7 @@
 #include "front.h"
 
 #include "arena/early.h"
-#include "base/report.h"
+#include "os/line.h"
 #include "libc_names.h"
 
 #define DEBUGGER "libc_malloc_debug.so.0"
@@ -66,7 +66,7 @@ static AT_START bool find_operators(void)
 static COLD void stand_aside(void)
 {
 	if (libc_names_stand_aside())
-		report_line(DEBUGGER
+		line_say(DEBUGGER
 			    " is preloaded before loam, and works with libc's malloc alone: "
 			    "loam serves nothing here; preload one of the two");
 }

@@ -3,6 +3,7 @@
  * says everything; where a size follows, it can be checked.
  */
 #include "api/alloc.h"
+#include "api/sizes.h"
 #include "front.h"
 
 /* False: there is no such function. */

@@ -8,7 +8,7 @@
  */
 #include "api/alloc.h"
 #include "base/bits.h"
-#include "base/report.h"
+#include "os/line.h"
 #include "catch.h"
 #include "front.h"
 #include "os/os.h"
@@ -28,7 +28,7 @@ static _Noreturn void throw_bad_alloc(size_t req)
 	void *bad_alloc;
 
 	if (!RUNTIME(__cxa_throw)) {
-		report_line("operator new: no memory for %zu bytes, and no C++ runtime to say so",
+		line_say("operator new: no memory for %zu bytes, and no C++ runtime to say so",
 			    req);
 		os_abort();
 	}

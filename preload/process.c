@@ -1,5 +1,5 @@
 /* What is done once as the process starts, and as it ends, in programs that never allocate too. */
-#include "api/record.h"
+#include "observe/record.h"
 #include "api/start.h"
 #include "api/stats.h"
 #include "base/options.h"
@@ -8,7 +8,7 @@
 #include "harden/sampled.h"
 #include "harden/tools.h"
 #include "os/os.h"
-#include "os/stack.h"
+#include "report/stack.h"
 
 #include <unistd.h>
 

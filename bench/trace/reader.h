@@ -1,5 +1,5 @@
 /*
- * Reads a trace: the bytes of a file (base/trace_format.h) become events, one at a time.
+ * Reads a trace: the bytes of a file (observe/trace_format.h) become events, one at a time.
  *
  * A trace comes from a process that may have been killed, over a disk that may have been full, so
  * nothing in it is believed: every length is held to the file's end, every number to 64 bits, every
@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "base/trace_format.h"
+#include "observe/trace_format.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /*
- * Replays the trace of a program's allocations (base/trace_format.h) under the allocator that this
+ * Replays the trace of a program's allocations (observe/trace_format.h) under the allocator that this
  * process has: replay TRACE.
  *
  *   replay [--fill all|edges] [--latency] TRACE    decodes the trace, and runs it

@@ -1,6 +1,6 @@
 /* The aligned family; each function's errors are glibc's. */
 #include "api/start.h"
-#include "api/watch.h"
+#include "observe/watch.h"
 #include "arena/early.h"
 #include "cache/alloc.h"
 #include "base/bits.h"

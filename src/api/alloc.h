@@ -2,7 +2,8 @@
 #pragma once
 
 #include "cache/fast.h"
-#include "harden/fence.h"
+
+#include <errno.h>
 
 /* malloc where the hot path gave up; NULL and ENOMEM without memory. */
 void *malloc_slow(size_t req);
@@ -21,11 +22,14 @@ ALWAYS_INLINE void *malloc_inline(size_t req)
 	return fast_malloc(&mine.libc, req, malloc_counted, malloc_slow);
 }
 
-/* Frees an object with a fence, if it has that size; reports in the name of call what has not.
-   Elsewhere the size says nothing that the page map does not. */
-COLD void free_fenced(void *mem, size_t size, const char *call);
-
 ALWAYS_INLINE void free_inline(void *mem)
 {
 	fast_free(&mine.libc, mem, free_full, free_slow);
+}
+
+/* What a call returns that gets no memory. */
+static inline void *out_of_memory(void)
+{
+	errno = ENOMEM;
+	return NULL;
 }

@@ -2,10 +2,10 @@
 #include "api/describe.h"
 
 #include "base/bits.h"
-#include "base/report.h"
+#include "os/line.h"
 #include "harden/sampled.h"
 #include "heap/heap.h"
-#include "os/maps.h"
+#include "report/maps.h"
 #include "pages/huge.h"
 #include "pages/run.h"
 #include "slab/slab.h"
@@ -84,7 +84,7 @@ static bool block_at(const char *mem, struct block *ret_block)
 
 static void say_block(const char *where, const struct block *b)
 {
-	report_line("  %s: %s of %zu bytes at %p, %s", where, b->kind, b->nbytes,
+	line_say("  %s: %s of %zu bytes at %p, %s", where, b->kind, b->nbytes,
 		    (const void *)b->start, b->state);
 }
 
@@ -93,7 +93,7 @@ static void say_blocks(const char *mem)
 	struct block at, near;
 
 	if (!block_at(mem, &at)) {
-		report_line("  in: no block of loam's");
+		line_say("  in: no block of loam's");
 		return;
 	}
 	if (block_at(at.start - 1, &near) && near.start != at.start)
@@ -124,7 +124,7 @@ static void say_line(const unsigned char *bytes)
 	for (size_t i = 0; i < DUMP_LINE; i++)
 		text[length++] = bytes[i] >= ' ' && bytes[i] <= '~' ? (char)bytes[i] : '.';
 	text[length] = '\0';
-	report_line("    %p  %s", (const void *)bytes, text);
+	line_say("    %p  %s", (const void *)bytes, text);
 }
 
 static void say_bytes(const char *mem, const struct mapping *m)
@@ -144,10 +144,10 @@ void describe(const void *mem, const void *at)
 	struct mapping m;
 
 	if (!maps_find(mem, &m)) {
-		report_line("  mapped: no");
+		line_say("  mapped: no");
 		return;
 	}
-	report_line("  mapped: %p to %p, %s%s%s%s", (const void *)m.start, (const void *)m.end,
+	line_say("  mapped: %p to %p, %s%s%s%s", (const void *)m.start, (const void *)m.end,
 		    m.readable ? "r" : "-", m.writable ? "w" : "-", m.name[0] ? " " : "", m.name);
 	say_blocks(mem);
 	if (maps_find(at, &m) && m.readable)

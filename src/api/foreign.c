@@ -4,8 +4,9 @@
 #include "cache/free.h"
 #include "base/bits.h"
 #include "base/options.h"
-#include "base/report.h"
-#include "os/frame.h"
+#include "os/line.h"
+#include "report/report.h"
+#include "report/frame.h"
 #include "os/os.h"
 #include "pages/huge.h"
 #include "pages/zone.h"
@@ -40,7 +41,7 @@ static bool can_forward(const void *mem, const char *call, bool to_somebody)
 		return false;
 	}
 	if (options.verbose && !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
-		report_line("%s of %p, which is another allocator's: handed to it, as all such are",
+		line_say("%s of %p, which is another allocator's: handed to it, as all such are",
 			    call, mem);
 	return true;
 }

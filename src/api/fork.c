@@ -15,7 +15,7 @@
  */
 #include "api/fork.h"
 
-#include "api/record.h"
+#include "observe/record.h"
 #include "cache/cache.h"
 #include "cache/depot.h"
 #include "harden/quarantine.h"

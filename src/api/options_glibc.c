@@ -5,10 +5,13 @@
  */
 #include "api/options.h"
 #include "api/options_table.h"
+#include "api/start.h"
 #include "cache/cache.h"
-#include "base/report.h"
+#include "os/line.h"
 #include "os/os.h"
+#include "os/seal.h"
 
+#include <loam/loam.h>
 #include <malloc.h>
 
 #define TUNABLES "GLIBC_TUNABLES"
@@ -163,7 +166,7 @@ static void say_meaningless(const struct legacy *l, struct word value, const cha
 {
 	(void)value;
 	if (!l->option)
-		report_line("%s: " PREFIX "%s has no meaning here", source, l->tunable);
+		line_say("%s: " PREFIX "%s has no meaning here", source, l->tunable);
 }
 
 void options_say_meaningless(void)
@@ -171,7 +174,7 @@ void options_say_meaningless(void)
 	each_tunable(say_meaningless);
 	for (size_t i = 0; i < LEGACY; i++)
 		if (legacy[i].variable && !legacy[i].option && os_getenv(legacy[i].variable))
-			report_line("%s has no meaning here", legacy[i].variable);
+			line_say("%s has no meaning here", legacy[i].variable);
 }
 
 /* --- mallopt ------------------------------------------------------------------------------- */
@@ -218,4 +221,11 @@ int options_mallopt(int parameter, int value)
 	default:
 		return 1;
 	}
+}
+
+int loam_mallopt(int parameter, int value)
+{
+	if (!start())
+		return 1;
+	return seal_open_options() ? options_mallopt(parameter, value) : 0;
 }

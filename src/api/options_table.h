@@ -30,11 +30,19 @@ static inline char lower(char c)
 struct word word_of(const char *string);
 bool word_is(struct word w, const char *string);
 
+#define WORD_MOST 40 /* bytes of a name that are shown */
+
+/* A word as a string of at most WORD_MOST bytes, for messages. */
+COLD const char *word_shown(struct word w, char buffer[WORD_MOST + 1]);
+
 /* The row of that name, or NULL. */
 const struct option *option_find(struct word name);
 
 /* Puts a value into force; source names where it comes from, for `confirm`. */
 void option_set(const struct option *o, size_t value, const char *source);
+
+/* Where the row's value comes from; NULL: it is the default. */
+COLD const char *option_source(const struct option *o);
 
 /* Says in one line that source gave the row a value it does not take, and which one stands. */
 COLD void option_complain(const struct option *o, struct word value, const char *source);

@@ -3,12 +3,13 @@
 
 #include "api/describe.h"
 #include "api/options.h"
-#include "api/record.h"
+#include "observe/record.h"
 #include "arena/early.h"
 #include "arena/ring.h"
 #include "base/bits.h"
 #include "base/error_words.h"
-#include "base/report.h"
+#include "os/line.h"
+#include "report/report.h"
 #include "harden/fence.h"
 #include "harden/quarantine.h"
 #include "harden/sampled.h"
@@ -31,7 +32,7 @@ static void start_report(void)
 	if (fd >= 0)
 		report_to(fd);
 	else if (path)
-		report_line("report_file: %s cannot be written: %s; reports stand here alone", path,
+		line_say("report_file: %s cannot be written: %s; reports stand here alone", path,
 			    error_words(-fd, words));
 	report_details = describe;
 }

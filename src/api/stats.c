@@ -3,7 +3,7 @@
 
 #include "api/start.h"
 #include "arena/ring.h"
-#include "base/report.h"
+#include "os/line.h"
 #include "cache/cache.h"
 #include "harden/tools.h"
 #include "os/file.h"
@@ -222,7 +222,7 @@ static void print_sum(const struct stats *s)
 
 	os_program(program, sizeof program);
 	os_resident(&now, &most);
-	report_line("%s, process %zu: %zu.%zu MiB in use, %zu.%zu free and kept, %zu.%zu metadata; the process "
+	line_say("%s, process %zu: %zu.%zu MiB in use, %zu.%zu free and kept, %zu.%zu metadata; the process "
 		    "holds %zu.%zu MiB (RSS), at most %zu.%zu",
 		    program, (size_t)os_process(), in_use / MIB, in_use % MIB / TENTH % 10, kept / MIB,
 		    kept % MIB / TENTH % 10, s->metadata / MIB, s->metadata % MIB / TENTH % 10, now / MIB,
@@ -235,25 +235,25 @@ void stats_print(void)
 
 	stats_collect(&s);
 	print_sum(&s);
-	report_line("arena: %zu arenas; %zu classes promoted, %zu demoted", s.arenas,
+	line_say("arena: %zu arenas; %zu classes promoted, %zu demoted", s.arenas,
 		    s.counts.promotions, s.counts.demotions);
-	report_line("slab: %zu objects taken in %zu refills; %zu slabs made, %zu given back; now %zu "
+	line_say("slab: %zu objects taken in %zu refills; %zu slabs made, %zu given back; now %zu "
 		    "slabs of %zu bytes, %zu objects of %zu bytes out",
 		    s.counts.objects, s.counts.refills, s.slabs_made, s.slabs_given_back, s.slabs,
 		    s.slab_bytes, s.objects, s.object_bytes);
-	report_line("heap: hits: %zu small bin, %zu unsorted, %zu large bin, %zu last remainder, %zu "
+	line_say("heap: hits: %zu small bin, %zu unsorted, %zu large bin, %zu last remainder, %zu "
 		    "top; %zu splits, %zu merges",
 		    s.small_hits, s.unsorted_hits, s.large_hits, s.remainder_hits, s.top_hits, s.splits,
 		    s.merges);
-	report_line("top: grown %zu times by brk, %zu by block; %zu trims, %zu bytes purged; now %zu "
+	line_say("top: grown %zu times by brk, %zu by block; %zu trims, %zu bytes purged; now %zu "
 		    "bytes of heaps, %zu in use",
 		    s.top_grown_brk, s.top_grown_block, s.trims, s.purged_bytes, s.heap.system,
 		    s.heap.in_use);
-	report_line("pages: %zu regions of %zu bytes; %zu blocks taken, %zu splits, %zu merges, %zu "
+	line_say("pages: %zu regions of %zu bytes; %zu blocks taken, %zu splits, %zu merges, %zu "
 		    "bytes purged; free: %zu dirty, %zu clean",
 		    s.zone.regions, s.zone.mapped, s.zone.takes, s.zone.splits, s.zone.merges,
 		    s.zone.purged, s.zone.free_dirty, s.zone.free_clean);
-	report_line("objects of pages: %zu runs made, now %zu of %zu bytes; %zu huge made, now %zu of "
+	line_say("objects of pages: %zu runs made, now %zu of %zu bytes; %zu huge made, now %zu of "
 		    "%zu bytes, %zu kept; metadata %zu bytes",
 		    load_relaxed(&runs_made), s.runs, s.run_bytes, s.huge.made, s.huge.count,
 		    s.huge.nbytes, s.huge.kept, s.metadata);

@@ -1,7 +1,7 @@
 /* Promotion and upkeep of an arena; see arena.h. */
 #include "arena/arena.h"
 
-#include "base/check.h"
+#include "os/check.h"
 #include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"

@@ -1,7 +1,7 @@
 /* The ring of arenas; see ring.h. */
 #include "arena/ring.h"
 
-#include "base/check.h"
+#include "os/check.h"
 #include "os/os.h"
 #include "pages/metadata.h"
 

@@ -2,7 +2,7 @@
 #include "arena/runs.h"
 
 #include "base/bits.h"
-#include "base/check.h"
+#include "os/check.h"
 #include "pages/retain.h"
 
 /* Tells retain.h of npages more, or less, that are retained in place of live. As in retain_add_with() the child of

@@ -2,7 +2,7 @@
    slabs.h. */
 #include "arena/slabs.h"
 
-#include "base/check.h"
+#include "os/check.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
 #include "pages/zone.h"

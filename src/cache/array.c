@@ -1,7 +1,7 @@
 /* Arrays by size, from pools; see array.h. */
 #include "cache/array.h"
 
-#include "base/check.h"
+#include "os/check.h"
 #include "pages/metadata.h"
 
 #define WORDS_LEAST 8

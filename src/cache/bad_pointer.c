@@ -4,6 +4,7 @@
 #include "pages/huge.h"
 #include "pages/run.h"
 #include "pages/zone.h"
+#include "report/report.h"
 
 static void report_in_slab(const struct slab *s, const void *mem, const char *call)
 {

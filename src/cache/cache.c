@@ -1,12 +1,13 @@
 /* Thread caches; see cache.h. */
 #include "cache/cache.h"
 
-#include "base/check.h"
+#include "os/check.h"
 #include "cache/array.h"
 #include "cache/depot.h"
 #include "os/lock.h"
 #include "pages/metadata.h"
 #include "pages/zone.h"
+#include "report/report.h"
 
 /* Uses of a hot class after which a thread gets a magazine for it. */
 #define LEARNED_AFTER 32

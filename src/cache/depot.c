@@ -1,7 +1,7 @@
 /* The depot; see depot.h. */
 #include "cache/depot.h"
 
-#include "base/check.h"
+#include "os/check.h"
 #include "cache/array.h"
 #include "os/lock.h"
 #include "pages/retain.h"

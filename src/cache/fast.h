@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "base/check.h"
+#include "os/check.h"
 #include "cache/cache.h"
 #include "cache/deferred.h"
 

@@ -3,11 +3,12 @@
 
 #include "arena/early.h"
 #include "base/bits.h"
-#include "base/check.h"
+#include "os/check.h"
 #include "cache/deferred.h"
 #include "cache/depot.h"
 #include "cache/upkeep.h"
 #include "pages/huge.h"
+#include "report/report.h"
 
 /* Makes room in a full magazine: the older half goes to other threads, or home. */
 static void spill(struct cache *c, struct magazine *m)

@@ -1,7 +1,7 @@
 /* Magazines; see magazine.h. */
 #include "cache/magazine.h"
 
-#include "base/check.h"
+#include "os/check.h"
 #include "cache/array.h"
 
 #include <string.h>

@@ -29,7 +29,7 @@
  */
 #pragma once
 
-#include "base/check.h"
+#include "os/check.h"
 #include "base/compiler.h"
 #include "slab/slab.h"
 

@@ -6,6 +6,7 @@
 #include "cache/free.h"
 #include "cache/upkeep.h"
 #include "pages/huge.h"
+#include "report/report.h"
 
 bool cache_is_in_use(struct slab *s, const struct object *o, const char *call)
 {

@@ -3,8 +3,8 @@
 
 #include "cache/alloc.h"
 #include "cache/free.h"
-#include "base/bits.h"
-#include "base/report.h"
+#include "report/report.h"
+#include "harden/fence_bytes.h"
 #include "harden/quarantine.h"
 #include "harden/tools.h"
 #include "os/os.h"
@@ -17,116 +17,19 @@
 
 #include <string.h>
 
-#define TRAILER	    sizeof(uint64_t)
-#define WORD	    sizeof(uint64_t) /* sizes and offsets but the program's are multiples of it */
-#define FENCE_LEAST ((size_t)8)
-#define FENCE_MOST  ((size_t)64)
 #define PURGED	    (64 * KIB) /* from here on whole pages are wiped by giving them back */
 
 SEALED bool fences;
 SEALED static bool guard_pages;
-SEALED static uint64_t secret;
 
 void fence_start(uint64_t random, bool guards)
 {
-	secret = random | 1;
+	fence_secret = random | 1;
 	guard_pages = guards;
 	slab_harden(guards);
 	if (guards)
-		zone_scatter(mix64(secret) | 1);
+		zone_scatter(mix64(fence_secret) | 1);
 	fences = true;
-}
-
-/* --- the bytes ----------------------------------------------------------------------------- */
-
-/* What an address' trailer is encoded with; its complement is that of a free object. */
-ALWAYS_INLINE uint64_t key_of(const void *mem)
-{
-	return mix64((uintptr_t)mem ^ secret);
-}
-
-static uint64_t *trailer_of(const void *mem, size_t usable)
-{
-	return (uint64_t *)((char *)mem + usable - TRAILER);
-}
-
-/* Read and written whole: who frees the object behind looks at it too. */
-static uint64_t trailer(const void *mem, size_t usable)
-{
-	return load_relaxed(trailer_of(mem, usable));
-}
-
-static void set_trailer(const void *mem, size_t usable, uint64_t value)
-{
-	store_relaxed(trailer_of(mem, usable), value);
-}
-
-static size_t fence_end(size_t size, size_t usable)
-{
-	size_t least = align_up(size, WORD) + FENCE_MOST;
-
-	return least < usable - TRAILER ? least : usable - TRAILER;
-}
-
-static uint64_t *word_at(const void *mem, size_t i)
-{
-	return (uint64_t *)((char *)mem + i);
-}
-
-/* What a fence is made of, word by word.  No byte is 0 or text, as overflows mostly are. */
-static uint64_t fence_word(const void *mem)
-{
-	return key_of(mem) | 0x8181818181818181;
-}
-
-static unsigned char byte_of(const uint64_t *word, size_t i)
-{
-	return ((const unsigned char *)word)[i % WORD];
-}
-
-static void lay_fence(void *mem, size_t size, size_t usable)
-{
-	uint64_t word = fence_word(mem);
-	size_t i = size, end = fence_end(size, usable);
-
-	for (; i % WORD; i++)
-		((unsigned char *)mem)[i] = byte_of(&word, i);
-	for (; i < end; i += WORD)
-		*word_at(mem, i) = word;
-	set_trailer(mem, usable, size ^ key_of(mem));
-}
-
-/* The first byte of the fence that is not as it was laid, or its end. */
-static size_t fence_break(const void *mem, size_t size, size_t usable)
-{
-	const unsigned char *bytes = mem;
-	uint64_t word = fence_word(mem);
-	size_t i = size, end = fence_end(size, usable);
-
-	while (i % WORD && bytes[i] == byte_of(&word, i))
-		i++;
-	while (i % WORD == 0 && i < end && *word_at(mem, i) == word)
-		i += WORD;
-	while (i < end && bytes[i] == byte_of(&word, i))
-		i++;
-	return i;
-}
-
-/* The first byte from there on that is not zero, or end. */
-static COLD size_t first_not_zero(const void *mem, size_t from, size_t end)
-{
-	while (from < end && !((const char *)mem)[from])
-		from++;
-	return from;
-}
-
-static bool is_zero(const void *mem, size_t from, size_t end)
-{
-	uint64_t any = 0;
-
-	for (size_t i = from; i < end; i += WORD)
-		any |= *word_at(mem, i);
-	return !any;
 }
 
 /* --- objects of the arena's ---------------------------------------------------------------- */

@@ -4,10 +4,11 @@
 #include "base/bits.h"
 #include "base/list.h"
 #include "base/options.h"
-#include "base/report.h"
+#include "os/line.h"
+#include "report/report.h"
 #include "os/os.h"
-#include "os/signals.h"
-#include "os/stack.h"
+#include "report/signals.h"
+#include "report/stack.h"
 
 #include <string.h>
 
@@ -101,7 +102,7 @@ void sampled_start(void)
 
 	sampled.slots = os_map(align_up(SLOTS * sizeof(struct slot), os_page_size()), OS_METADATA);
 	if (!area || !sampled.slots || !pagemap_reserve(area, nbytes) || !os_guard(area, nbytes)) {
-		report_line("guard: no memory for sampled objects; none is");
+		line_say("guard: no memory for sampled objects; none is");
 		return;
 	}
 	for (size_t i = 0; i < SLOTS; i++) {

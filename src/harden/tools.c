@@ -1,7 +1,7 @@
 /* What memcheck and AddressSanitizer are told; see tools.h. */
 #include "harden/tools.h"
 
-#include "os/memcheck.h"
+#include "report/memcheck.h"
 #include "os/os.h"
 #include "pages/pagemap.h"
 

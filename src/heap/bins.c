@@ -1,7 +1,7 @@
 /* Trees of large chunks, and the ways into and out of all bins; see bins.h. */
 #include "heap/bins.h"
 
-#include "base/check.h"
+#include "os/check.h"
 
 #define BIT_LEAST 3 /* the bits above it are those by which sizes differ */
 

@@ -27,7 +27,7 @@
 #pragma once
 
 #include "base/bits.h"
-#include "base/check.h"
+#include "os/check.h"
 #include "base/compiler.h"
 #include "pages/pagemap.h"
 

@@ -1,38 +1,18 @@
 /* Chunks out and in: the pipeline of malloc, and free with its merging; see heap.h. */
 #include "heap/heap.h"
 
-#include "base/check.h"
-#include "base/options.h"
+#include "heap/free_chunk.h"
+#include "heap/heap_memory.h"
+#include "heap/heap_retain.h"
 #include "heap/top.h"
-#include "os/os.h"
-#include "pages/retain.h"
-#include "pages/zone.h"
 
-#define SWEEP_MOST  64			   /* chunks of unsorted that one request sorts */
-#define BLOCK_LEAST (32 * KIB)		   /* no heap of a block is smaller */
-#define RETAIN_STEP ((intptr_t)(64 * KIB)) /* changes below it are not worth an atomic add */
+#define SWEEP_MOST 64 /* chunks of unsorted that one request sorts */
 
 SEALED uint64_t chunk_secret;
 
 void heap_start(uint64_t secret)
 {
 	chunk_secret = secret;
-}
-
-/*
- * A free piece of memory, between neighbours in use, becomes a chunk in the
- * bins.  A small one goes straight to its bin, unless it is what is left of a
- * larger one: those wait in unsorted for the next request.
- */
-static void put(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty, uint64_t flags)
-{
-	uint64_t word = csize | CHUNK_PREV_IN_USE | flags;
-
-	chunk_at(c, csize)->prev_size = csize;
-	chunk_set(c, word);
-	if (csize >= CHUNK_BIG)
-		c->dirty = dirty < csize ? dirty : csize;
-	bins_insert(&ch->bins, c, word);
 }
 
 /*
@@ -48,127 +28,12 @@ static void *carve(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t 
 		need = csize;
 		chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
 	} else {
-		put(ch, chunk_at(c, need), rest, dirty, CHUNK_UNSORTED | CHUNK_RECUT);
+		free_chunk_put(ch, chunk_at(c, need), rest, dirty, CHUNK_UNSORTED | CHUNK_RECUT);
 		heap_count(&ch->splits, 1);
 	}
 	chunk_set(c, need | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
 	heap_count(&ch->in_use, need);
 	return chunk_mem(c);
-}
-
-struct purge {
-	struct chunk_heap *ch;
-	size_t wanted, done;
-};
-
-static bool purge_chunk(struct chunk *c, size_t csize, void *arg)
-{
-	struct purge *purge = arg;
-	size_t page = os_page_size();
-	char *from = (char *)align_up((size_t)(c + 1), page);
-	char *end = (char *)align_down((size_t)c + csize, page);
-
-	if (csize < CHUNK_BIG || c->dirty == 0)
-		return true;
-	if (from >= end || !os_purge(from, (size_t)(end - from)))
-		return false;
-	heap_count(&purge->ch->purged_bytes, c->dirty);
-	purge->done += c->dirty;
-	purge->ch->bins.dirty -= c->dirty;
-	c->dirty = 0;
-	return purge->done < purge->wanted;
-}
-
-/* Purges big free chunks, the largest bins first, until `wanted` bytes are; how many. */
-static size_t purge_chunks(struct chunk_heap *ch, size_t wanted)
-{
-	struct purge purge = {.ch = ch, .wanted = wanted};
-
-	if (ch->bins.dirty)
-		bins_visit(&ch->bins, bins_index(CHUNK_BIG), purge_chunk, &purge);
-	return purge.done;
-}
-
-/* Tells retain.h what this heap retains, when that has changed by much. */
-static void tell_retained(struct chunk_heap *ch)
-{
-	size_t retained = ch->bins.dirty + top_retained(ch);
-	intptr_t change = (intptr_t)(retained - ch->retained);
-
-	if (LIKELY(change < RETAIN_STEP && -change < RETAIN_STEP))
-		return;
-	retain_add_idle_with(&ch->retained, change);
-}
-
-void heap_share(struct chunk_heap *ch)
-{
-	if (ch->top && !ch->top_heap->brk)
-		top_release(ch);
-	tell_retained(ch);
-}
-
-void heap_obey_rule(struct chunk_heap *ch)
-{
-	size_t excess = retain_excess(), before = top_retained(ch), pad = top_pad(ch), done;
-
-	if (!excess)
-		return;
-	if (!options.trim_threshold)
-		top_trim(ch, pad + (before > excess ? before - excess : 0));
-	done = before - top_retained(ch);
-	if (done < excess)
-		done += purge_chunks(ch, excess - done);
-	retain_purged(done);
-	tell_retained(ch);
-	if (done < excess)
-		zone_purge(excess - done);
-}
-
-static void retain(struct chunk_heap *ch)
-{
-	size_t before = ch->retained;
-
-	tell_retained(ch);
-	if (ch->retained <= before)
-		return;
-	if (options.trim_threshold && top_size(ch) > options.trim_threshold) {
-		top_trim(ch, top_pad(ch));
-		tell_retained(ch);
-	}
-	heap_obey_rule(ch);
-}
-
-/* When the free piece fills a block: the block goes back to the zone. */
-static bool return_block(struct chunk_heap *ch, struct chunk *c, size_t csize)
-{
-	struct heap *heap;
-
-	if (csize < BLOCK_LEAST - CHUNK_END || !is_aligned((uintptr_t)c, PAGE_SIZE))
-		return false;
-	heap = (struct heap *)pagemap_get(c);
-	if (heap->brk || heap->base != (char *)c || heap->end != (char *)c + csize + CHUNK_END)
-		return false;
-	return heap_release(ch, heap, csize + CHUNK_END);
-}
-
-void heap_settle(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty, uint64_t recut)
-{
-	struct chunk *next = chunk_at(c, csize);
-
-	if (return_block(ch, c, csize))
-		return;
-	chunk_set(next, chunk_word(next) & ~CHUNK_PREV_IN_USE);
-	put(ch, c, csize, dirty, recut | (csize >= CHUNK_LARGE ? CHUNK_UNSORTED : 0));
-	if (csize >= CHUNK_BIG)
-		retain(ch);
-}
-
-/* Takes the free chunk c out of the bins to be merged; the bytes of it that may hold memory. */
-static size_t absorb(struct chunk_heap *ch, struct chunk *c, uint64_t word)
-{
-	bins_remove(&ch->bins, c, word);
-	heap_count(&ch->merges, 1);
-	return chunk_dirty(c, chunk_word_size(word));
 }
 
 /* Merges c, whose header is word, with its free neighbours. */
@@ -182,21 +47,22 @@ static NOINLINE void merge(struct chunk_heap *ch, struct chunk *c, uint64_t word
 	if (!(word & CHUNK_PREV_IN_USE)) {
 		c = chunk_prev(c);
 		word = chunk_word(c);
-		dirty += absorb(ch, c, word);
+		dirty += free_chunk_absorb(ch, c, word);
 		csize += chunk_word_size(word);
 	}
 	if (next == ch->top) {
 		top_move(ch, c);
 		heap_count(&ch->merges, 1);
-		retain(ch);
+		heap_obey(ch);
 		return;
 	}
 	word = chunk_word(next);
 	if (!(word & CHUNK_IN_USE)) {
-		dirty += absorb(ch, next, word);
+		dirty += free_chunk_absorb(ch, next, word);
 		csize += chunk_word_size(word);
 	}
-	heap_settle(ch, c, csize, dirty, csize == own ? 0 : CHUNK_RECUT);
+	if (free_chunk_settle(ch, c, csize, dirty, csize == own ? 0 : CHUNK_RECUT))
+		heap_obey(ch);
 }
 
 /* Frees the chunk in use c, whose header is word. */
@@ -278,6 +144,23 @@ static void *take_best(struct chunk_heap *ch, size_t need)
 	return carve(ch, c, csize, need);
 }
 
+/* Makes room for a chunk of need bytes in top, or in a new one; false when the system refuses. */
+static NOINLINE bool grow_top(struct chunk_heap *ch, size_t need)
+{
+	struct heap *heap;
+	bool clean;
+
+	if (ch->brk && top_extend(ch, need))
+		return true;
+	heap = heap_obtain(ch, need + CHUNK_LEAST + CHUNK_END, &clean);
+	if (!heap)
+		return false;
+	if (top_close(ch))
+		heap_obey(ch);
+	top_open(ch, heap, clean);
+	return true;
+}
+
 /* What no small bin has: the rest of the pipeline, which ends with asking the system unless it may not. */
 static NOINLINE void *find(struct chunk_heap *ch, size_t need, bool *ret_zero, bool may_grow)
 {
@@ -293,9 +176,9 @@ static NOINLINE void *find(struct chunk_heap *ch, size_t need, bool *ret_zero, b
 		if (!mem)
 			mem = take_best(ch, need);
 	}
-	if (!mem && may_grow && top_grow(ch, need))
+	if (!mem && may_grow && grow_top(ch, need))
 		mem = top_malloc(ch, need, ret_zero);
-	tell_retained(ch);
+	heap_tell_retained(ch);
 	return mem;
 }
 
@@ -402,13 +285,13 @@ static NOINLINE bool grow(struct chunk_heap *ch, struct chunk *c, uint64_t word,
 	whole = csize + chunk_word_size(next_word);
 	if (next_word & CHUNK_IN_USE || whole < need)
 		return false;
-	dirty = absorb(ch, next, next_word);
+	dirty = free_chunk_absorb(ch, next, next_word);
 	if (whole - need < CHUNK_LEAST) {
 		need = whole;
 		next = chunk_at(c, whole);
 		chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
 	} else {
-		put(ch, chunk_at(c, need), whole - need, dirty, CHUNK_UNSORTED | CHUNK_RECUT);
+		free_chunk_put(ch, chunk_at(c, need), whole - need, dirty, CHUNK_UNSORTED | CHUNK_RECUT);
 	}
 	chunk_set(c, need | (word & CHUNK_FLAGS));
 	heap_count(&ch->in_use, need - csize);
@@ -451,14 +334,6 @@ bool heap_resize(struct chunk_heap *ch, void *mem, size_t req)
 		return chunk_at(c, csize) == ch->top ? grow_into_top(ch, c, word, need)
 						     : grow(ch, c, word, need);
 	return csize - need < CHUNK_LEAST || shrink(ch, c, need);
-}
-
-size_t heap_trim(struct chunk_heap *ch, size_t pad)
-{
-	size_t done = top_trim(ch, pad) + purge_chunks(ch, SIZE_MAX);
-
-	tell_retained(ch);
-	return done;
 }
 
 UNSYNCHRONIZED void heap_sizes(const struct chunk_heap *ch, struct heap_sizes *ret_sizes)

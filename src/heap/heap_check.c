@@ -2,8 +2,9 @@
  */
 #include "heap/heap.h"
 
-#include "base/check.h"
+#include "os/check.h"
 #include "heap/top.h"
+#include "report/report.h"
 
 static const struct heap *heap_of(const void *p)
 {

@@ -15,7 +15,7 @@
 
 #include "base/compiler.h"
 #include "base/options.h"
-#include "heap/heap.h"
+#include "heap/chunk_heap.h"
 
 /* Bytes of top; 0 when there is none. */
 static inline size_t top_size(const struct chunk_heap *ch)
@@ -32,8 +32,13 @@ static inline size_t top_pad(const struct chunk_heap *ch)
 /* Cuts a chunk of need bytes off top; NULL when top is too small. */
 void *top_malloc(struct chunk_heap *ch, size_t need, bool *ret_zero);
 
-/* Makes room for a chunk of need bytes in top, or in a new one; false when the system refuses. */
-bool top_grow(struct chunk_heap *ch, size_t need);
+/* Top, if there is one, becomes a free chunk before an end, or its block goes back to the zone.  True when a
+   big free chunk came to be: the caller looks at the rule (heap_obey). */
+bool top_close(struct chunk_heap *ch);
+
+/* The memory, which is on no list yet, becomes the heap that top lies in; clean: all of it reads as zero.
+   The top before must be closed. */
+void top_open(struct chunk_heap *ch, struct heap *heap, bool clean);
 
 /* Makes top larger where it is, to room for need bytes; false when it cannot. */
 bool top_extend(struct chunk_heap *ch, size_t need);
@@ -54,7 +59,12 @@ ALWAYS_INLINE void top_move(struct chunk_heap *ch, struct chunk *c)
 }
 
 /* Bytes of top beyond the pad that may hold memory. */
-size_t top_retained(const struct chunk_heap *ch);
+static inline size_t top_retained(const struct chunk_heap *ch)
+{
+	size_t dirty = ch->top ? (size_t)(ch->top_clean - (char *)ch->top) : 0;
+
+	return dirty > top_pad(ch) ? dirty - top_pad(ch) : 0;
+}
 
 /* Gives back a heap that is nothing but top; false when there is none, or the system refuses. */
 bool top_release(struct chunk_heap *ch);

@@ -1,7 +1,7 @@
 /* Locks; see lock.h. */
 #include "os/lock.h"
 
-#include "base/check.h"
+#include "os/check.h"
 #include "os/os.h"
 
 #define SPINS 100

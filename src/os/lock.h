@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "base/check.h"
+#include "os/check.h"
 #include "base/compiler.h"
 
 enum lock_rank {

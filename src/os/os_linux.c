@@ -1,23 +1,11 @@
-/*
- * os.h on Linux.
- *
- * Mappings carry names, as [anon:loam: pages] in /proc/PID/maps.  The call that
- * names one, prctl, is not among those that loam makes after start.  But a part
- * of a mapping that is moved away keeps the name: so at start a template is
- * mapped and named for each use, never touched, and a new mapping is a page of
- * the template, moved and grown by mremap.  When the template is down to its
- * last page, that one grows into the next template.
- *
- * The price: a mapping made so costs 7 us in place of 1.3, and the kernel does
- * not merge it with its neighbours.  A process may have 65,530 areas, so the
- * first two thousand mappings get names, and the rest, which do merge, none.
- */
+/* os.h on Linux: the process, its environment, its end; mappings are os_linux_map.c. */
 #include "os/os.h"
 
 #include "base/bits.h"
 #include "os/calls.h"
 #include "os/clock.h"
 #include "os/libc.h"
+#include "os/os_linux_map.h"
 #include "os/robust.h"
 #include "os/syscall.h"
 
@@ -26,246 +14,21 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define MADV_WIPEONFORK_      18
-#define PR_SET_VMA_	      0x53564d41
-#define PR_SET_VMA_ANON_NAME_ 0
-#define RANDOM_BYTES	      16
-#define TEMPLATE_PAGES	      8
-#define TEMPLATES_MOST	      256
+#define RANDOM_BYTES 16
 
 /* Where the initial thread's stack was when the process began; of the dynamic linker. */
 extern void *__libc_stack_end __attribute__((weak));
 
-/* Set by os_start(), then constant, but the templates. */
+/* Set by os_start(), then constant. */
 SEALED static size_t page_size = 4096;
 SEALED static bool secure;
 SEALED static unsigned cpus = 1;
 SEALED static uintptr_t stack_end;
 SEALED static uint64_t random_word;
 SEALED static size_t memory_limit = SIZE_MAX;
-
-/* What is left of each template: the address of its next page plus how many there are, in one
-   word so that threads can take pages without a lock.  Atomic; 0 where mappings have no names. */
-static uintptr_t templates[OS_USES];
-static unsigned templates_made; /* after the first of each use; atomic */
-
-static void *map_at(void *address, size_t nbytes, int protection, int flags)
-{
-	long result = call_mmap(address, nbytes, protection, flags);
-
-	return syscall_failed(result) ? NULL : (void *)result;
-}
-
-/* --- names --------------------------------------------------------------------------------- */
-
-/* A chain and not a table: a table of strings would need the dynamic linker. */
-static const char *name_of(enum os_use use)
-{
-	return use == OS_PAGES ? "loam: pages" : use == OS_HUGE ? "loam: huge" : "loam: metadata";
-}
-
-static void make_template(enum os_use use)
-{
-	size_t nbytes = TEMPLATE_PAGES * page_size;
-	char *mem = map_at(NULL, nbytes, PROT_READ | PROT_WRITE, 0);
-
-	if (!mem)
-		return;
-	if (syscall_failed(syscall6(SYS_prctl, PR_SET_VMA_, PR_SET_VMA_ANON_NAME_, (long)mem,
-				    (long)nbytes, (long)name_of(use), 0))) {
-		os_unmap(mem, nbytes);
-		return;
-	}
-	templates[use] = (uintptr_t)mem + TEMPLATE_PAGES;
-}
-
-/* The last page becomes the next template, and gives its first page; NULL, and it is put back,
-   when the system refuses.  After the last template it is a page as the others were. */
-static char *refill(uintptr_t *rest, char *last)
-{
-	char *mem;
-
-	if (add_relaxed(&templates_made, 1) >= TEMPLATES_MOST)
-		return last;
-	mem = os_remap(last, page_size, TEMPLATE_PAGES * page_size, true);
-	if (mem)
-		store_release(rest, (uintptr_t)(mem + page_size) + TEMPLATE_PAGES - 1);
-	else
-		store_release(rest, (uintptr_t)last + 1);
-	return mem;
-}
-
-/* A page of a template, nobody else's from now on; NULL when there is none just now. */
-static char *take_page(uintptr_t *rest)
-{
-	uintptr_t old = load_acquire(rest);
-	char *page;
-
-	while (!is_aligned(old, page_size))
-		if (__atomic_compare_exchange_n(rest, &old, old + page_size - 1, false,
-						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-			page = (char *)align_down(old, page_size);
-			return old == (uintptr_t)page + 1 ? refill(rest, page) : page;
-		}
-	return NULL;
-}
-
-static void *map_named(size_t nbytes, enum os_use use)
-{
-	char *page = take_page(&templates[use]), *mem;
-
-	if (!page || nbytes == page_size)
-		return page;
-	mem = os_remap(page, page_size, nbytes, true);
-	if (!mem)
-		os_unmap(page, page_size);
-	return mem;
-}
-
-/* --- mappings ------------------------------------------------------------------------------ */
-
-void *os_map(size_t nbytes, enum os_use use)
-{
-	void *mem = map_named(nbytes, use);
-
-	return mem ? mem : map_at(NULL, nbytes, PROT_READ | PROT_WRITE, 0);
-}
-
-bool os_unmap(void *mem, size_t nbytes)
-{
-	return !syscall_failed(call_munmap(mem, nbytes));
-}
-
-/* By a futex operation that leaves the word there as it is, but writes it; nobody waits for the other. */
-bool os_is_writable(const void *mem)
-{
-	const long or_nothing = FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0);
-	uint32_t nobody = 0;
-
-	return syscall6(SYS_futex, (long)&nobody, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0,
-			(long)align_down((uintptr_t)mem, sizeof nobody), or_nothing) != -EFAULT;
-}
-
-/* By a futex operation that compares the word, then wakes nobody and moves nobody. */
-bool os_word_is(const uint32_t *word, uint32_t value)
-{
-	long result = syscall6(SYS_futex, (long)word, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, 0, 0, (long)word,
-			       value);
-
-	return result != -EAGAIN && result != -EFAULT;
-}
-
-/* By mapping anew, since programs run under filters that know no mprotect of ours. */
-bool os_guard(void *mem, size_t nbytes)
-{
-	return map_at(mem, nbytes, PROT_NONE, MAP_FIXED | MAP_NORESERVE) != NULL;
-}
-
-bool os_unguard(void *mem, size_t nbytes)
-{
-	return map_at(mem, nbytes, PROT_READ | PROT_WRITE, MAP_FIXED) != NULL;
-}
-
-/* Where addresses are short: nbytes and no more, in the hope that they lie well. */
-static void *map_lucky(size_t nbytes, size_t alignment, enum os_use use)
-{
-	char *mem = os_map(nbytes, use);
-
-	if (mem && !is_aligned((uintptr_t)mem, alignment)) {
-		char *below = (char *)align_down((uintptr_t)mem, alignment);
-
-		os_unmap(mem, nbytes);
-		mem = map_at(below, nbytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE);
-		if (mem && mem != below) {
-			os_unmap(mem, nbytes);
-			mem = NULL;
-		}
-	}
-	return mem;
-}
-
-void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use)
-{
-	size_t whole = nbytes + alignment - page_size;
-	char *mem, *start;
-
-	if (alignment <= page_size)
-		return os_map(nbytes, use);
-	if (whole < nbytes)
-		return NULL;
-	mem = os_map(whole, use);
-	if (!mem)
-		return map_lucky(nbytes, alignment, use);
-	start = (char *)align_up((uintptr_t)mem, alignment);
-	if (start > mem)
-		os_unmap(mem, (size_t)(start - mem));
-	if (start + nbytes < mem + whole)
-		os_unmap(start + nbytes, (size_t)(mem + whole - start) - nbytes);
-	return start;
-}
-
-void *os_map_guarded(size_t nbytes, enum os_use use)
-{
-	char *fence = map_at(NULL, nbytes + 2 * page_size, PROT_NONE, 0);
-	char *mem;
-
-	if (!fence)
-		return os_map(nbytes, use);
-	mem = os_map(nbytes, use);
-	if (mem && os_remap_onto(mem, nbytes, fence + page_size, nbytes))
-		return fence + page_size;
-	os_unmap(fence, nbytes + 2 * page_size);
-	return mem ? mem : os_map(nbytes, use);
-}
-
-void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
-{
-	long result =
-		call_mremap(mem, old_nbytes, new_nbytes, may_move ? MREMAP_MAYMOVE : 0, NULL);
-
-	return syscall_failed(result) ? NULL : (void *)result;
-}
-
-/* Asks the kernel for what it cannot give, to see what it complains of. */
-static bool is_one_mapping(void *mem, size_t nbytes)
-{
-	const size_t too_much = (size_t)1 << 46;
-
-	return syscall6(SYS_mremap, (long)mem, (long)nbytes, (long)too_much, 0, 0, 0) == -ENOMEM;
-}
-
-/* Of parts of several mappings a kernel may notice too late that it cannot move them: when it has
-   unmapped what they were to replace. */
-bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
-{
-	return is_one_mapping(mem, old_nbytes) &&
-	       !syscall_failed(call_mremap(mem, old_nbytes, new_nbytes,
-					   MREMAP_MAYMOVE | MREMAP_FIXED, onto));
-}
-
-bool os_purge(void *mem, size_t nbytes)
-{
-	return !syscall_failed(call_madvise(mem, nbytes, MADV_DONTNEED));
-}
-
-bool os_wipe_on_fork(void *mem, size_t nbytes)
-{
-	return !syscall_failed(syscall3(SYS_madvise, (long)mem, (long)nbytes, MADV_WIPEONFORK_));
-}
-
-void *os_sbrk(intptr_t nbytes)
-{
-	long end = call_sbrk(nbytes);
-
-	return syscall_failed(end) ? NULL : (void *)end;
-}
-
-/* --- the rest ------------------------------------------------------------------------------ */
 
 static unsigned count_cpus(void)
 {
@@ -330,8 +93,7 @@ AT_START void os_start(void)
 	robust_start();
 	store_relaxed(&cpus, count_cpus());
 	memory_limit = smaller(read_limit(RLIMIT_AS), read_limit(RLIMIT_DATA));
-	for (enum os_use use = 0; use < OS_USES; use++)
-		make_template(use);
+	os_linux_map_start(page_size);
 }
 
 size_t os_page_size(void)

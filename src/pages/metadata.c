@@ -9,7 +9,7 @@
 #include "pages/metadata.h"
 
 #include "base/bits.h"
-#include "base/check.h"
+#include "os/check.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "pages/pagemap.h"

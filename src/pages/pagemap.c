@@ -2,7 +2,7 @@
 #include "pages/pagemap.h"
 
 #include "base/bits.h"
-#include "base/check.h"
+#include "os/check.h"
 #include "os/os.h"
 
 struct pagemap pagemap;

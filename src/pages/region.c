@@ -2,7 +2,7 @@
 #include "pages/region.h"
 
 #include "base/bits.h"
-#include "base/check.h"
+#include "os/check.h"
 
 #include <string.h>
 

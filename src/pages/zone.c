@@ -1,102 +1,13 @@
-/* Regions under one lock; see zone.h. */
+/* Blocks taken, given back, purged, under one lock; see zone.h. */
 #include "pages/zone.h"
 
-#include "base/bitset.h"
-#include "base/check.h"
+#include "os/check.h"
 #include "os/os.h"
-#include "pages/metadata.h"
-#include "pages/region.h"
 #include "pages/retain.h"
-
-/* What is mapped at once. */
-#define STEP_LEAST (1 * MIB)
-#define STEP_MOST  (64 * MIB)
-
-/* The order of blocks that are unmapped, at least, and how many holes they may leave. */
-#define UNMAPPED_LEAST 2
-#define HOLES_MOST     ((size_t)16384)
-
-/* The least where the system limits the process. */
-#define STEP_LIMITED (64 * KIB)
-
-/* Regions by number are in two levels, so that a small table is small: so many parts of so many. */
-#define PARTS	       BITSET_MOST
-#define SLOTS_PER_PART BITSET_MOST
-#define SLOTS	       (PARTS * SLOTS_PER_PART)
-
-struct part {
-	struct region *regions[SLOTS_PER_PART]; /* Z1 */
-	struct bitset with[STATES][ORDERS];     /* Z3 */
-};
-
-/* Of which most programs touch the first: it lies behind the zone. */
-static struct part *parts[PARTS];
+#include "pages/zone_map.h"
+#include "pages/zone_regions.h"
 
 struct lock zone_lock = LOCK_INIT(LOCK_ZONE);
-
-static struct zone {
-	size_t slots;                      /* numbers in use are below this */
-	uint16_t orders[STATES];           /* bit o: with[][o] is not empty; written atomically, for zone_is_ready() */
-	struct bitset with[STATES][ORDERS]; /* Z3: parts with such a region */
-	unsigned purge_pause;              /* frees until a purge that was refused is tried again */
-	uint64_t scatter;                  /* what chance is drawn from; 0: blocks lie low */
-	struct zone_sizes sizes;           /* Z4 */
-} zone;
-
-static struct pool regions = POOL_INIT(struct region);
-
-static struct region *region_at(size_t slot)
-{
-	const struct part *part = parts[slot / SLOTS_PER_PART];
-
-	return part ? part->regions[slot % SLOTS_PER_PART] : NULL;
-}
-
-static bool is_with(size_t slot, enum state state, unsigned order)
-{
-	return bitset_has(&zone.with[state][order], slot / SLOTS_PER_PART) &&
-	       bitset_has(&parts[slot / SLOTS_PER_PART]->with[state][order], slot % SLOTS_PER_PART);
-}
-
-static void add_with(size_t slot, enum state state, unsigned order)
-{
-	bitset_add(&parts[slot / SLOTS_PER_PART]->with[state][order], slot % SLOTS_PER_PART);
-	bitset_add(&zone.with[state][order], slot / SLOTS_PER_PART);
-	store_relaxed(&zone.orders[state], (uint16_t)(zone.orders[state] | 1u << order));
-}
-
-static void remove_with(size_t slot, enum state state, unsigned order)
-{
-	struct bitset *set = &parts[slot / SLOTS_PER_PART]->with[state][order];
-
-	bitset_remove(set, slot % SLOTS_PER_PART);
-	if (bitset_lowest(set) != BITSET_MOST)
-		return;
-	bitset_remove(&zone.with[state][order], slot / SLOTS_PER_PART);
-	if (bitset_lowest(&zone.with[state][order]) == BITSET_MOST)
-		store_relaxed(&zone.orders[state], (uint16_t)(zone.orders[state] & ~(1u << order)));
-}
-
-/* Of the regions with a block of that state and order, of which there must be one, that of the lowest number. */
-static struct region *lowest_with(enum state state, unsigned order)
-{
-	const struct part *part = parts[bitset_lowest(&zone.with[state][order])];
-
-	return part->regions[bitset_lowest(&part->with[state][order])];
-}
-
-/* The same of the highest number. */
-static struct region *highest_with(enum state state, unsigned order)
-{
-	const struct part *part = parts[bitset_highest(&zone.with[state][order])];
-
-	return part->regions[bitset_highest(&part->with[state][order])];
-}
-
-static unsigned page_index(const struct region *r, const void *mem)
-{
-	return (unsigned)(((const char *)mem - r->base) >> PAGE_SHIFT);
-}
 
 /* The region of a block; zone lock. */
 static struct region *region_of(const void *mem)
@@ -122,152 +33,6 @@ bool zone_is_free(const void *mem)
 	return is_free;
 }
 
-static void *page_address(const struct region *r, unsigned page)
-{
-	return r->base + ((size_t)page << PAGE_SHIFT);
-}
-
-/* What changed since `before` in one state's orders, brought into the zone's sets. */
-static void update_state(struct region *r, enum state state, uint16_t before)
-{
-	uint16_t changed = before ^ r->orders[state];
-
-	for (; changed; changed &= (uint16_t)(changed - 1)) {
-		unsigned order = lowest_bit(changed);
-
-		if (r->orders[state] >> order & 1)
-			add_with(r->slot, state, order);
-		else
-			remove_with(r->slot, state, order);
-	}
-}
-
-/* What a region was before it is changed, so that the zone's sets and sums can follow. */
-struct change {
-	struct region *region;
-	uint16_t orders[STATES];
-	unsigned free_pages, dirty_pages;
-};
-
-static struct change change_begin(struct region *r)
-{
-	return (struct change){r, {r->orders[DIRTY], r->orders[CLEAN]}, r->free_pages, r->dirty_pages};
-}
-
-static void change_end(const struct change *before)
-{
-	struct region *r = before->region;
-	size_t dirty = ((size_t)r->dirty_pages - before->dirty_pages) << PAGE_SHIFT;
-	size_t all = ((size_t)r->free_pages - before->free_pages) << PAGE_SHIFT;
-
-	for (enum state s = DIRTY; s < STATES; s++)
-		update_state(r, s, before->orders[s]);
-	retain_add_with(&zone.sizes.free_dirty, (intptr_t)dirty);
-	zone.sizes.free_clean += all - dirty;
-	ASSERT_SLOW(region_check(r));
-}
-
-static bool note_slot(struct region *r)
-{
-	struct part **part;
-	size_t slot = 0;
-
-	while (slot < zone.slots && region_at(slot))
-		slot++;
-	if (slot == SLOTS)
-		return false;
-	part = &parts[slot / SLOTS_PER_PART];
-	if (!*part)
-		*part = metadata_alloc(sizeof **part);
-	if (!*part)
-		return false;
-	r->slot = (unsigned)slot;
-	KEEP_ORDER();
-	(*part)->regions[slot % SLOTS_PER_PART] = r;
-	KEEP_ORDER();
-	if (slot >= zone.slots)
-		zone.slots = slot + 1;
-	return true;
-}
-
-/* The region of the window that mem lies in, perhaps a new one; NULL without memory. */
-static struct region *window(char *mem)
-{
-	struct region *r = *pagemap_region(mem);
-
-	if (r)
-		return r;
-	r = pool_alloc(&regions);
-	if (!r)
-		return NULL;
-	r->base = (char *)align_down((uintptr_t)mem, REGION_SIZE);
-	if (!note_slot(r)) {
-		pool_free(&regions, r);
-		return NULL;
-	}
-	*pagemap_region(mem) = r;
-	zone.sizes.regions++;
-	return r;
-}
-
-static void own(struct region *r, char *mem, size_t nbytes)
-{
-	struct change change = change_begin(r);
-
-	region_own(r, (struct pages){page_index(r, mem), (unsigned)(nbytes >> PAGE_SHIFT)});
-	change_end(&change);
-	KEEP_ORDER();
-	zone.sizes.mapped += nbytes;
-}
-
-/* Maps nbytes aligned to a region, or to their size if they are less, and frees them here. */
-static bool map(size_t nbytes)
-{
-	size_t alignment = nbytes < REGION_SIZE ? nbytes : REGION_SIZE;
-	char *mem = os_map_aligned(nbytes, alignment, OS_PAGES);
-	size_t done = 0;
-
-	if (!mem)
-		return false;
-	if (pagemap_reserve(mem, nbytes))
-		for (; done < nbytes; done += alignment) {
-			struct region *r = window(mem + done);
-
-			if (!r)
-				break;
-			own(r, mem + done, alignment);
-		}
-	if (done < nbytes)
-		os_unmap(mem + done, nbytes - done);
-	return done > 0;
-}
-
-/* Half of what is mapped, in bounds: so a small program stays small, and a large one asks seldom.
-   Of a limited space no more than a small part is taken at once. */
-static size_t step_for(size_t least)
-{
-	size_t step = STEP_LEAST;
-
-	while (step < STEP_MOST && 4 * step <= zone.sizes.mapped)
-		step *= 2;
-	while (step > STEP_LIMITED && step > os_memory_limit() / 64)
-		step /= 2;
-	return step > least ? step : least;
-}
-
-static bool grow(unsigned order)
-{
-	size_t least = ORDER_BYTES(order) > os_page_size() ? ORDER_BYTES(order) : os_page_size();
-	size_t step = step_for(least);
-
-	while (!map(step)) {
-		if (step == least)
-			return false;
-		step = step / 4 > least ? step / 4 : least;
-	}
-	return true;
-}
-
 UNSYNCHRONIZED bool zone_is_ready(unsigned order)
 {
 	return (load_relaxed(&zone.orders[DIRTY]) | load_relaxed(&zone.orders[CLEAN])) >> order;
@@ -277,7 +42,7 @@ void zone_start(void)
 {
 	lock_acquire(&zone_lock);
 	if (!zone.sizes.mapped)
-		map(step_for(os_page_size()));
+		zone_map_first();
 	lock_release(&zone_lock);
 }
 
@@ -298,16 +63,16 @@ static void *take_block(unsigned order, bool *ret_clean)
 	for (enum state s = DIRTY; s < STATES; s++) {
 		uint16_t fit = (uint16_t)(zone.orders[s] >> order << order);
 		struct region *r;
-		struct change change;
+		struct zone_change change;
 		unsigned page, from;
 
 		if (!fit)
 			continue;
 		from = lowest_bit(fit);
-		r = lowest_with(s, from);
-		change = change_begin(r);
+		r = zone_lowest(s, from);
+		change = zone_change_begin(r);
 		page = region_take(r, s, order, some_halves());
-		change_end(&change);
+		zone_change_end(&change);
 		zone.sizes.splits += from - order;
 		*ret_clean = region_dirty(r, (struct pages){page, 1u << order}) == 0;
 		zone.sizes.takes++;
@@ -320,17 +85,17 @@ static void *alloc_locked(unsigned order, bool *ret_clean)
 {
 	void *block = take_block(order, ret_clean);
 
-	if (!block && grow(order))
+	if (!block && zone_grow(order))
 		block = take_block(order, ret_clean);
 	return block;
 }
 
 static void give_locked(struct region *r, struct pages pages)
 {
-	struct change change = change_begin(r);
+	struct zone_change change = zone_change_begin(r);
 
 	zone.sizes.merges += region_give(r, pages);
-	change_end(&change);
+	zone_change_end(&change);
 }
 
 /* Purges one dirty block, the largest of the newest region; false when none is left or allowed. */
@@ -338,22 +103,22 @@ static bool purge_one(size_t *purged)
 {
 	unsigned least = log2_floor(os_page_size() >> PAGE_SHIFT), order;
 	struct region *r;
-	struct change change;
+	struct zone_change change;
 	unsigned page;
 
 	if (!(zone.orders[DIRTY] >> least))
 		return false;
 	order = highest_bit(zone.orders[DIRTY]);
-	r = highest_with(DIRTY, order);
+	r = zone_highest(DIRTY, order);
 	page = region_highest(r, DIRTY, order);
 	if (!os_purge(page_address(r, page), ORDER_BYTES(order))) {
 		zone.purge_pause = 256;
 		return false;
 	}
-	change = change_begin(r);
+	change = zone_change_begin(r);
 	region_clean(r, page, order);
 	*purged += (size_t)(change.dirty_pages - r->dirty_pages) << PAGE_SHIFT;
-	change_end(&change);
+	zone_change_end(&change);
 	return true;
 }
 
@@ -484,16 +249,16 @@ void zone_free_pages(void *mem, size_t npages)
 bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
 {
 	struct pages more = {0, (unsigned)(new_npages - npages)};
-	struct change change;
+	struct zone_change change;
 	struct region *r;
 	bool taken;
 
 	lock_acquire(&zone_lock);
 	r = region_of(mem);
 	more.first = page_index(r, mem) + (unsigned)npages;
-	change = change_begin(r);
+	change = zone_change_begin(r);
 	taken = region_take_exactly(r, more);
-	change_end(&change);
+	zone_change_end(&change);
 	if (taken)
 		retain_faults((size_t)(more.count - region_dirty(r, more)) << PAGE_SHIFT);
 	lock_release(&zone_lock);
@@ -512,75 +277,12 @@ size_t zone_purge(size_t nbytes)
 	return purged;
 }
 
-/* Forgets a region of which nothing is mapped any more. */
-static void forget_region(struct region *r)
-{
-	zone.sizes.regions--;
-	*pagemap_region(r->base) = NULL;
-	KEEP_ORDER();
-	parts[r->slot / SLOTS_PER_PART]->regions[r->slot % SLOTS_PER_PART] = NULL;
-	KEEP_ORDER();
-	pool_free(&regions, r);
-}
-
-/* Unmaps the free blocks of that state and order; false when the system refuses. */
-static bool unmap_blocks(struct region *r, enum state state, unsigned order)
-{
-	while (r->orders[state] >> order & 1) {
-		unsigned page = region_highest(r, state, order);
-		struct change change = change_begin(r);
-
-		zone.sizes.mapped -= ORDER_BYTES(order);
-		KEEP_ORDER();
-		region_disown(r, state, page, order);
-		change_end(&change);
-		if (!os_unmap(page_address(r, page), ORDER_BYTES(order))) {
-			if (state == DIRTY)
-				region_touch(r, (struct pages){page, 1u << order});
-			own(r, page_address(r, page), ORDER_BYTES(order));
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Unmaps free blocks of at least that order, or all if nothing of the region is in use; the bytes. */
-static size_t unmap_free(struct region *r, unsigned least)
-{
-	size_t before = zone.sizes.mapped;
-	bool done = true;
-
-	if (r->free_pages == r->owned_pages)
-		least = log2_floor(os_page_size() >> PAGE_SHIFT);
-	for (unsigned order = ORDERS; done && order-- > least;)
-		for (enum state s = DIRTY; done && s < STATES; s++)
-			done = unmap_blocks(r, s, order);
-	if (!r->owned_pages)
-		forget_region(r);
-	return before - zone.sizes.mapped;
-}
-
-/* A process may have 65,530 mappings: blocks are as large as leaves most of these to others. */
-static unsigned least_unmapped(void)
-{
-	unsigned order = UNMAPPED_LEAST;
-
-	while (order < ORDERS && (ORDER_BYTES(order) < os_page_size() ||
-				  zone.sizes.mapped / ORDER_BYTES(order) > HOLES_MOST))
-		order++;
-	return order;
-}
-
 size_t zone_unmap_free(bool blocks)
 {
-	size_t unmapped = 0;
-	unsigned least;
+	size_t unmapped;
 
 	lock_acquire(&zone_lock);
-	least = blocks ? least_unmapped() : ORDERS;
-	for (size_t slot = 0; slot < zone.slots; slot++)
-		if (region_at(slot))
-			unmapped += unmap_free(region_at(slot), least);
+	unmapped = zone_unmap(blocks);
 	lock_release(&zone_lock);
 	return unmapped;
 }
@@ -611,115 +313,7 @@ void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, 
 {
 	lock_acquire(&zone_lock);
 	for (size_t slot = 0; slot < zone.slots; slot++)
-		if (region_at(slot))
-			visit_region(region_at(slot), visit, arg);
+		if (zone_region(slot))
+			visit_region(zone_region(slot), visit, arg);
 	lock_release(&zone_lock);
-}
-
-/* Of a page in use; other threads may change its tag meanwhile. */
-static UNSYNCHRONIZED bool check_tag(const char *mem)
-{
-	const struct descriptor *tag = pagemap_get(mem);
-	unsigned kind = tag ? tag->kind : KIND_METADATA;
-	uint16_t hot = pagemap_hot(mem);
-
-	if (pagemap_get(mem) != tag)
-		return true;
-	return expect_eq("P1", kind > KIND_NONE && kind < KINDS, true) &
-	       expect_eq("P2", tag && hot && kind != KIND_SLAB, false);
-}
-
-static bool check_pages(const struct region *r)
-{
-	bool ok = true;
-
-	for (enum state s = DIRTY; s < STATES; s++)
-		for (unsigned order = 0; order < ORDERS; order++)
-			ok &= expect_eq("Z3", r->orders[s] >> order & 1,
-					is_with(r->slot, s, order));
-	for (unsigned page = 0; page < REGION_PAGES; page++) {
-		const char *mem = page_address(r, page);
-
-		if (region_page_free(r, page))
-			ok &= expect_eq("Z5", (uintptr_t)pagemap_get(mem), 0) &
-			      expect_eq("P2", pagemap_hot(mem), 0);
-		else
-			ok &= check_tag(mem);
-	}
-	return ok;
-}
-
-bool zone_check(void)
-{
-	size_t free_dirty = 0, free_all = 0, mapped = 0, count = 0;
-	bool ok = true;
-
-	lock_acquire(&zone_lock);
-	for (size_t slot = 0; slot < zone.slots; slot++) {
-		struct region *r = region_at(slot);
-
-		if (!r)
-			continue;
-		ok &= expect_eq("Z1", r->slot, slot);
-		ok &= expect_eq("Z2", (uintptr_t)*pagemap_region(r->base), (uintptr_t)r);
-		ok &= region_check(r);
-		ok &= check_pages(r);
-		free_dirty += (size_t)r->dirty_pages << PAGE_SHIFT;
-		free_all += (size_t)r->free_pages << PAGE_SHIFT;
-		mapped += (size_t)r->owned_pages << PAGE_SHIFT;
-		count++;
-	}
-	ok &= expect_eq("Z4", free_dirty, zone.sizes.free_dirty);
-	ok &= expect_eq("Z4", free_all - free_dirty, zone.sizes.free_clean);
-	ok &= expect_eq("Z4", mapped, zone.sizes.mapped);
-	ok &= expect_eq("Z4", count, zone.sizes.regions);
-	lock_release(&zone_lock);
-	return ok;
-}
-
-/* --- fork ---------------------------------------------------------------------------------- */
-
-static COLD void empty_sets(void)
-{
-	for (enum state s = DIRTY; s < STATES; s++) {
-		store_relaxed(&zone.orders[s], 0);
-		for (unsigned o = 0; o < ORDERS; o++) {
-			zone.with[s][o] = (struct bitset){0};
-			for (size_t i = 0; i < PARTS && parts[i]; i++)
-				parts[i]->with[s][o] = (struct bitset){0};
-		}
-	}
-}
-
-static COLD void recover_region(struct region *r)
-{
-	*pagemap_region(r->base) = r;
-	region_rebuild(r);
-	for (enum state s = DIRTY; s < STATES; s++)
-		update_state(r, s, 0);
-	zone.sizes.regions++;
-	zone.sizes.mapped += (size_t)r->owned_pages << PAGE_SHIFT;
-	zone.sizes.free_dirty += (size_t)r->dirty_pages << PAGE_SHIFT;
-	zone.sizes.free_clean += (size_t)(r->free_pages - r->dirty_pages) << PAGE_SHIFT;
-}
-
-static size_t used(void)
-{
-	return zone.sizes.mapped - zone.sizes.free_dirty - zone.sizes.free_clean;
-}
-
-void zone_recover(void)
-{
-	size_t used_before = used(), dirty_before = zone.sizes.free_dirty;
-
-	empty_sets();
-	zone.sizes.regions = zone.sizes.mapped = 0;
-	zone.sizes.free_dirty = zone.sizes.free_clean = 0;
-	while (zone.slots < SLOTS && region_at(zone.slots))
-		zone.slots++;
-	for (size_t slot = 0; slot < zone.slots; slot++)
-		if (region_at(slot))
-			recover_region(region_at(slot));
-	retain_add_live((intptr_t)(used() - used_before));
-	retain_add((intptr_t)(zone.sizes.free_dirty - dirty_before));
 }

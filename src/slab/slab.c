@@ -1,12 +1,13 @@
 /* Slabs; see slab.h. */
 #include "slab/slab.h"
 
-#include "base/check.h"
+#include "os/check.h"
 #include "os/os.h"
 #include "pages/guard.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
+#include "report/report.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-"""Writes traces of allocation calls, in the format of src/base/trace_format.h, for the tests."""
+"""Writes traces of allocation calls, in the format of src/observe/trace_format.h, for the tests."""
 import random
 import struct
 

@@ -2,7 +2,7 @@
 #include "os_sim.h"
 
 #include "base/bits.h"
-#include "base/check.h"
+#include "os/check.h"
 #include "os/robust.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
  */
 #include "api/fork.h"
 
-#include "api/record.h"
+#include "observe/record.h"
 #include "base/options.h"
 #include "cache/cache.h"
 #include "cache/depot.h"

@@ -4,6 +4,7 @@
 #include "os_sim.h"
 #include "pages/metadata.h"
 #include "pages/zone.h"
+#include "report/report.h"
 #include "test.h"
 
 static struct arena *const owner = (struct arena *)0x1000;

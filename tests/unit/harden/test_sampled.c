@@ -2,7 +2,7 @@
 #include "harden/sampled.h"
 
 #include "base/bits.h"
-#include "os/stack.h"
+#include "report/stack.h"
 #include "os_sim.h"
 #include "test.h"
 

@@ -368,68 +368,6 @@ TEST(overruns_are_reported)
 	EXPECT(heap_check(ch));
 }
 
-TEST(a_block_that_is_all_free_goes_back)
-{
-	struct chunk_heap *ch = fresh();
-	char *mems[100];
-	size_t peak;
-
-	for (int i = 0; i < 100; i++)
-		mems[i] = heap_malloc(ch, 10000, NULL);
-	peak = sizes_of(ch).system;
-	EXPECT(peak >= 1000000);
-	for (int i = 0; i < 99; i++)
-		heap_free(ch, mems[i]);
-	EXPECT(heap_check(ch));
-	EXPECT_EQ(sizes_of(ch).system, (size_t)(ch->top_heap->end - ch->top_heap->base));
-	EXPECT(ch->heaps == ch->top_heap);
-	heap_free(ch, mems[99]);
-	EXPECT(heap_trim(ch, 0) > 0);
-	EXPECT_EQ(sizes_of(ch).system, 0);
-	EXPECT_EQ(sizes_of(ch).in_use, 0);
-	EXPECT(heap_check(ch));
-	EXPECT(zone_check());
-}
-
-TEST(big_free_chunks_are_purged_under_the_rule)
-{
-	struct chunk_heap *ch = fresh();
-	struct options defaults = options;
-	char *mems[64];
-
-	options.retain_floor = MIB;
-	options.retain_share = 1024;
-	spaced(ch, mems, 64, 100000);
-	for (int i = 0; i < 64; i++)
-		memset(mems[i], 1, 100000);
-	EXPECT_EQ(ch->purged_bytes, 0);
-	for (int i = 0; i < 64; i++)
-		heap_free(ch, mems[i]);
-	EXPECT(ch->purged_bytes > 4 * MIB);
-	EXPECT(ch->bins.dirty <= 2 * MIB);
-	EXPECT(heap_check(ch));
-	heap_trim(ch, 0);
-	EXPECT_EQ(ch->bins.dirty, 0);
-	EXPECT(heap_check(ch));
-	options = defaults;
-}
-
-TEST(a_purged_chunk_is_dirty_only_as_far_as_it_was_used_again)
-{
-	struct chunk_heap *ch = fresh();
-	char *mem = heap_malloc(ch, 500000, NULL), *part;
-
-	heap_malloc(ch, 16, NULL);
-	heap_free(ch, mem);
-	heap_trim(ch, 0);
-	EXPECT_EQ(ch->bins.dirty, 0);
-	part = heap_malloc(ch, 3000, NULL);
-	EXPECT(part == mem);
-	heap_free(ch, part);
-	EXPECT_EQ(ch->bins.dirty, chunk_need(3000));
-	EXPECT(heap_check(ch));
-}
-
 static bool add_size(struct chunk *c, size_t csize, void *arg)
 {
 	*(size_t *)arg += csize;

@@ -1,6 +1,6 @@
 /* Locks: one holder at a time, children of a fork, and the debug checks. */
 #include "os/lock.h"
-#include "base/check.h"
+#include "os/check.h"
 #include "os/os.h"
 #include "test.h"
 

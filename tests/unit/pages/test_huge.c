@@ -102,25 +102,6 @@ TEST(zeros_come_from_a_new_mapping)
 	huge_purge(SIZE_MAX);
 }
 
-TEST(kept_mappings_side_by_side_become_one)
-{
-	char *held = take(400 * MIB), *a = take(30 * MIB);
-
-	huge_free(huge_of(a));
-	for (int i = 0; i < 3; i++)
-		EXPECT(take(10 * MIB) == a + (size_t)i * 10 * MIB);
-	huge_free(huge_of(a));
-	huge_free(huge_of(a + 20 * MIB));
-	EXPECT_EQ(sizes().kept, 20 * MIB);
-	huge_free(huge_of(a + 10 * MIB));
-	EXPECT_EQ(sizes().kept, 30 * MIB);
-	EXPECT(take(30 * MIB) == a);
-	EXPECT(huge_check());
-	huge_free(huge_of(a));
-	huge_free(huge_of(held));
-	huge_purge(SIZE_MAX);
-}
-
 /* Not of huge pages, which the kernel would align. */
 #define ACROSS (30 * MIB + PAGE_SIZE)
 
@@ -282,42 +263,6 @@ TEST(one_that_grows_takes_a_kept_mapping_whole)
 	EXPECT_EQ(retain_retained, 0);
 }
 
-TEST(a_refused_move_leaves_what_is_behind)
-{
-	char *held = take(400 * MIB), *a = take(30 * MIB);
-
-	huge_free(huge_of(a));
-	EXPECT(huge_alloc_with_room(5 * MIB) == (void *)a);
-	os_sim_fail_from(1);
-	EXPECT(!huge_resize(huge_of(a), 100 * MIB));
-	os_sim_fail_from(0);
-	EXPECT_EQ(huge_of(a)->nbytes, 5 * MIB);
-	EXPECT(huge_check());
-	huge_free(huge_of(a));
-	huge_free(huge_of(held));
-	huge_purge(SIZE_MAX);
-	EXPECT_EQ(retain_retained, 0);
-}
-
-TEST(growth_needs_addresses_for_what_is_added_alone)
-{
-	char *mem = take(100 * MIB), *behind = mem;
-
-	mem[0] = mem[100 * MIB - 1] = 0x44;
-	os_sim_map_limit(60 * MIB);
-	for (size_t n = 110 * MIB; n <= 150 * MIB; n += 10 * MIB) {
-		REQUIRE(mem = huge_resize(huge_of(mem), n));
-		mem[n - 1] = 0x44;
-	}
-	EXPECT(!huge_resize(huge_of(mem), 300 * MIB));
-	os_sim_map_limit(SIZE_MAX);
-	EXPECT_EQ(mem[0] + mem[100 * MIB - 1] + mem[150 * MIB - 1], 3 * 0x44);
-	EXPECT(huge_around(mem + 149 * MIB) == huge_of(mem));
-	EXPECT(mem == behind || !pagemap_get(behind));
-	EXPECT(huge_check());
-	huge_free(huge_of(mem));
-}
-
 TEST(rooms_and_kept_mappings_are_unmapped_where_addresses_are_short)
 {
 	char *mem = huge_alloc_with_room(20 * MIB), *kept = take(8 * MIB);
@@ -368,17 +313,3 @@ TEST(the_heap_is_sound_while_another_thread_resizes)
 	EXPECT(huge_check());
 }
 
-TEST(check_sees_what_is_wrong)
-{
-	bool zero = false;
-	char *mem = huge_alloc(6 * MIB, 16, &zero);
-	struct huge *h = huge_of(mem);
-
-	h->nbytes += PAGE_SIZE;
-	EXPECT(!huge_check());
-	h->nbytes -= PAGE_SIZE;
-	pagemap_set(mem, PAGE_SIZE, NULL);
-	EXPECT(!huge_check());
-	pagemap_set(mem, PAGE_SIZE, &h->tag);
-	EXPECT(huge_check());
-}

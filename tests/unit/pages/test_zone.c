@@ -123,52 +123,6 @@ TEST(pages_are_cut_exactly_and_extended_in_place)
 	EXPECT_EQ(retain_live, 0);
 }
 
-TEST(what_is_wholly_free_can_be_unmapped)
-{
-	bool clean;
-	void *block = zone_alloc(0, &clean);
-	size_t mapped = os_sim_mapped();
-
-	EXPECT(zone_unmap_free(false) > 0);
-	EXPECT(os_sim_mapped() < mapped);
-	EXPECT_EQ(sizes().regions, 1);
-	EXPECT(zone_check());
-	zone_free(block, 0, PAGE_SIZE);
-	zone_unmap_free(false);
-	EXPECT_EQ(sizes().regions, 0);
-	EXPECT_EQ(sizes().mapped, 0);
-	EXPECT(zone_check());
-}
-
-TEST(free_blocks_between_others_are_unmapped_where_wanted)
-{
-	enum { BLOCKS = 64, ORDER = 5 };
-	void *held[BLOCKS];
-	size_t before;
-	bool clean;
-
-	for (int i = 0; i < BLOCKS; i++)
-		REQUIRE(held[i] = zone_alloc(ORDER, &clean));
-	for (int i = 0; i < BLOCKS; i += 2)
-		zone_free(held[i], ORDER, PAGE_SIZE);
-	before = sizes().mapped;
-	os_sim_refuse_unmap(true);
-	EXPECT_EQ(zone_unmap_free(true), 0);
-	os_sim_refuse_unmap(false);
-	EXPECT_EQ(sizes().mapped, before);
-	EXPECT(zone_check());
-	EXPECT(zone_unmap_free(true) >= BLOCKS / 2 * ORDER_BYTES(ORDER));
-	EXPECT_EQ(sizes().free_dirty, 0);
-	EXPECT(zone_check());
-	for (int i = 0; i < BLOCKS; i += 2)
-		REQUIRE(held[i] = zone_alloc(ORDER, &clean));
-	for (int i = 0; i < BLOCKS; i++)
-		zone_free(held[i], ORDER, 0);
-	EXPECT(zone_check());
-	zone_unmap_free(false);
-	EXPECT_EQ(sizes().mapped, 0);
-}
-
 TEST(a_refusal_at_any_call_loses_nothing)
 {
 	for (size_t n = 1; n < 12; n++) {
@@ -186,24 +140,6 @@ TEST(a_refusal_at_any_call_loses_nothing)
 		EXPECT(block != NULL);
 		zone_free(block, 3, 0);
 	}
-}
-
-/* Where large mappings are refused smaller ones serve. */
-TEST(a_small_piece_serves_where_a_region_is_refused)
-{
-	bool clean;
-	void *block;
-
-	zone_unmap_free(false);
-	os_sim_fail_once(1);
-	block = zone_alloc(2, &clean);
-	REQUIRE(block);
-	EXPECT(sizes().mapped < REGION_SIZE);
-	EXPECT(zone_check());
-	zone_free(block, 2, 0);
-	EXPECT(zone_check());
-	zone_unmap_free(false);
-	EXPECT(zone_check());
 }
 
 static void count(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
@@ -226,50 +162,6 @@ TEST(tagged_stretches_are_visited)
 	EXPECT(zone_check());
 	pagemap_set(block, ORDER_BYTES(2), NULL);
 	zone_free(block, 2, 0);
-}
-
-TEST(check_sees_a_tag_that_is_no_descriptor_in_use)
-{
-	struct descriptor tag = {.kind = KIND_RUN};
-	bool clean;
-	char *block = zone_alloc(1, &clean);
-
-	pagemap_set(block, ORDER_BYTES(1), &tag);
-	EXPECT(zone_check());
-	tag.kind = KIND_NONE;
-	EXPECT(!zone_check());
-	tag.kind = KINDS;
-	EXPECT(!zone_check());
-	pagemap_set(block, ORDER_BYTES(1), NULL);
-	zone_free(block, 1, 0);
-}
-
-TEST(check_sees_a_hot_word_on_a_page_of_no_slab)
-{
-	struct descriptor tag = {.kind = KIND_HEAP};
-	bool clean;
-	char *block = zone_alloc(1, &clean);
-
-	pagemap_set(block, ORDER_BYTES(1), &tag);
-	pagemap_set_hot(block + PAGE_SIZE, PAGE_SIZE, 1);
-	EXPECT(!zone_check());
-	tag.kind = KIND_SLAB;
-	EXPECT(zone_check());
-	pagemap_set_hot(block, ORDER_BYTES(1), 0);
-	pagemap_set(block, ORDER_BYTES(1), NULL);
-	zone_free(block, 1, 0);
-}
-
-TEST(check_sees_a_hot_word_on_a_free_page)
-{
-	bool clean;
-	void *block = zone_alloc(2, &clean);
-
-	zone_free(block, 2, 0);
-	pagemap_set_hot(block, PAGE_SIZE, 1);
-	EXPECT(!zone_check());
-	pagemap_set_hot(block, PAGE_SIZE, 0);
-	EXPECT(zone_check());
 }
 
 TEST(any_order_of_calls_keeps_the_zone_sound)
@@ -306,30 +198,6 @@ TEST(any_order_of_calls_keeps_the_zone_sound)
 			zone_free_pages(held[k].mem, held[k].npages);
 	EXPECT(zone_check());
 	EXPECT_EQ(retain_live, 0);
-}
-
-/* More regions than a part of the table has: every one is found for its blocks, and the newest are purged first. */
-TEST(regions_beyond_the_first_part_of_the_table_are_found)
-{
-	enum { REGIONS = 1100 }; /* addresses alone: nothing touches them */
-	static void *held[REGIONS];
-	bool clean;
-
-	for (int i = 0; i < REGIONS; i++)
-		REQUIRE(held[i] = zone_alloc(ORDER_MAX, &clean));
-	EXPECT(zone_check());
-	zone_free(held[REGIONS - 1], ORDER_MAX, 0);
-	EXPECT_EQ((uintptr_t)zone_alloc(ORDER_MAX, &clean), (uintptr_t)held[REGIONS - 1]);
-	for (int i = 0; i < REGIONS; i += 2)
-		zone_free(held[i], ORDER_MAX, i > REGIONS / 2 ? PAGE_SIZE : 0);
-	EXPECT(zone_check());
-	EXPECT(zone_purge(SIZE_MAX) > 0);
-	for (int i = 1; i < REGIONS; i += 2)
-		zone_free(held[i], ORDER_MAX, 0);
-	EXPECT(zone_check());
-	zone_unmap_free(false);
-	EXPECT_EQ(sizes().mapped, 0);
-	EXPECT(zone_check());
 }
 
 TEST(room_is_free_pages_behind)

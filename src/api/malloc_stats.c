@@ -1,0 +1,34 @@
+/* malloc_stats: a few lines on stderr, as glibc prints them. */
+#include "api/start.h"
+#include "api/stats.h"
+
+#include <loam/loam.h>
+#include <stdio.h>
+
+static void print_arena(size_t system, size_t in_use)
+{
+	fprintf(stderr, "system bytes     = %10zu\nin use bytes     = %10zu\n", system, in_use);
+}
+
+/* To the stream stderr, which the program may have set to another. No lock is held while it is written to,
+   and all is collected before an arena's lines are printed: the stream may allocate. */
+void loam_malloc_stats(void)
+{
+	struct arena_stats s[STATS_BATCH];
+	size_t system = 0, in_use = 0, n;
+	struct huge_sizes huge = {0};
+
+	if (start())
+		stats_huge(&huge);
+	for (size_t first = 0; (n = stats_by_arena(s, first, STATS_BATCH)); first += n)
+		for (size_t i = 0; i < n; i++) {
+			fprintf(stderr, "Arena %zu:\n", first + i);
+			print_arena(stats_arena_system(&s[i]), stats_arena_in_use(&s[i]));
+			system += stats_arena_system(&s[i]);
+			in_use += stats_arena_in_use(&s[i]);
+		}
+	fputs("Total (incl. mmap):\n", stderr);
+	print_arena(system + huge.nbytes, in_use + huge.nbytes);
+	fprintf(stderr, "max mmap regions = %10zu\nmax mmap bytes   = %10zu\n", huge.most_count,
+		huge.most_nbytes);
+}

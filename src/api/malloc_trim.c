@@ -1,0 +1,60 @@
+/* malloc_trim: all free memory goes back at once. */
+#include "api/start.h"
+#include "arena/ring.h"
+#include "base/bits.h"
+#include "cache/upkeep.h"
+#include "harden/tools.h"
+#include "pages/huge.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+
+#include <loam/loam.h>
+
+/* Bytes from the system that hold memory, and bytes purged so far. */
+struct sums {
+	size_t held, purged;
+};
+
+static struct sums sum_up(void)
+{
+	struct zone_sizes zone;
+	size_t purged = 0;
+
+	zone_sizes(&zone);
+	for (struct arena *a = NULL; (a = ring_next(a));)
+		purged += load_relaxed(&a->chunks.purged_bytes);
+	return (struct sums){load_relaxed(&retain_live) + load_relaxed(&retain_retained),
+			     purged + zone.purged};
+}
+
+/* Whether anything went back: not in a signal handler that interrupted a call, which may hold the locks. */
+static bool trim(size_t pad)
+{
+	struct sums before, after;
+	struct cache *self = cache_enter();
+
+	if (!self)
+		return false;
+	before = sum_up();
+	cache_trim_all(self, pad);
+	huge_purge(SIZE_MAX);
+	zone_purge(SIZE_MAX);
+	zone_unmap_free(false);
+	zone_start(); /* as classes find it that are promoted next */
+	retain_forget();
+	after = sum_up();
+	cache_leave(self);
+	return after.held < before.held || after.purged > before.purged;
+}
+
+int loam_malloc_trim(size_t pad)
+{
+	bool trimmed;
+
+	if (!start())
+		return 0;
+	tools_enter();
+	trimmed = trim(pad);
+	tools_leave();
+	return trimmed;
+}

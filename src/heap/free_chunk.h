@@ -1,0 +1,53 @@
+/*
+ * Free chunks into the bins and out of them, as a heap's memory is cut and merged.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "heap/bins.h"
+#include "heap/chunk.h"
+#include "heap/chunk_heap.h"
+#include "heap/heap_memory.h"
+
+/*
+ * A free piece of memory, between neighbours in use, becomes a chunk in the
+ * bins.  A small one goes straight to its bin, unless it is what is left of a
+ * larger one: those wait in unsorted for the next request.
+ */
+static inline void free_chunk_put(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty,
+				  uint64_t flags)
+{
+	uint64_t word = csize | CHUNK_PREV_IN_USE | flags;
+
+	chunk_at(c, csize)->prev_size = csize;
+	chunk_set(c, word);
+	if (csize >= CHUNK_BIG)
+		c->dirty = dirty < csize ? dirty : csize;
+	bins_insert(&ch->bins, c, word);
+}
+
+/* Takes the free chunk c out of the bins to be merged; the bytes of it that may hold memory. */
+static inline size_t free_chunk_absorb(struct chunk_heap *ch, struct chunk *c, uint64_t word)
+{
+	bins_remove(&ch->bins, c, word);
+	heap_count(&ch->merges, 1);
+	return chunk_dirty(c, chunk_word_size(word));
+}
+
+/*
+ * Puts a free piece that lies between chunks in use, or its heap's ends, into the bins; a block that
+ * it fills goes back to the zone.  recut is CHUNK_RECUT, or 0 for an object of just that size that
+ * the program freed.  True when a big chunk came to be: the caller looks at the rule (heap_obey).
+ */
+static inline bool free_chunk_settle(struct chunk_heap *ch, struct chunk *c, size_t csize,
+				     size_t dirty, uint64_t recut)
+{
+	struct chunk *next = chunk_at(c, csize);
+
+	if (csize >= PAGE_SIZE - CHUNK_END && is_aligned((uintptr_t)c, PAGE_SIZE) &&
+	    heap_release_filled(ch, c, csize))
+		return false;
+	chunk_set(next, chunk_word(next) & ~CHUNK_PREV_IN_USE);
+	free_chunk_put(ch, c, csize, dirty, recut | (csize >= CHUNK_LARGE ? CHUNK_UNSORTED : 0));
+	return csize >= CHUNK_BIG;
+}

@@ -1,0 +1,189 @@
+/* Stretches of the data segment and blocks of the zone; see heap_memory.h. */
+#include "heap/heap_memory.h"
+
+#include "os/check.h"
+#include "base/options.h"
+#include "os/os.h"
+#include "pages/metadata.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+#include "report/report.h"
+
+#define BLOCK_FIRST 3 /* the order of 32 KiB */
+
+static struct pool heap_pool = POOL_INIT(struct heap);
+
+/* True when the data segment ends where this heap does. */
+static bool break_is_at(const struct heap *heap)
+{
+	char *end = heap->brk ? os_sbrk(0) : NULL;
+
+	if (end && end < heap->end && end > heap->base)
+		report_corruption("break adjusted to free malloc space",
+				  (struct report_about){.mem = end});
+	return end == heap->end;
+}
+
+/*
+ * nbytes more of the data segment, whole pages that can be tagged, at `at` or,
+ * when that is NULL, anywhere; NULL when refused.  When the program moves the
+ * break at this very moment, they are left alone: part of them may be its own.
+ */
+static char *break_advance(char *at, size_t nbytes)
+{
+	char *end = os_sbrk(0), *mem;
+	size_t skip;
+
+	if (!end || (at && end != at))
+		return NULL;
+	skip = align_up((size_t)end, os_page_size()) - (size_t)end;
+	mem = end + skip;
+	if (!pagemap_reserve(mem, nbytes) || os_sbrk((intptr_t)(skip + nbytes)) != end)
+		return NULL;
+	retain_add_live((intptr_t)nbytes);
+	retain_faults(nbytes);
+	return mem;
+}
+
+/* The same with the pad, or without it when the system refuses that. */
+static char *break_advance_padded(char *at, size_t need, size_t *ret_nbytes)
+{
+	size_t page = os_page_size();
+	char *mem;
+
+	*ret_nbytes = align_up(need + options.top_pad, page);
+	mem = break_advance(at, *ret_nbytes);
+	if (mem)
+		return mem;
+	*ret_nbytes = align_up(need, page);
+	return break_advance(at, *ret_nbytes);
+}
+
+size_t heap_extend(struct heap *heap, size_t need)
+{
+	size_t nbytes;
+
+	if (!break_is_at(heap) || !break_advance_padded(heap->end, need, &nbytes))
+		return 0;
+	pagemap_set(heap->end, nbytes, &heap->tag);
+	store_relaxed(&heap->end, heap->end + nbytes);
+	return nbytes;
+}
+
+static void set_bounds(struct heap *heap, char *base, size_t nbytes)
+{
+	heap->base = base;
+	store_relaxed(&heap->end, base + nbytes);
+}
+
+static bool obtain_break(struct heap *heap, size_t need, bool *ret_clean)
+{
+	size_t nbytes;
+	char *mem = break_advance_padded(NULL, need, &nbytes);
+
+	if (!mem)
+		return false;
+	heap->brk = true;
+	set_bounds(heap, mem, nbytes);
+	return *ret_clean = true;
+}
+
+/*
+ * A block as large as all heaps so far, so that they double, else the smallest
+ * that will do.
+ */
+static bool obtain_block(const struct chunk_heap *ch, struct heap *heap, size_t need, bool *ret_clean)
+{
+	unsigned least = log2_ceil(align_up(need, PAGE_SIZE) / PAGE_SIZE), order = BLOCK_FIRST;
+	void *block;
+
+	if (least > ORDER_MAX)
+		return false;
+	while (order < ORDER_MAX && (order < least || ORDER_BYTES(order + 1) <= ch->system))
+		order++;
+	block = zone_alloc(order, ret_clean);
+	if (!block && order > least) {
+		order = least;
+		block = zone_alloc(order, ret_clean);
+	}
+	if (!block)
+		return false;
+	set_bounds(heap, block, ORDER_BYTES(order));
+	return true;
+}
+
+struct heap *heap_obtain(struct chunk_heap *ch, size_t need, bool *ret_clean)
+{
+	struct heap *heap = pool_alloc(&heap_pool);
+
+	if (!heap)
+		return NULL;
+	if (ch->brk && obtain_break(heap, need, ret_clean)) {
+		heap_count(&ch->top_grown_brk, 1);
+		return heap;
+	}
+	if (obtain_block(ch, heap, need, ret_clean)) {
+		heap_count(&ch->top_grown_block, 1);
+		return heap;
+	}
+	pool_free(&heap_pool, heap);
+	return NULL;
+}
+
+void heap_enlist(struct chunk_heap *ch, struct heap *heap)
+{
+	size_t nbytes = (size_t)(heap->end - heap->base);
+
+	heap->tag.kind = KIND_HEAP;
+	heap->owner = ch;
+	heap->next = ch->heaps;
+	if (heap->next)
+		heap->next->prev = heap;
+	ch->heaps = heap;
+	pagemap_set(heap->base, nbytes, &heap->tag);
+	heap_count(&ch->system, nbytes);
+	heap_count(&ch->in_use, CHUNK_END);
+}
+
+bool heap_shorten(struct heap *heap, size_t nbytes)
+{
+	char *from = heap->end - nbytes;
+
+	if (!break_is_at(heap))
+		return false;
+	pagemap_set(from, nbytes, NULL);
+	if (!os_sbrk(-(intptr_t)nbytes)) {
+		pagemap_set(from, nbytes, &heap->tag);
+		return false;
+	}
+	retain_add_live(-(intptr_t)nbytes);
+	return true;
+}
+
+bool heap_release(struct chunk_heap *ch, struct heap *heap, size_t touched)
+{
+	size_t nbytes = (size_t)(heap->end - heap->base);
+
+	if (heap->brk && !heap_shorten(heap, nbytes))
+		return false;
+	if (!heap->brk) {
+		pagemap_set(heap->base, nbytes, NULL);
+		zone_free(heap->base, log2_floor(nbytes / PAGE_SIZE), touched);
+	}
+	if (heap->next)
+		heap->next->prev = heap->prev;
+	*(heap->prev ? &heap->prev->next : &ch->heaps) = heap->next;
+	heap_count(&ch->system, -nbytes);
+	heap_count(&ch->in_use, -CHUNK_END);
+	pool_free(&heap_pool, heap);
+	return true;
+}
+
+bool heap_release_filled(struct chunk_heap *ch, const struct chunk *c, size_t csize)
+{
+	struct heap *heap = (struct heap *)pagemap_get(c);
+
+	if (heap->brk || heap->base != (char *)c || heap->end != (char *)c + csize + CHUNK_END)
+		return false;
+	return heap_release(ch, heap, csize + CHUNK_END);
+}

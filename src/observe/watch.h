@@ -1,0 +1,27 @@
+/* Around every call of the program while somebody looks on: the trace that is recorded, or a tool. */
+#pragma once
+
+#include "observe/record.h"
+#include "harden/tools.h"
+
+enum watch { WATCH_RECORD = 1, WATCH_TOOLS = 2 };
+
+/* Before a call is served: who looks on, if anybody; then watch_end() must follow. */
+ALWAYS_INLINE unsigned watch_begin(enum trace_op op)
+{
+	unsigned watch = record_begin(op) ? WATCH_RECORD : 0;
+
+	if (UNLIKELY(load_hot(&tools))) {
+		tools_enter();
+		watch |= WATCH_TOOLS;
+	}
+	return watch;
+}
+
+static inline void watch_end(unsigned watch, struct record_call call)
+{
+	if (watch & WATCH_TOOLS)
+		tools_leave();
+	if (watch & WATCH_RECORD)
+		record_end(call);
+}

@@ -1,0 +1,106 @@
+/* Mapping, growing and moving of huge objects; see huge_map.h. */
+#include "pages/huge_map.h"
+
+#include "base/bits.h"
+#include "os/os.h"
+#include "pages/huge_table.h"
+#include "pages/metadata.h"
+#include "pages/retain.h"
+
+static char *map(size_t nbytes, size_t alignment)
+{
+	char *mem = alignment > os_page_size() ? os_map_aligned(nbytes, alignment, OS_HUGE)
+					       : os_map(nbytes, OS_HUGE);
+
+	if (mem && !pagemap_reserve(mem, PAGE_SIZE)) {
+		os_unmap(mem, nbytes);
+		return NULL;
+	}
+	return mem;
+}
+
+/* What is mapped for an object that grows. */
+size_t huge_with_room(size_t nbytes)
+{
+	size_t room = os_memory_limit() == SIZE_MAX ? align_down(nbytes / 2, os_page_size()) : 0;
+
+	return nbytes + room;
+}
+
+struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped)
+{
+	struct huge *h = pool_alloc(&huge_pool);
+
+	if (!h)
+		return NULL;
+	h->mem = map(mapped, alignment);
+	if (!h->mem && mapped > nbytes) {
+		mapped = nbytes;
+		h->mem = map(nbytes, alignment);
+	}
+	h->nbytes = h->dirty = nbytes;
+	h->mapped = mapped;
+	if (!h->mem) {
+		pool_free(&huge_pool, h);
+		return NULL;
+	}
+	if (nbytes <= HUGE_KEPT_MOST)
+		retain_faults(nbytes);
+	return h;
+}
+
+/* The object's pages moved to a new mapping; NULL, and they are where they were, when that fails.
+ */
+static char *move_to(struct huge *h, size_t mapped)
+{
+	char *mem = map(mapped, os_page_size());
+
+	if (mem && !os_remap_onto(h->mem, h->mapped, mem, mapped)) {
+		os_unmap(mem, mapped);
+		return NULL;
+	}
+	return mem;
+}
+
+/* Lets the system grow the mapping, wherever to: that takes addresses for what is added alone, where
+   move_to() takes them for the old and the new mapping at once. */
+static bool grow_anywhere(struct huge *h, size_t nbytes)
+{
+	void *spare = pagemap_spare();
+	char *mem;
+
+	if (!spare)
+		return false;
+	mem = os_remap(h->mem, h->mapped, nbytes, true);
+	pagemap_reserve_page(mem, spare);
+	if (!mem)
+		return false;
+	h->mem = mem;
+	h->mapped = nbytes;
+	return true;
+}
+
+/* Moves it to where nbytes fit, with room if there is some; its first page has no tag meanwhile. */
+bool huge_move(struct huge *h, size_t nbytes)
+{
+	size_t mapped = huge_with_room(nbytes);
+	char *mem = move_to(h, mapped);
+
+	if (!mem && mapped > nbytes)
+		mem = move_to(h, mapped = nbytes);
+	if (!mem)
+		return grow_anywhere(h, nbytes);
+	h->mem = mem;
+	h->mapped = mapped;
+	return true;
+}
+
+bool huge_remap(struct huge *h, size_t nbytes)
+{
+	size_t mapped = nbytes > h->nbytes ? huge_with_room(nbytes) : nbytes;
+
+	if (!os_remap(h->mem, h->mapped, mapped, false))
+		return nbytes > h->mapped && huge_move(h, nbytes);
+	h->mapped = mapped;
+	return true;
+}

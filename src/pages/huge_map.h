@@ -1,0 +1,17 @@
+/* The mappings of huge objects: made, grown, moved; the objects are in use by nobody meanwhile. */
+#pragma once
+
+#include "base/compiler.h"
+#include "pages/huge_object.h"
+
+/* What is mapped for an object of nbytes that grows. */
+size_t huge_with_room(size_t nbytes);
+
+/* A new mapping for nbytes, `mapped` bytes long or at least nbytes; NULL without memory. */
+struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped);
+
+/* Moves it to where nbytes fit, with room if there is some; its first page has no tag meanwhile. */
+bool huge_move(struct huge *h, size_t nbytes);
+
+/* Makes the mapping hold nbytes, where it is or elsewhere. */
+bool huge_remap(struct huge *h, size_t nbytes);

@@ -1,0 +1,60 @@
+/*
+ * The table of huge objects: those in use, and freed mappings that are kept, with their sums.
+ *
+ * Locking: the huge lock is held around every call, but in the child of a fork.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "base/list.h"
+#include "pages/huge_object.h"
+#include "pages/metadata.h"
+#include "pages/retain.h"
+
+#define HUGE_LOOKS 64 /* how many kept mappings are looked at */
+
+struct huge_table {
+	struct link in_use, kept; /* kept: the oldest is last */
+	struct huge_sizes sizes;  /* G2 */
+};
+
+extern HIDDEN struct huge_table huge_table;
+extern HIDDEN struct pool huge_pool; /* of descriptors */
+
+static inline struct huge *huge_of_link(struct link *l)
+{
+	return container_of(l, struct huge, link);
+}
+
+static inline void huge_count_use(intptr_t objects, intptr_t nbytes)
+{
+	struct huge_sizes *s = &huge_table.sizes;
+
+	s->count += (size_t)objects;
+	retain_add_live_with(&s->nbytes, nbytes);
+	if (s->count > s->most_count)
+		s->most_count = s->count;
+	if (s->nbytes > s->most_nbytes)
+		s->most_nbytes = s->nbytes;
+}
+
+static inline void huge_count_kept(intptr_t nbytes)
+{
+	retain_add_with(&huge_table.sizes.kept, nbytes);
+}
+
+/* Keeps a mapping that is on no list, joined with its neighbours. */
+void huge_list_kept(struct huge *h);
+
+/* Takes a kept one off the list. */
+ALWAYS_INLINE void huge_unlist_kept(struct huge *h)
+{
+	list_remove(&h->link);
+	huge_count_kept(-(intptr_t)h->dirty);
+}
+
+/* Takes a mapping, which is on no list, into use; its memory. */
+void *huge_enter_use(struct huge *h);
+
+/* Takes it out of use: nobody finds it, nor purges what is behind it. */
+void huge_leave_use(struct huge *h);

@@ -1,0 +1,168 @@
+/* Mapping and unmapping of regions; see zone_map.h. */
+#include "pages/zone_map.h"
+
+#include "os/os.h"
+#include "pages/metadata.h"
+#include "pages/zone_regions.h"
+
+/* What is mapped at once. */
+#define STEP_LEAST (1 * MIB)
+#define STEP_MOST  (64 * MIB)
+
+/* The order of blocks that are unmapped, at least, and how many holes they may leave. */
+#define UNMAPPED_LEAST 2
+#define HOLES_MOST     ((size_t)16384)
+
+/* The least where the system limits the process. */
+#define STEP_LIMITED (64 * KIB)
+
+static struct pool regions = POOL_INIT(struct region);
+
+/* The region of the window that mem lies in, perhaps a new one; NULL without memory. */
+static struct region *window(char *mem)
+{
+	struct region *r = *pagemap_region(mem);
+
+	if (r)
+		return r;
+	r = pool_alloc(&regions);
+	if (!r)
+		return NULL;
+	r->base = (char *)align_down((uintptr_t)mem, REGION_SIZE);
+	if (!zone_note_region(r)) {
+		pool_free(&regions, r);
+		return NULL;
+	}
+	*pagemap_region(mem) = r;
+	zone.sizes.regions++;
+	return r;
+}
+
+static void own(struct region *r, char *mem, size_t nbytes)
+{
+	struct zone_change change = zone_change_begin(r);
+
+	region_own(r, (struct pages){page_index(r, mem), (unsigned)(nbytes >> PAGE_SHIFT)});
+	zone_change_end(&change);
+	KEEP_ORDER();
+	zone.sizes.mapped += nbytes;
+}
+
+/* Maps nbytes aligned to a region, or to their size if they are less, and frees them here. */
+static bool map(size_t nbytes)
+{
+	size_t alignment = nbytes < REGION_SIZE ? nbytes : REGION_SIZE;
+	char *mem = os_map_aligned(nbytes, alignment, OS_PAGES);
+	size_t done = 0;
+
+	if (!mem)
+		return false;
+	if (pagemap_reserve(mem, nbytes))
+		for (; done < nbytes; done += alignment) {
+			struct region *r = window(mem + done);
+
+			if (!r)
+				break;
+			own(r, mem + done, alignment);
+		}
+	if (done < nbytes)
+		os_unmap(mem + done, nbytes - done);
+	return done > 0;
+}
+
+/* Half of what is mapped, in bounds: so a small program stays small, and a large one asks seldom.
+   Of a limited space no more than a small part is taken at once. */
+static size_t step_for(size_t least)
+{
+	size_t step = STEP_LEAST;
+
+	while (step < STEP_MOST && 4 * step <= zone.sizes.mapped)
+		step *= 2;
+	while (step > STEP_LIMITED && step > os_memory_limit() / 64)
+		step /= 2;
+	return step > least ? step : least;
+}
+
+bool zone_grow(unsigned order)
+{
+	size_t least = ORDER_BYTES(order) > os_page_size() ? ORDER_BYTES(order) : os_page_size();
+	size_t step = step_for(least);
+
+	while (!map(step)) {
+		if (step == least)
+			return false;
+		step = step / 4 > least ? step / 4 : least;
+	}
+	return true;
+}
+
+void zone_map_first(void)
+{
+	map(step_for(os_page_size()));
+}
+
+/* Forgets a region of which nothing is mapped any more. */
+static void forget_region(struct region *r)
+{
+	zone_forget_region(r);
+	pool_free(&regions, r);
+}
+
+/* Unmaps the free blocks of that state and order; false when the system refuses. */
+static bool unmap_blocks(struct region *r, enum state state, unsigned order)
+{
+	while (r->orders[state] >> order & 1) {
+		unsigned page = region_highest(r, state, order);
+		struct zone_change change = zone_change_begin(r);
+
+		zone.sizes.mapped -= ORDER_BYTES(order);
+		KEEP_ORDER();
+		region_disown(r, state, page, order);
+		zone_change_end(&change);
+		if (!os_unmap(page_address(r, page), ORDER_BYTES(order))) {
+			if (state == DIRTY)
+				region_touch(r, (struct pages){page, 1u << order});
+			own(r, page_address(r, page), ORDER_BYTES(order));
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Unmaps free blocks of at least that order, or all if nothing of the region is in use; the bytes. */
+static size_t unmap_free(struct region *r, unsigned least)
+{
+	size_t before = zone.sizes.mapped;
+	bool done = true;
+
+	if (r->free_pages == r->owned_pages)
+		least = log2_floor(os_page_size() >> PAGE_SHIFT);
+	for (unsigned order = ORDERS; done && order-- > least;)
+		for (enum state s = DIRTY; done && s < STATES; s++)
+			done = unmap_blocks(r, s, order);
+	if (!r->owned_pages)
+		forget_region(r);
+	return before - zone.sizes.mapped;
+}
+
+/* A process may have 65,530 mappings: blocks are as large as leaves most of these to others. */
+static unsigned least_unmapped(void)
+{
+	unsigned order = UNMAPPED_LEAST;
+
+	while (order < ORDERS && (ORDER_BYTES(order) < os_page_size() ||
+				  zone.sizes.mapped / ORDER_BYTES(order) > HOLES_MOST))
+		order++;
+	return order;
+}
+
+size_t zone_unmap(bool blocks)
+{
+	unsigned least = blocks ? least_unmapped() : ORDERS;
+	size_t unmapped = 0;
+
+	for (size_t slot = 0; slot < zone.slots; slot++)
+		if (zone_region(slot))
+			unmapped += unmap_free(zone_region(slot), least);
+	return unmapped;
+}

@@ -1,0 +1,95 @@
+/* A reader of /proc/self/maps; see maps.h. */
+#include "report/maps.h"
+
+#include "os/syscall.h"
+
+#include <fcntl.h>
+
+/* The file, read in pieces. */
+struct reader {
+	int fd;
+	long at, length;
+	char buffer[2048];
+};
+
+/* The next byte, or -1. */
+static int next(struct reader *r)
+{
+	if (r->at == r->length) {
+		r->at = 0;
+		r->length = syscall3(SYS_read, r->fd, (long)r->buffer, sizeof r->buffer);
+		if (r->length <= 0)
+			r->length = 0;
+	}
+	return r->at < r->length ? (unsigned char)r->buffer[r->at++] : -1;
+}
+
+/* A hexadecimal number; the byte behind it goes, too, and is -1 at the file's end. */
+static uint64_t number(struct reader *r, int *ret_behind)
+{
+	uint64_t n = 0;
+	int c;
+
+	for (c = next(r); (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); c = next(r))
+		n = n << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	*ret_behind = c;
+	return n;
+}
+
+static void skip_word(struct reader *r)
+{
+	int c;
+
+	do
+		c = next(r);
+	while (c >= 0 && c != ' ');
+}
+
+/* The rest of the line, which begins with c, without blanks before it. */
+static void read_name(struct reader *r, int c, char name[MAPS_NAME])
+{
+	size_t length = 0;
+
+	for (; c >= 0 && c != '\n'; c = next(r))
+		if ((length || c != ' ') && length < MAPS_NAME - 1)
+			name[length++] = (char)c;
+	name[length] = '\0';
+}
+
+/* start-end rwxp offset device inode   name; false at the end. */
+static bool read_line(struct reader *r, struct mapping *m)
+{
+	int c;
+
+	m->start = number(r, &c);
+	if (c < 0)
+		return false;
+	m->end = number(r, &c);
+	m->readable = next(r) == 'r';
+	m->writable = next(r) == 'w';
+	skip_word(r);
+	m->offset = number(r, &c);
+	skip_word(r);
+	for (c = next(r); c >= '0' && c <= '9'; c = next(r)) /* the inode */
+		;
+	read_name(r, c, m->name);
+	return true;
+}
+
+bool maps_find(const void *address, struct mapping *ret_mapping)
+{
+	struct reader r = {.at = 0};
+	bool found = false;
+
+	r.fd = (int)syscall6(SYS_openat, AT_FDCWD, (long)"/proc/self/maps", O_RDONLY | O_CLOEXEC, 0,
+			     0, 0);
+	if (r.fd < 0)
+		return false;
+	while (!found && read_line(&r, ret_mapping))
+		found = (uintptr_t)address - ret_mapping->start <
+			ret_mapping->end - ret_mapping->start;
+	syscall3(SYS_close, r.fd, 0, 0);
+	if (found)
+		ret_mapping->offset += (uintptr_t)address - ret_mapping->start;
+	return found;
+}

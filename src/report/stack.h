@@ -1,0 +1,26 @@
+/*
+ * Where a thread is: the return addresses on its stack, found by libc's backtrace().  Only for what
+ * the user asked for by an option.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "os/line.h"
+
+#define STACK_FRAMES 24
+
+struct stack {
+	uint64_t thread; /* 0: none was noted */
+	uint32_t count;
+	const void *frames[STACK_FRAMES]; /* the innermost first */
+};
+
+/* Makes stack_note() find stacks.  libc loads a library for it, so this must be no call of malloc's.
+   Loam's own code lies from own_start to own_end; both may be NULL. */
+COLD void stack_start(const void *own_start, const void *own_end);
+
+/* Notes the stack of who called loam, or raised a signal that it handles; its thread alone before stack_start(). */
+COLD void stack_note(struct stack *ret_stack);
+
+/* The lines of a stack, under a heading, by line_say(). */
+COLD void stack_say(const char *heading, const struct stack *s);

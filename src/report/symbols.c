@@ -1,0 +1,151 @@
+/* A reader of ELF files; see symbols.h. Nothing in the file is trusted. */
+#include "report/symbols.h"
+
+#include "os/elf.h"
+#include "os/syscall.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+extern struct r_debug _r_debug __attribute__((weak)); /* the dynamic linker's; a static program has none */
+
+/* A file that is mapped whole. */
+struct file {
+	const char *bytes;
+	size_t nbytes;
+};
+
+static bool map_file(const char *path, struct file *ret_file)
+{
+	long fd = syscall6(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0), nbytes, mem;
+
+	if (syscall_failed(fd))
+		return false;
+	nbytes = syscall3(SYS_lseek, fd, 0, SEEK_END);
+	mem = nbytes > 0 ? syscall6(SYS_mmap, 0, nbytes, PROT_READ, MAP_PRIVATE, fd, 0) : -1;
+	syscall3(SYS_close, fd, 0, 0);
+	*ret_file = (struct file){(const char *)mem, (size_t)nbytes};
+	return !syscall_failed(mem);
+}
+
+/* count items of a size from an offset on; NULL when the file has not as many, or not there. */
+static const void *items(const struct file *f, size_t offset, size_t count, size_t size)
+{
+	bool fits = offset % 8 == 0 && offset <= f->nbytes && count <= (f->nbytes - offset) / size;
+
+	return fits ? f->bytes + offset : NULL;
+}
+
+/* Where the file's bytes from an offset on are in the program's own addresses; false: nowhere. */
+static bool address_of(const struct file *f, const ElfW(Ehdr) *header, size_t offset, uintptr_t *ret_address)
+{
+	const ElfW(Phdr) *segments = items(f, header->e_phoff, header->e_phnum, sizeof *segments);
+
+	for (size_t i = 0; segments && i < header->e_phnum; i++) {
+		const ElfW(Phdr) *s = &segments[i];
+
+		if (s->p_type == PT_LOAD && offset - s->p_offset < s->p_filesz) {
+			*ret_address = offset - s->p_offset + s->p_vaddr;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void copy_name(char *name, const char *from, const char *end)
+{
+	size_t n = 0;
+
+	for (; from < end && *from && n < SYMBOL_NAME - 1; n++)
+		name[n] = *from++;
+	name[n] = '\0';
+}
+
+static bool find_in(const struct file *f, const ElfW(Shdr) *table, const ElfW(Shdr) *strings, uintptr_t address,
+		    struct symbol *ret_symbol)
+{
+	size_t count = table->sh_size / sizeof(ElfW(Sym));
+	const ElfW(Sym) *symbols = items(f, table->sh_offset, count, sizeof *symbols);
+	bool known = strings->sh_offset <= f->nbytes && strings->sh_size <= f->nbytes - strings->sh_offset;
+
+	for (size_t i = 0; symbols && known && i < count; i++) {
+		const ElfW(Sym) *s = &symbols[i];
+		const char *names = f->bytes + strings->sh_offset;
+
+		if ((s->st_info & 15) != STT_FUNC || s->st_shndx == SHN_UNDEF ||
+		    address - s->st_value >= s->st_size || s->st_name >= strings->sh_size)
+			continue;
+		copy_name(ret_symbol->name, names + s->st_name, names + strings->sh_size);
+		ret_symbol->offset = address - s->st_value;
+		return true;
+	}
+	return false;
+}
+
+/* In tables of one type. */
+static bool find(const struct file *f, const ElfW(Ehdr) *header, unsigned type, uintptr_t address,
+		 struct symbol *ret_symbol)
+{
+	const ElfW(Shdr) *sections = items(f, header->e_shoff, header->e_shnum, sizeof *sections);
+
+	for (size_t i = 0; sections && i < header->e_shnum; i++)
+		if (sections[i].sh_type == type && sections[i].sh_link < header->e_shnum &&
+		    find_in(f, &sections[i], &sections[sections[i].sh_link], address, ret_symbol))
+			return true;
+	return false;
+}
+
+static bool find_in_file(const struct file *f, size_t offset, struct symbol *ret_symbol)
+{
+	const ElfW(Ehdr) *header = items(f, 0, 1, sizeof *header);
+	uintptr_t address;
+
+	if (!header || *(const uint32_t *)header->e_ident != 0x464c457f || header->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    !address_of(f, header, offset, &address))
+		return false;
+	return find(f, header, SHT_SYMTAB, address, ret_symbol) || find(f, header, SHT_DYNSYM, address, ret_symbol);
+}
+
+/* In what the dynamic linker has mapped: only the object that the address is in has a symbol around it. */
+static bool find_in_memory(uintptr_t address, struct symbol *ret_symbol)
+{
+	const struct link_map *map = &_r_debug ? _r_debug.r_map : NULL;
+	const ElfW(Sym) *found = NULL;
+	struct elf_symbols s;
+	const char *name;
+
+	for (; map && !found; map = map->l_next) {
+		elf_read(&s, map->l_addr, map->l_ld);
+		if (s.symbols && s.strings)
+			found = elf_around(s.symbols, elf_count(&s), address - s.base);
+	}
+	if (!found)
+		return false;
+	name = s.strings + found->st_name;
+	copy_name(ret_symbol->name, name, name + SYMBOL_NAME);
+	ret_symbol->offset = address - s.base - found->st_value;
+	return true;
+}
+
+static bool find_anywhere(const struct mapping *m, uintptr_t address, struct symbol *ret_symbol)
+{
+	struct file f;
+	bool found;
+
+	if (m->name[0] != '/')
+		return false;
+	if (!map_file(m->name, &f))
+		return find_in_memory(address, ret_symbol);
+	found = find_in_file(&f, m->offset - 1, ret_symbol);
+	syscall3(SYS_munmap, (long)f.bytes, (long)f.nbytes, 0);
+	return found;
+}
+
+bool symbols_find(const struct mapping *m, const void *frame, struct symbol *ret_symbol)
+{
+	if (!find_anywhere(m, (uintptr_t)frame - 1, ret_symbol))
+		return false;
+	ret_symbol->offset++;
+	return true;
+}

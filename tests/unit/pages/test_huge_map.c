@@ -1,0 +1,57 @@
+/* Mappings that grow and move, and are refused it. */
+#include "os_sim.h"
+#include "pages/huge.h"
+#include "pages/retain.h"
+#include "test.h"
+
+static struct huge *huge_of(void *mem)
+{
+	struct descriptor *tag = pagemap_get(mem);
+
+	REQUIRE(tag && tag->kind == KIND_HUGE);
+	return (struct huge *)tag;
+}
+
+/* One that need not be zero. */
+static char *take(size_t nbytes)
+{
+	bool zero = false;
+
+	return huge_alloc(nbytes, 16, &zero);
+}
+
+TEST(a_refused_move_leaves_what_is_behind)
+{
+	char *held = take(400 * MIB), *a = take(30 * MIB);
+
+	huge_free(huge_of(a));
+	EXPECT(huge_alloc_with_room(5 * MIB) == (void *)a);
+	os_sim_fail_from(1);
+	EXPECT(!huge_resize(huge_of(a), 100 * MIB));
+	os_sim_fail_from(0);
+	EXPECT_EQ(huge_of(a)->nbytes, 5 * MIB);
+	EXPECT(huge_check());
+	huge_free(huge_of(a));
+	huge_free(huge_of(held));
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(retain_retained, 0);
+}
+
+TEST(growth_needs_addresses_for_what_is_added_alone)
+{
+	char *mem = take(100 * MIB), *behind = mem;
+
+	mem[0] = mem[100 * MIB - 1] = 0x44;
+	os_sim_map_limit(60 * MIB);
+	for (size_t n = 110 * MIB; n <= 150 * MIB; n += 10 * MIB) {
+		REQUIRE(mem = huge_resize(huge_of(mem), n));
+		mem[n - 1] = 0x44;
+	}
+	EXPECT(!huge_resize(huge_of(mem), 300 * MIB));
+	os_sim_map_limit(SIZE_MAX);
+	EXPECT_EQ(mem[0] + mem[100 * MIB - 1] + mem[150 * MIB - 1], 3 * 0x44);
+	EXPECT(huge_around(mem + 149 * MIB) == huge_of(mem));
+	EXPECT(mem == behind || !pagemap_get(behind));
+	EXPECT(huge_check());
+	huge_free(huge_of(mem));
+}

@@ -1,0 +1,77 @@
+/* Memory of a zone: pieces where regions are refused, and what is unmapped. */
+#include "os_sim.h"
+#include "pages/zone.h"
+#include "test.h"
+
+static struct zone_sizes sizes(void)
+{
+	struct zone_sizes s;
+
+	zone_sizes(&s);
+	return s;
+}
+
+TEST(what_is_wholly_free_can_be_unmapped)
+{
+	bool clean;
+	void *block = zone_alloc(0, &clean), *large = zone_alloc(ORDER_MAX, &clean);
+	size_t mapped = os_sim_mapped();
+
+	zone_free(large, ORDER_MAX, 0);
+	EXPECT(zone_unmap_free(false) > 0);
+	EXPECT(os_sim_mapped() < mapped);
+	EXPECT_EQ(sizes().regions, 1);
+	EXPECT(zone_check());
+	zone_free(block, 0, PAGE_SIZE);
+	zone_unmap_free(false);
+	EXPECT_EQ(sizes().regions, 0);
+	EXPECT_EQ(sizes().mapped, 0);
+	EXPECT(zone_check());
+}
+
+TEST(free_blocks_between_others_are_unmapped_where_wanted)
+{
+	enum { BLOCKS = 64, ORDER = 5 };
+	void *held[BLOCKS];
+	size_t before;
+	bool clean;
+
+	for (int i = 0; i < BLOCKS; i++)
+		REQUIRE(held[i] = zone_alloc(ORDER, &clean));
+	for (int i = 0; i < BLOCKS; i += 2)
+		zone_free(held[i], ORDER, PAGE_SIZE);
+	before = sizes().mapped;
+	os_sim_refuse_unmap(true);
+	EXPECT_EQ(zone_unmap_free(true), 0);
+	os_sim_refuse_unmap(false);
+	EXPECT_EQ(sizes().mapped, before);
+	EXPECT(zone_check());
+	EXPECT(zone_unmap_free(true) >= BLOCKS / 2 * ORDER_BYTES(ORDER));
+	EXPECT_EQ(sizes().free_dirty, 0);
+	EXPECT(zone_check());
+	for (int i = 0; i < BLOCKS; i += 2)
+		REQUIRE(held[i] = zone_alloc(ORDER, &clean));
+	for (int i = 0; i < BLOCKS; i++)
+		zone_free(held[i], ORDER, 0);
+	EXPECT(zone_check());
+	zone_unmap_free(false);
+	EXPECT_EQ(sizes().mapped, 0);
+}
+
+/* Where large mappings are refused smaller ones serve. */
+TEST(a_small_piece_serves_where_a_region_is_refused)
+{
+	bool clean;
+	void *block;
+
+	zone_unmap_free(false);
+	os_sim_fail_once(1);
+	block = zone_alloc(2, &clean);
+	REQUIRE(block);
+	EXPECT(sizes().mapped < REGION_SIZE);
+	EXPECT(zone_check());
+	zone_free(block, 2, 0);
+	EXPECT(zone_check());
+	zone_unmap_free(false);
+	EXPECT(zone_check());
+}
