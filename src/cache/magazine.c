@@ -78,26 +78,30 @@ static bool is_cheap(const struct magazine *m)
 	return (2 * magazine_capacity(m) + 1) * class_size(m->sc) <= MAGAZINE_CHEAP;
 }
 
+/* What is worth its memory where objects go round between threads, or only one way. */
+static uint32_t shared_capacity(const struct magazine *m)
+{
+	size_t size = class_size(m->sc), n = MAGAZINE_SHARED_BYTES / size;
+
+	return n > MAGAZINE_SHARED ? MAGAZINE_SHARED : n ? (uint32_t)n : 1;
+}
+
 void magazine_learn_to_fill(struct magazine *m)
 {
-	uint32_t most = most_capacity(class_size(m->sc));
-
 	if (m->given || is_cheap(m))
-		grow(m, most);
+		grow(m, most_capacity(class_size(m->sc)));
 	else if (++m->fills % FILLS_OFTEN == 0)
-		grow(m, most < MAGAZINE_SHARED ? most : MAGAZINE_SHARED);
+		grow(m, shared_capacity(m));
 	m->given = 0;
 	m->idle = false;
 }
 
 void magazine_learn_to_give(struct magazine *m, uint32_t n, bool to_others)
 {
-	uint32_t most = most_capacity(class_size(m->sc));
-
 	if (is_cheap(m))
-		grow(m, most);
+		grow(m, most_capacity(class_size(m->sc)));
 	else if (to_others)
-		grow(m, most < MAGAZINE_SHARED ? most : MAGAZINE_SHARED);
+		grow(m, shared_capacity(m));
 	m->given += n;
 	m->idle = false;
 }
