@@ -216,15 +216,16 @@ struct cache *cache_bind(void)
 
 static bool make_magazines(struct cache *c)
 {
+	struct magazines *ms;
+
 	if (c->magazines)
 		return true;
-	if (c == &cache_shared)
-		return false;
-	c->magazines = pool_alloc_patiently(&pool);
-	if (!c->magazines)
+	ms = c == &cache_shared ? NULL : pool_alloc_patiently(&pool);
+	if (!ms)
 		return false;
 	for (size_t g = 0; g < FAST_GRANULES; g++)
-		c->magazines->fast[g] = &magazine_none;
+		ms->fast[g] = &magazine_none;
+	store_relaxed(&c->magazines, ms);
 	cache_open_doors(c);
 	return true;
 }

@@ -143,9 +143,9 @@ static inline void cache_end(void)
 /* The cache's magazine for a class, or NULL. */
 static inline struct magazine *cache_magazine(const struct cache *c, unsigned sc)
 {
-	struct magazine *m = c->magazines ? &c->magazines->magazine[sc + 1] : NULL;
+	struct magazines *ms = load_relaxed(&c->magazines);
 
-	return m && magazine_is_ready(m) ? m : NULL;
+	return ms && magazine_is_ready(&ms->magazine[sc + 1]) ? &ms->magazine[sc + 1] : NULL;
 }
 
 /* Counts a use of a hot class for which the cache has no magazine, and makes one after a few uses.

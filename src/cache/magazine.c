@@ -41,12 +41,14 @@ bool magazine_make(struct magazine *m, unsigned sc)
 {
 	uint32_t capacity = least_capacity(class_size(sc));
 	struct object **array = array_alloc(capacity + 1);
+	uint64_t limit;
 
 	if (!array)
 		return false;
 	m->sc = (uint8_t)sc;
 	use_array(m, array, 0, capacity);
-	slab_geometry(sc, &m->mask, &m->magic, &m->limit);
+	slab_geometry(sc, &m->mask, &m->magic, &limit);
+	store_relaxed(&m->limit, limit); /* others look whether it is ready, for statistics */
 	return true;
 }
 

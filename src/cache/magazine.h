@@ -90,7 +90,7 @@ ALWAYS_INLINE struct object *magazine_take(struct magazine *m)
 /* Whether it was made; before that it is all zero, holds nothing and takes nothing. */
 static inline bool magazine_is_ready(const struct magazine *m)
 {
-	return m->limit;
+	return load_relaxed(&m->limit);
 }
 
 static inline uint32_t magazine_count(const struct magazine *m)

@@ -136,6 +136,13 @@ void test_stop(void)
 	_exit(1);
 }
 
+bool test_on_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload && strstr(preload, "vgpreload");
+}
+
 void test_skip(const char *reason)
 {
 	printf("    skipped: %s\n", reason);

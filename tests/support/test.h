@@ -55,6 +55,9 @@ _Noreturn void test_stop(void);
 /* Ends the running test as skipped, for the reason that is printed. */
 _Noreturn void test_skip(const char *reason);
 
+/* Whether the program runs on valgrind. */
+bool test_on_valgrind(void);
+
 /* The seed of this run: LOAM_TEST_SEED, else from the clock; printed when first asked for. */
 uint64_t test_seed(void);
 

@@ -131,13 +131,6 @@ static int run_limited(size_t room, int (*body)(void))
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static bool on_valgrind(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload && strstr(preload, "vgpreload");
-}
-
 TEST(facts_are_those_of_the_kernel)
 {
 	EXPECT_EQ(os_page_size(), sysconf(_SC_PAGESIZE));
@@ -189,7 +182,7 @@ TEST(the_random_word_differs_from_process_to_process)
 {
 	uint64_t first, second;
 
-	if (on_valgrind())
+	if (test_on_valgrind())
 		test_skip("valgrind chooses what a fresh process finds");
 	first = run_afresh(RLIMIT_AS, RLIM_INFINITY).random;
 	second = run_afresh(RLIMIT_AS, RLIM_INFINITY).random;
@@ -203,7 +196,7 @@ TEST(the_memory_limit_is_the_one_set_at_start)
 	rlim_t much = (rlim_t)1 << 50;
 	struct found found;
 
-	if (on_valgrind())
+	if (test_on_valgrind())
 		test_skip("valgrind chooses what a fresh process finds");
 	found = run_afresh(RLIMIT_AS, much);
 	EXPECT_EQ(found.memory_limit, smaller(found.space.rlim_cur, found.data.rlim_cur));
@@ -258,7 +251,7 @@ TEST(the_stack_ends_where_its_mapping_does)
 	const char *line = strstr(read_maps(), "[stack]");
 	unsigned long least, most;
 
-	if (!line || on_valgrind())
+	if (!line || test_on_valgrind())
 		test_skip("the kernel does not know where this stack is");
 	while (line > read_maps() && line[-1] != '\n')
 		line--;
@@ -377,7 +370,7 @@ TEST(aligned_mappings_are_aligned_and_zero)
 /* So many rounds that a page lost in each is more than what a template keeps. */
 TEST(aligned_mappings_lose_nothing)
 {
-	if (on_valgrind())
+	if (test_on_valgrind())
 		test_skip("valgrind maps memory of its own");
 	for (size_t alignment = os_page_size(); alignment <= 64 * MIB; alignment *= 2) {
 		size_t before = process_bytes(0);
@@ -408,7 +401,7 @@ static int map_aligned_in_little_room(void)
 
 TEST(aligned_mappings_do_where_addresses_are_short)
 {
-	if (on_valgrind())
+	if (test_on_valgrind())
 		test_skip("valgrind's own needs count under the limit");
 	EXPECT_EQ(run_limited(4 * MIB + 512 * KIB, map_aligned_in_little_room), 0);
 }
@@ -434,7 +427,7 @@ static int map_until_refused(void)
 
 TEST(refusals_are_null_and_lose_nothing)
 {
-	if (on_valgrind())
+	if (test_on_valgrind())
 		test_skip("valgrind's own needs count under the limit");
 	EXPECT_EQ(run_limited(8 * MIB, map_until_refused), 0);
 	EXPECT(os_map((size_t)1 << 60, OS_HUGE) == NULL);
@@ -466,7 +459,7 @@ static int map_guarded_in_little_room(void)
 
 TEST(guards_are_left_out_where_addresses_are_short)
 {
-	if (on_valgrind())
+	if (test_on_valgrind())
 		test_skip("valgrind's own needs count under the limit");
 	EXPECT_EQ(run_limited(4 * MIB + os_page_size(), map_guarded_in_little_room), 0);
 	EXPECT_EQ(run_limited(6 * MIB, map_guarded_in_little_room), 0);
