@@ -12,9 +12,6 @@
 /* Uses of a hot class after which a thread gets a magazine for it. */
 #define LEARNED_AFTER 32
 
-/* The same for further threads: there may be thousands, and each object that waits in one holds a page. */
-#define LEARNED_LATER 128
-
 /* Caches that are looked at for one whose thread is gone, when a thread begins. */
 #define LOOKS 16
 
@@ -243,7 +240,7 @@ struct magazine *cache_learn(struct cache *c, unsigned sc)
 {
 	struct magazine *m;
 
-	if (++c->uses[sc] < (c == &cache_first ? LEARNED_AFTER : LEARNED_LATER) || !make_magazines(c))
+	if (++c->uses[sc] < LEARNED_AFTER || !make_magazines(c))
 		return NULL;
 	c->uses[sc] = 0;
 	m = &c->magazines->magazine[sc + 1];

@@ -80,30 +80,26 @@ static bool is_cheap(const struct magazine *m)
 	return (2 * magazine_capacity(m) + 1) * class_size(m->sc) <= MAGAZINE_CHEAP;
 }
 
-/* What is worth its memory where objects go round between threads, or only one way. */
-static uint32_t shared_capacity(const struct magazine *m)
-{
-	size_t size = class_size(m->sc), n = MAGAZINE_SHARED_BYTES / size;
-
-	return n > MAGAZINE_SHARED ? MAGAZINE_SHARED : n ? (uint32_t)n : 1;
-}
-
 void magazine_learn_to_fill(struct magazine *m)
 {
+	uint32_t most = most_capacity(class_size(m->sc));
+
 	if (m->given || is_cheap(m))
-		grow(m, most_capacity(class_size(m->sc)));
+		grow(m, most);
 	else if (++m->fills % FILLS_OFTEN == 0)
-		grow(m, shared_capacity(m));
+		grow(m, most < MAGAZINE_SHARED ? most : MAGAZINE_SHARED);
 	m->given = 0;
 	m->idle = false;
 }
 
 void magazine_learn_to_give(struct magazine *m, uint32_t n, bool to_others)
 {
+	uint32_t most = most_capacity(class_size(m->sc));
+
 	if (is_cheap(m))
-		grow(m, most_capacity(class_size(m->sc)));
+		grow(m, most);
 	else if (to_others)
-		grow(m, shared_capacity(m));
+		grow(m, most < MAGAZINE_SHARED ? most : MAGAZINE_SHARED);
 	m->given += n;
 	m->idle = false;
 }

@@ -13,7 +13,7 @@
  *
  *	it is filled or emptied                            up to MAGAZINE_CHEAP bytes
  *	it gave objects away, other threads take them,     up to MAGAZINE_SHARED objects
- *	or it is filled again and again                    and MAGAZINE_SHARED_BYTES
+ *	or it is filled again and again
  *	it is filled after it gave objects away, which     up to MAGAZINE_MOST and MAGAZINE_BYTES
  *	a larger one would still have
  *
@@ -37,10 +37,9 @@
 #define MAGAZINE_MOST  1023
 #define MAGAZINE_BYTES (64 * KIB)
 
-/* A magazine may always grow to so many bytes; and to so many objects, and bytes, for other threads to take. */
-#define MAGAZINE_CHEAP	      (2 * KIB)
-#define MAGAZINE_SHARED	      63
-#define MAGAZINE_SHARED_BYTES (16 * KIB)
+/* A magazine may always grow to so many bytes; and to so many objects for other threads to take. */
+#define MAGAZINE_CHEAP	(2 * KIB)
+#define MAGAZINE_SHARED 63
 
 struct magazine {
 	ALIGNED(CACHE_LINE) struct object **last; /* the newest object; = none: it is empty */

@@ -108,16 +108,16 @@ TEST(zeros_of_whole_pages_do_not_come_from_a_full_depot)
 static void *learn_by_allocating(void *unused)
 {
 	unsigned sc = class_of(264);
-	void *objects[128];
+	void *objects[64];
 
 	(void)unused;
 	loam_free(loam_malloc(100));
-	for (int i = 0; i < 127; i++)
+	for (int i = 0; i < 31; i++)
 		objects[i] = loam_malloc(264);
 	EXPECT(!cache_magazine(mine.cache, sc));
-	objects[127] = loam_malloc(264);
+	objects[31] = loam_malloc(264);
 	EXPECT(cache_magazine(mine.cache, sc) != NULL);
-	for (int i = 0; i < 128; i++)
+	for (int i = 0; i < 32; i++)
 		loam_free(objects[i]);
 	return NULL;
 }
@@ -127,7 +127,7 @@ static void *learn_by_aligned(void *unused)
 	unsigned sc = class_of(320);
 
 	(void)unused;
-	for (int i = 0; i < 127; i++)
+	for (int i = 0; i < 31; i++)
 		REQUIRE(loam_memalign(64, 300));
 	EXPECT(!cache_magazine(mine.cache, sc));
 	REQUIRE(loam_memalign(64, 300));
