@@ -125,12 +125,6 @@ ALWAYS_INLINE bool slab_starts_object(const struct slab *s, const void *mem)
 	return ((uintptr_t)mem - s->base) * s->magic < s->limit;
 }
 
-/* Whether an address lies in the slab's block; for any thread. */
-static inline bool slab_holds(const struct slab *s, const void *mem)
-{
-	return ((uintptr_t)mem - s->base) / PAGE_SIZE >> s->order == 0;
-}
-
 static inline struct object *slab_object(const struct slab *s, uint32_t i)
 {
 	return (struct object *)(s->base + (size_t)i * s->size);

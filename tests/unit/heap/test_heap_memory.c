@@ -1,4 +1,6 @@
 /* The memory of heaps: brk with a pad, somebody else's brk, blocks, and how large they are. */
+#include "heaps.h"
+
 #include "base/options.h"
 #include "heap/heap.h"
 #include "heap/top.h"
@@ -11,28 +13,6 @@
 #include <string.h>
 
 #define PAD (128 * KIB) /* the options' defaults */
-
-/* the options' defaults */
-
-static struct chunk_heap *fresh(bool brk)
-{
-	static struct chunk_heap many[32];
-	static int used;
-
-	REQUIRE(used < 32);
-	retain_forget();
-	many[used].brk = brk;
-	return &many[used++];
-}
-
-static size_t count_heaps(const struct chunk_heap *ch)
-{
-	size_t n = 0;
-
-	for (const struct heap *heap = ch->heaps; heap; heap = heap->next)
-		n++;
-	return n;
-}
 
 TEST(brk_grows_with_a_pad_and_goes_on_where_it_was)
 {

@@ -1,4 +1,6 @@
 /* What a chunk heap retains: big free chunks and top under the rule, and by trim. */
+#include "heaps.h"
+
 #include "base/options.h"
 #include "heap/heap.h"
 #include "heap/top.h"
@@ -9,28 +11,6 @@
 #include "test.h"
 
 #include <string.h>
-
-/* the options' defaults */
-
-static struct chunk_heap *fresh(bool brk)
-{
-	static struct chunk_heap many[32];
-	static int used;
-
-	REQUIRE(used < 32);
-	retain_forget();
-	many[used].brk = brk;
-	return &many[used++];
-}
-
-static size_t count_heaps(const struct chunk_heap *ch)
-{
-	size_t n = 0;
-
-	for (const struct heap *heap = ch->heaps; heap; heap = heap->next)
-		n++;
-	return n;
-}
 
 /* n chunks of req bytes with others of that size between, so that none merges. */
 static void spaced(struct chunk_heap *ch, char **mems, int n, size_t req)

@@ -1,4 +1,6 @@
 /* Top: refusals, extension for resize, use after somebody else's brk, and what reads as zero. */
+#include "heaps.h"
+
 #include "base/options.h"
 #include "heap/heap.h"
 #include "heap/top.h"
@@ -9,17 +11,6 @@
 #include "test.h"
 
 #include <string.h>
-
-static struct chunk_heap *fresh(bool brk)
-{
-	static struct chunk_heap many[32];
-	static int used;
-
-	REQUIRE(used < 32);
-	retain_forget();
-	many[used].brk = brk;
-	return &many[used++];
-}
 
 /* A script that needs every way to grow; how many of its requests were refused. */
 static int script(struct chunk_heap *ch)
