@@ -84,8 +84,11 @@ TEST(sparse_memory_costs_what_is_touched)
 {
 	const size_t n = (size_t)4 << 30;
 	size_t before = resident(), spent;
-	unsigned char *p = calloc(n / 8, 8);
+	unsigned char *p;
 
+	if (test_emulated)
+		test_skip("what the emulator has in RAM for each page counts");
+	p = calloc(n / 8, 8);
 	REQUIRE(p != NULL);
 	for (size_t i = 0; i < 1000; i++)
 		EXPECT_EQ(p[i * (n / 1000)], 0);

@@ -19,11 +19,19 @@ static struct {
 	size_t calls, fail_from, fail_once; /* atomic */
 	size_t mapped;			    /* atomic */
 	size_t most_mapped, page_size, memory_limit;
+	void *place; /* of the next mapping, or NULL */
 	bool refuse_purge, refuse_unmap, secure;
 	uint64_t clock;
 	const char *const *environment;
 	void (*at_start)(void);
 } sim = {.most_mapped = SIZE_MAX, .page_size = 4096, .memory_limit = SIZE_MAX};
+
+__attribute__((constructor(101))) static void take_page_size(void)
+{
+	const char *given = getenv("LOAM_TEST_PAGE_SIZE");
+
+	sim.page_size = given ? strtoul(given, NULL, 0) : (size_t)sysconf(_SC_PAGESIZE);
+}
 
 static struct {
 	pthread_mutex_t lock;
@@ -57,6 +65,11 @@ static bool refused(void)
 void os_sim_refuse_purge(bool refuse)
 {
 	sim.refuse_purge = refuse;
+}
+
+void os_sim_map_at(void *place)
+{
+	sim.place = place;
 }
 
 void os_sim_refuse_unmap(bool refuse)
@@ -179,18 +192,19 @@ static bool no_room(size_t nbytes)
 	return nbytes > sim.most_mapped || os_sim_mapped() > sim.most_mapped - nbytes;
 }
 
-/* At a multiple of the page size, which may be larger than this machine's. */
+/* At a multiple of the page size, which a test may have made larger than this machine's. */
 static void *map(size_t nbytes)
 {
-	size_t slack = sim.page_size - 4096;
+	size_t slack = sim.place ? 0 : sim.page_size - (size_t)sysconf(_SC_PAGESIZE);
 	char *mem, *start;
 
 	if (no_room(nbytes) || nbytes + slack < nbytes)
 		return NULL;
-	mem = mmap(NULL, nbytes + slack, PROT_READ | PROT_WRITE,
+	mem = mmap(sim.place, nbytes + slack, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mem == MAP_FAILED)
 		return NULL;
+	sim.place = NULL;
 	start = (char *)align_up((uintptr_t)mem, sim.page_size);
 	if (start > mem)
 		munmap(mem, (size_t)(start - mem));
@@ -238,9 +252,10 @@ bool os_unmap(void *mem, size_t nbytes)
 
 bool os_is_writable(const void *mem)
 {
-	char *page = (char *)align_down((uintptr_t)mem, 4096);
+	size_t nbytes = (size_t)sysconf(_SC_PAGESIZE);
+	char *page = (char *)align_down((uintptr_t)mem, nbytes);
 
-	return mremap(page, 4096, 4096, 0) == page || errno != EFAULT; /* mapped at least */
+	return mremap(page, nbytes, nbytes, 0) == page || errno != EFAULT; /* mapped at least */
 }
 
 bool os_word_is(const uint32_t *word, uint32_t value)

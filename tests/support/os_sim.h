@@ -1,10 +1,13 @@
 /*
  * A system for tests, in the place of os_linux.c: the same contract (os/os.h)
  * on memory of this process, with every refusal at the test's command.
+ * The hardware page is this machine's, or of LOAM_TEST_PAGE_SIZE bytes where that is larger.  Ranges that
+ * are no multiples of it end the program, as os.h has it.
  */
 #pragma once
 
 #include "os/os.h"
+#include "test.h"
 
 /*
  * Calls that the system may refuse (map, remap, sbrk, purge) are counted from
@@ -21,8 +24,7 @@ size_t os_sim_calls(void);
 /* At most nbytes more are mapped from here on; SIZE_MAX: no limit. */
 void os_sim_map_limit(size_t nbytes);
 
-/* The hardware page: 4, 16 or 64 KiB; before anything is mapped.  Ranges that are no multiples
-   of it end the program, as os.h has it. */
+/* A larger hardware page from here on; before anything is mapped. */
 void os_sim_set_page_size(size_t nbytes);
 
 /* What os_memory_limit() says; SIZE_MAX at first. */
@@ -36,6 +38,16 @@ void *os_sim_foreign_sbrk(intptr_t nbytes);
 
 /* Refuses purges, as for locked memory. */
 void os_sim_refuse_purge(bool refuse);
+
+/* Skips a test whose figures are those of pages of 4 KiB. */
+static inline void os_sim_need_small_pages(void)
+{
+	if (os_page_size() > 4096)
+		test_skip("the figures are those of pages of 4 KiB");
+}
+
+/* The next mapping lies there, if nothing else does. */
+void os_sim_map_at(void *place);
 
 /* From now on nothing is unmapped. */
 void os_sim_refuse_unmap(bool refuse);

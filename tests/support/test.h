@@ -58,6 +58,9 @@ _Noreturn void test_skip(const char *reason);
 /* Whether the program runs on valgrind. */
 bool test_on_valgrind(void);
 
+/* Whether the test's program runs under qemu-user, which lacks some of what a kernel does. */
+extern const bool test_emulated;
+
 /* The seed of this run: LOAM_TEST_SEED, else from the clock; printed when first asked for. */
 uint64_t test_seed(void);
 

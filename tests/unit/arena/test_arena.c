@@ -392,6 +392,7 @@ TEST(trim_gives_back_pages_of_runs_chunks_and_slabs)
 	void *mems[40];
 	size_t live;
 
+	os_sim_need_small_pages();
 	use(a, 2000, options.promote_after);
 	for (int i = 0; i < 40; i++)
 		mems[i] = alloc(a, 2000);
@@ -414,6 +415,7 @@ TEST(trim_leaves_as_much_of_top_as_is_asked_for)
 	static struct arena of_brk;
 	struct arena *a = &of_brk;
 
+	os_sim_need_small_pages();
 	begin();
 	arena_init(a, true, 1);
 	heap_free(&a->chunks, heap_malloc(&a->chunks, 400 * KIB, NULL));

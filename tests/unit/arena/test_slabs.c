@@ -483,6 +483,7 @@ TEST(the_slab_that_is_idle_longest_is_purged_first_and_no_more_than_needed)
 	struct slab *s[3];
 	size_t first;
 
+	os_sim_need_small_pages();
 	make_full(ss, class_of(1024), s, 3);
 	for (int i = 0; i < 3; i++)
 		thin_out(ss, s[i], s[i]->capacity / 4);
@@ -504,6 +505,7 @@ TEST(as_many_idle_slabs_are_purged_as_the_rule_asks_for)
 	struct slabs *ss = begin();
 	struct slab *s[3];
 
+	os_sim_need_small_pages();
 	make_full(ss, class_of(1024), s, 3);
 	for (int i = 0; i < 3; i++)
 		thin_out(ss, s[i], s[i]->capacity / 4);
@@ -522,6 +524,7 @@ TEST(a_purged_slab_is_listed_behind_all_others)
 	struct slabs *ss = begin();
 	struct slab *s[3];
 
+	os_sim_need_small_pages();
 	make_full(ss, class_of(1024), s, 3);
 	for (int i = 0; i < 3; i++)
 		thin_out(ss, s[i], s[i]->capacity / 4);
@@ -539,6 +542,7 @@ TEST(a_purge_that_is_refused_leaves_the_slab_where_it_is_and_is_not_repeated)
 	struct slabs *ss = begin();
 	struct slab *s[2];
 
+	os_sim_need_small_pages();
 	make_full(ss, class_of(1024), s, 2);
 	thin_out(ss, s[0], 16);
 	thin_out(ss, s[1], 16);
@@ -654,6 +658,7 @@ TEST(under_the_rule_idle_slabs_are_purged_before_empty_ones_go)
 	struct slabs *ss = begin();
 	struct slab *s[4];
 
+	os_sim_need_small_pages();
 	make_full(ss, class_of(1024), s, 4);
 	thin_out(ss, s[0], 0);
 	thin_out(ss, s[1], 0);
@@ -709,6 +714,7 @@ TEST(an_empty_slab_that_was_purged_is_not_kept)
 	struct slabs *ss = begin();
 	struct slab *s;
 
+	os_sim_need_small_pages();
 	make_full(ss, class_of(1024), &s, 1);
 	thin_out(ss, s, 1);
 	slabs_purge(ss);
@@ -792,6 +798,7 @@ TEST(a_purge_reaches_current_and_listed_slabs_and_gives_back_empty_ones)
 	struct slab *s[2], *current;
 	size_t live;
 
+	os_sim_need_small_pages();
 	make_full(ss, class_of(2048), s, 2);
 	current = ss->current[s[0]->class];
 	for (int i = 0; i < 7; i++)
@@ -818,6 +825,7 @@ TEST(a_slab_that_was_in_use_again_is_purged_again)
 	unsigned sc = class_of(2048);
 	struct slab *s;
 
+	os_sim_need_small_pages();
 	make_full(ss, sc, &s, 1);
 	thin_out(ss, s, 4);
 	slabs_purge(ss);
@@ -935,6 +943,7 @@ TEST(a_slab_of_one_object_is_empty_as_soon_as_it_is_not_full)
 	unsigned sc = class_of(CLASS_SIZE_MAX);
 	struct slab *s;
 
+	os_sim_need_small_pages();
 	slab_harden(true);
 	slabs_promote(ss, sc);
 	s = fill_one(ss, sc);

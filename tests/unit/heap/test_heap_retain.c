@@ -27,6 +27,7 @@ TEST(big_free_chunks_are_purged_under_the_rule)
 	struct options defaults = options;
 	char *mems[64];
 
+	os_sim_need_small_pages();
 	options.retain_floor = MIB;
 	options.retain_share = 1024;
 	spaced(ch, mems, 64, 100000);
@@ -67,6 +68,7 @@ TEST(top_of_brk_shrinks_under_the_rule)
 	char *mems[50], *peak;
 	bool zero;
 
+	os_sim_need_small_pages();
 	for (int i = 0; i < 50; i++) {
 		mems[i] = heap_malloc(ch, 100000, NULL);
 		memset(mems[i], 1, 100000);
@@ -100,6 +102,7 @@ TEST(top_of_a_block_is_purged_under_the_rule_and_reads_as_zero)
 	char *first = heap_malloc(ch, HEAP_MAX_REQ, NULL), *mem;
 	bool zero = false;
 
+	os_sim_need_small_pages();
 	mem = heap_malloc(ch, 900000, NULL);
 	REQUIRE(first && mem);
 	memset(mem, 1, 900000);

@@ -262,6 +262,8 @@ TEST(a_signal_handler_at_any_instruction_does_not_wait_for_its_own_thread)
 
 	if (preload && strstr(preload, "vgpreload"))
 		test_skip("valgrind's instructions would be stepped through");
+	if (test_emulated)
+		test_skip("the emulator has no ptrace");
 	for (int steps = 1; steps < 3000 && !(held && released > 20); steps++) {
 		int status = interrupt_after(steps);
 

@@ -131,6 +131,11 @@ static int run_limited(size_t room, int (*body)(void))
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+static bool on_emulator(void)
+{
+	return test_emulated || test_on_valgrind();
+}
+
 TEST(facts_are_those_of_the_kernel)
 {
 	EXPECT_EQ(os_page_size(), sysconf(_SC_PAGESIZE));
@@ -182,8 +187,8 @@ TEST(the_random_word_differs_from_process_to_process)
 {
 	uint64_t first, second;
 
-	if (test_on_valgrind())
-		test_skip("valgrind chooses what a fresh process finds");
+	if (on_emulator())
+		test_skip("the emulator chooses what a fresh process finds");
 	first = run_afresh(RLIMIT_AS, RLIM_INFINITY).random;
 	second = run_afresh(RLIMIT_AS, RLIM_INFINITY).random;
 	EXPECT(first != second);
@@ -196,8 +201,8 @@ TEST(the_memory_limit_is_the_one_set_at_start)
 	rlim_t much = (rlim_t)1 << 50;
 	struct found found;
 
-	if (test_on_valgrind())
-		test_skip("valgrind chooses what a fresh process finds");
+	if (on_emulator())
+		test_skip("the emulator chooses what a fresh process finds");
 	found = run_afresh(RLIMIT_AS, much);
 	EXPECT_EQ(found.memory_limit, smaller(found.space.rlim_cur, found.data.rlim_cur));
 	found = run_afresh(RLIMIT_DATA, much);
@@ -370,8 +375,8 @@ TEST(aligned_mappings_are_aligned_and_zero)
 /* So many rounds that a page lost in each is more than what a template keeps. */
 TEST(aligned_mappings_lose_nothing)
 {
-	if (test_on_valgrind())
-		test_skip("valgrind maps memory of its own");
+	if (on_emulator())
+		test_skip("the emulator maps memory of its own");
 	for (size_t alignment = os_page_size(); alignment <= 64 * MIB; alignment *= 2) {
 		size_t before = process_bytes(0);
 		char *mems[100];
@@ -401,8 +406,8 @@ static int map_aligned_in_little_room(void)
 
 TEST(aligned_mappings_do_where_addresses_are_short)
 {
-	if (test_on_valgrind())
-		test_skip("valgrind's own needs count under the limit");
+	if (on_emulator())
+		test_skip("the emulator's own needs count under the limit, or nothing does");
 	EXPECT_EQ(run_limited(4 * MIB + 512 * KIB, map_aligned_in_little_room), 0);
 }
 
@@ -427,8 +432,8 @@ static int map_until_refused(void)
 
 TEST(refusals_are_null_and_lose_nothing)
 {
-	if (test_on_valgrind())
-		test_skip("valgrind's own needs count under the limit");
+	if (on_emulator())
+		test_skip("the emulator's own needs count under the limit, or nothing does");
 	EXPECT_EQ(run_limited(8 * MIB, map_until_refused), 0);
 	EXPECT(os_map((size_t)1 << 60, OS_HUGE) == NULL);
 }
@@ -459,8 +464,8 @@ static int map_guarded_in_little_room(void)
 
 TEST(guards_are_left_out_where_addresses_are_short)
 {
-	if (test_on_valgrind())
-		test_skip("valgrind's own needs count under the limit");
+	if (on_emulator())
+		test_skip("the emulator's own needs count under the limit, or nothing does");
 	EXPECT_EQ(run_limited(4 * MIB + os_page_size(), map_guarded_in_little_room), 0);
 	EXPECT_EQ(run_limited(6 * MIB, map_guarded_in_little_room), 0);
 	EXPECT_EQ(run_limited(3 * MIB, map_guarded_in_little_room), 1);

@@ -223,6 +223,7 @@ TEST(a_page_is_accounted_for_again_when_it_is_used)
 {
 	size_t live;
 
+	os_sim_need_small_pages();
 	begin(class_of(PAGE_SIZE));
 	take(), take(), take();
 	live = retain_live;
@@ -245,6 +246,7 @@ TEST(a_page_is_accounted_for_again_when_it_is_used)
 
 TEST(memory_that_is_missed_after_a_purge_is_regretted)
 {
+	os_sim_need_small_pages();
 	begin(class_of(PAGE_SIZE));
 	take(), take();
 	give(0);
@@ -260,6 +262,7 @@ TEST(memory_that_is_missed_after_a_purge_is_regretted)
 
 TEST(of_open_pages_an_object_is_taken_before_a_purged_page_is)
 {
+	os_sim_need_small_pages();
 	begin(class_of(512));
 	for (int i = 0; i < 24; i++)
 		take();
@@ -278,6 +281,7 @@ TEST(what_can_not_be_purged_stays_free)
 {
 	size_t calls;
 
+	os_sim_need_small_pages();
 	begin(class_of(PAGE_SIZE));
 	for (int i = 0; i < 7; i++)
 		take();
