@@ -31,6 +31,8 @@
 #define TEMPLATES_MOST	      256
 
 SEALED static size_t page_size = 4096;
+SEALED static bool emulated;     /* there is no kernel, but what answers as one (qemu-user) */
+SEALED static bool keeps_purged; /* madvise says that it has purged, and has not */
 
 /* What is left of each template: the address of its next page plus how many there are, in one
    word so that threads can take pages without a lock.  Atomic; 0 where mappings have no names. */
@@ -233,12 +235,13 @@ bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 
 bool os_purge(void *mem, size_t nbytes)
 {
-	return !syscall_failed(call_madvise(mem, nbytes, MADV_DONTNEED));
+	return !keeps_purged && !syscall_failed(call_madvise(mem, nbytes, MADV_DONTNEED));
 }
 
 bool os_wipe_on_fork(void *mem, size_t nbytes)
 {
-	return !syscall_failed(syscall3(SYS_madvise, (long)mem, (long)nbytes, MADV_WIPEONFORK_));
+	return !emulated &&
+	       !syscall_failed(syscall3(SYS_madvise, (long)mem, (long)nbytes, MADV_WIPEONFORK_));
 }
 
 void *os_sbrk(intptr_t nbytes)
@@ -248,9 +251,31 @@ void *os_sbrk(intptr_t nbytes)
 	return syscall_failed(end) ? NULL : (void *)end;
 }
 
+/* As emulators: no list has a length of 0, which a kernel refuses by another error. */
+static AT_START bool has_no_robust_lists(void)
+{
+	return syscall3(SYS_set_robust_list, 0, 0, 0) == -ENOSYS;
+}
+
+/* Emulators answer advice that they do not follow with success. */
+static AT_START bool is_purged_kept(void)
+{
+	char *page = os_map(page_size, OS_METADATA);
+	bool kept;
+
+	if (!page)
+		return true;
+	*page = 1;
+	kept = os_purge(page, page_size) && *page;
+	os_unmap(page, page_size);
+	return kept;
+}
+
 AT_START void os_linux_map_start(size_t nbytes)
 {
 	page_size = nbytes;
+	emulated = has_no_robust_lists();
+	keeps_purged = emulated && is_purged_kept();
 	for (enum os_use use = 0; use < OS_USES; use++)
 		make_template(use);
 }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SIM_SEGMENT (256 * MIB)
@@ -321,7 +322,9 @@ bool os_purge(void *mem, size_t nbytes)
 
 bool os_wipe_on_fork(void *mem, size_t nbytes)
 {
-	return madvise(mem, nbytes, MADV_WIPEONFORK) == 0;
+	bool emulated = syscall(SYS_set_robust_list, NULL, 0) < 0 && errno == ENOSYS; /* see os_linux_map.c */
+
+	return !emulated && madvise(mem, nbytes, MADV_WIPEONFORK) == 0;
 }
 
 void os_futex_wait(uint32_t *word, uint32_t value)
