@@ -3,7 +3,8 @@
  *
  *	address   [ root index: bits 46..28 | leaf index: bits 27..12 | offset in page ]
  *
- *	root      2^19 distances in .bss: 2 MiB of addresses, a page or two touched
+ *	root      2^19 distances in .bss: 2 MiB of addresses, a page or two touched; where user space has
+ *	          48 bits (aarch64), 2^20
  *	leaf      256 MiB of addresses: 2^16 tags and hot words and 2^6 regions, mapped on demand
  *	tag       the descriptor of what the page belongs to, or NULL
  *	hot word  16 bits that say all that the hot free needs to know of a page of a slab
@@ -32,6 +33,7 @@
 #pragma once
 
 #include "base/compiler.h"
+#include "config.h"
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  ((size_t)1 << PAGE_SHIFT)
@@ -43,11 +45,12 @@
 #define LEAF_TAGS    ((size_t)1 << (LEAF_SHIFT - PAGE_SHIFT))
 #define LEAF_REGIONS ((size_t)1 << (LEAF_SHIFT - REGION_SHIFT))
 
-/* Every leaf lies a multiple of this from the empty one. */
-#define LEAF_UNIT_SHIFT 16
+#define ADDRESS_BITS CONFIG_ADDRESS_BITS
+
+/* Every leaf lies a multiple of this from the empty one: so that a distance has 32 bits. */
+#define LEAF_UNIT_SHIFT (ADDRESS_BITS - 31)
 #define LEAF_UNIT	((size_t)1 << LEAF_UNIT_SHIFT)
 
-#define ADDRESS_BITS 47
 #define ROOT_LEAVES  ((size_t)1 << (ADDRESS_BITS - LEAF_SHIFT))
 
 struct region;
@@ -85,7 +88,7 @@ struct pagemap {
 extern HIDDEN struct pagemap pagemap;
 
 /* The leaf for an address, perhaps the empty one.  Any bit pattern may be asked for;
-   2^47 and above are answered as their lower bits would be. */
+   those beyond user space are answered as their lower bits would be. */
 ALWAYS_INLINE struct leaf *pagemap_leaf(struct pagemap *map, uintptr_t address)
 {
 	size_t index = address >> (LEAF_SHIFT - 2) & (ROOT_LEAVES - 1) << 2; /* in bytes: less work */

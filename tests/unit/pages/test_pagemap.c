@@ -4,6 +4,9 @@
 #include "pages/pagemap.h"
 #include "test.h"
 
+#include <string.h>
+#include <sys/utsname.h>
+
 static struct descriptor one, two;
 
 static char *const low = (char *)0x7000000000; /* nothing is there: the map does not look */
@@ -53,6 +56,20 @@ TEST(regions_are_noted_by_window)
 	EXPECT(*pagemap_region(low + REGION_SIZE - 1) == r);
 	EXPECT(!*pagemap_region(low + REGION_SIZE));
 	*pagemap_region(low) = NULL;
+}
+
+/* Kernels map from the top of user space downward. */
+TEST(the_first_addresses_that_a_kernel_maps_are_tagged)
+{
+	struct utsname system;
+	bool is_aarch64 = uname(&system) == 0 && strcmp(system.machine, "aarch64") == 0;
+	char *first = (char *)(is_aarch64 ? 0xfffff7ff0000 : 0x7ffff7ff0000);
+
+	REQUIRE(pagemap_reserve(first, PAGE_SIZE));
+	pagemap_set(first, PAGE_SIZE, &one);
+	EXPECT(pagemap_get(first) == &one);
+	EXPECT(!pagemap_get(first - ((uintptr_t)1 << (ADDRESS_BITS - 1))));
+	pagemap_set(first, PAGE_SIZE, NULL);
 }
 
 TEST(addresses_beyond_user_space_cannot_be_reserved)
