@@ -213,15 +213,10 @@ size_t fence_size(const void *mem, struct descriptor *tag, const char *call)
 /* Whole pages of large ones are zero when the system has taken them back. */
 static void wipe(char *mem, size_t nbytes)
 {
-	char *first, *end;
+	char *first = (char *)align_up((uintptr_t)mem, os_page_size());
+	char *end = (char *)align_down((uintptr_t)mem + nbytes, os_page_size());
 
-	if (nbytes < PURGED) {
-		memset(mem, 0, nbytes);
-		return;
-	}
-	first = (char *)align_up((uintptr_t)mem, os_page_size());
-	end = (char *)align_down((uintptr_t)mem + nbytes, os_page_size());
-	if (!os_purge(first, (size_t)(end - first))) {
+	if (nbytes < PURGED || first >= end || !os_purge(first, (size_t)(end - first))) {
 		memset(mem, 0, nbytes);
 		return;
 	}

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define SLOTS	     1024
-#define SLOT_BYTES   (16 * KIB) /* and a guard page */
+#define OBJECT_MOST  (16 * KIB)
 #define PATTERN	     0xa5
 #define PATTERN_MOST ((size_t)64) /* bytes of it on either side */
 
@@ -37,14 +37,21 @@ static struct {
 	uint64_t random;
 } sampled = {.free = {&sampled.free, &sampled.free}};
 
+/* Whole pages, of which the last one of a slot's is that of its objects' ends. */
+static size_t slot_bytes(void)
+{
+	return align_up(OBJECT_MOST, os_page_size());
+}
+
+/* And a guard page. */
 static size_t stride(void)
 {
-	return SLOT_BYTES + os_page_size();
+	return slot_bytes() + os_page_size();
 }
 
 static char *slot_end(const struct slot *s)
 {
-	return s->start + SLOT_BYTES;
+	return s->start + slot_bytes();
 }
 
 static struct slot *of_link(struct link *l)
@@ -205,19 +212,19 @@ void *sampled_alloc(size_t alignment, size_t req)
 {
 	struct slot *s;
 
-	if (!count_anew() || req > SLOT_BYTES || alignment > SLOT_BYTES / 4)
+	if (!count_anew() || req > OBJECT_MOST || alignment > OBJECT_MOST / 4)
 		return NULL;
 	s = take_slot();
 	if (!s)
 		return NULL;
-	if (!os_unguard(s->start, SLOT_BYTES)) {
+	if (!os_unguard(s->start, slot_bytes())) {
 		give_slot(s);
 		return NULL;
 	}
 	s->size = req;
 	s->mem = (char *)align_down((uintptr_t)slot_end(s) - req, alignment < 16 ? 16 : alignment);
 	if (s->mem < s->start) {
-		os_guard(s->start, SLOT_BYTES);
+		os_guard(s->start, slot_bytes());
 		give_slot(s);
 		return NULL;
 	}
@@ -272,7 +279,7 @@ void sampled_free(void *mem, struct descriptor *tag, const char *call)
 		report_overflow(call, about(s, mem), (size_t)(broken - s->mem));
 	stack_note(&s->freed);
 	store_release(&s->in_use, false);
-	if (os_guard(s->start, SLOT_BYTES))
+	if (os_guard(s->start, slot_bytes()))
 		give_slot(s); /* else it stays as it is for good */
 }
 

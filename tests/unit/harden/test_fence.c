@@ -199,7 +199,7 @@ static void say_and_abort(int signal)
 static void read_behind(void *mem)
 {
 	size_t size = loam_malloc_usable_size(mem);
-	volatile char *end = (char *)align_up((uintptr_t)mem + size + 16, 4096);
+	volatile char *end = (char *)align_up((uintptr_t)mem + size + 16, os_page_size());
 
 	signal(SIGSEGV, say_and_abort);
 	(void)*end;

@@ -199,9 +199,11 @@ TEST(what_is_touched_beyond_them_is_told_with_stacks)
 	EXPECT_STR(text, "touched by thread");
 	EXPECT_STR(text, "allocated by thread");
 	EXPECT_STR(text, "#1 0x");
-	EXPECT_EQ(signal_of(read_before, sample(16384), text, sizeof text), SIGSEGV);
-	EXPECT_STR(text, "heap buffer underflow");
-	EXPECT_STR(text, "8 bytes before the sampled object of 16384 bytes");
+	if (os_page_size() <= 16384) { /* else more of its slot lies before it */
+		EXPECT_EQ(signal_of(read_before, sample(16384), text, sizeof text), SIGSEGV);
+		EXPECT_STR(text, "heap buffer underflow");
+		EXPECT_STR(text, "8 bytes before the sampled object of 16384 bytes");
+	}
 	EXPECT_EQ(signal_of(read_after_free, sample(100), text, sizeof text), SIGSEGV);
 	EXPECT_STR(text, "use after free");
 	EXPECT_STR(text, "freed by thread");
