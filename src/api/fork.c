@@ -12,6 +12,8 @@
  *
  * A child that ran no handler (_Fork, clone), or in which a handler of the program runs before ours, is noticed
  * by a word on a page that the kernel wipes in it: where a slow path begins, and before a lock is waited for.
+ * Emulators that wipe no page (qemu-user) cost a system call there: the process's number is compared.  Kernels would
+ * not do for that, where a child of vfork shares the memory and has another number; emulators give it a copy.
  */
 #include "api/fork.h"
 
@@ -20,6 +22,7 @@
 #include "cache/depot.h"
 #include "harden/quarantine.h"
 #include "harden/sampled.h"
+#include "os/file.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "pages/huge.h"
@@ -28,6 +31,9 @@
 
 static uint32_t always = 1;
 uint32_t *fork_generation = &always;
+
+static uint32_t never;	 /* stays 0, where numbers are compared */
+static uint64_t process; /* the number of this one then, else 0 */
 
 static void notice(void)
 {
@@ -42,6 +48,11 @@ void fork_start(void)
 		return;
 	if (!os_wipe_on_fork(page, os_page_size())) {
 		os_unmap(page, os_page_size());
+		if (os_is_emulated()) {
+			process = os_process();
+			fork_generation = &never;
+			lock_before_wait = notice;
+		}
 		return;
 	}
 	*page = 1;
@@ -75,9 +86,15 @@ static const struct {
  */
 void fork_recover(void)
 {
-	bool entered = cache_begin();
+	bool entered;
 
-	store_relaxed(fork_generation, 1);
+	if (process && process == os_process())
+		return;
+	entered = cache_begin();
+	if (process)
+		process = os_process();
+	else
+		store_relaxed(fork_generation, 1);
 	KEEP_ORDER();
 	for (size_t i = 0; i < sizeof recoveries / sizeof recoveries[0]; i++)
 		if (lock_recover(recoveries[i].lock) && recoveries[i].recover)

@@ -42,4 +42,5 @@ void os_resident(size_t *ret_now, size_t *ret_most);
 /* Nanoseconds since 1970. */
 uint64_t os_time_of_day(void);
 
+/* The number of this process. */
 uint64_t os_process(void);

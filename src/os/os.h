@@ -104,6 +104,9 @@ void *os_sbrk(intptr_t nbytes);
 /* Makes this page read as zero in a forked child; false when the system cannot. */
 bool os_wipe_on_fork(void *mem, size_t nbytes);
 
+/* Whether an emulator answers in the place of a kernel (qemu-user). */
+bool os_is_emulated(void);
+
 /* Sleeps while *word == value; may wake early. */
 void os_futex_wait(uint32_t *word, uint32_t value);
 void os_futex_wake(uint32_t *word, int waiters);

@@ -25,13 +25,14 @@
 #include <sys/prctl.h>
 
 #define MADV_WIPEONFORK_      18
+#define NO_ADVICE	      (-1)
 #define PR_SET_VMA_	      0x53564d41
 #define PR_SET_VMA_ANON_NAME_ 0
 #define TEMPLATE_PAGES	      8
 #define TEMPLATES_MOST	      256
 
 SEALED static size_t page_size = 4096;
-SEALED static bool emulated;     /* there is no kernel, but what answers as one (qemu-user) */
+SEALED static bool emulated;     /* what answers here is no kernel (qemu-user) */
 SEALED static bool keeps_purged; /* madvise says that it has purged, and has not */
 
 /* What is left of each template: the address of its next page plus how many there are, in one
@@ -244,6 +245,11 @@ bool os_wipe_on_fork(void *mem, size_t nbytes)
 	       !syscall_failed(syscall3(SYS_madvise, (long)mem, (long)nbytes, MADV_WIPEONFORK_));
 }
 
+bool os_is_emulated(void)
+{
+	return emulated;
+}
+
 void *os_sbrk(intptr_t nbytes)
 {
 	long end = call_sbrk(nbytes);
@@ -251,13 +257,13 @@ void *os_sbrk(intptr_t nbytes)
 	return syscall_failed(end) ? NULL : (void *)end;
 }
 
-/* As emulators: no list has a length of 0, which a kernel refuses by another error. */
-static AT_START bool has_no_robust_lists(void)
+/* Emulators have no lists of robust mutexes, and answer advice that they do not follow with success; a kernel
+   refuses a list of length 0 by another error, and advice that there is not.  Some filters refuse the lists. */
+static AT_START bool is_emulator(void)
 {
-	return syscall3(SYS_set_robust_list, 0, 0, 0) == -ENOSYS;
+	return syscall3(SYS_set_robust_list, 0, 0, 0) == -ENOSYS && syscall3(SYS_madvise, 0, 0, NO_ADVICE) == 0;
 }
 
-/* Emulators answer advice that they do not follow with success. */
 static AT_START bool is_purged_kept(void)
 {
 	char *page = os_map(page_size, OS_METADATA);
@@ -274,7 +280,7 @@ static AT_START bool is_purged_kept(void)
 AT_START void os_linux_map_start(size_t nbytes)
 {
 	page_size = nbytes;
-	emulated = has_no_robust_lists();
+	emulated = is_emulator();
 	keeps_purged = emulated && is_purged_kept();
 	for (enum os_use use = 0; use < OS_USES; use++)
 		make_template(use);

@@ -1,5 +1,5 @@
-/* For emulated.py: three thousand threads one after the other, memory that was used and must be zero, and a child that has
-   threads of its own.  Prints "ok". */
+/* For emulated.py: three thousand threads one after the other, memory that was used and must be zero, and children: one
+   that has threads of its own, and many that run no fork handler while other threads allocate.  Prints "ok". */
 #include "process.h"
 
 #include <malloc.h>
@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LIVES = 3000, BLOCKS = 50 };
+enum { LIVES = 3000, BLOCKS = 50, BUSY = 2, CHILDREN = 100 };
 
 static bool is_zero(const char *mem, size_t nbytes)
 {
@@ -68,6 +68,38 @@ static void expect_zero_after_trim(size_t nbytes)
 		free(mems[i]);
 }
 
+static bool stop; /* atomic */
+
+static void *be_busy(void *unused)
+{
+	for (uintptr_t i = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); i++)
+		live((void *)i);
+	return unused;
+}
+
+/* Locks that the busy threads held are held in the child by nobody. */
+static void expect_children_to_allocate(void)
+{
+	pthread_t threads[BUSY];
+
+	for (int i = 0; i < BUSY; i++)
+		MUST(pthread_create(&threads[i], NULL, be_busy, NULL) == 0);
+	for (int i = 0; i < CHILDREN; i++) {
+		pid_t child = _Fork();
+
+		if (child == 0) {
+			alarm(CHILD_SECONDS);
+			for (uintptr_t n = 0; n < 5; n++)
+				live((void *)n);
+			_exit(0);
+		}
+		MUST(child_wait(child) == 0);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < BUSY; i++)
+		MUST(pthread_join(threads[i], NULL) == 0);
+}
+
 int main(void)
 {
 	int status = -1;
@@ -82,6 +114,7 @@ int main(void)
 		_exit(0);
 	}
 	MUST(waitpid(child, &status, 0) == child && status == 0);
+	expect_children_to_allocate();
 	puts("ok");
 	return 0;
 }

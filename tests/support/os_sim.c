@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SIM_SEGMENT (256 * MIB)
@@ -322,9 +321,12 @@ bool os_purge(void *mem, size_t nbytes)
 
 bool os_wipe_on_fork(void *mem, size_t nbytes)
 {
-	bool emulated = syscall(SYS_set_robust_list, NULL, 0) < 0 && errno == ENOSYS; /* see os_linux_map.c */
+	return !os_is_emulated() && madvise(mem, nbytes, MADV_WIPEONFORK) == 0;
+}
 
-	return !emulated && madvise(mem, nbytes, MADV_WIPEONFORK) == 0;
+bool os_is_emulated(void)
+{
+	return madvise(NULL, 0, -1) == 0; /* see os_linux_map.c */
 }
 
 void os_futex_wait(uint32_t *word, uint32_t value)

@@ -40,9 +40,9 @@ TEST(each_256th_slow_path_reaps_a_cache)
 	struct magazine *m;
 	int ticks = 0;
 
-	if (test_emulated)
-		test_skip("no thread is asked for before one was found that is gone without the kernel's mark");
 	settle();
+	if (test_emulated) /* unmarked threads are looked for once a new thread has found the first one */
+		in_thread(leave_twenty, &gone);
 	in_thread(leave_twenty, &gone);
 	m = cache_magazine(gone, class_of(SIZE));
 	mine.cache->ticks = 0;

@@ -139,6 +139,7 @@ static bool on_emulator(void)
 TEST(facts_are_those_of_the_kernel)
 {
 	EXPECT_EQ(os_page_size(), sysconf(_SC_PAGESIZE));
+	EXPECT_EQ(os_is_emulated(), test_emulated);
 	EXPECT_EQ(os_secure(), getauxval(AT_SECURE));
 	EXPECT(os_cpus() >= 1 && os_cpus() <= sysconf(_SC_NPROCESSORS_CONF));
 }
