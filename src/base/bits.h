@@ -62,6 +62,34 @@ static inline void bit_clear(uint64_t *words, size_t i)
 	words[i / 64] &= ~((uint64_t)1 << (i % 64));
 }
 
+/* Those bits of word w that are among [from, end), as a mask. */
+static inline uint64_t bits_mask(size_t w, size_t from, size_t end)
+{
+	uint64_t mask = from > w * 64 ? ~(uint64_t)0 << from % 64 : ~(uint64_t)0;
+
+	return end < (w + 1) * 64 ? mask & (((uint64_t)1 << end % 64) - 1) : mask;
+}
+
+/* The first bit of [from, end) that is set, or the last; end when none is. */
+static inline size_t bits_first(const uint64_t *words, size_t from, size_t end)
+{
+	for (size_t w = from / 64; w * 64 < end; w++)
+		if (words[w] & bits_mask(w, from, end))
+			return w * 64 + lowest_bit(words[w] & bits_mask(w, from, end));
+	return end;
+}
+
+static inline size_t bits_last(const uint64_t *words, size_t from, size_t end)
+{
+	for (size_t w = (end + 63) / 64; w-- > from / 64;)
+		if (words[w] & bits_mask(w, from, end))
+			return w * 64 + highest_bit(words[w] & bits_mask(w, from, end));
+	return end;
+}
+
+#define bits_for_each(i, words, from, end)                                                         \
+	for (size_t i = bits_first(words, from, end); i < (end); i = bits_first(words, i + 1, end))
+
 /* Spreads the bits of x over the whole word; a bijection (the finalizer of splitmix64). */
 static inline uint64_t mix64(uint64_t x)
 {

@@ -6,15 +6,10 @@
 
 #include <string.h>
 
-/* Where the bits of an order begin, and how many there are. */
+/* Where the bits of an order begin; they end where those of the next begin. */
 static unsigned order_start(unsigned order)
 {
 	return 2 * REGION_PAGES - (2 * REGION_PAGES >> order);
-}
-
-static unsigned order_blocks(unsigned order)
-{
-	return REGION_PAGES >> order;
 }
 
 static size_t bit_of(unsigned page, unsigned order)
@@ -22,28 +17,21 @@ static size_t bit_of(unsigned page, unsigned order)
 	return order_start(order) + (page >> order);
 }
 
-/* The bits of words [from, from + count) that lie in word w, as a mask. */
-static uint64_t mask_in_word(unsigned w, unsigned from, unsigned count)
-{
-	unsigned low = from > w * 64 ? from - w * 64 : 0;
-	unsigned end = from + count < (w + 1) * 64 ? from + count - w * 64 : 64;
-
-	return (end - low == 64 ? ~(uint64_t)0 : ((uint64_t)1 << (end - low)) - 1) << low;
-}
-
 static unsigned count_bits(const uint64_t *words, struct pages p)
 {
-	unsigned n = 0;
+	unsigned n = 0, end = p.first + p.count;
 
-	for (unsigned w = p.first / 64; w <= (p.first + p.count - 1) / 64; w++)
-		n += (unsigned)__builtin_popcountll(words[w] & mask_in_word(w, p.first, p.count));
+	for (unsigned w = p.first / 64; w * 64 < end; w++)
+		n += (unsigned)__builtin_popcountll(words[w] & bits_mask(w, p.first, end));
 	return n;
 }
 
 static void set_bits(uint64_t *words, struct pages p, bool value)
 {
-	for (unsigned w = p.first / 64; w <= (p.first + p.count - 1) / 64; w++) {
-		uint64_t mask = mask_in_word(w, p.first, p.count);
+	unsigned end = p.first + p.count;
+
+	for (unsigned w = p.first / 64; w * 64 < end; w++) {
+		uint64_t mask = bits_mask(w, p.first, end);
 
 		words[w] = value ? words[w] | mask : words[w] & ~mask;
 	}
@@ -56,20 +44,19 @@ unsigned region_dirty(const struct region *r, struct pages pages)
 
 void region_touch(struct region *r, struct pages pages)
 {
-	if (pages.count)
-		set_bits(r->dirty, pages, true);
+	set_bits(r->dirty, pages, true);
 	KEEP_ORDER();
 }
 
-/* Whether a block of that order has bits left, after one of its bits was cleared. */
+/* The lowest free block of an order, as a bit of free[state]; where the bits end when there is none. */
+static size_t lowest(const struct region *r, enum state state, unsigned order)
+{
+	return bits_first(r->free[state], order_start(order), order_start(order + 1));
+}
+
 static bool any_free(const struct region *r, enum state state, unsigned order)
 {
-	unsigned start = order_start(order), end = start + order_blocks(order);
-
-	for (unsigned w = start / 64; w <= (end - 1) / 64; w++)
-		if (r->free[state][w] & mask_in_word(w, start, end - start))
-			return true;
-	return false;
+	return lowest(r, state, order) < order_start(order + 1);
 }
 
 static void insert(struct region *r, enum state state, unsigned page, unsigned order)
@@ -130,34 +117,17 @@ static unsigned give(struct region *r, unsigned page, unsigned order)
 	return merged - order;
 }
 
-static unsigned lowest_block(const struct region *r, enum state state, unsigned order)
-{
-	unsigned start = order_start(order), blocks = order_blocks(order);
-
-	for (unsigned w = start / 64;; w++) {
-		uint64_t word = r->free[state][w] & mask_in_word(w, start, blocks);
-
-		if (word)
-			return (w * 64 + lowest_bit(word) - start) << order;
-	}
-}
-
 unsigned region_highest(const struct region *r, enum state state, unsigned order)
 {
-	unsigned start = order_start(order), blocks = order_blocks(order);
+	size_t bit = bits_last(r->free[state], order_start(order), order_start(order + 1));
 
-	for (unsigned w = (start + blocks - 1) / 64;; w--) {
-		uint64_t word = r->free[state][w] & mask_in_word(w, start, blocks);
-
-		if (word)
-			return (w * 64 + highest_bit(word) - start) << order;
-	}
+	return (unsigned)(bit - order_start(order)) << order;
 }
 
 unsigned region_take(struct region *r, enum state state, unsigned order, uint64_t upper)
 {
 	unsigned from = lowest_bit((uint64_t)r->orders[state] >> order) + order;
-	unsigned block = lowest_block(r, state, from), page = block;
+	unsigned block = (unsigned)(lowest(r, state, from) - order_start(from)) << from, page = block;
 
 	for (unsigned half = from; half-- > order;) {
 		unsigned given = page;
@@ -253,23 +223,6 @@ void region_own(struct region *r, struct pages pages)
 	r->owned_pages += pages.count;
 }
 
-/* The next stretch of set bits at or after `from`. */
-static COLD struct pages stretch_from(const uint64_t *words, unsigned from)
-{
-	struct pages found = {from, 0};
-
-	while (found.first < REGION_PAGES && !bit_test(words, found.first))
-		found.first++;
-	while (found.first + found.count < REGION_PAGES && bit_test(words, found.first + found.count))
-		found.count++;
-	return found;
-}
-
-struct pages region_owned_from(const struct region *r, unsigned from)
-{
-	return stretch_from(r->owned, from);
-}
-
 void region_clean(struct region *r, unsigned first, unsigned order)
 {
 	struct pages pages = {first, 1u << order};
@@ -284,23 +237,15 @@ void region_clean(struct region *r, unsigned first, unsigned order)
 /* Adds the pages of the free blocks of a state and order. */
 static COLD void add_free_pages(const struct region *r, enum state state, unsigned order, uint64_t *pages)
 {
-	unsigned start = order_start(order), end = start + order_blocks(order);
+	unsigned start = order_start(order);
 
-	for (unsigned w = start / 64; w <= (end - 1) / 64; w++) {
-		uint64_t word = r->free[state][w] & mask_in_word(w, start, end - start);
-
-		for (; word; word &= word - 1) {
-			unsigned block = w * 64 + lowest_bit(word) - start;
-
-			set_bits(pages, (struct pages){block << order, 1u << order}, true);
-		}
-	}
+	bits_for_each(bit, r->free[state], start, order_start(order + 1))
+		set_bits(pages, (struct pages){(unsigned)(bit - start) << order, 1u << order}, true);
 }
 
 void region_rebuild(struct region *r)
 {
 	uint64_t free[REGION_PAGES / 64] = {0};
-	struct pages pages = {0, 0};
 
 	for (enum state s = DIRTY; s < STATES; s++)
 		for (unsigned order = 0; order < ORDERS; order++)
@@ -311,8 +256,12 @@ void region_rebuild(struct region *r)
 	memset(r->free, 0, sizeof r->free);
 	r->orders[DIRTY] = r->orders[CLEAN] = 0;
 	r->free_pages = r->dirty_pages = 0;
-	while ((pages = stretch_from(free, pages.first + pages.count)).count)
-		region_give(r, pages);
+	for (unsigned page = 0, end; page < REGION_PAGES; page = end) {
+		page = (unsigned)bits_first(free, page, REGION_PAGES);
+		for (end = page; end < REGION_PAGES && bit_test(free, end);)
+			end++;
+		region_give(r, (struct pages){page, end - page});
+	}
 }
 
 static bool check_block(const struct region *r, enum state state, unsigned page, unsigned order,
@@ -340,9 +289,9 @@ bool region_check(const struct region *r)
 	for (enum state s = DIRTY; s < STATES; s++)
 		for (unsigned order = 0; order < ORDERS; order++) {
 			ok &= expect_eq("B4", any_free(r, s, order), r->orders[s] >> order & 1);
-			for (unsigned i = 0; i < order_blocks(order); i++)
-				if (bit_test(r->free[s], order_start(order) + i))
-					ok &= check_block(r, s, i << order, order, seen);
+			bits_for_each(bit, r->free[s], order_start(order), order_start(order + 1))
+				ok &= check_block(r, s, (unsigned)(bit - order_start(order)) << order, order,
+						  seen);
 		}
 	for (unsigned w = 0; w < REGION_PAGES / 64; w++)
 		free_dirty += (unsigned)__builtin_popcountll(seen[w] & r->dirty[w]);

@@ -82,9 +82,6 @@ void region_own(struct region *r, struct pages pages);
 /* A block that is free, and all of it owned, is no longer owned: it was unmapped. */
 COLD void region_disown(struct region *r, enum state state, unsigned first, unsigned order);
 
-/* The next stretch of owned pages at or after page `from`; count is 0 when there is none. */
-COLD struct pages region_owned_from(const struct region *r, unsigned from);
-
 /* Notes that pages hold memory (in use), or that the whole free block no longer does. */
 void region_touch(struct region *r, struct pages pages);
 void region_clean(struct region *r, unsigned first, unsigned order);

@@ -31,7 +31,6 @@
 #include "base/compiler.h"
 #include "os/lock.h"
 #include "pages/region.h"
-#include "pages/zone_sizes.h"
 
 /*
  * A block of 2^order pages, aligned to its size, its pages ready to be tagged;
@@ -80,6 +79,11 @@ COLD size_t zone_unmap_free(bool blocks);
 /* Whether an address, of any bit pattern, lies in a free block. */
 COLD bool zone_is_free(const void *mem);
 
+/* All in bytes but the counts. */
+struct zone_sizes {
+	size_t mapped, free_clean, free_dirty;
+	size_t regions, takes, splits, merges, purged;
+};
 void zone_sizes(struct zone_sizes *ret_sizes);
 
 /* Calls visit for each stretch of pages with the same tag, the zone locked. */

@@ -1,4 +1,4 @@
-/* Mapping and unmapping of regions; see zone_map.h. */
+/* Mapping and unmapping of regions; see zone_map.h and zone.h. */
 #include "pages/zone_map.h"
 
 #include "os/os.h"
@@ -96,18 +96,6 @@ bool zone_grow(unsigned order)
 	return true;
 }
 
-void zone_map_first(void)
-{
-	map(step_for(os_page_size()));
-}
-
-/* Forgets a region of which nothing is mapped any more. */
-static void forget_region(struct region *r)
-{
-	zone_forget_region(r);
-	pool_free(&regions, r);
-}
-
 /* Unmaps the free blocks of that state and order; false when the system refuses. */
 static bool unmap_blocks(struct region *r, enum state state, unsigned order)
 {
@@ -140,8 +128,10 @@ static size_t unmap_free(struct region *r, unsigned least)
 	for (unsigned order = ORDERS; done && order-- > least;)
 		for (enum state s = DIRTY; done && s < STATES; s++)
 			done = unmap_blocks(r, s, order);
-	if (!r->owned_pages)
-		forget_region(r);
+	if (!r->owned_pages) {
+		zone_forget_region(r);
+		pool_free(&regions, r);
+	}
 	return before - zone.sizes.mapped;
 }
 
@@ -156,13 +146,16 @@ static unsigned least_unmapped(void)
 	return order;
 }
 
-size_t zone_unmap(bool blocks)
+size_t zone_unmap_free(bool blocks)
 {
-	unsigned least = blocks ? least_unmapped() : ORDERS;
 	size_t unmapped = 0;
+	unsigned least;
 
+	lock_acquire(&zone_lock);
+	least = blocks ? least_unmapped() : ORDERS;
 	for (size_t slot = 0; slot < zone.slots; slot++)
 		if (zone_region(slot))
 			unmapped += unmap_free(zone_region(slot), least);
+	lock_release(&zone_lock);
 	return unmapped;
 }

@@ -5,71 +5,69 @@
 #include "pages/metadata.h"
 #include "pages/retain.h"
 
-/* Regions by number are in two levels, so that a small table is small: so many parts of so many. */
-#define PARTS	       BITSET_MOST
-#define SLOTS_PER_PART BITSET_MOST
-#define SLOTS	       (PARTS * SLOTS_PER_PART)
+#include <string.h>
+
+#define SLOTS (ZONE_PART * ZONE_PART)
 
 struct part {
-	struct region *regions[SLOTS_PER_PART]; /* Z1 */
-	struct bitset with[STATES][ORDERS];     /* Z3 */
+	struct region *regions[ZONE_PART];    /* Z1 */
+	struct zone_set with[STATES][ORDERS]; /* Z3 */
 };
 
 /* Of which most programs touch the first: it lies behind the zone. */
-static struct part *parts[PARTS];
+static struct part *parts[ZONE_PART];
 
 struct zone zone;
+struct lock zone_lock = LOCK_INIT(LOCK_ZONE);
 
 struct region *zone_region(size_t slot)
 {
-	const struct part *part = parts[slot / SLOTS_PER_PART];
+	const struct part *part = parts[slot / ZONE_PART];
 
-	return part ? part->regions[slot % SLOTS_PER_PART] : NULL;
+	return part ? part->regions[slot % ZONE_PART] : NULL;
 }
 
-bool zone_has(size_t slot, enum state state, unsigned order)
+/* The lowest number in a set; ZONE_PART of an empty one. */
+static size_t lowest(const struct zone_set *set)
 {
-	return bitset_has(&zone.with[state][order], slot / SLOTS_PER_PART) &&
-	       bitset_has(&parts[slot / SLOTS_PER_PART]->with[state][order], slot % SLOTS_PER_PART);
+	return bits_first(set->words, 0, ZONE_PART);
 }
 
 static void add_with(size_t slot, enum state state, unsigned order)
 {
-	bitset_add(&parts[slot / SLOTS_PER_PART]->with[state][order], slot % SLOTS_PER_PART);
-	bitset_add(&zone.with[state][order], slot / SLOTS_PER_PART);
+	bit_set(parts[slot / ZONE_PART]->with[state][order].words, slot % ZONE_PART);
+	bit_set(zone.with[state][order].words, slot / ZONE_PART);
 	store_relaxed(&zone.orders[state], (uint16_t)(zone.orders[state] | 1u << order));
 }
 
 static void remove_with(size_t slot, enum state state, unsigned order)
 {
-	struct bitset *set = &parts[slot / SLOTS_PER_PART]->with[state][order];
+	struct zone_set *set = &parts[slot / ZONE_PART]->with[state][order];
 
-	bitset_remove(set, slot % SLOTS_PER_PART);
-	if (bitset_lowest(set) != BITSET_MOST)
+	bit_clear(set->words, slot % ZONE_PART);
+	if (lowest(set) != ZONE_PART)
 		return;
-	bitset_remove(&zone.with[state][order], slot / SLOTS_PER_PART);
-	if (bitset_lowest(&zone.with[state][order]) == BITSET_MOST)
+	bit_clear(zone.with[state][order].words, slot / ZONE_PART);
+	if (lowest(&zone.with[state][order]) == ZONE_PART)
 		store_relaxed(&zone.orders[state], (uint16_t)(zone.orders[state] & ~(1u << order)));
 }
 
-/* Of the regions with a block of that state and order, of which there must be one, that of the lowest number. */
 struct region *zone_lowest(enum state state, unsigned order)
 {
-	const struct part *part = parts[bitset_lowest(&zone.with[state][order])];
+	const struct part *part = parts[lowest(&zone.with[state][order])];
 
-	return part->regions[bitset_lowest(&part->with[state][order])];
+	return part->regions[lowest(&part->with[state][order])];
 }
 
-/* The same of the highest number. */
 struct region *zone_highest(enum state state, unsigned order)
 {
-	const struct part *part = parts[bitset_highest(&zone.with[state][order])];
+	const struct part *part = parts[bits_last(zone.with[state][order].words, 0, ZONE_PART)];
 
-	return part->regions[bitset_highest(&part->with[state][order])];
+	return part->regions[bits_last(part->with[state][order].words, 0, ZONE_PART)];
 }
 
-/* What changed since `before` in one state's orders, brought into the zone's sets. */
-void zone_update(struct region *r, enum state state, uint16_t before)
+/* Brings into the zone's sets what changed since `before` in one state's orders. */
+static void update_sets(const struct region *r, enum state state, uint16_t before)
 {
 	uint16_t changed = before ^ r->orders[state];
 
@@ -95,7 +93,7 @@ void zone_change_end(const struct zone_change *before)
 	size_t all = ((size_t)r->free_pages - before->free_pages) << PAGE_SHIFT;
 
 	for (enum state s = DIRTY; s < STATES; s++)
-		zone_update(r, s, before->orders[s]);
+		update_sets(r, s, before->orders[s]);
 	retain_add_with(&zone.sizes.free_dirty, (intptr_t)dirty);
 	zone.sizes.free_clean += all - dirty;
 	ASSERT_SLOW(region_check(r));
@@ -110,14 +108,14 @@ bool zone_note_region(struct region *r)
 		slot++;
 	if (slot == SLOTS)
 		return false;
-	part = &parts[slot / SLOTS_PER_PART];
+	part = &parts[slot / ZONE_PART];
 	if (!*part)
 		*part = metadata_alloc(sizeof **part);
 	if (!*part)
 		return false;
 	r->slot = (unsigned)slot;
 	KEEP_ORDER();
-	(*part)->regions[slot % SLOTS_PER_PART] = r;
+	(*part)->regions[slot % ZONE_PART] = r;
 	KEEP_ORDER();
 	if (slot >= zone.slots)
 		zone.slots = slot + 1;
@@ -129,24 +127,127 @@ void zone_forget_region(struct region *r)
 	zone.sizes.regions--;
 	*pagemap_region(r->base) = NULL;
 	KEEP_ORDER();
-	parts[r->slot / SLOTS_PER_PART]->regions[r->slot % SLOTS_PER_PART] = NULL;
+	parts[r->slot / ZONE_PART]->regions[r->slot % ZONE_PART] = NULL;
 	KEEP_ORDER();
 }
 
-void zone_empty_sets(void)
+/* The sums that Z4 is of. */
+static COLD struct zone_sizes sum_up(void)
 {
-	for (enum state s = DIRTY; s < STATES; s++) {
-		store_relaxed(&zone.orders[s], 0);
-		for (unsigned o = 0; o < ORDERS; o++) {
-			zone.with[s][o] = (struct bitset){0};
-			for (size_t i = 0; i < PARTS && parts[i]; i++)
-				parts[i]->with[s][o] = (struct bitset){0};
-		}
+	struct zone_sizes s = {0};
+
+	for (size_t slot = 0; slot < zone.slots; slot++) {
+		const struct region *r = zone_region(slot);
+
+		if (!r)
+			continue;
+		s.regions++;
+		s.mapped += (size_t)r->owned_pages << PAGE_SHIFT;
+		s.free_dirty += (size_t)r->dirty_pages << PAGE_SHIFT;
+		s.free_clean += (size_t)(r->free_pages - r->dirty_pages) << PAGE_SHIFT;
 	}
+	return s;
 }
 
-void zone_find_slots(void)
+static COLD void recover_region(struct region *r)
 {
+	*pagemap_region(r->base) = r;
+	region_rebuild(r);
+	for (enum state s = DIRTY; s < STATES; s++)
+		update_sets(r, s, 0);
+}
+
+static size_t used(const struct zone_sizes *s)
+{
+	return s->mapped - s->free_dirty - s->free_clean;
+}
+
+/* Numbers that were given while the lock was held are found by the table, which they are in before they count. */
+void zone_recover(void)
+{
+	struct zone_sizes before = zone.sizes, *now = &zone.sizes, sums;
+
+	memset(zone.with, 0, sizeof zone.with);
+	store_relaxed(&zone.orders[DIRTY], 0);
+	store_relaxed(&zone.orders[CLEAN], 0);
+	for (size_t i = 0; i < ZONE_PART && parts[i]; i++)
+		memset(parts[i]->with, 0, sizeof parts[i]->with);
 	while (zone.slots < SLOTS && zone_region(zone.slots))
 		zone.slots++;
+	for (size_t slot = 0; slot < zone.slots; slot++)
+		if (zone_region(slot))
+			recover_region(zone_region(slot));
+	sums = sum_up();
+	now->regions = sums.regions;
+	now->mapped = sums.mapped;
+	now->free_dirty = sums.free_dirty;
+	now->free_clean = sums.free_clean;
+	retain_add_live((intptr_t)(used(now) - used(&before)));
+	retain_add((intptr_t)(now->free_dirty - before.free_dirty));
+}
+
+/* Of a page in use; other threads may change its tag meanwhile. */
+static UNSYNCHRONIZED bool check_tag(const char *mem)
+{
+	const struct descriptor *tag = pagemap_get(mem);
+	unsigned kind = tag ? tag->kind : KIND_METADATA;
+	uint16_t hot = pagemap_hot(mem);
+
+	if (pagemap_get(mem) != tag)
+		return true;
+	return expect_eq("P1", kind > KIND_NONE && kind < KINDS, true) &
+	       expect_eq("P2", tag && hot && kind != KIND_SLAB, false);
+}
+
+static COLD bool check_pages(const struct region *r)
+{
+	bool ok = true;
+
+	for (unsigned page = 0; page < REGION_PAGES; page++) {
+		const char *mem = page_address(r, page);
+
+		if (region_page_free(r, page))
+			ok &= expect_eq("Z5", (uintptr_t)pagemap_get(mem), 0) &
+			      expect_eq("P2", pagemap_hot(mem), 0);
+		else
+			ok &= check_tag(mem);
+	}
+	return ok;
+}
+
+static COLD bool check_sets(const struct region *r, size_t slot)
+{
+	size_t part = slot / ZONE_PART;
+	bool ok = true;
+
+	for (enum state s = DIRTY; s < STATES; s++)
+		for (unsigned order = 0; order < ORDERS; order++)
+			ok &= expect_eq("Z3", r->orders[s] >> order & 1,
+					bit_test(zone.with[s][order].words, part) &&
+						bit_test(parts[part]->with[s][order].words, slot % ZONE_PART));
+	return ok;
+}
+
+bool zone_check(void)
+{
+	struct zone_sizes sums;
+	bool ok = true;
+
+	lock_acquire(&zone_lock);
+	for (size_t slot = 0; slot < zone.slots; slot++) {
+		struct region *r = zone_region(slot);
+
+		if (!r)
+			continue;
+		ok &= expect_eq("Z1", r->slot, slot);
+		ok &= expect_eq("Z2", (uintptr_t)*pagemap_region(r->base), (uintptr_t)r);
+		ok &= region_check(r) & check_sets(r, slot) & check_pages(r);
+	}
+	sums = sum_up();
+	ok &= expect_eq("Z4", sums.free_dirty, zone.sizes.free_dirty);
+	ok &= expect_eq("Z4", sums.free_clean, zone.sizes.free_clean);
+	ok &= expect_eq("Z4", sums.mapped, zone.sizes.mapped);
+	ok &= expect_eq("Z4", sums.regions, zone.sizes.regions);
+	lock_release(&zone_lock);
+	return ok;
 }

@@ -1,24 +1,32 @@
 /*
  * The regions of a zone: a table by number, and for each state and order the set of regions that have
- * such a block free, so that the lowest or highest is found in a few steps.  The figures of the zone
- * follow every change of a region here (zone_change_begin, zone_change_end).
+ * such a block free.  The zone's sets and sums follow every change of a region between
+ * zone_change_begin() and zone_change_end().
  *
  * Locking: the zone's lock is held around every call, but in the child of a fork.
  */
 #pragma once
 
-#include "base/bitset.h"
+#include "base/bits.h"
 #include "base/compiler.h"
 #include "pages/region.h"
-#include "pages/zone_sizes.h"
+#include "pages/zone.h"
+
+/* The table has two levels, so that a small one is small: so many parts of so many regions. */
+#define ZONE_PART ((size_t)512)
+
+/* A bit for each region of a part, or for each part. */
+struct zone_set {
+	uint64_t words[ZONE_PART / 64];
+};
 
 struct zone {
-	size_t slots;                      /* numbers in use are below this */
-	uint16_t orders[STATES];           /* bit o: with[][o] is not empty; written atomically, for zone_is_ready() */
-	struct bitset with[STATES][ORDERS]; /* Z3: parts with such a region */
-	unsigned purge_pause;              /* frees until a purge that was refused is tried again */
-	uint64_t scatter;                  /* what chance is drawn from; 0: blocks lie low */
-	struct zone_sizes sizes;           /* Z4 */
+	size_t slots;                         /* numbers in use are below this */
+	uint16_t orders[STATES];              /* bit o: with[][o] is not empty; written atomically, for zone_is_ready() */
+	struct zone_set with[STATES][ORDERS]; /* Z3: parts with such a region */
+	unsigned purge_pause;                 /* frees until a purge that was refused is tried again */
+	uint64_t scatter;                     /* what chance is drawn from; 0: blocks lie low */
+	struct zone_sizes sizes;              /* Z4 */
 };
 
 extern HIDDEN struct zone zone;
@@ -36,9 +44,6 @@ static inline void *page_address(const struct region *r, unsigned page)
 /* The region of that number, or NULL. */
 struct region *zone_region(size_t slot);
 
-/* Whether the region of that number is in the set of a state and order. */
-COLD bool zone_has(size_t slot, enum state state, unsigned order);
-
 /* Of the regions with a block of that state and order, of which there must be one, that of the lowest
    number, or of the highest. */
 struct region *zone_lowest(enum state state, unsigned order);
@@ -50,7 +55,7 @@ bool zone_note_region(struct region *r);
 /* Takes a region of which nothing is mapped any more out of the table and the page map. */
 COLD void zone_forget_region(struct region *r);
 
-/* What a region was before it is changed, so that the zone's sets and sums can follow. */
+/* What a region was before it is changed. */
 struct zone_change {
 	struct region *region;
 	uint16_t orders[STATES];
@@ -58,9 +63,3 @@ struct zone_change {
 };
 struct zone_change zone_change_begin(struct region *r);
 void zone_change_end(const struct zone_change *before);
-
-/* For recovery: what changed since `before` in one state's orders, brought into the zone's sets; all
-   sets made empty; numbers that were given while the lock was held are found. */
-void zone_update(struct region *r, enum state state, uint16_t before);
-COLD void zone_empty_sets(void);
-COLD void zone_find_slots(void);

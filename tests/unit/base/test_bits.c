@@ -78,6 +78,50 @@ TEST(sets_over_words_hold_what_was_set)
 		EXPECT_EQ(bit_test(words, n), shadow[n]);
 }
 
+/* Every range of two words and a bit, with one bit set, against a plain look. */
+TEST(one_bit_is_found_in_each_range_that_it_is_in)
+{
+	for (size_t bit = 0; bit < 129; bit++) {
+		uint64_t words[3] = {0};
+
+		bit_set(words, bit);
+		for (size_t from = 0; from < 129; from++)
+			for (size_t end = from; end <= 129; end++) {
+				size_t found = from <= bit && bit < end ? bit : end;
+
+				EXPECT_EQ(bits_first(words, from, end), found);
+				EXPECT_EQ(bits_last(words, from, end), found);
+			}
+	}
+}
+
+TEST(the_ends_of_a_random_set_and_all_between_are_found)
+{
+	enum { MOST = 512 };
+	uint64_t words[MOST / 64] = {0}, state = test_seed();
+
+	for (int i = 0; i < 20000; i++) {
+		size_t n = test_random(&state) % MOST, from = test_random(&state) % MOST;
+		size_t end = from + test_random(&state) % (MOST - from), first = from, last = end, seen = 0;
+
+		if (test_random(&state) % 400 < (i / 2000 % 2 ? 300u : 100u)) /* it fills, and empties */
+			bit_set(words, n);
+		else
+			bit_clear(words, n);
+		while (first < end && !bit_test(words, first))
+			first++;
+		while (last > from && !bit_test(words, last - 1))
+			last--;
+		EXPECT_EQ(bits_first(words, from, end), first);
+		EXPECT_EQ(bits_last(words, from, end), last > from ? last - 1 : end);
+		bits_for_each(b, words, from, end)
+			seen += bit_test(words, b) ? 1 : MOST;
+		for (size_t b = from; b < end; b++)
+			seen -= bit_test(words, b);
+		EXPECT_EQ(seen, 0);
+	}
+}
+
 TEST(mixing_spreads_each_bit_over_the_word)
 {
 	uint64_t state = test_seed();

@@ -88,20 +88,12 @@ TEST(pages_are_taken_exactly_or_not_at_all)
 TEST(only_owned_pages_are_free)
 {
 	struct region *r = &region;
-	struct pages found;
 
 	memset(r, 0, sizeof *r);
 	region_own(r, (struct pages){16, 16});
 	region_own(r, (struct pages){64, 32});
 	EXPECT(region_check(r));
 	EXPECT_EQ(r->free_pages, 48);
-	found = region_owned_from(r, 0);
-	EXPECT_EQ(found.first, 16);
-	EXPECT_EQ(found.count, 16);
-	found = region_owned_from(r, 32);
-	EXPECT_EQ(found.first, 64);
-	EXPECT_EQ(found.count, 32);
-	EXPECT_EQ(region_owned_from(r, 96).count, 0);
 	EXPECT_EQ(region_take(r, CLEAN, 5, 0), 64);
 	EXPECT(region_check(r));
 }

@@ -1,6 +1,8 @@
-/* The table of regions beyond its first part. */
+/* The table of regions: beyond its first part, what zone_check() sees, and as the child of a fork finds it. */
 #include "os_sim.h"
+#include "pages/retain.h"
 #include "pages/zone.h"
+#include "pages/zone_regions.h"
 #include "test.h"
 
 static struct zone_sizes sizes(void)
@@ -32,5 +34,89 @@ TEST(regions_beyond_the_first_part_of_the_table_are_found)
 	EXPECT(zone_check());
 	zone_unmap_free(false);
 	EXPECT_EQ(sizes().mapped, 0);
+	EXPECT(zone_check());
+}
+
+TEST(check_sees_a_tag_that_is_no_descriptor_in_use)
+{
+	struct descriptor tag = {.kind = KIND_RUN};
+	bool clean;
+	char *block = zone_alloc(1, &clean);
+
+	pagemap_set(block, ORDER_BYTES(1), &tag);
+	EXPECT(zone_check());
+	tag.kind = KIND_NONE;
+	EXPECT(!zone_check());
+	tag.kind = KINDS;
+	EXPECT(!zone_check());
+	pagemap_set(block, ORDER_BYTES(1), NULL);
+	zone_free(block, 1, 0);
+}
+
+TEST(check_sees_a_hot_word_on_a_page_of_no_slab)
+{
+	struct descriptor tag = {.kind = KIND_HEAP};
+	bool clean;
+	char *block = zone_alloc(1, &clean);
+
+	pagemap_set(block, ORDER_BYTES(1), &tag);
+	pagemap_set_hot(block + PAGE_SIZE, PAGE_SIZE, 1);
+	EXPECT(!zone_check());
+	tag.kind = KIND_SLAB;
+	EXPECT(zone_check());
+	pagemap_set_hot(block, ORDER_BYTES(1), 0);
+	pagemap_set(block, ORDER_BYTES(1), NULL);
+	zone_free(block, 1, 0);
+}
+
+TEST(check_sees_a_hot_word_on_a_free_page)
+{
+	bool clean;
+	void *block = zone_alloc(2, &clean);
+
+	zone_free(block, 2, 0);
+	pagemap_set_hot(block, PAGE_SIZE, 1);
+	EXPECT(!zone_check());
+	pagemap_set_hot(block, PAGE_SIZE, 0);
+	EXPECT(zone_check());
+}
+
+/* A zone that another thread was changing, as the child of a fork finds it. */
+TEST(sets_and_sums_are_made_anew)
+{
+	size_t live, retained;
+	void *held[8];
+	bool clean;
+
+	for (int i = 0; i < 8; i++)
+		REQUIRE(held[i] = zone_alloc(3, &clean));
+	for (int i = 0; i < 8; i += 2)
+		zone_free(held[i], 3, PAGE_SIZE);
+	live = retain_live;
+	retained = retain_retained;
+	zone.orders[DIRTY] = 0;
+	zone.with[CLEAN][ORDER_MAX] = (struct zone_set){0};
+	zone.sizes.regions++;
+	EXPECT(!zone_check());
+	zone_recover();
+	EXPECT(zone_check());
+	EXPECT_EQ(retain_live, live);
+	EXPECT_EQ(retain_retained, retained);
+	for (int i = 1; i < 8; i += 2)
+		zone_free(held[i], 3, 0);
+	EXPECT(zone_check());
+}
+
+TEST(a_region_that_was_being_noted_or_forgotten_is_found)
+{
+	bool clean;
+	void *block = zone_alloc(0, &clean);
+
+	REQUIRE(block);
+	zone.slots = 0;
+	*pagemap_region(block) = NULL;
+	zone_recover();
+	EXPECT(zone_check());
+	zone_free(block, 0, PAGE_SIZE);
 	EXPECT(zone_check());
 }

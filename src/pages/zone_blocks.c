@@ -7,8 +7,6 @@
 #include "pages/zone_map.h"
 #include "pages/zone_regions.h"
 
-struct lock zone_lock = LOCK_INIT(LOCK_ZONE);
-
 /* The region of a block; zone lock. */
 static struct region *region_of(const void *mem)
 {
@@ -42,7 +40,7 @@ void zone_start(void)
 {
 	lock_acquire(&zone_lock);
 	if (!zone.sizes.mapped)
-		zone_map_first();
+		zone_grow(0);
 	lock_release(&zone_lock);
 }
 
@@ -79,15 +77,6 @@ static void *take_block(unsigned order, bool *ret_clean)
 		return page_address(r, page);
 	}
 	return NULL;
-}
-
-static void *alloc_locked(unsigned order, bool *ret_clean)
-{
-	void *block = take_block(order, ret_clean);
-
-	if (!block && zone_grow(order))
-		block = take_block(order, ret_clean);
-	return block;
 }
 
 static void give_locked(struct region *r, struct pages pages)
@@ -137,69 +126,24 @@ static size_t purge_locked(size_t nbytes)
 	return purged;
 }
 
-/* Pages that were in use become free: that is noted before they are no longer counted as live, see
-   retain_add_live_with(). */
-static void give_used_locked(struct region *r, struct pages pages)
+/* The first npages of a block of that order; what follows them is free. */
+static void *alloc_locked(size_t npages, unsigned order, bool *ret_clean)
 {
-	give_locked(r, pages);
-	retain_add_live(-(intptr_t)((size_t)pages.count << PAGE_SHIFT));
-	purge_locked(retain_excess());
-}
+	char *block = take_block(order, ret_clean);
 
-void *zone_alloc(unsigned order, bool *ret_clean)
-{
-	void *block;
-
-	lock_acquire(&zone_lock);
-	block = alloc_locked(order, ret_clean);
-	if (block && *ret_clean)
-		retain_faults(ORDER_BYTES(order));
-	lock_release(&zone_lock);
-	if (block)
-		retain_add_live((intptr_t)ORDER_BYTES(order));
-	return block;
-}
-
-void zone_free(void *block, unsigned order, size_t touched)
-{
-	struct region *r;
-	unsigned page;
-
-	lock_acquire(&zone_lock);
-	r = region_of(block);
-	page = page_index(r, block);
-	region_touch(r, (struct pages){page, (unsigned)((touched + PAGE_SIZE - 1) >> PAGE_SHIFT)});
-	give_used_locked(r, (struct pages){page, 1u << order});
-	lock_release(&zone_lock);
-}
-
-/* The first npages of a block of that order, which may be NULL: then NULL. */
-static void *cut_locked(void *block, unsigned order, size_t npages, const bool *clean)
-{
-	struct region *r;
-	unsigned end;
-
+	if (!block && zone_grow(order))
+		block = take_block(order, ret_clean);
 	if (!block)
 		return NULL;
-	r = region_of(block);
-	end = page_index(r, block) + (unsigned)npages;
-	give_locked(r, (struct pages){end, (1u << order) - (unsigned)npages});
-	if (*clean)
+	if (npages < (size_t)1 << order) {
+		struct region *r = region_of(block);
+		unsigned end = page_index(r, block) + (unsigned)npages;
+
+		give_locked(r, (struct pages){end, (1u << order) - (unsigned)npages});
+	}
+	if (*ret_clean)
 		retain_faults(npages << PAGE_SHIFT);
 	return block;
-}
-
-void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean)
-{
-	unsigned order = log2_ceil(npages) > align_order ? log2_ceil(npages) : align_order;
-	void *mem;
-
-	lock_acquire(&zone_lock);
-	mem = cut_locked(alloc_locked(order, ret_clean), order, npages, ret_clean);
-	lock_release(&zone_lock);
-	if (mem)
-		retain_add_live((intptr_t)(npages << PAGE_SHIFT));
-	return mem;
 }
 
 /* The order of a block for what is going to grow: `most` if there is such a block, or half of all is
@@ -216,34 +160,65 @@ static unsigned room_locked(unsigned least, unsigned most)
 	return order > least ? order : least;
 }
 
-void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean)
+/* npages of a block of at least that order, and up to room_order if one can be had. */
+static void *alloc(size_t npages, unsigned order, unsigned room_order, bool *ret_clean)
 {
-	unsigned least = log2_ceil(npages), order;
-	void *block;
+	unsigned larger;
+	void *mem;
 
 	lock_acquire(&zone_lock);
-	order = room_locked(least, room_order);
-	block = alloc_locked(order, ret_clean);
-	if (!block && order > least)
-		block = alloc_locked(order = least, ret_clean);
-	cut_locked(block, order, npages, ret_clean);
+	larger = room_locked(order, room_order);
+	mem = alloc_locked(npages, larger, ret_clean);
+	if (!mem && larger > order)
+		mem = alloc_locked(npages, order, ret_clean);
 	lock_release(&zone_lock);
-	if (block)
+	if (mem)
 		retain_add_live((intptr_t)(npages << PAGE_SHIFT));
-	return block;
+	return mem;
+}
+
+void *zone_alloc(unsigned order, bool *ret_clean)
+{
+	return alloc((size_t)1 << order, order, 0, ret_clean);
+}
+
+void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean)
+{
+	unsigned order = log2_ceil(npages);
+
+	return alloc(npages, order > align_order ? order : align_order, 0, ret_clean);
+}
+
+void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean)
+{
+	return alloc(npages, log2_ceil(npages), room_order, ret_clean);
+}
+
+/* Frees pages of which so many first ones may have been written.  That they are free is noted before they
+   are no longer counted as live, see retain_add_live_with(). */
+static void give_back(void *mem, size_t npages, size_t touched)
+{
+	struct region *r;
+	unsigned page;
+
+	lock_acquire(&zone_lock);
+	r = region_of(mem);
+	page = page_index(r, mem);
+	region_touch(r, (struct pages){page, (unsigned)touched});
+	give_locked(r, (struct pages){page, (unsigned)npages});
+	retain_add_live(-(intptr_t)(npages << PAGE_SHIFT));
+	purge_locked(retain_excess());
+	lock_release(&zone_lock);
+}
+
+void zone_free(void *block, unsigned order, size_t touched)
+{
+	give_back(block, (size_t)1 << order, (touched + PAGE_SIZE - 1) >> PAGE_SHIFT);
 }
 
 void zone_free_pages(void *mem, size_t npages)
 {
-	struct pages pages = {0, (unsigned)npages};
-	struct region *r;
-
-	lock_acquire(&zone_lock);
-	r = region_of(mem);
-	pages.first = page_index(r, mem);
-	region_touch(r, pages);
-	give_used_locked(r, pages);
-	lock_release(&zone_lock);
+	give_back(mem, npages, npages);
 }
 
 bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
@@ -275,16 +250,6 @@ size_t zone_purge(size_t nbytes)
 	purged = purge_locked(nbytes);
 	lock_release(&zone_lock);
 	return purged;
-}
-
-size_t zone_unmap_free(bool blocks)
-{
-	size_t unmapped;
-
-	lock_acquire(&zone_lock);
-	unmapped = zone_unmap(blocks);
-	lock_release(&zone_lock);
-	return unmapped;
 }
 
 void zone_sizes(struct zone_sizes *ret_sizes)
