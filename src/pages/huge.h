@@ -31,7 +31,25 @@
 #pragma once
 
 #include "base/compiler.h"
-#include "pages/huge_object.h"
+#include "base/list.h"
+#include "os/lock.h"
+#include "pages/pagemap.h"
+
+#define HUGE_KEPT_MOST (32 * MIB)
+
+/*
+ * A huge object; a freed one that is kept is the same.
+ *
+ *	mem                 nbytes            dirty                      mapped
+ *	 | the program's      | may hold memory |  untouched  ..........   |
+ */
+struct huge {
+	struct descriptor tag;
+	struct link link; /* in use or kept; huge lock */
+	char *mem;        /* huge lock */
+	size_t nbytes;    /* usable; written by whoever holds the object, under the huge lock */
+	size_t dirty, mapped; /* G3; huge lock */
+};
 
 /*
  * NULL without memory.  *zero says before that zeros are wanted, and after that all reads as zero.
@@ -60,9 +78,17 @@ size_t huge_purge(size_t nbytes);
 /* Unmaps all kept ones, and what is behind those in use; the bytes. */
 COLD size_t huge_unmap_free(void);
 
+struct huge_sizes {
+	size_t count, nbytes;           /* in use */
+	size_t most_count, most_nbytes; /* the highest these were */
+	size_t kept;                    /* bytes of freed mappings that are kept, and in rooms */
+	size_t made;                    /* objects so far */
+};
 void huge_sizes(struct huge_sizes *ret_sizes);
 
 COLD bool huge_check(void);
+
+extern HIDDEN struct lock huge_lock;
 
 /* In the child of a fork at which another thread held the lock: the lists and sums are mended.  An object that such a
    thread was freeing is kept; one that it was resizing, and its mapping, are lost. */

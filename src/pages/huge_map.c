@@ -19,7 +19,6 @@ static char *map(size_t nbytes, size_t alignment)
 	return mem;
 }
 
-/* What is mapped for an object that grows. */
 size_t huge_with_room(size_t nbytes)
 {
 	size_t room = os_memory_limit() == SIZE_MAX ? align_down(nbytes / 2, os_page_size()) : 0;
@@ -49,8 +48,7 @@ struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped)
 	return h;
 }
 
-/* The object's pages moved to a new mapping; NULL, and they are where they were, when that fails.
- */
+/* The object's pages moved to a new mapping; NULL, and they are where they were, when that fails. */
 static char *move_to(struct huge *h, size_t mapped)
 {
 	char *mem = map(mapped, os_page_size());
@@ -80,7 +78,6 @@ static bool grow_anywhere(struct huge *h, size_t nbytes)
 	return true;
 }
 
-/* Moves it to where nbytes fit, with room if there is some; its first page has no tag meanwhile. */
 bool huge_move(struct huge *h, size_t nbytes)
 {
 	size_t mapped = huge_with_room(nbytes);

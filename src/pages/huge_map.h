@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/compiler.h"
-#include "pages/huge_object.h"
+#include "pages/huge.h"
 
 /* What is mapped for an object of nbytes that grows. */
 size_t huge_with_room(size_t nbytes);

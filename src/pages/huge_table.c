@@ -1,6 +1,8 @@
 /* Huge objects in use and kept mappings; see huge_table.h. */
 #include "pages/huge_table.h"
 
+#include "os/check.h"
+
 struct lock huge_lock = LOCK_INIT(LOCK_HUGE);
 
 struct huge_table huge_table = {
@@ -55,7 +57,6 @@ void huge_list_kept(struct huge *h)
 	huge_count_kept((intptr_t)h->dirty);
 }
 
-/* Takes a mapping, which is on no list, into use; huge lock. */
 void *huge_enter_use(struct huge *h)
 {
 	h->tag.kind = KIND_HUGE;
@@ -67,7 +68,6 @@ void *huge_enter_use(struct huge *h)
 	return h->mem;
 }
 
-/* Takes it out of use: nobody finds it, nor purges what is behind it; huge lock. */
 void huge_leave_use(struct huge *h)
 {
 	pagemap_set(h->mem, PAGE_SIZE, NULL);
@@ -75,4 +75,78 @@ void huge_leave_use(struct huge *h)
 	huge_count_use(-1, -(intptr_t)h->nbytes);
 	if (h->dirty > h->nbytes)
 		huge_count_kept(-(intptr_t)(h->dirty - h->nbytes));
+}
+
+/* The sums that G2 is of. */
+static COLD struct huge_sizes sum_up(void)
+{
+	struct huge_sizes s = {0};
+
+	list_for_each (l, &huge_table.in_use) {
+		s.count++;
+		s.nbytes += huge_of_link(l)->nbytes;
+		s.kept += huge_of_link(l)->dirty - huge_of_link(l)->nbytes;
+	}
+	list_for_each (l, &huge_table.kept)
+		s.kept += huge_of_link(l)->dirty;
+	return s;
+}
+
+bool huge_check(void)
+{
+	struct huge_sizes sums;
+	bool ok = true;
+
+	lock_acquire(&huge_lock);
+	list_for_each (l, &huge_table.in_use) {
+		struct huge *h = huge_of_link(l);
+
+		ok &= expect_eq("G1", (uintptr_t)pagemap_get(h->mem), (uintptr_t)h);
+		ok &= expect_eq("G3", h->nbytes <= h->dirty && h->dirty <= h->mapped, true);
+	}
+	list_for_each (l, &huge_table.kept) {
+		struct huge *h = huge_of_link(l);
+
+		ok &= expect_eq("G3", h->nbytes == h->dirty && h->dirty <= h->mapped, true);
+	}
+	sums = sum_up();
+	ok &= expect_eq("G2", sums.kept, huge_table.sizes.kept);
+	ok &= expect_eq("G2", sums.count, huge_table.sizes.count);
+	ok &= expect_eq("G2", sums.nbytes, huge_table.sizes.nbytes);
+	lock_release(&huge_lock);
+	return ok;
+}
+
+/* What has no tag is an object that was being taken into use, or out of it: nobody has it. */
+static COLD void keep_untagged(void)
+{
+	struct link *l = huge_table.in_use.next, *next;
+
+	for (; l != &huge_table.in_use; l = next) {
+		struct huge *h = huge_of_link(l);
+
+		next = l->next;
+		if (pagemap_get(h->mem) == &h->tag)
+			continue;
+		list_remove(l);
+		if (h->dirty > HUGE_KEPT_MOST)
+			continue; /* its addresses are lost */
+		h->nbytes = h->dirty;
+		list_push(&huge_table.kept, l);
+	}
+}
+
+void huge_recover(void)
+{
+	struct huge_sizes before = huge_table.sizes, *now = &huge_table.sizes, sums;
+
+	list_repair(&huge_table.in_use);
+	list_repair(&huge_table.kept);
+	keep_untagged();
+	sums = sum_up();
+	now->count = sums.count;
+	now->nbytes = sums.nbytes;
+	now->kept = sums.kept;
+	retain_add_live((intptr_t)(now->nbytes - before.nbytes));
+	retain_add((intptr_t)(now->kept - before.kept));
 }

@@ -6,8 +6,7 @@
 #pragma once
 
 #include "base/compiler.h"
-#include "base/list.h"
-#include "pages/huge_object.h"
+#include "pages/huge.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
 

@@ -1,5 +1,7 @@
-/* Kept mappings that lie side by side. */
+/* The table of huge objects: kept mappings side by side, what huge_check() sees, and as the child of a fork finds it. */
 #include "pages/huge.h"
+#include "pages/huge_table.h"
+#include "pages/retain.h"
 #include "test.h"
 
 static struct huge *huge_of(void *mem)
@@ -43,4 +45,52 @@ TEST(kept_mappings_side_by_side_become_one)
 	huge_free(huge_of(a));
 	huge_free(huge_of(held));
 	huge_purge(SIZE_MAX);
+}
+
+TEST(check_sees_what_is_wrong)
+{
+	char *mem = take(6 * MIB);
+	struct huge *h = huge_of(mem);
+
+	h->nbytes += PAGE_SIZE;
+	EXPECT(!huge_check());
+	h->nbytes -= PAGE_SIZE;
+	pagemap_set(mem, PAGE_SIZE, NULL);
+	EXPECT(!huge_check());
+	pagemap_set(mem, PAGE_SIZE, &h->tag);
+	EXPECT(huge_check());
+	huge_free(h);
+	huge_purge(SIZE_MAX);
+}
+
+/* A table that another thread was changing, as the child of a fork finds it. */
+TEST(lists_and_sums_are_made_anew)
+{
+	char *held = take(400 * MIB), *kept = take(8 * MIB); /* so much may be kept */
+
+	huge_free(huge_of(kept));
+	huge_table.in_use.prev = huge_table.kept.prev = NULL; /* lists are whole forwards alone */
+	huge_table.sizes.count = huge_table.sizes.nbytes = huge_table.sizes.kept = 0;
+	huge_recover();
+	EXPECT(huge_check());
+	EXPECT_EQ(huge_table.sizes.count, 1);
+	EXPECT_EQ(huge_table.sizes.kept, 8 * MIB);
+	huge_free(huge_of(held));
+	EXPECT(huge_check());
+	huge_purge(SIZE_MAX);
+}
+
+TEST(an_object_that_was_being_freed_is_kept)
+{
+	char *held = take(400 * MIB), *mem = take(6 * MIB);
+
+	pagemap_set(mem, PAGE_SIZE, NULL);
+	EXPECT(!huge_check());
+	huge_recover();
+	EXPECT(huge_check());
+	EXPECT_EQ(huge_table.sizes.kept, 6 * MIB);
+	EXPECT(take(6 * MIB) == mem);
+	huge_free(huge_of(mem));
+	huge_free(huge_of(held));
+	EXPECT(huge_check());
 }

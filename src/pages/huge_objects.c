@@ -164,30 +164,41 @@ void huge_free(struct huge *h)
 		retain_purged(huge_purge(excess));
 }
 
-/* Purges what is behind an object in use, which cannot grow into it meanwhile; the bytes. */
-static size_t purge_room(struct huge *h)
+/* Purges what is behind an object in use, which cannot grow into it meanwhile, or unmaps all that is; the bytes. */
+static size_t give_room(struct huge *h, bool unmap)
 {
-	size_t nbytes = h->dirty - h->nbytes;
+	size_t dirty = h->dirty, mapped = h->mapped, nbytes = (unmap ? mapped : dirty) - h->nbytes;
+	char *room = h->mem + h->nbytes;
 
-	if (!nbytes || !os_purge(h->mem + h->nbytes, nbytes))
+	if (!nbytes)
 		return 0;
-	huge_count_kept(-(intptr_t)nbytes);
+	huge_count_kept(-(intptr_t)(dirty - h->nbytes));
 	h->dirty = h->nbytes;
-	return nbytes;
+	KEEP_ORDER();
+	if (unmap)
+		h->mapped = h->nbytes;
+	if (unmap ? os_unmap(room, nbytes) : os_purge(room, nbytes))
+		return nbytes;
+	h->mapped = mapped;
+	KEEP_ORDER();
+	h->dirty = dirty;
+	huge_count_kept((intptr_t)(dirty - h->nbytes));
+	return 0;
 }
 
-static size_t purge_rooms(size_t nbytes)
+/* Of objects in use until at least nbytes are given back. */
+static size_t give_rooms(size_t nbytes, bool unmap)
 {
-	size_t purged = 0;
+	size_t given = 0;
 
 	lock_acquire(&huge_lock);
 	list_for_each (l, &huge_table.in_use) {
-		if (purged >= nbytes || !huge_table.sizes.kept)
+		if (given >= nbytes || !(unmap || huge_table.sizes.kept))
 			break;
-		purged += purge_room(huge_of_link(l));
+		given += give_room(huge_of_link(l), unmap);
 	}
 	lock_release(&huge_lock);
-	return purged;
+	return given;
 }
 
 size_t huge_purge(size_t nbytes)
@@ -208,38 +219,14 @@ size_t huge_purge(size_t nbytes)
 		purged += h->dirty;
 		unmap(h);
 	}
-	return purged < nbytes ? purged + purge_rooms(nbytes - purged) : purged;
-}
-
-/* Unmaps what is behind an object in use, which cannot grow into it meanwhile; the bytes. */
-static size_t cut_room(struct huge *h)
-{
-	size_t nbytes = h->mapped - h->nbytes, dirty = h->dirty;
-
-	if (!nbytes)
-		return 0;
-	huge_count_kept(-(intptr_t)(dirty - h->nbytes));
-	h->dirty = h->nbytes;
-	KEEP_ORDER();
-	h->mapped = h->nbytes;
-	if (os_unmap(h->mem + h->nbytes, nbytes))
-		return nbytes;
-	h->mapped += nbytes;
-	KEEP_ORDER();
-	h->dirty = dirty;
-	huge_count_kept((intptr_t)(dirty - h->nbytes));
-	return 0;
+	return purged < nbytes ? purged + give_rooms(nbytes - purged, false) : purged;
 }
 
 size_t huge_unmap_free(void)
 {
 	size_t unmapped = huge_purge(SIZE_MAX);
 
-	lock_acquire(&huge_lock);
-	list_for_each (l, &huge_table.in_use)
-		unmapped += cut_room(huge_of_link(l));
-	lock_release(&huge_lock);
-	return unmapped;
+	return unmapped + give_rooms(SIZE_MAX, true);
 }
 
 /* The object has nbytes from now on, which are mapped. */
@@ -298,37 +285,42 @@ void *huge_resize(struct huge *h, size_t nbytes)
 	return NULL;
 }
 
-/* A signal handler that interrupted the thread with the lock cannot look. */
-struct huge *huge_around(const void *mem)
+/* The object of a list that an address lies in, where it begins and its bytes; NULL also in a signal handler
+   that interrupted the thread with the lock. */
+static struct huge *find_around(struct link *list, const void *mem, const char **ret_start, size_t *ret_nbytes)
 {
 	struct huge *found = NULL;
 
 	if (lock_held(&huge_lock))
 		return NULL;
 	lock_acquire(&huge_lock);
-	list_for_each (l, &huge_table.in_use)
-		if ((uintptr_t)mem - (uintptr_t)huge_of_link(l)->mem < huge_of_link(l)->nbytes)
-			found = huge_of_link(l);
+	list_for_each (l, list) {
+		struct huge *h = huge_of_link(l);
+		size_t nbytes = list == &huge_table.kept ? h->mapped : h->nbytes;
+
+		if ((uintptr_t)mem - (uintptr_t)h->mem >= nbytes)
+			continue;
+		found = h;
+		*ret_start = h->mem;
+		*ret_nbytes = nbytes;
+	}
 	lock_release(&huge_lock);
 	return found;
+}
+
+struct huge *huge_around(const void *mem)
+{
+	const char *start;
+	size_t nbytes;
+
+	return find_around(&huge_table.in_use, mem, &start, &nbytes);
 }
 
 size_t huge_kept_around(const void *mem, const char **ret_start)
 {
 	size_t nbytes = 0;
 
-	if (lock_held(&huge_lock))
-		return 0;
-	lock_acquire(&huge_lock);
-	list_for_each (l, &huge_table.kept) {
-		const struct huge *h = huge_of_link(l);
-
-		if ((uintptr_t)mem - (uintptr_t)h->mem >= h->mapped)
-			continue;
-		nbytes = h->mapped;
-		*ret_start = h->mem;
-	}
-	lock_release(&huge_lock);
+	find_around(&huge_table.kept, mem, ret_start, &nbytes);
 	return nbytes;
 }
 
