@@ -32,10 +32,4 @@ COLD uintptr_t elf_function(const struct elf_symbols *s, const char *name);
 /* The same in whatever version. */
 COLD uintptr_t elf_definition(const struct elf_symbols *s, const char *name);
 
-/* How many symbols the table has, as its hash says. */
-COLD uint32_t elf_count(const struct elf_symbols *s);
-
-/* The function of a table of symbols that an address is in, which is relative to the object; NULL: none. */
-COLD const ElfW(Sym) *elf_around(const ElfW(Sym) *symbols, size_t count, ElfW(Addr) address);
-
 COLD bool elf_same_string(const char *a, const char *b);

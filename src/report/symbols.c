@@ -62,6 +62,55 @@ static void copy_name(char *name, const char *from, const char *end)
 	name[n] = '\0';
 }
 
+static bool is_around(const ElfW(Sym) *symbol, ElfW(Addr) address)
+{
+	unsigned type = ELF64_ST_TYPE(symbol->st_info);
+
+	return (type == STT_FUNC || type == STT_GNU_IFUNC) && symbol->st_shndx != SHN_UNDEF &&
+	       address >= symbol->st_value && address - symbol->st_value < symbol->st_size;
+}
+
+/* Each bucket's chain ends with its last symbol, and the last symbol of all is in some bucket. */
+static uint32_t count_by_gnu_hash(const uint32_t *gnu_hash)
+{
+	uint32_t nbuckets = gnu_hash[0], first = gnu_hash[1], last = 0;
+	const uint32_t *buckets = gnu_hash + 4 + gnu_hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+	const uint32_t *hashes = buckets + nbuckets;
+
+	for (uint32_t b = 0; b < nbuckets; b++)
+		last = buckets[b] > last ? buckets[b] : last;
+	if (last < first)
+		return first;
+	while (!(hashes[last - first] & 1))
+		last++;
+	return last + 1;
+}
+
+static uint32_t count_symbols(const struct elf_symbols *s)
+{
+	if (s->gnu_hash)
+		return count_by_gnu_hash(s->gnu_hash);
+	return s->sysv_hash ? s->sysv_hash[1] : 0;
+}
+
+bool symbols_find_in(const struct elf_symbols *s, uintptr_t address, struct symbol *ret_symbol)
+{
+	const ElfW(Sym) *found = NULL, *symbols = s->symbols;
+	uint32_t count = symbols && s->strings ? count_symbols(s) : 0;
+	const char *name;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (is_around(&symbols[i], address - s->base) &&
+		    (!found || ELF64_ST_BIND(found->st_info) == STB_LOCAL))
+			found = &symbols[i];
+	if (!found)
+		return false;
+	name = s->strings + found->st_name;
+	copy_name(ret_symbol->name, name, name + SYMBOL_NAME);
+	ret_symbol->offset = address - s->base - found->st_value;
+	return true;
+}
+
 static bool find_in(const struct file *f, const ElfW(Shdr) *table, const ElfW(Shdr) *strings, uintptr_t address,
 		    struct symbol *ret_symbol)
 {
@@ -73,8 +122,7 @@ static bool find_in(const struct file *f, const ElfW(Shdr) *table, const ElfW(Sh
 		const ElfW(Sym) *s = &symbols[i];
 		const char *names = f->bytes + strings->sh_offset;
 
-		if ((s->st_info & 15) != STT_FUNC || s->st_shndx == SHN_UNDEF ||
-		    address - s->st_value >= s->st_size || s->st_name >= strings->sh_size)
+		if (!is_around(s, address) || s->st_name >= strings->sh_size)
 			continue;
 		copy_name(ret_symbol->name, names + s->st_name, names + strings->sh_size);
 		ret_symbol->offset = address - s->st_value;
@@ -111,21 +159,14 @@ static bool find_in_file(const struct file *f, size_t offset, struct symbol *ret
 static bool find_in_memory(uintptr_t address, struct symbol *ret_symbol)
 {
 	const struct link_map *map = &_r_debug ? _r_debug.r_map : NULL;
-	const ElfW(Sym) *found = NULL;
 	struct elf_symbols s;
-	const char *name;
 
-	for (; map && !found; map = map->l_next) {
+	for (; map; map = map->l_next) {
 		elf_read(&s, map->l_addr, map->l_ld);
-		if (s.symbols && s.strings)
-			found = elf_around(s.symbols, elf_count(&s), address - s.base);
+		if (symbols_find_in(&s, address, ret_symbol))
+			return true;
 	}
-	if (!found)
-		return false;
-	name = s.strings + found->st_name;
-	copy_name(ret_symbol->name, name, name + SYMBOL_NAME);
-	ret_symbol->offset = address - s.base - found->st_value;
-	return true;
+	return false;
 }
 
 static bool find_anywhere(const struct mapping *m, uintptr_t address, struct symbol *ret_symbol)

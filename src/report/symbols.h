@@ -1,6 +1,7 @@
 /* Names of functions, from the table of symbols in the file that a mapping is of; for reports only. */
 #pragma once
 
+#include "os/elf.h"
 #include "report/maps.h"
 
 #define SYMBOL_NAME 160
@@ -16,3 +17,6 @@ struct symbol {
  * deleted, as an upgrade does; then only what other files may call. False: none is known.
  */
 COLD bool symbols_find(const struct mapping *m, const void *frame, struct symbol *ret_symbol);
+
+/* The function of an object in memory that an address is in; of several names the one that all may use. */
+COLD bool symbols_find_in(const struct elf_symbols *s, uintptr_t address, struct symbol *ret_symbol);

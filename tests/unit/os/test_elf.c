@@ -102,22 +102,6 @@ TEST(the_old_hash_serves_where_there_is_no_other)
 	EXPECT_EQ(elf_function(&s, "__vdso_clock_gettime"), 0);
 }
 
-TEST(the_function_around_an_address_is_found)
-{
-	struct elf_symbols s = symbols_of("libc.so.6");
-	uintptr_t function = elf_function(&s, "qsort");
-	const ElfW(Sym) *symbol;
-
-	EXPECT_EQ(elf_count(&s), symbols_in(&s));
-	symbol = elf_around(s.symbols, elf_count(&s), function + 2 - s.base);
-	REQUIRE(symbol);
-	EXPECT_EQ(symbol->st_value, function - s.base);
-	symbol = elf_around(s.symbols, elf_count(&s), function + symbol->st_size - 1 - s.base);
-	REQUIRE(symbol);
-	EXPECT_EQ(symbol->st_value, function - s.base);
-	EXPECT(!elf_around(s.symbols, elf_count(&s), 1));
-}
-
 TEST(strings)
 {
 	EXPECT(elf_same_string("", ""));

@@ -90,6 +90,30 @@ TEST(a_library_whose_file_is_gone_still_has_what_it_exports)
 	EXPECT_EQ(symbol.offset, 3);
 }
 
+/* Names all over the table, whose order is that of their hashes. */
+TEST(the_function_of_libc_around_an_address_is_found)
+{
+	static const char *const names[] = {"qsort", "printf", "strtol", "write", "fopen", "getenv", "abort", "bsearch"};
+	const struct link_map *map = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+	struct elf_symbols s = {0};
+	struct symbol symbol;
+
+	REQUIRE(map);
+	elf_read(&s, map->l_addr, map->l_ld);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		uintptr_t function = elf_function(&s, names[i]);
+
+		REQUIRE(function);
+		for (size_t offset = 0; offset < 4; offset++) {
+			REQUIRE(symbols_find_in(&s, function + offset, &symbol));
+			EXPECT_EQ(symbol.offset, offset);
+			EXPECT(strstr(symbol.name, names[i]) != NULL);
+		}
+		REQUIRE(!symbols_find_in(&s, function - 1, &symbol) || symbol.offset > 3);
+	}
+	EXPECT(!symbols_find_in(&s, s.base + 1, &symbol));
+}
+
 TEST(what_is_in_no_file_has_none)
 {
 	struct mapping m;
