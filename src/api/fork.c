@@ -17,12 +17,12 @@
  */
 #include "api/fork.h"
 
+#include "observe/proc.h"
 #include "observe/record.h"
 #include "cache/cache.h"
 #include "cache/depot.h"
 #include "harden/quarantine.h"
 #include "harden/sampled.h"
-#include "os/file.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "pages/huge.h"
@@ -49,7 +49,7 @@ void fork_start(void)
 	if (!os_wipe_on_fork(page, os_page_size())) {
 		os_unmap(page, os_page_size());
 		if (os_is_emulated()) {
-			process = os_process();
+			process = proc_number();
 			fork_generation = &never;
 			lock_before_wait = notice;
 		}
@@ -88,11 +88,11 @@ void fork_recover(void)
 {
 	bool entered;
 
-	if (process && process == os_process())
+	if (process && process == proc_number())
 		return;
 	entered = cache_begin();
 	if (process)
-		process = os_process();
+		process = proc_number();
 	else
 		store_relaxed(fork_generation, 1);
 	KEEP_ORDER();

@@ -7,14 +7,14 @@
 #include "arena/early.h"
 #include "arena/ring.h"
 #include "base/bits.h"
-#include "base/error_words.h"
+#include "observe/error_words.h"
 #include "os/line.h"
 #include "report/report.h"
 #include "harden/fence.h"
 #include "harden/quarantine.h"
 #include "harden/sampled.h"
 #include "harden/tools.h"
-#include "os/file.h"
+#include "observe/file.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "os/seal.h"
@@ -27,7 +27,7 @@ static void start_report(void)
 {
 	const char *path = (const char *)options.report_file;
 	char words[ERROR_WORDS_MOST];
-	int fd = path ? os_file_open(path) : -1;
+	int fd = path ? file_open(path) : -1;
 
 	if (fd >= 0)
 		report_to(fd);

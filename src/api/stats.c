@@ -6,7 +6,7 @@
 #include "os/line.h"
 #include "cache/cache.h"
 #include "harden/tools.h"
-#include "os/file.h"
+#include "observe/proc.h"
 #include "pages/metadata.h"
 #include "pages/run.h"
 
@@ -220,11 +220,11 @@ static void print_sum(const struct stats *s)
 	size_t in_use = stats_in_use(s) + s->huge.nbytes, kept = stats_free(s) + s->huge.kept, now, most;
 	char program[256];
 
-	os_program(program, sizeof program);
-	os_resident(&now, &most);
+	proc_program(program, sizeof program);
+	proc_resident(&now, &most);
 	line_say("%s, process %zu: %zu.%zu MiB in use, %zu.%zu free and kept, %zu.%zu metadata; the process "
 		    "holds %zu.%zu MiB (RSS), at most %zu.%zu",
-		    program, (size_t)os_process(), in_use / MIB, in_use % MIB / TENTH % 10, kept / MIB,
+		    program, (size_t)proc_number(), in_use / MIB, in_use % MIB / TENTH % 10, kept / MIB,
 		    kept % MIB / TENTH % 10, s->metadata / MIB, s->metadata % MIB / TENTH % 10, now / MIB,
 		    now % MIB / TENTH % 10, most / MIB, most % MIB / TENTH % 10);
 }

@@ -2,10 +2,12 @@
 #include "observe/record.h"
 
 #include "base/bits.h"
-#include "base/error_words.h"
-#include "os/line.h"
 #include "base/text.h"
-#include "os/file.h"
+#include "observe/error_words.h"
+#include "observe/file.h"
+#include "observe/proc.h"
+#include "os/clock.h"
+#include "os/line.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -24,7 +26,7 @@ struct lock record_lock = LOCK_INIT(LOCK_RECORD);
 
 static struct recorder {
 	const char *path;
-	struct os_file file;
+	struct file file;
 	bool open;		   /* there is a file */
 	struct trace_header *header;
 	struct trace_block *block; /* NULL: none is mapped, but perhaps one that a child leaves mapped */
@@ -69,7 +71,7 @@ static void unmap_block(void)
 
 	recorder.block = NULL;
 	KEEP_ORDER();
-	os_file_unmap(block, recorder.block_bytes);
+	file_unmap(block, recorder.block_bytes);
 }
 
 static void close_block(void)
@@ -92,7 +94,7 @@ static size_t next_block_bytes(void)
 static bool open_block(void)
 {
 	size_t nbytes = next_block_bytes();
-	struct trace_block *block = os_file_append(&recorder.file, recorder.file_bytes, nbytes);
+	struct trace_block *block = file_append(&recorder.file, recorder.file_bytes, nbytes);
 
 	if (!block)
 		return false;
@@ -116,7 +118,7 @@ static bool open_block(void)
 
 static bool write_header(void)
 {
-	struct trace_header *header = os_file_append(&recorder.file, 0, os_page_size());
+	struct trace_header *header = file_append(&recorder.file, 0, os_page_size());
 
 	if (!header)
 		return false;
@@ -127,9 +129,9 @@ static bool write_header(void)
 		.pid = recorder.pid,
 		.parent_pid = recorder.parent,
 		.parent_events = recorder.parent_events,
-		.start_ns = os_time_of_day(),
+		.start_ns = clock_read(CLOCK_REALTIME),
 	};
-	os_program(header->program, sizeof header->program);
+	proc_program(header->program, sizeof header->program);
 	recorder.header = header;
 	recorder.file_bytes = os_page_size();
 	return true;
@@ -154,10 +156,10 @@ static void open_file(void)
 	char name[NAME_MOST], words[ERROR_WORDS_MOST];
 	int error = EEXIST;
 
-	recorder.pid = os_process();
+	recorder.pid = proc_number();
 	for (unsigned n = recorder.parent != 0; error == EEXIST && n < TRIES; n++) {
 		name_file(name, n);
-		error = os_file_create(&recorder.file, name);
+		error = file_create(&recorder.file, name);
 	}
 	if (error) {
 		line_say("record: %s cannot be made: %s; name a file that can", name,
@@ -318,9 +320,9 @@ void record_begin_anew(void)
 	if (recorder.block)
 		unmap_block();
 	if (recorder.header)
-		os_file_unmap(recorder.header, os_page_size());
+		file_unmap(recorder.header, os_page_size());
 	if (recorder.open)
-		os_file_close(&recorder.file);
+		file_close(&recorder.file);
 	recorder.block = NULL;
 	recorder.header = NULL;
 	recorder.open = false;

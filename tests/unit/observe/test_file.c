@@ -1,6 +1,6 @@
 /* Files written through shared mappings: they are new, they outlive a killed process, and a
    descriptor that the program took away is noticed. */
-#include "os/file.h"
+#include "observe/file.h"
 
 #include "os/os.h"
 #include "test.h"
@@ -26,20 +26,20 @@ static const char *fresh(const char *name)
 
 TEST(a_file_is_new_and_out_of_the_way)
 {
-	struct os_file file;
+	struct file file;
 
 	os_start();
-	EXPECT_EQ(os_file_create(&file, fresh("new")), 0);
+	EXPECT_EQ(file_create(&file, fresh("new")), 0);
 	EXPECT(file.fd >= 500);
 	EXPECT_EQ(fcntl(file.fd, F_GETFD), FD_CLOEXEC);
-	EXPECT_EQ(os_file_create(&file, path), EEXIST);
-	EXPECT_EQ(os_file_create(&file, "/nowhere/at all"), ENOENT);
+	EXPECT_EQ(file_create(&file, path), EEXIST);
+	EXPECT_EQ(file_create(&file, "/nowhere/at all"), ENOENT);
 	unlink(path);
 }
 
 TEST(what_was_stored_outlives_a_killed_process)
 {
-	struct os_file file;
+	struct file file;
 	char read_back[8] = "";
 	pid_t child;
 	int fd;
@@ -49,9 +49,9 @@ TEST(what_was_stored_outlives_a_killed_process)
 	if (child == 0) {
 		char *mem;
 
-		os_file_create(&file, path);
-		os_file_append(&file, 0, os_page_size());
-		mem = os_file_append(&file, os_page_size(), os_page_size());
+		file_create(&file, path);
+		file_append(&file, 0, os_page_size());
+		mem = file_append(&file, os_page_size(), os_page_size());
 		memcpy(mem, "stored", 7);
 		raise(SIGKILL);
 	}
@@ -66,31 +66,19 @@ TEST(what_was_stored_outlives_a_killed_process)
 
 TEST(a_descriptor_that_became_another_file_is_left_alone)
 {
-	struct os_file file;
+	struct file file;
 	struct stat other;
 
-	REQUIRE(os_file_create(&file, fresh("mine")) == 0);
+	REQUIRE(file_create(&file, fresh("mine")) == 0);
 	unlink(path);
 	fresh("theirs");
 	REQUIRE(dup2(open(path, O_RDWR | O_CREAT, 0600), file.fd) == file.fd);
-	EXPECT(os_file_append(&file, 0, os_page_size()) == NULL);
-	os_file_close(&file);
+	EXPECT(file_append(&file, 0, os_page_size()) == NULL);
+	file_close(&file);
 	EXPECT_EQ(fstat(file.fd, &other), 0);
 	EXPECT_EQ(other.st_size, 0);
 	close(file.fd);
-	EXPECT(os_file_append(&file, 0, os_page_size()) == NULL);
+	EXPECT(file_append(&file, 0, os_page_size()) == NULL);
 	unlink(path);
 	rmdir(folder);
-}
-
-TEST(the_program_has_a_name_and_a_number)
-{
-	char name[256], cut[5];
-
-	os_program(name, sizeof name);
-	EXPECT_STR(name, "file");
-	os_program(cut, sizeof cut);
-	EXPECT_EQ(strlen(cut), 4);
-	EXPECT_EQ(os_process(), getpid());
-	EXPECT(os_time_of_day() > (uint64_t)1700000000 * 1000000000);
 }

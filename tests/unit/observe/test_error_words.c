@@ -1,5 +1,5 @@
 /* The words of errors: libc's, for all that the table has, and a number for the rest. */
-#include "base/error_words.h"
+#include "observe/error_words.h"
 #include "test.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* See error_words.h. */
-#include "base/error_words.h"
+#include "observe/error_words.h"
 
 #include "base/text.h"
 

@@ -1,0 +1,30 @@
+/* What the kernel says of this process. */
+#include "observe/proc.h"
+
+#include "test.h"
+
+#include <string.h>
+#include <unistd.h>
+
+TEST(the_program_has_a_name_and_a_number)
+{
+	char name[256], cut[5];
+
+	proc_program(name, sizeof name);
+	EXPECT_STR(name, "proc");
+	proc_program(cut, sizeof cut);
+	EXPECT_EQ(strlen(cut), 4);
+	EXPECT_EQ(proc_number(), getpid());
+}
+
+TEST(what_is_touched_is_resident)
+{
+	static char touched[8 * MIB];
+	size_t before, now, most;
+
+	proc_resident(&before, &most);
+	memset(touched, 1, sizeof touched);
+	proc_resident(&now, &most);
+	EXPECT(now >= before + 7 * MIB);
+	EXPECT(most >= now);
+}
