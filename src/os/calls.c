@@ -34,56 +34,40 @@ static long result_of(long returned, int saved)
 	return result;
 }
 
+/* Not read before libc is found: errno is a thread variable, which exists once loam is relocated. */
+#define BY_LIBC(call)                                                                              \
+	({                                                                                         \
+		int saved = errno;                                                                 \
+		result_of((long)(call), saved);                                                    \
+	})
+
 long call_mmap(void *address, size_t nbytes, int protection, int flags)
 {
-	const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
-	int saved;
-
-	if (!code.mmap)
-		return syscall6(SYS_mmap, (long)address, (long)nbytes, protection, anonymous | flags,
-				-1, 0);
-	saved = errno;
-	return result_of((long)code.mmap(address, nbytes, protection, anonymous | flags, -1, 0),
-			 saved);
+	flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+	return code.mmap ? BY_LIBC(code.mmap(address, nbytes, protection, flags, -1, 0))
+			 : syscall6(SYS_mmap, (long)address, (long)nbytes, protection, flags, -1, 0);
 }
 
 long call_munmap(void *mem, size_t nbytes)
 {
-	int saved;
-
-	if (!code.munmap)
-		return syscall3(SYS_munmap, (long)mem, (long)nbytes, 0);
-	saved = errno;
-	return result_of(code.munmap(mem, nbytes), saved);
+	return code.munmap ? BY_LIBC(code.munmap(mem, nbytes))
+			   : syscall3(SYS_munmap, (long)mem, (long)nbytes, 0);
 }
 
 long call_mremap(void *mem, size_t old_nbytes, size_t new_nbytes, int flags, void *onto)
 {
-	int saved;
-
-	if (!code.mremap)
-		return syscall6(SYS_mremap, (long)mem, (long)old_nbytes, (long)new_nbytes, flags,
-				(long)onto, 0);
-	saved = errno;
-	return result_of((long)code.mremap(mem, old_nbytes, new_nbytes, flags, onto), saved);
+	return code.mremap ? BY_LIBC(code.mremap(mem, old_nbytes, new_nbytes, flags, onto))
+			   : syscall6(SYS_mremap, (long)mem, (long)old_nbytes, (long)new_nbytes,
+				      flags, (long)onto, 0);
 }
 
 long call_madvise(void *mem, size_t nbytes, int advice)
 {
-	int saved;
-
-	if (!code.madvise)
-		return syscall3(SYS_madvise, (long)mem, (long)nbytes, advice);
-	saved = errno;
-	return result_of(code.madvise(mem, nbytes, advice), saved);
+	return code.madvise ? BY_LIBC(code.madvise(mem, nbytes, advice))
+			    : syscall3(SYS_madvise, (long)mem, (long)nbytes, advice);
 }
 
 long call_sbrk(intptr_t nbytes)
 {
-	int saved;
-
-	if (!code.sbrk)
-		return -ENOSYS;
-	saved = errno;
-	return result_of((long)code.sbrk(nbytes), saved);
+	return code.sbrk ? BY_LIBC(code.sbrk(nbytes)) : -ENOSYS;
 }

@@ -58,6 +58,8 @@ static void search(void)
 {
 	const struct namespace *n = (const struct namespace *)&_r_debug;
 
+	if (load_acquire(&libc.searched))
+		return;
 	for (; n && !libc.map; n = next_namespace(n))
 		if (is_in(n->debug.r_map)) {
 			libc.all = n->debug.r_map;
@@ -76,21 +78,18 @@ static uintptr_t linked(const char *name)
 
 uintptr_t libc_function(const char *name)
 {
-	if (!load_acquire(&libc.searched))
-		search();
+	search();
 	return libc.map ? elf_function(&libc.symbols, name) : linked(name);
 }
 
 void *libc_handle(void)
 {
-	if (!load_acquire(&libc.searched))
-		search();
+	search();
 	return (void *)libc.map;
 }
 
 const struct link_map *libc_link_maps(void)
 {
-	if (!load_acquire(&libc.searched))
-		search();
+	search();
 	return libc.all;
 }

@@ -15,16 +15,12 @@ static __thread uint32_t held_ranks __attribute__((tls_model("initial-exec")));
 
 void lock_note_taken(const struct lock *lock)
 {
-	if (CONFIG_ASSERT < 1)
-		return;
 	ASSERT(held_ranks >> lock->rank == 0);
 	held_ranks |= 1u << lock->rank;
 }
 
 void lock_note_released(const struct lock *lock)
 {
-	if (CONFIG_ASSERT < 1)
-		return;
 	ASSERT(held_ranks >> lock->rank & 1);
 	held_ranks &= ~(1u << lock->rank);
 }
@@ -32,17 +28,6 @@ void lock_note_released(const struct lock *lock)
 bool lock_held(const struct lock *lock)
 {
 	return (load_relaxed(&lock->word) & ~LOCK_WAITED) == thread_self();
-}
-
-static bool take(struct lock *lock, uintptr_t mark)
-{
-	uintptr_t free = LOCK_FREE;
-
-	if (!__atomic_compare_exchange_n(&lock->word, &free, thread_self() | mark, false,
-					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-		return false;
-	lock_note_taken(lock);
-	return true;
 }
 
 bool lock_try(struct lock *lock)
@@ -53,7 +38,7 @@ bool lock_try(struct lock *lock)
 static bool spin(struct lock *lock)
 {
 	for (int i = 0; i < SPINS; i++) {
-		if (load_relaxed(&lock->word) == LOCK_FREE && take(lock, 0))
+		if (load_relaxed(&lock->word) == LOCK_FREE && lock_take(lock, 0))
 			return true;
 		cpu_pause();
 	}
@@ -73,7 +58,7 @@ static NOINLINE void wait(struct lock *lock)
 		lock_before_wait();
 	if (os_cpus() > 1 && spin(lock))
 		return;
-	while (!take(lock, LOCK_WAITED)) {
+	while (!lock_take(lock, LOCK_WAITED)) {
 		uintptr_t word = load_relaxed(&lock->word);
 
 		if (word == LOCK_FREE)

@@ -54,17 +54,23 @@ void lock_note_released(const struct lock *lock);
 /* Wakes one that waits. */
 void lock_wake(struct lock *lock);
 
-/* lock_try() and lock_release() where a call would cost as much again. */
-ALWAYS_INLINE bool lock_try_inline(struct lock *lock)
+/* Takes the lock if it is free; waited: others may sleep on it. */
+ALWAYS_INLINE bool lock_take(struct lock *lock, uintptr_t waited)
 {
 	uintptr_t free = LOCK_FREE;
 
-	if (!__atomic_compare_exchange_n(&lock->word, &free, thread_self(), false, __ATOMIC_ACQUIRE,
-					 __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&lock->word, &free, thread_self() | waited, false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;
 	if (CONFIG_ASSERT >= 1)
 		lock_note_taken(lock);
 	return true;
+}
+
+/* lock_try() and lock_release() where a call would cost as much again. */
+ALWAYS_INLINE bool lock_try_inline(struct lock *lock)
+{
+	return lock_take(lock, 0);
 }
 
 /* Without waking anybody: whether somebody waits. */
