@@ -140,7 +140,7 @@ void option_put_value(struct text *t, const struct option *o, size_t value)
 		text_put(t, value ? (const char *)value : "none");
 		break;
 	default:
-		text_put_number(t, value);
+		text_printf(t, "%zu", value);
 	}
 }
 

@@ -30,13 +30,6 @@ static char *digits_before(char *end, uint64_t n, unsigned base)
 	return end;
 }
 
-void text_put_number(struct text *t, uint64_t n)
-{
-	char buffer[20], *end = buffer + sizeof buffer, *start = digits_before(end, n, 10);
-
-	text_put_bytes(t, start, (size_t)(end - start));
-}
-
 static void put_padding(struct text *t, size_t width, size_t length)
 {
 	for (; length < width; length++)

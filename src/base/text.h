@@ -16,7 +16,6 @@ struct text {
 
 void text_put(struct text *t, const char *string);
 void text_put_bytes(struct text *t, const char *bytes, size_t nbytes);
-void text_put_number(struct text *t, uint64_t n);
 
 /* The format knows %s, %zu, %p and %%, and a width for %zu and %s (as %8zu, %-8s). */
 void text_format(struct text *t, const char *format, va_list arguments);
