@@ -17,9 +17,8 @@ static void unmap(char *from, const char *to)
 		os_unmap(from, (size_t)(to - from));
 }
 
-/* Memory for a leaf, a whole number of units from the empty one, and nothing mapped around it but
-   what its pages have; NULL when the system refuses. */
-static char *map_leaf(void)
+/* A whole number of units from the empty one, and nothing is mapped around it but what its pages have. */
+void *pagemap_spare(void)
 {
 	size_t page = os_page_size(), nbytes = align_up(sizeof(struct leaf), page) + LEAF_UNIT;
 	char *mem = os_map(nbytes, OS_METADATA), *leaf;
@@ -51,11 +50,6 @@ static void add_leaf(size_t i, char *leaf)
 		unmap_leaf(leaf);
 }
 
-void *pagemap_spare(void)
-{
-	return map_leaf();
-}
-
 void pagemap_reserve_page(const void *mem, void *spare)
 {
 	ASSERT((uintptr_t)mem >> ADDRESS_BITS == 0);
@@ -76,7 +70,7 @@ bool pagemap_reserve(const void *mem, size_t nbytes)
 
 		if (load_acquire(&pagemap.root[i]))
 			continue;
-		leaf = map_leaf();
+		leaf = pagemap_spare();
 		if (!leaf)
 			return false;
 		add_leaf(i, leaf);
@@ -117,8 +111,7 @@ struct region **pagemap_region(const void *mem)
 bool pagemap_has_region(const void *mem)
 {
 	uintptr_t address = (uintptr_t)mem;
-	const struct leaf *leaf = pagemap_leaf(&pagemap, address);
 
-	return !(address >> ADDRESS_BITS) &&
-	       load_relaxed(&leaf->regions[address >> REGION_SHIFT & (LEAF_REGIONS - 1)]);
+	return !(address >> ADDRESS_BITS) && pagemap_leaf(&pagemap, address) != &pagemap.none &&
+	       load_relaxed(pagemap_region(mem));
 }

@@ -69,37 +69,30 @@ static inline void retain_add_idle(intptr_t nbytes)
  * two done counts more by what is here than there is, never less; so it can tell retain.h by how much the
  * sum was wrong, and neither can fall below zero.
  */
-static inline void retain_add_live_with(size_t *sum, intptr_t nbytes)
+ALWAYS_INLINE void retain_with(void (*add)(intptr_t), size_t *sum, intptr_t nbytes)
 {
 	if (nbytes > 0)
-		retain_add_live(nbytes);
+		add(nbytes);
 	KEEP_ORDER();
 	*sum += (size_t)nbytes;
 	KEEP_ORDER();
 	if (nbytes < 0)
-		retain_add_live(nbytes);
+		add(nbytes);
+}
+
+static inline void retain_add_live_with(size_t *sum, intptr_t nbytes)
+{
+	retain_with(retain_add_live, sum, nbytes);
 }
 
 static inline void retain_add_with(size_t *sum, intptr_t nbytes)
 {
-	if (nbytes > 0)
-		retain_add(nbytes);
-	KEEP_ORDER();
-	*sum += (size_t)nbytes;
-	KEEP_ORDER();
-	if (nbytes < 0)
-		retain_add(nbytes);
+	retain_with(retain_add, sum, nbytes);
 }
 
 static inline void retain_add_idle_with(size_t *sum, intptr_t nbytes)
 {
-	if (nbytes > 0)
-		retain_add_idle(nbytes);
-	KEEP_ORDER();
-	*sum += (size_t)nbytes;
-	KEEP_ORDER();
-	if (nbytes < 0)
-		retain_add_idle(nbytes);
+	retain_with(retain_add_idle, sum, nbytes);
 }
 
 /* How many bytes are to be purged now: 0 below the line. */
