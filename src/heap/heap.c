@@ -15,22 +15,25 @@ void heap_start(uint64_t secret)
 	chunk_secret = secret;
 }
 
-/*
- * Hands out need bytes of the free chunk c, which is in no bin; the chunk after
- * it says that it is free.
- */
-static void *carve(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t need)
+/* Makes a free chunk of what the piece of csize bytes at c has beyond need, unless that is too little; how
+   many bytes c has then.  The chunk after the piece says that it is free. */
+static size_t split(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t need, size_t dirty)
 {
-	size_t rest = csize - need, dirty = chunk_dirty(c, csize);
 	struct chunk *next = chunk_at(c, csize);
 
-	if (rest < CHUNK_LEAST) {
-		need = csize;
+	if (csize - need < CHUNK_LEAST) {
 		chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
-	} else {
-		free_chunk_put(ch, chunk_at(c, need), rest, dirty, CHUNK_UNSORTED | CHUNK_RECUT);
-		heap_count(&ch->splits, 1);
+		return csize;
 	}
+	free_chunk_put(ch, chunk_at(c, need), csize - need, dirty, CHUNK_UNSORTED | CHUNK_RECUT);
+	heap_count(&ch->splits, 1);
+	return need;
+}
+
+/* Hands out need bytes of the free chunk c, which is in no bin. */
+static void *carve(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t need)
+{
+	need = split(ch, c, csize, need, chunk_dirty(c, csize));
 	chunk_set(c, need | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
 	heap_count(&ch->in_use, need);
 	return chunk_mem(c);
@@ -209,12 +212,6 @@ void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero)
 	return LIKELY(req <= HEAP_MAX_REQ) ? take(ch, chunk_need(req), ret_zero) : NULL;
 }
 
-void *heap_malloc_held(struct chunk_heap *ch, size_t req, bool *ret_zero)
-{
-	*ret_zero = false;
-	return req <= ch->system ? find(ch, chunk_need(req), ret_zero, false) : NULL;
-}
-
 /* Cuts a chunk in use in two, both in use; the second. */
 static struct chunk *cut(struct chunk *c, size_t need)
 {
@@ -265,12 +262,12 @@ void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req)
 
 void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req)
 {
-	bool zero = false;
+	bool zero;
 
-	if (alignment <= CHUNK_ALIGN)
-		return heap_malloc_held(ch, req, &zero);
 	if (req > ch->system || alignment > ch->system)
 		return NULL;
+	if (alignment <= CHUNK_ALIGN)
+		return find(ch, chunk_need(req), &zero, false);
 	return align(ch, find(ch, aligned_need(alignment, req), &zero, false), alignment, req);
 }
 
@@ -278,21 +275,14 @@ void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req)
 static NOINLINE bool grow(struct chunk_heap *ch, struct chunk *c, uint64_t word, size_t need)
 {
 	uint64_t next_word;
-	size_t csize = chunk_word_size(word), whole, dirty;
+	size_t csize = chunk_word_size(word), whole;
 	struct chunk *next = chunk_at(c, csize);
 
 	next_word = chunk_word(next);
 	whole = csize + chunk_word_size(next_word);
 	if (next_word & CHUNK_IN_USE || whole < need)
 		return false;
-	dirty = free_chunk_absorb(ch, next, next_word);
-	if (whole - need < CHUNK_LEAST) {
-		need = whole;
-		next = chunk_at(c, whole);
-		chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
-	} else {
-		free_chunk_put(ch, chunk_at(c, need), whole - need, dirty, CHUNK_UNSORTED | CHUNK_RECUT);
-	}
+	need = split(ch, c, whole, need, free_chunk_absorb(ch, next, next_word));
 	chunk_set(c, need | (word & CHUNK_FLAGS));
 	heap_count(&ch->in_use, need - csize);
 	return true;
@@ -348,9 +338,4 @@ UNSYNCHRONIZED void heap_sizes(const struct chunk_heap *ch, struct heap_sizes *r
 	ret_sizes->free = free <= ret_sizes->system ? free : 0;
 	ret_sizes->top = top && room - CHUNK_END <= ret_sizes->free ? room - CHUNK_END : 0;
 	ret_sizes->free_chunks = load_relaxed(&ch->bins.count) + (top != NULL);
-}
-
-void heap_visit_free(struct chunk_heap *ch, bins_visitor *visit, void *arg)
-{
-	bins_visit(&ch->bins, 1, visit, arg);
 }

@@ -39,8 +39,7 @@ void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero);
 /* The same at a multiple of alignment, a power of two of at most HEAP_MAX_REQ. */
 COLD void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req);
 
-/* The same two, of any size, from what the heap has: nothing is asked of the system. */
-void *heap_malloc_held(struct chunk_heap *ch, size_t req, bool *ret_zero);
+/* The same of any size, from what the heap has: nothing is asked of the system. */
 COLD void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req);
 
 /* The chunk that an address in a heap lies in: its memory; NULL for none, or when headers are broken. */
@@ -63,9 +62,6 @@ struct heap_sizes {
 
 /* Of any thread's heap; the fields fit each other when the owner rests. */
 COLD void heap_sizes(const struct chunk_heap *ch, struct heap_sizes *ret_sizes);
-
-/* Calls visit for each free chunk in the bins until it returns false. */
-COLD void heap_visit_free(struct chunk_heap *ch, bins_visitor *visit, void *arg);
 
 /* Proves H1 to H11. */
 bool heap_check(const struct chunk_heap *ch);

@@ -112,25 +112,7 @@ static bool obtain_block(const struct chunk_heap *ch, struct heap *heap, size_t 
 	return true;
 }
 
-struct heap *heap_obtain(struct chunk_heap *ch, size_t need, bool *ret_clean)
-{
-	struct heap *heap = pool_alloc(&heap_pool);
-
-	if (!heap)
-		return NULL;
-	if (ch->brk && obtain_break(heap, need, ret_clean)) {
-		heap_count(&ch->top_grown_brk, 1);
-		return heap;
-	}
-	if (obtain_block(ch, heap, need, ret_clean)) {
-		heap_count(&ch->top_grown_block, 1);
-		return heap;
-	}
-	pool_free(&heap_pool, heap);
-	return NULL;
-}
-
-void heap_enlist(struct chunk_heap *ch, struct heap *heap)
+static void enlist(struct chunk_heap *ch, struct heap *heap)
 {
 	size_t nbytes = (size_t)(heap->end - heap->base);
 
@@ -143,6 +125,24 @@ void heap_enlist(struct chunk_heap *ch, struct heap *heap)
 	pagemap_set(heap->base, nbytes, &heap->tag);
 	heap_count(&ch->system, nbytes);
 	heap_count(&ch->in_use, CHUNK_END);
+}
+
+struct heap *heap_obtain(struct chunk_heap *ch, size_t need, bool *ret_clean)
+{
+	struct heap *heap = pool_alloc(&heap_pool);
+
+	if (!heap)
+		return NULL;
+	if (ch->brk && obtain_break(heap, need, ret_clean)) {
+		heap_count(&ch->top_grown_brk, 1);
+	} else if (obtain_block(ch, heap, need, ret_clean)) {
+		heap_count(&ch->top_grown_block, 1);
+	} else {
+		pool_free(&heap_pool, heap);
+		return NULL;
+	}
+	enlist(ch, heap);
+	return heap;
 }
 
 bool heap_shorten(struct heap *heap, size_t nbytes)

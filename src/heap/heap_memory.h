@@ -9,12 +9,9 @@
 #include "base/compiler.h"
 #include "heap/chunk_heap.h"
 
-/* Memory for at least need bytes, on no list yet; NULL when the system refuses.  *ret_clean: all of it
-   reads as zero. */
+/* Memory for at least need bytes, the newest heap of ch: listed, tagged, counted; NULL when the system
+   refuses.  *ret_clean: all of it reads as zero. */
 struct heap *heap_obtain(struct chunk_heap *ch, size_t need, bool *ret_clean);
-
-/* The memory becomes the newest heap of ch: listed, tagged, counted. */
-void heap_enlist(struct chunk_heap *ch, struct heap *heap);
 
 /* Makes a heap of the data segment longer, by need bytes and a pad, or need alone; by how many bytes,
    0: it cannot be. */

@@ -34,22 +34,19 @@ void *top_malloc(struct chunk_heap *ch, size_t need, bool *ret_zero)
 
 bool top_close(struct chunk_heap *ch)
 {
-	struct chunk *c = ch->top, *end;
-	size_t csize = top_size(ch), dirty;
+	struct chunk *c = ch->top;
+	size_t csize = top_size(ch);
 
 	if (!c)
 		return false;
-	end = chunk_at(c, csize);
-	dirty = (size_t)(ch->top_clean - (char *)c);
-	chunk_set(end, CHUNK_END | CHUNK_IS_END | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
+	chunk_set(chunk_at(c, csize), CHUNK_END | CHUNK_IS_END | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
 	store_relaxed(&ch->top, NULL);
 	store_relaxed(&ch->top_heap, NULL);
-	return free_chunk_settle(ch, c, csize, dirty < csize ? dirty : csize, CHUNK_RECUT);
+	return free_chunk_settle(ch, c, csize, (size_t)(ch->top_clean - (char *)c), CHUNK_RECUT);
 }
 
 void top_open(struct chunk_heap *ch, struct heap *heap, bool clean)
 {
-	heap_enlist(ch, heap);
 	ch->top_clean = clean ? heap->base : heap->end;
 	ch->top_purged = 0;
 	store_relaxed(&ch->top_heap, heap);

@@ -36,8 +36,8 @@ void *top_malloc(struct chunk_heap *ch, size_t need, bool *ret_zero);
    big free chunk came to be: the caller looks at the rule (heap_obey). */
 bool top_close(struct chunk_heap *ch);
 
-/* The memory, which is on no list yet, becomes the heap that top lies in; clean: all of it reads as zero.
-   The top before must be closed. */
+/* A new heap becomes the one that top lies in; clean: all of it reads as zero.  The top before must be
+   closed. */
 void top_open(struct chunk_heap *ch, struct heap *heap, bool clean);
 
 /* Makes top larger where it is, to room for need bytes; false when it cannot. */

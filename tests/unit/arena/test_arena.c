@@ -233,10 +233,9 @@ TEST(a_class_that_needs_another_slab_waits_too)
 TEST(it_does_not_wait_where_the_heap_has_no_room)
 {
 	struct arena *a = begin();
-	bool zero;
 
 	use(a, 30000, options.promote_after - 1);
-	while (heap_malloc_held(&a->chunks, 30000, &zero))
+	while (heap_memalign_held(&a->chunks, 16, 30000))
 		;
 	use_up_blocks();
 	EXPECT_EQ(kind_of(alloc(a, 30000)), KIND_SLAB);

@@ -386,7 +386,7 @@ TEST(the_sizes_add_up)
 	for (int i = 0; i < 5; i++)
 		heap_free(ch, mems[2 * i]);
 	sizes = sizes_of(ch);
-	heap_visit_free(ch, add_size, &binned);
+	bins_visit(&ch->bins, 1, add_size, &binned);
 	EXPECT_EQ(sizes.free_chunks, 6);
 	EXPECT_EQ(binned, 5 * chunk_need(1500));
 	EXPECT_EQ(sizes.free, binned + sizes.top);
@@ -535,23 +535,21 @@ TEST(what_is_held_is_had_without_the_system_whatever_its_size)
 {
 	struct chunk_heap *ch = fresh();
 	char *mems[40], *large, *aligned;
-	bool zero;
 
-	EXPECT(!heap_malloc_held(ch, 16, &zero));
+	EXPECT(!heap_memalign_held(ch, 16, 16));
 	for (int i = 0; i < 40; i++)
 		REQUIRE(mems[i] = heap_malloc(ch, 100000, NULL));
 	for (int i = 0; i < 39; i++)
 		heap_free(ch, mems[i]);
 	os_sim_fail_from(1);
-	large = heap_malloc_held(ch, HEAP_MAX_REQ + 100000, &zero);
+	large = heap_memalign_held(ch, 16, HEAP_MAX_REQ + 100000);
 	REQUIRE(large);
-	EXPECT(!zero || !large[HEAP_MAX_REQ]);
 	memset(large, 1, HEAP_MAX_REQ + 100000);
 	aligned = heap_memalign_held(ch, 4096, 100000);
 	REQUIRE(aligned);
 	EXPECT_EQ((uintptr_t)aligned % 4096, 0);
-	EXPECT(!heap_malloc_held(ch, 40 * 100000, &zero));
-	EXPECT(!heap_malloc_held(ch, SIZE_MAX, &zero));
+	EXPECT(!heap_memalign_held(ch, 16, 40 * 100000));
+	EXPECT(!heap_memalign_held(ch, 16, SIZE_MAX));
 	EXPECT(!heap_memalign_held(ch, (size_t)1 << 40, 16));
 	os_sim_fail_from(0);
 	EXPECT(heap_check(ch));
