@@ -9,7 +9,7 @@
 #include "cache/cache.h"
 #include "os/line.h"
 #include "os/os.h"
-#include "os/seal.h"
+#include "api/seal.h"
 
 #include <loam/loam.h>
 #include <malloc.h>

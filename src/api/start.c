@@ -17,7 +17,7 @@
 #include "observe/file.h"
 #include "os/lock.h"
 #include "os/os.h"
-#include "os/seal.h"
+#include "api/seal.h"
 #include "pages/zone.h"
 
 static struct lock start_lock = LOCK_INIT(LOCK_START);

@@ -8,7 +8,7 @@ extern HIDDEN bool start_done; /* start lock; release-published */
 
 COLD bool start_first(void);
 
-/* The constructors of preload/ have run: what is constant can be sealed (os/seal.h), now or when loam
+/* The constructors of preload/ have run: what is constant can be sealed (api/seal.h), now or when loam
    starts. */
 COLD void start_constructed(void);
 

@@ -21,7 +21,7 @@
    where they are, and loam must know before it is relocated. */
 #define HIDDEN       __attribute__((visibility("hidden")))
 
-/* For what is constant once the process has started: os/seal.h makes it read-only. */
+/* For what is constant once the process has started: api/seal.h makes it read-only. */
 #define SEALED	       __attribute__((section("loam_sealed")))
 #define SEALED_OPTIONS __attribute__((section("loam_options")))
 

@@ -1,5 +1,5 @@
 /* Sealed memory is read-only; the options can be opened again, with the values that they had. */
-#include "os/seal.h"
+#include "api/seal.h"
 
 #include "base/options.h"
 #include "heap/chunk.h"

@@ -1,18 +1,14 @@
 /* Read-only from the start of the process on; see seal.h. */
-#include "os/seal.h"
+#include "api/seal.h"
 
 #include "base/options.h"
 #include "os/os.h"
-
 #include "os/syscall.h"
 
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
-#ifndef SYS_mseal
-#define SYS_mseal 462 /* Linux 6.10 */
-#endif
+#define SYS_MSEAL 462 /* Linux 6.10 */
 
 /* Defined by seal.ld, each at the start of a page. */
 extern HIDDEN char seal_begin[], seal_options[], seal_end[];
@@ -43,7 +39,7 @@ void seal(bool for_good)
 		return;
 	open = !protect(pages_between(seal_options, seal_end));
 	if (protect(sealed) && for_good)
-		syscall6(SYS_mseal, (long)sealed.mem, (long)sealed.nbytes, 0, 0, 0, 0);
+		syscall6(SYS_MSEAL, (long)sealed.mem, (long)sealed.nbytes, 0, 0, 0, 0);
 }
 
 /* By a copy that is moved there: a program may run under a filter that knows no mprotect. */
