@@ -42,24 +42,17 @@
 #define MIB (KIB * KIB)
 #define GIB (KIB * MIB)
 
-/* Where lines of cache are shared between processors. */
 #define CACHE_LINE 64
 
-/*
- * Reads and writes of words that other threads read or write too.  Relaxed is
- * for words that publish nothing but themselves.
- */
+/* Of words that other threads read or write too.  Relaxed: they publish nothing but themselves. */
 #define load_relaxed(p)      __atomic_load_n(p, __ATOMIC_RELAXED)
 #define store_relaxed(p, v)  __atomic_store_n(p, v, __ATOMIC_RELAXED)
 #define load_acquire(p)      __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define store_release(p, v)  __atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define add_relaxed(p, v)    __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
 
-/*
- * The compiler makes the stores before this before those behind it; no instruction.  That is enough where
- * the one who looks is the child of a fork: there each other thread's stores end somewhere, and all before
- * are made.  It is enough for a signal handler of the same thread, too.
- */
+/* The compiler makes the stores before this before those behind it; no instruction.  Enough for a signal
+   handler of the same thread, and for the child of a fork: of each thread's stores it has all up to one. */
 #define KEEP_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 /* Whether AddressSanitizer watches loam itself. */
@@ -70,10 +63,10 @@
 #endif
 
 /*
- * What ThreadSanitizer cannot know by itself.  load_hot is a plain read, which
- * the compiler can make part of another instruction, of a word that is written
- * atomically; add_hot a plain sum, where one that another thread writes just then may be lost.  left_by and found_at order what a thread did before the kernel
- * told that it is gone before what the finder does.
+ * What ThreadSanitizer cannot know by itself.  load_hot() and add_hot() are plain, so that the compiler can
+ * make them part of another instruction, of words that others access atomically; a sum may lose one that
+ * another thread adds just then.  left_by() and found_at() order what a thread did before its end before
+ * what the finder of what it left does.
  */
 #if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
 void __tsan_acquire(void *address);

@@ -1,9 +1,7 @@
 /*
- * Circular list of structures that carry their own links.  A head is a link
- * that belongs to no structure; an empty list is a head that links to itself.
- *
- * Forwards a list is whole after each single store: the child of a fork that finds one half changed
- * mends it by list_repair().
+ * Circular list of structures that carry their own links.  A head is a link of no structure; an empty
+ * list is a head that links to itself.  Forwards a list is whole after each single store, so that the
+ * child of a fork can mend it by list_repair().
  */
 #pragma once
 

@@ -1,7 +1,4 @@
-/*
- * The values of the options in force.  Any floor reads them; api/options.c
- * alone writes them, at start and for mallopt.
- */
+/* The options in force.  Any floor reads them; api/options.c alone writes them. */
 #pragma once
 
 #include "base/compiler.h"

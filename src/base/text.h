@@ -1,7 +1,4 @@
-/*
- * Text put together in a buffer of the caller's, without libc: what reports,
- * statistics and malloc_info print with.  A text that is full drops the rest.
- */
+/* Text put together in a buffer of the caller's, without libc.  A text that is full drops the rest. */
 #pragma once
 
 #include "base/compiler.h"

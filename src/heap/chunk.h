@@ -12,17 +12,15 @@
  *	  +8  | header of the next chunk    |      | header of the next chunk    |
  *	      +-----------------------------+      +-----------------------------+
  *
- * So a chunk of csize bytes gives csize - 8 bytes to the program, and a free
- * chunk is found from the one behind it.  A free chunk that is merged into
- * another leaves its header behind, not in use: a second free() of it is then
- * told as such.
+ * So a chunk of csize bytes gives csize - 8 bytes to the program, and a free chunk is found from the one behind
+ * it.  A free chunk that is merged into another leaves its header behind, not in use, by which a second
+ * free() of it is told.
  *
- * The checksum is keyed by a secret of the process and the header's address.
- * Every header that is read is verified, at some six instructions; what does
- * not match ends the program.
+ * The checksum is keyed by a secret of the process and the header's address.  Every header that is read is
+ * verified, at some six instructions; what does not match ends the program.
  *
- * The last 16 bytes of a heap are an end: a chunk of size 16 that is in use and
- * is nobody's.  It is written when the heap stops being the one with top.
+ * The last 16 bytes of a heap are an end: a chunk of size 16, always in use, which is written when the heap
+ * stops being the one with top.
  */
 #pragma once
 
@@ -184,7 +182,7 @@ ALWAYS_INLINE bool chunk_is_in_use(const void *mem)
 		      (header & (CHUNK_IN_USE | CHUNK_IS_END)) == CHUNK_IN_USE);
 }
 
-/* The chunk in use that mem starts; NULL, and reported in the name of call, whatever else mem is. */
+/* The chunk in use that mem starts; NULL, and reported in the name of call, if it starts none. */
 ALWAYS_INLINE struct chunk *chunk_in_use(const void *mem, const char *call)
 {
 	if (LIKELY(chunk_is_in_use(mem)))
@@ -210,8 +208,7 @@ static inline size_t chunk_dirty(const struct chunk *c, size_t csize)
 	return csize < CHUNK_BIG ? csize : c->dirty;
 }
 
-/* Bytes that the program may use at mem, which starts a chunk in use; 0, and reported in the name of
-   call, if it does not. */
+/* Bytes that the program may use at mem; 0, and reported in the name of call, if it starts no chunk in use. */
 static inline size_t chunk_usable_for(const void *mem, const char *call)
 {
 	const struct chunk *c = chunk_in_use(mem, call);

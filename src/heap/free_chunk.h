@@ -1,6 +1,4 @@
-/*
- * Free chunks into the bins and out of them, as a heap's memory is cut and merged.
- */
+/* Free chunks into the bins and out of them, as a heap's memory is cut and merged. */
 #pragma once
 
 #include "base/compiler.h"
@@ -9,11 +7,7 @@
 #include "heap/chunk_heap.h"
 #include "heap/heap_memory.h"
 
-/*
- * A free piece of memory, between neighbours in use, becomes a chunk in the
- * bins.  A small one goes straight to its bin, unless it is what is left of a
- * larger one: those wait in unsorted for the next request.
- */
+/* A free piece of memory, between neighbours in use, becomes a chunk in the bins. */
 static inline void free_chunk_put(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty,
 				  uint64_t flags)
 {
@@ -34,11 +28,9 @@ static inline size_t free_chunk_absorb(struct chunk_heap *ch, struct chunk *c, u
 	return chunk_dirty(c, chunk_word_size(word));
 }
 
-/*
- * Puts a free piece that lies between chunks in use, or its heap's ends, into the bins; a block that
- * it fills goes back to the zone.  recut is CHUNK_RECUT, or 0 for an object of just that size that
- * the program freed.  True when a big chunk came to be: the caller looks at the rule (heap_obey).
- */
+/* Puts a free piece that lies between chunks in use, or its heap's ends, into the bins; a block that it fills
+   goes back to the zone.  recut is CHUNK_RECUT, or 0 for an object of just that size that the program
+   freed.  True when a big chunk came to be: the caller looks at the rule (heap_obey). */
 static inline bool free_chunk_settle(struct chunk_heap *ch, struct chunk *c, size_t csize,
 				     size_t dirty, uint64_t recut)
 {

@@ -96,12 +96,9 @@ void heap_free(struct chunk_heap *ch, void *mem)
 		release(ch, c, c->header & CHUNK_WORD);
 }
 
-/*
- * Looks at the chunks of unsorted, oldest first, `most` of them: one that fits
- * exactly is handed out, the others go into their bins.  The last remainder,
- * when it is alone there, goes on to be cut, so that small requests in a row
- * lie side by side.
- */
+/* Looks at the chunks of unsorted, oldest first, `most` of them: one that fits exactly is handed out, the others
+   go into their bins.  The last remainder, when it is alone there, goes on to be cut, so that small requests
+   in a row lie side by side. */
 static void *sweep(struct chunk_heap *ch, size_t need, unsigned most)
 {
 	struct chunk *c;

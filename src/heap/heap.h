@@ -1,21 +1,12 @@
 /*
- * The chunk heap: all chunks of one arena, where every size starts and what is
- * rare stays.
+ * The chunk heap: all chunks of one arena, where every size starts and what is rare stays.
  *
- * A request becomes a chunk in ptmalloc's order: its small bin; unsorted, each
- * chunk once, taken if it fits exactly, else sorted; the last remainder for
- * small requests in a row; the smallest larger chunk; top; a longer or a new
- * top.  A freed chunk is merged with its free neighbours and goes into top, its
- * small bin, or unsorted.
+ * A request becomes a chunk in ptmalloc's order: its small bin; unsorted, each chunk once, taken if it fits
+ * exactly, else sorted; the last remainder for small requests in a row; the smallest larger chunk; top; a
+ * longer or a new top.  A freed chunk is merged with its free neighbours and goes into top, its small bin, or
+ * unsorted.  Where the memory comes from is heap_memory.h, and how it goes back heap_retain.h.
  *
- * Memory comes in heaps: of the main arena the data segment, moved up by brk as
- * long as nobody else moves it; of all others, and where brk fails, blocks from
- * the zone, 32 KiB first, then each as large as all before, to 4 MiB.  A block that is all free
- * goes back whole.  Whole pages in big free chunks, and those of top beyond the pad, count as
- * retained and are purged under the rule of pages/retain.h.
- *
- * Locking: none.  One thread at a time, the arena's owner, makes all calls;
- * what heap_sizes() reads may be read by any thread.
+ * Locking: the caller holds the arena's lock; what heap_sizes() reads may be read by any thread.
  */
 #pragma once
 
@@ -30,10 +21,8 @@
 /* Sets the secret of all headers.  Called once, before anything else. */
 void heap_start(uint64_t secret);
 
-/*
- * At least req bytes, aligned to 16; NULL when req is over HEAP_MAX_REQ or the
- * system refuses.  *ret_zero, unless NULL, says that they read as zero.
- */
+/* At least req bytes, aligned to 16; NULL when req is over HEAP_MAX_REQ or the system refuses.  *ret_zero,
+   unless NULL, says that they read as zero. */
 void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero);
 
 /* The same at a multiple of alignment, a power of two of at most HEAP_MAX_REQ. */

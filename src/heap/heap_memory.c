@@ -24,11 +24,9 @@ static bool break_is_at(const struct heap *heap)
 	return end == heap->end;
 }
 
-/*
- * nbytes more of the data segment, whole pages that can be tagged, at `at` or,
- * when that is NULL, anywhere; NULL when refused.  When the program moves the
- * break at this very moment, they are left alone: part of them may be its own.
- */
+/* nbytes more of the data segment, whole pages that can be tagged, at `at` or, when that is NULL, anywhere; NULL
+   when refused.  When the program moves the break at this very moment, they are left alone: part of them may
+   be its own. */
 static char *break_advance(char *at, size_t nbytes)
 {
 	char *end = os_sbrk(0), *mem;
@@ -88,10 +86,7 @@ static bool obtain_break(struct heap *heap, size_t need, bool *ret_clean)
 	return *ret_clean = true;
 }
 
-/*
- * A block as large as all heaps so far, so that they double, else the smallest
- * that will do.
- */
+/* A block as large as all heaps so far, so that they double, else the smallest that will do. */
 static bool obtain_block(const struct chunk_heap *ch, struct heap *heap, size_t need, bool *ret_clean)
 {
 	unsigned least = log2_ceil(align_up(need, PAGE_SIZE) / PAGE_SIZE), order = BLOCK_FIRST;

@@ -1,8 +1,7 @@
 /*
- * The memory of heaps: a stretch of the data segment, as long as nobody else moves that, or a block
- * of the zone, 32 KiB first, then each as large as all before, to 4 MiB; or as small as the request
- * allows, where no larger one can be had.  It comes here, is tagged, and goes back; what lies in it
- * is top.h's and heap.h's.
+ * The memory of heaps: of the main arena a stretch of the data segment, as long as nobody else moves that;
+ * else a block of the zone, 32 KiB first, then each as large as all before, to 4 MiB, or as small as the
+ * request allows, where no larger one can be had.
  */
 #pragma once
 

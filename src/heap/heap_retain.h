@@ -1,6 +1,6 @@
 /*
- * What a chunk heap retains, big free chunks and top, and how it goes back under the rule of
- * pages/retain.h, or when it is asked for.
+ * What a chunk heap retains, whole pages in big free chunks and those of top beyond the pad, and how it goes
+ * back under the rule of pages/retain.h, or when it is asked for.
  */
 #pragma once
 
@@ -24,15 +24,14 @@ ALWAYS_INLINE void heap_tell_retained(struct chunk_heap *ch)
 		heap_tell(ch, change);
 }
 
-/* After a big chunk or top has become free, or more of it: gives back what is over the rule, and what top has
-   over trim_threshold. */
+/* To be called when a big chunk or top has become free: gives back what is over the rule, and what top has over
+   trim_threshold. */
 void heap_obey(struct chunk_heap *ch);
 
 /* Gives a top that fills a block to the zone, for other threads to take it. */
 COLD void heap_share(struct chunk_heap *ch);
 
-/* Gives memory back while more is retained than the rule of retain.h allows: top's, chunks', the
-   zone's. */
+/* Gives memory back while more is retained than the rule allows: top's, chunks', the zone's. */
 COLD void heap_obey_rule(struct chunk_heap *ch);
 
 /* Gives back all free memory in whole pages, but pad bytes of top; the number of bytes. */

@@ -1,15 +1,12 @@
 /*
- * Top: the free chunk at the end of the newest heap, from which requests are cut
- * that nothing else fits.
+ * Top: the free chunk at the end of the newest heap, from which requests are cut that nothing else fits.
  *
  *	top          top_clean                                      end
  *	 | may hold memory |  zero and untouched  ........  | CHUNK_END |
  *
- * Top is in no bin, has no copy of its size behind it, and never is smaller
- * than CHUNK_LEAST, so that it can be closed at any time: an end is written
- * behind it, and it becomes a free chunk like others.  Of the main arena top
- * grows and shrinks with the data segment; when somebody else has moved that,
- * top is closed and a new heap begins behind theirs.
+ * Top is in no bin, has no copy of its size behind it, and never is smaller than CHUNK_LEAST, so that it can
+ * be closed at any time: an end is written behind it, and it becomes a free chunk like others.  Of the main
+ * arena it grows and shrinks with the data segment; when somebody else has moved that, a new heap begins.
  */
 #pragma once
 

@@ -5,16 +5,14 @@
  *	ASSERT        assert_level 1: pre- and postconditions, constant time
  *	ASSERT_SLOW   assert_level 2: whole structures, any time
  *
- * An x_check() proves the invariants of an x.  It says which one does not hold
- * through expect_eq() and returns false; it never ends the program itself, so that
- * tests and loam_check() can call it.
+ * An x_check() proves the invariants of an x: it says by expect_eq() which one does not hold, and returns
+ * false; it never ends the program.
  */
 #pragma once
 
 #include "base/compiler.h"
 #include "config.h"
 
-/* A condition that always holds does not: says so in one line, and ends the program. */
 _Noreturn COLD void check_failed(const char *cond, const char *file, int line);
 
 /* True when a == b, else says both in one line under the label of the invariant. */
@@ -41,8 +39,4 @@ bool check_equal(const char *label, const char *a_text, uint64_t a, const char *
 			check_failed(#cond, __FILE__, __LINE__);                                   \
 	} while (0)
 
-/*
- * For x_check() functions: true when a == b; else prints the invariant's label
- * with the pair that disagrees, and is false.
- */
 #define expect_eq(label, a, b) check_equal(label, #a, (uint64_t)(a), #b, (uint64_t)(b))

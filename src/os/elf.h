@@ -1,6 +1,6 @@
 /*
- * The table of symbols of a shared object that is mapped already: libc, or the vdso.  Looked up
- * without dlsym, which a program may define, and which takes locks of the dynamic linker.
+ * The symbols of a shared object that is mapped already.  Looked up without dlsym, which a program may
+ * define, and which takes locks of the dynamic linker.
  */
 #pragma once
 

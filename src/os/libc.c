@@ -1,7 +1,4 @@
-/*
- * The dynamic linker lists what it has mapped for debuggers, a list for each namespace (dlmopen).
- * libc is looked for in the list that loam itself is in.
- */
+/* libc is looked for in the list of mapped objects, one for each namespace (dlmopen), that loam itself is in. */
 #include "os/libc.h"
 
 #include "os/elf.h"

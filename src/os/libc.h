@@ -1,10 +1,7 @@
 /*
- * Functions of libc, found in libc's own table of symbols: never what a program or another preload
- * has under the same name.  Tracers, sandboxes and faketime wrap such names and allocate in it; a
- * program may use them for something else.
- *
- * A program that is linked statically has no such table: there these functions are those that
- * libc_linked[] lists, under names of libc's that are reserved.
+ * Functions of libc, found in libc's own table of symbols: never what a program or another preload, which
+ * may allocate in it, has under the same name.  A static program has no such table: there they are those
+ * of libc_linked[], under names that are reserved to libc.
  */
 #pragma once
 
@@ -23,11 +20,10 @@ extern HIDDEN const struct libc_function libc_linked[] __attribute__((weak));
    soon as loam is relocated.  It costs some 50 nanoseconds. */
 COLD uintptr_t libc_function(const char *name);
 
-/* What the dynamic linker has mapped in loam's namespace, in the order in which it did; NULL in a program
-   that is linked statically. */
+/* What the dynamic linker has mapped in loam's namespace, in that order; NULL in a static program. */
 COLD const struct link_map *libc_link_maps(void);
 
-/* What dlopen would return for libc; NULL in a program that is linked statically. */
+/* What dlopen would return for libc; NULL in a static program. */
 COLD void *libc_handle(void);
 
 /* Sets a pointer to a function to libc's of this name. */

@@ -1,7 +1,4 @@
-/*
- * A line "loam: ..." on standard error, written in one piece, without allocation or lock.  It is cut
- * at LINE_MOST bytes.
- */
+/* A line "loam: ..." on standard error, in one piece, without allocation or lock; cut at LINE_MOST bytes. */
 #pragma once
 
 #include "base/compiler.h"
@@ -9,7 +6,6 @@
 
 #define LINE_MOST 500
 
-/* A line under construction. */
 struct line {
 	struct text text;
 	char buffer[LINE_MOST];
@@ -19,5 +15,5 @@ struct line {
 void line_begin(struct line *line);
 void line_end(struct line *line);
 
-/* A line at once.  The format knows %s, %zu, %p (const void *) and %%, nothing else. */
+/* A line at once; the format is that of text.h. */
 void line_say(const char *format, ...) PRINTF(1, 2);

@@ -3,12 +3,8 @@
  *
  *	word   0: free; else thread_self() of the owner, | 1 when somebody waits
  *
- * That taking it and naming the owner are one step serves fork: a signal
- * handler that interrupted us at any instruction finds out whether the thread
- * it runs on holds the lock, and then does not wait for itself; and a child finds
- * out which locks are held by threads that it does not have.
- *
- * Waiters sleep on the half of the word that has the lowest bit.
+ * Taking it and naming the owner are one step, so that a signal handler knows whether its own thread holds
+ * the lock, and the child of a fork which locks are held by threads that it does not have.
  *
  * Locks have a rank and are taken in rising order; assert_level 1 proves it.
  */
@@ -73,7 +69,7 @@ ALWAYS_INLINE bool lock_try_inline(struct lock *lock)
 	return lock_take(lock, 0);
 }
 
-/* Without waking anybody: whether somebody waits. */
+/* Releases without waking anybody: whether somebody waits. */
 ALWAYS_INLINE bool lock_leave(struct lock *lock)
 {
 	if (CONFIG_ASSERT >= 1)
@@ -90,10 +86,9 @@ ALWAYS_INLINE void lock_release_inline(struct lock *lock)
 /* Nobody takes the lock from now on, and lock_try() says that it is held. */
 COLD void lock_close(struct lock *lock);
 
-/* In a child: true when a thread that does not exist here held the lock at the fork, so that
-   what it protects may be half changed; the lock is then free. */
+/* In a child: frees a lock that a thread which does not exist here held, and is true: what it protects may be
+   half changed. */
 COLD bool lock_recover(struct lock *lock);
 
-/* Called before a lock is waited for, unless it is NULL: it may be held by a thread that does not exist in
-   this process.  Set once, at start. */
+/* Called before a lock is waited for, unless NULL: its owner may not exist in this process.  Set at start. */
 extern HIDDEN void (*lock_before_wait)(void);

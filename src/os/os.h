@@ -1,16 +1,14 @@
 /*
- * The system, as little of it as loam needs.  os_linux.c is the one that ships;
- * tests link os_sim.c in its place, which counts the calls and fails the nth.
+ * The system, as little of it as loam needs.  os_linux.c and os_linux_map.c ship; tests link os_sim.c in their
+ * place, which counts the calls and fails the nth.
  *
- * Once for all: sizes are positive multiples of os_page_size(), addresses are
- * multiples of it too.  Memory from the system reads as zero.  Nothing here
- * allocates, locks or touches errno.  After os_start() only mmap, munmap,
- * mremap, madvise, brk, futex and write are called.
+ * Sizes are positive multiples of os_page_size(), and so are addresses.  Memory from the system reads as
+ * zero.  Nothing here allocates, locks or touches errno.  After os_start() only mmap, munmap, mremap, madvise,
+ * brk, futex and write are called.
  *
- * Nothing is called that a program or a preload can replace: it is libc's own
- * (os/libc.h), the vdso's, or the system's.  What changes mappings goes through
- * libc's code (os/calls.h), which others may have patched to see it.  Theirs then
- * runs under the caller's locks; if it allocates, arena/early.h serves it.
+ * Nothing is called that a program or a preload can replace: it is libc's own (os/libc.h), the vdso's, or
+ * the system's.  Code that others patched into libc (os/calls.h) runs under the caller's locks; if it
+ * allocates, arena/early.h serves it.
  */
 #pragma once
 
@@ -24,11 +22,7 @@ enum os_use {
 	OS_USES
 };
 
-/*
- * Reads what is asked only once: page size, random bytes, AT_SECURE, and whether
- * mappings can be named.  Called once, before anything else here but os_map,
- * os_unmap, os_write and os_abort, which work at any time.
- */
+/* Called once, before anything else here but os_map, os_unmap, os_write and os_abort. */
 void os_start(void);
 
 /* Bytes of a hardware page: 4, 16 or 64 KiB. */
@@ -37,13 +31,12 @@ size_t os_page_size(void);
 /* True when the program runs with rights that its user does not have (AT_SECURE). */
 bool os_secure(void);
 
-/* 64 bits that nobody outside can guess; the same all through the life of a process. */
+/* 64 bits that nobody outside can guess; constant. */
 uint64_t os_random(void);
 
-/* The value of an environment variable, or NULL. */
 const char *os_getenv(const char *name);
 
-/* The environment: strings "NAME=value", the last followed by NULL; NULL itself when unknown. */
+/* Strings "NAME=value", the last followed by NULL; NULL itself when unknown. */
 const char *const *os_environment(void);
 
 /* Nanoseconds from a fixed moment, coarse (a tick of some milliseconds), by the vdso. */
@@ -52,8 +45,7 @@ uint64_t os_clock(void);
 /* How many processors this process may run on; at least 1. */
 unsigned os_cpus(void);
 
-/* The bytes that this process may map at most, as far as a limit was set when it started;
-   SIZE_MAX: none. */
+/* The bytes that this process may map by the limits when it started; SIZE_MAX: none. */
 size_t os_memory_limit(void);
 
 /* Below this limit addresses are dear. */
@@ -68,37 +60,32 @@ void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use);
 /* Memory as os_map gives it between two unreadable pages; NULL when refused. */
 void *os_map_guarded(size_t nbytes, enum os_use use);
 
-/* False, and all as before, when the system refuses: where a process has all the mappings that it
-   may, and one would become two. */
+/* False, and all as before, when the system refuses: one mapping too many would become two. */
 bool os_unmap(void *mem, size_t nbytes);
 
 /* Whether the word at an address may be written; true also where the system does not say. */
 bool os_is_writable(const void *mem);
 
-/* Whether a word of memory that others may unmap is mapped and has this value; true also where the system
-   does not say. */
+/* Whether a word that others may unmap is mapped and has this value; true also where the system does not say. */
 bool os_word_is(const uint32_t *word, uint32_t value);
 
 /* Makes mapped memory unreadable, and readable again, as zeros; false when the system refuses. */
 bool os_guard(void *mem, size_t nbytes);
 bool os_unguard(void *mem, size_t nbytes);
 
-/*
- * Grows or shrinks a mapping of os_map; it may move, and keeps its contents up
- * to the smaller size.  NULL, and all as it was, when the system refuses.
- */
+/* Grows or shrinks a mapping of os_map; NULL, and all as it was, when the system refuses. */
 void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move);
 
-/* Moves a mapping onto another of new_nbytes, which it replaces; false, and both as they
-   were, when the system refuses, as it does for what is of several mappings. */
+/* Moves a mapping onto another of new_nbytes, which it replaces; false, and both as they were, when the
+   system refuses, and always for what is of several mappings. */
 bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes);
 
-/* Gives the pages' memory back; they then read as zero.  False, and they kept
-   their contents, when the system refuses (locked memory). */
+/* Gives the pages' memory back; they then read as zero.  False, and all as before, when the system refuses
+   (locked memory). */
 bool os_purge(void *mem, size_t nbytes);
 
-/* The end of the data segment moved up by nbytes (down when negative, no multiple
-   of anything): its old end, or NULL when the system refuses.  0 asks for the end. */
+/* Moves the end of the data segment by nbytes, no multiple of anything; its old end, or NULL when the system
+   refuses. */
 void *os_sbrk(intptr_t nbytes);
 
 /* Makes this page read as zero in a forked child; false when the system cannot. */
@@ -114,7 +101,7 @@ void os_futex_wake(uint32_t *word, int waiters);
 /* Writes all that it can; never fails as far as the caller can tell. */
 void os_write(int fd, const char *bytes, size_t nbytes);
 
-/* Ends the process by SIGABRT, core file included. */
+/* By SIGABRT. */
 _Noreturn void os_abort(void);
 
 /* The end of the initial thread's stack (its highest address); 0 when unknown. */

@@ -1,16 +1,13 @@
 /*
  * os.h on Linux: mappings.
  *
- * Mappings carry names, as [anon:loam: pages] in /proc/PID/maps.  The call that
- * names one, prctl, is not among those that loam makes after start.  But a part
- * of a mapping that is moved away keeps the name: so at start a template is
- * mapped and named for each use, never touched, and a new mapping is a page of
- * the template, moved and grown by mremap.  When the template is down to its
- * last page, that one grows into the next template.
+ * Mappings carry names, as [anon:loam: pages] in /proc/PID/maps, without prctl, which loam does not call
+ * after start: a part of a mapping that is moved away keeps the name.  So at start a template is mapped and
+ * named for each use, and a new mapping is a page of it, moved and grown by mremap; the last page grows
+ * into the next template.
  *
- * The price: a mapping made so costs 7 us in place of 1.3, and the kernel does
- * not merge it with its neighbours.  A process may have 65,530 areas, so the
- * first two thousand mappings get names, and the rest, which do merge, none.
+ * The price: a mapping made so costs 7 us in place of 1.3, and does not merge with its neighbours.  A
+ * process may have 65,530 areas, so the first two thousand mappings get names, and the rest none.
  */
 #include "os/os_linux_map.h"
 
@@ -35,8 +32,8 @@ SEALED static size_t page_size = 4096;
 SEALED static bool emulated;     /* what answers here is no kernel (qemu-user) */
 SEALED static bool keeps_purged; /* madvise says that it has purged, and has not */
 
-/* What is left of each template: the address of its next page plus how many there are, in one
-   word so that threads can take pages without a lock.  Atomic; 0 where mappings have no names. */
+/* What is left of each template: the address of its next page plus how many there are.  Atomic; 0 where
+   mappings have no names. */
 static uintptr_t templates[OS_USES];
 static unsigned templates_made; /* after the first of each use; atomic */
 
@@ -70,8 +67,8 @@ static void make_template(enum os_use use)
 	templates[use] = (uintptr_t)mem + TEMPLATE_PAGES;
 }
 
-/* The last page becomes the next template, and gives its first page; NULL, and it is put back,
-   when the system refuses.  After the last template it is a page as the others were. */
+/* The last page becomes the next template, and gives its first page; NULL, and it is put back, when the
+   system refuses.  After the last template it is a page as the others were. */
 static char *refill(uintptr_t *rest, char *last)
 {
 	char *mem;

@@ -1,20 +1,17 @@
 /*
- * A robust mutex: the kernel marks it when the thread that holds it is gone, after its last
- * destructor, so that nobody needs to be told.  By libc's own functions, which keep the list that
- * the kernel reads; a program's or a preload's pthread_mutex_lock() may allocate.
+ * A robust mutex: the kernel marks it when the thread that holds it is gone, after its last destructor.
+ * By libc's own functions, which keep the list that the kernel reads.
  *
- * The kernel does not mark all: it may not know libc's list (emulators and filters refuse
- * set_robust_list, and a program may set a list of its own), and it reads 2,048 entries of it at
- * most. But it always clears the word in which libc keeps the number of the thread, or else
- * pthread_join() would wait for ever. So robust_ask() looks at that word, which may be unmapped by
- * then: by a futex operation (os_word_is), since futexes are what every filter must allow.
+ * The kernel does not mark all: emulators and filters refuse set_robust_list, a program may set a list of
+ * its own, and of a list 2,048 entries are read. But it always clears the word in which libc keeps the
+ * number of the thread, for pthread_join(). So robust_ask() looks at that word, which may be unmapped by
+ * then, by a futex operation (os_word_is), which every filter must allow.
  *
- * Where the word is in libc's description of a thread is not public. It is where two threads in a row
- * have been seen to have their numbers. The first thread's is not enough: in a container its number
- * is 1, as other words are.
+ * Where that word is in libc's description of a thread is not public: it is where two threads in a row
+ * had their numbers. One is not enough: in a container its number is 1, as other words are.
  *
- * Locking: the caller holds a lock in robust_try() and robust_ask(). Else one that asks could read
- * the number of a thread that is gone in a mutex which another has just taken over.
+ * Locking: the caller holds a lock in robust_try() and robust_ask(). Else one could read the number of a
+ * thread that is gone in a mutex which another has just taken over.
  */
 #pragma once
 
@@ -34,7 +31,6 @@ struct robust {
 	uint32_t number;    /* the last holder's */
 };
 
-/* Finds libc's functions.  Called once, at start. */
 AT_START void robust_start(void);
 
 /* Makes the calling thread the holder, whatever the mutex was before; false where libc has none. */

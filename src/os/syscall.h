@@ -1,7 +1,6 @@
 /*
- * System calls without libc: they work before the dynamic linker has relocated
- * anything, and leave errno alone.  The result is the kernel's: a value, or the
- * negative of an error number.
+ * System calls without libc: they work before loam is relocated, and leave errno alone.  The result is the
+ * kernel's: a value, or the negative of an error number.
  *
  * SYSCALL_SIGRETURN is the code that a signal handler returns to.
  */
@@ -59,7 +58,6 @@ static inline long syscall3(long number, long a, long b, long c)
 	return syscall6(number, a, b, c, 0, 0, 0);
 }
 
-/* True when a result is an error. */
 static inline bool syscall_failed(long result)
 {
 	return (unsigned long)result > -4096ul;

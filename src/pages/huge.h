@@ -1,19 +1,14 @@
 /*
  * Huge objects: those with a mapping of their own, over 4 MiB.
  *
- * Only the first page is tagged, since a tag a page would cost 2 MiB a GiB; an
- * address further in is found by the table, which nothing but a wrong pointer
- * asks for.  Freed mappings are kept under the rule of retain.h, and become one
- * where they lie side by side.  A request takes the smallest of them that holds it,
- * whose rest is kept on, or else the largest, which is moved to where it can grow:
- * what is in RAM is used again.  Objects over HUGE_KEPT_MOST are given back at
- * once: what a program does with so much costs more than its page faults, and it
- * may have touched little of it.
+ * Only the first page is tagged, since a tag a page would cost 2 MiB a GiB; a wrong pointer further in is
+ * found by the table.  Freed mappings are kept under the rule of retain.h, and become one where they lie
+ * side by side.  A request takes the smallest that holds it, whose rest is kept on, else the largest, which
+ * is moved to where it can grow.  Objects over HUGE_KEPT_MOST are given back at once: what a program does
+ * with so much costs more than its page faults, and it may have touched little of it.
  *
- * An object that grows is mapped with room for half as much again, so that it
- * seldom moves; room that was not grown into is addresses only.  It takes a kept
- * mapping whole, of which what it has not grown into is retained on.  Where the
- * system limits the process there is no room.
+ * An object that grows is mapped with room for half as much again, which is addresses only, unless the
+ * system limits these; or it takes a kept mapping whole, whose rest stays retained.
  *
  * Invariants, proved by huge_check():
  *	G1  the tag of an object's first page is its descriptor;
@@ -21,12 +16,9 @@
  *	    bytes of kept mappings, and those behind objects in use;
  *	G3  nbytes <= dirty <= mapped; of kept mappings nbytes is dirty.
  *
- * Where addresses are short, an object that grows is moved by the system, which needs them for what is added
- * alone: that is the last resort, since the page map must have a leaf to spare for wherever it comes to lie.
- *
  * Locking: the huge lock, held around the table, and around no system call but the purging and unmapping
- * of what is behind an object that might grow into it.  The child of a fork that finds it held mends
- * the table by huge_recover(): the lists are whole forwards after each single store, and G3 holds.
+ * of what is behind an object that might grow into it.  The lists are whole forwards after each single
+ * store, and G3 holds, for huge_recover().
  */
 #pragma once
 
@@ -51,10 +43,8 @@ struct huge {
 	size_t dirty, mapped; /* G3; huge lock */
 };
 
-/*
- * NULL without memory.  *zero says before that zeros are wanted, and after that all reads as zero.
- * Zeros come from a new mapping: clearing a kept one would touch what may never be used.
- */
+/* NULL without memory.  *zero says before that zeros are wanted, which come from a new mapping, and after
+   that all reads as zero. */
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero);
 
 /* The same for an object that is going to grow. */
@@ -71,8 +61,7 @@ struct huge *huge_around(const void *mem);
 /* Bytes of the kept mapping that an address lies in, 0: of none; *ret_start is where it begins. */
 COLD size_t huge_kept_around(const void *mem, const char **ret_start);
 
-/* Unmaps kept ones, oldest first, and purges what is behind those in use, until at least nbytes are;
-   the bytes that went. */
+/* Unmaps kept ones, oldest first, then purges what is behind those in use, until nbytes are; the bytes. */
 size_t huge_purge(size_t nbytes);
 
 /* Unmaps all kept ones, and what is behind those in use; the bytes. */
@@ -90,6 +79,6 @@ COLD bool huge_check(void);
 
 extern HIDDEN struct lock huge_lock;
 
-/* In the child of a fork at which another thread held the lock: the lists and sums are mended.  An object that such a
-   thread was freeing is kept; one that it was resizing, and its mapping, are lost. */
+/* In the child of a fork at which another thread held the lock.  An object that it was freeing is kept; one
+   that it was resizing, and its mapping, are lost. */
 COLD void huge_recover(void);

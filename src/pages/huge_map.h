@@ -1,4 +1,4 @@
-/* The mappings of huge objects: made, grown, moved; the objects are in use by nobody meanwhile. */
+/* The mappings of huge objects, which are on no list meanwhile. */
 #pragma once
 
 #include "base/compiler.h"

@@ -1,10 +1,7 @@
 /*
- * loam's own memory: pools of equal objects (descriptors, regions, arenas) in
- * mappings that no object of the program ever shares, between unreadable pages.
- *
- * An object that is freed stays of its type for ever, so a reader that comes
- * late still finds a descriptor, if an empty one.  Memory of pools never goes
- * back; it is a few bytes in a thousand of what it describes.
+ * loam's own memory: pools of equal objects (descriptors, regions, arenas) in mappings of their own, between
+ * unreadable pages.  They never go back, and an object that is freed stays of its type for ever, so a
+ * reader that comes late still finds a descriptor, if an empty one.
  */
 #pragma once
 
@@ -20,8 +17,8 @@ struct pool {
 	uint32_t refused;  /* by pool_alloc_patiently(), in a row; a race costs nothing */
 };
 
-/* A call of the system that can be done without is made at each so manyth occasion: a program that
-   allows itself none (seccomp's strict mode) is then spared for a while. */
+/* A call of the system that can be done without is made at each so manyth occasion: a program that allows
+   itself none (seccomp's strict mode) is spared for a while. */
 #define PATIENCE 8
 
 #define POOL_INIT(type) {.size = (sizeof(type) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1)}
@@ -43,6 +40,6 @@ void *metadata_alloc(size_t nbytes);
 /* Bytes mapped for metadata so far. */
 size_t metadata_mapped(void);
 
-/* Held around every change of a pool.  What it protects is whole after each single store, so the child of a fork at
-   which another thread held it has nothing to mend; an object that was on its way is lost. */
+/* Held around every change of a pool.  What it protects is whole after each single store: the child of a fork
+   has nothing to mend, but an object that was on its way is lost. */
 extern HIDDEN struct lock metadata_lock;

@@ -10,18 +10,14 @@
  *	hot word  16 bits that say all that the hot free needs to know of a page of a slab
  *	          (slab/slab.h); 0: nothing may be freed fast
  *
- * A leaf is named by its distance from an empty leaf that lies before the root,
- * so that a root of zeroes is whole and a look-up has no case for "no leaf".  Distances
- * are in units of LEAF_UNIT, so that four bytes are enough: what the root, the empty leaf
- * and the two leaves that every program needs take of the addresses counts under `ulimit -v`
- * and for mlockall().
- * All memory of loam is tagged, so a pointer that is not loam's is known
- * before it is touched.  Of a huge object only the first page is.  (A flat
- * table would be one load shorter, and need a reservation of 256 GiB, which
- * valgrind and `ulimit -v` refuse.)
+ * A leaf is named by its distance from an empty leaf that lies before the root, so that a root of zeroes is
+ * whole and a look-up has no case for "no leaf"; in units of LEAF_UNIT, so that four bytes are enough, since
+ * addresses count under `ulimit -v` and for mlockall().  (A flat table would be one load shorter, and need a
+ * reservation of 256 GiB, which valgrind and `ulimit -v` refuse.)
  *
- * The tags of a block are written before any address in it is handed out, and
- * cleared before the block is free in a zone (Z5).
+ * All memory of loam is tagged, so a pointer that is not loam's is known before it is touched; of a huge
+ * object only the first page.  Tags are written before any address in a block is handed out, and cleared
+ * before it is free in a zone (Z5).
  *
  * Invariants, proved by zone_check() for the pages of regions:
  *	P1  a tag other than NULL is a descriptor in use;
@@ -125,11 +121,8 @@ ALWAYS_INLINE uint16_t pagemap_hot(const void *p)
 /* Makes sure that [mem, mem + nbytes) can be tagged; false when the system refuses a leaf. */
 bool pagemap_reserve(const void *mem, size_t nbytes);
 
-/*
- * For memory whose address is not known before it is there: a leaf is mapped in advance, and then serves
- * for the page at mem if that needs one, or goes back (mem NULL: it was not needed).  NULL when the
- * system refuses.
- */
+/* For memory whose address is not known before it is there: a leaf mapped in advance, NULL when the system
+   refuses; and its use for the page at mem.  It goes back if there is one already, or mem is NULL. */
 COLD void *pagemap_spare(void);
 COLD void pagemap_reserve_page(const void *mem, void *spare);
 

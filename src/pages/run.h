@@ -1,10 +1,8 @@
 /*
- * A run: a whole number of pages, at most a region, given to the program as
- * one object.  It is cut from the smallest block that holds it; what is left of
- * that goes back at once.  It shrinks by giving pages back, and grows into the
- * pages behind it while those are free; so one that is known to grow is cut from
- * a larger block, if there is one.  That costs addresses only: what is behind it
- * is as free as it was.
+ * A run: a whole number of pages, at most a region, given to the program as one object.  It is cut from the
+ * smallest block that holds it, and the rest goes back at once.  It grows into the pages behind it while
+ * those are free; so one that is known to grow is cut from a larger block, if there is one, whose rest is as
+ * free as before.
  */
 #pragma once
 
@@ -13,8 +11,7 @@
 
 #define RUN_MAX REGION_SIZE
 
-/* How large a run that grows may become where it is, if it was not there that others took the
-   pages. */
+/* How large a run that grows may become where it is, unless others take the pages. */
 #define RUN_ROOM MIB
 
 struct run {
