@@ -28,13 +28,13 @@ ALWAYS_INLINE struct arena *ring_lock(struct arena **arena)
 {
 	struct arena *a = load_relaxed(arena); /* once: threads without memory for a cache share one */
 
-	return LIKELY(lock_try_inline(&a->lock)) ? a : ring_lock_another(arena);
+	return LIKELY(lock_try(&a->lock)) ? a : ring_lock_another(arena);
 }
 
 /* Locks this arena. False when it is retired: what belongs to it is lost. */
 ALWAYS_INLINE bool ring_lock_this(struct arena *a)
 {
-	return LIKELY(lock_try_inline(&a->lock)) || ring_wait(a);
+	return LIKELY(lock_try(&a->lock)) || ring_wait(a);
 }
 
 /* Locks this arena if that needs no waiting. False when it is locked or retired. */

@@ -8,6 +8,16 @@ static inline bool is_power_of_two(size_t n)
 	return n && !(n & (n - 1));
 }
 
+static inline size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
 /* alignment is a power of two; wraps to a small number when n is near SIZE_MAX. */
 static inline size_t align_up(size_t n, size_t alignment)
 {

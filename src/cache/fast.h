@@ -113,7 +113,7 @@ ALWAYS_INLINE void *fast_take_run(size_t req, void *(*slow)(size_t))
 	if (UNLIKELY(!c))
 		return slow(req);
 	a = c->arena;
-	if (UNLIKELY(!lock_try_inline(&a->lock))) {
+	if (UNLIKELY(!lock_try(&a->lock))) {
 		cache_leave(c);
 		return slow(req);
 	}
@@ -139,7 +139,7 @@ ALWAYS_INLINE void fast_free_run(void *mem, struct run *run, void (*slow)(void *
 		     !(c = fast_enter())))
 		return slow(mem);
 	a = c->arena;
-	if (UNLIKELY(load_hot(&c->ticks) == UINT8_MAX || !lock_try_inline(&a->lock))) {
+	if (UNLIKELY(load_hot(&c->ticks) == UINT8_MAX || !lock_try(&a->lock))) {
 		cache_leave(c);
 		return slow(mem);
 	}

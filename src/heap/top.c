@@ -10,7 +10,7 @@ void top_use_purged(struct chunk_heap *ch, char *until)
 {
 	size_t used = (size_t)(until - ch->top_clean);
 
-	used = used < ch->top_purged ? used : ch->top_purged;
+	used = smaller(used, ch->top_purged);
 	ch->top_purged -= used;
 	retain_faults(used);
 }

@@ -79,12 +79,6 @@ uintptr_t libc_function(const char *name)
 	return libc.map ? elf_function(&libc.symbols, name) : linked(name);
 }
 
-void *libc_handle(void)
-{
-	search();
-	return (void *)libc.map;
-}
-
 const struct link_map *libc_link_maps(void)
 {
 	search();

@@ -23,8 +23,5 @@ COLD uintptr_t libc_function(const char *name);
 /* What the dynamic linker has mapped in loam's namespace, in that order; NULL in a static program. */
 COLD const struct link_map *libc_link_maps(void);
 
-/* What dlopen would return for libc; NULL in a static program. */
-COLD void *libc_handle(void);
-
 /* Sets a pointer to a function to libc's of this name. */
 #define libc_find(pointer, name) (*(pointer) = (__typeof__(*(pointer)))libc_function(name))

@@ -30,11 +30,6 @@ bool lock_held(const struct lock *lock)
 	return (load_relaxed(&lock->word) & ~LOCK_WAITED) == thread_self();
 }
 
-bool lock_try(struct lock *lock)
-{
-	return lock_try_inline(lock);
-}
-
 static bool spin(struct lock *lock)
 {
 	for (int i = 0; i < SPINS; i++) {

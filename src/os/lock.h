@@ -39,7 +39,6 @@ struct lock {
 #define LOCK_WAITED ((uintptr_t)1)
 
 void lock_acquire(struct lock *lock);
-bool lock_try(struct lock *lock);
 void lock_release(struct lock *lock);
 bool lock_held(const struct lock *lock);
 
@@ -63,8 +62,7 @@ ALWAYS_INLINE bool lock_take(struct lock *lock, uintptr_t waited)
 	return true;
 }
 
-/* lock_try() and lock_release() where a call would cost as much again. */
-ALWAYS_INLINE bool lock_try_inline(struct lock *lock)
+ALWAYS_INLINE bool lock_try(struct lock *lock)
 {
 	return lock_take(lock, 0);
 }
@@ -77,6 +75,7 @@ ALWAYS_INLINE bool lock_leave(struct lock *lock)
 	return __atomic_exchange_n(&lock->word, LOCK_FREE, __ATOMIC_RELEASE) & LOCK_WAITED;
 }
 
+/* lock_release() where a call would cost as much again. */
 ALWAYS_INLINE void lock_release_inline(struct lock *lock)
 {
 	if (UNLIKELY(lock_leave(lock)))

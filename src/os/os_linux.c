@@ -52,11 +52,6 @@ static size_t read_limit(int which)
 									 : limit.rlim_cur;
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 /* The 16 bytes that the kernel gives each process are the stack protector's too: only a mix of
    them is used. */
 static AT_START uint64_t mix_random(const unsigned char *bytes)

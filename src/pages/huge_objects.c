@@ -232,7 +232,7 @@ size_t huge_unmap_free(void)
 /* The object has nbytes from now on, which are mapped. */
 static void set_size(struct huge *h, size_t nbytes)
 {
-	size_t room = h->dirty - h->nbytes, dirty = h->dirty > nbytes ? h->dirty : nbytes;
+	size_t room = h->dirty - h->nbytes, dirty = larger(h->dirty, nbytes);
 
 	if (nbytes > h->dirty && nbytes <= HUGE_KEPT_MOST)
 		retain_faults(nbytes - h->dirty);

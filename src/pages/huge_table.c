@@ -62,8 +62,7 @@ void *huge_enter_use(struct huge *h)
 	h->tag.kind = KIND_HUGE;
 	list_push(&huge_table.in_use, &h->link);
 	huge_count_use(1, (intptr_t)h->nbytes);
-	if (h->dirty > h->nbytes)
-		huge_count_kept((intptr_t)(h->dirty - h->nbytes));
+	huge_count_kept((intptr_t)(h->dirty - h->nbytes));
 	pagemap_set(h->mem, PAGE_SIZE, &h->tag);
 	return h->mem;
 }
@@ -73,8 +72,7 @@ void huge_leave_use(struct huge *h)
 	pagemap_set(h->mem, PAGE_SIZE, NULL);
 	list_remove(&h->link);
 	huge_count_use(-1, -(intptr_t)h->nbytes);
-	if (h->dirty > h->nbytes)
-		huge_count_kept(-(intptr_t)(h->dirty - h->nbytes));
+	huge_count_kept(-(intptr_t)(h->dirty - h->nbytes));
 }
 
 /* The sums that G2 is of. */

@@ -92,7 +92,6 @@ void *pool_alloc(struct pool *pool)
 	} else {
 		object = cut(pool->size);
 	}
-	pool->in_use += object != NULL;
 	lock_release(&metadata_lock);
 	return object;
 }
@@ -120,7 +119,6 @@ void pool_free(struct pool *pool, void *object)
 	*link_of(pool, object) = pool->free;
 	KEEP_ORDER();
 	store_relaxed(&pool->free, object);
-	pool->in_use--;
 	lock_release(&metadata_lock);
 }
 

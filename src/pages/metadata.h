@@ -12,7 +12,6 @@
 struct pool {
 	size_t size;       /* of an object; a multiple of CACHE_LINE; constant */
 	void *free;        /* freed objects, linked through their last word; metadata lock */
-	size_t in_use;     /* metadata lock */
 	bool dirty;        /* objects that were used before are not zeroed; constant */
 	uint32_t refused;  /* by pool_alloc_patiently(), in a row; a race costs nothing */
 };

@@ -1,6 +1,8 @@
 /* The counters and the rule of retain.h. */
 #include "pages/retain.h"
 
+#include "base/bits.h"
+
 size_t retain_live;
 size_t retain_most;
 size_t retain_peak;
@@ -9,26 +11,16 @@ size_t retain_idle;
 size_t retain_tally;
 size_t retain_regret;
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-static size_t most(size_t a, size_t b)
-{
-	return a > b ? a : b;
-}
-
 /* What is kept in any case. */
 static size_t base(void)
 {
-	return most(options.retain_floor, load_relaxed(&retain_live) / options.retain_share);
+	return larger(options.retain_floor, load_relaxed(&retain_live) / options.retain_share);
 }
 
 /* How much larger than it was the process may become; more while it loses bet after bet. */
 static size_t slack(size_t peak, size_t regret)
 {
-	return most(peak / 8, RETAIN_SLACK + least(regret / 16, RETAIN_SLACK));
+	return larger(peak / 8, RETAIN_SLACK + smaller(regret / 16, RETAIN_SLACK));
 }
 
 /* What is kept beyond that because purging it was a mistake before. */
@@ -37,7 +29,7 @@ static size_t learned(void)
 	size_t peak = load_relaxed(&retain_peak), regret = load_relaxed(&retain_regret);
 	size_t used = load_relaxed(&retain_live) - load_relaxed(&retain_idle);
 
-	return least(regret, peak + slack(peak, regret) - used);
+	return smaller(regret, peak + slack(peak, regret) - used);
 }
 
 /* Most calls find that there is none, without a division. */
@@ -63,7 +55,7 @@ void retain_purged(size_t nbytes)
 /* Races make both approximate: a bet may be counted twice, and is forgotten by fading. */
 void retain_faults(size_t nbytes)
 {
-	size_t tally = load_relaxed(&retain_tally), lost = least(nbytes, tally);
+	size_t tally = load_relaxed(&retain_tally), lost = smaller(nbytes, tally);
 
 	if (!lost)
 		return;

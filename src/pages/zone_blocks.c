@@ -156,20 +156,19 @@ static unsigned room_locked(unsigned least, unsigned most)
 
 	if (order < most && 2 * free < zone.sizes.mapped && os_memory_limit() == SIZE_MAX)
 		order = most;
-	order = order < most ? order : most;
-	return order > least ? order : least;
+	return (unsigned)larger(least, smaller(order, most));
 }
 
 /* npages of a block of at least that order, and up to room_order if one can be had. */
 static void *alloc(size_t npages, unsigned order, unsigned room_order, bool *ret_clean)
 {
-	unsigned larger;
+	unsigned roomy;
 	void *mem;
 
 	lock_acquire(&zone_lock);
-	larger = room_locked(order, room_order);
-	mem = alloc_locked(npages, larger, ret_clean);
-	if (!mem && larger > order)
+	roomy = room_locked(order, room_order);
+	mem = alloc_locked(npages, roomy, ret_clean);
+	if (!mem && roomy > order)
 		mem = alloc_locked(npages, order, ret_clean);
 	lock_release(&zone_lock);
 	if (mem)
@@ -184,9 +183,7 @@ void *zone_alloc(unsigned order, bool *ret_clean)
 
 void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean)
 {
-	unsigned order = log2_ceil(npages);
-
-	return alloc(npages, order > align_order ? order : align_order, 0, ret_clean);
+	return alloc(npages, (unsigned)larger(log2_ceil(npages), align_order), 0, ret_clean);
 }
 
 void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean)

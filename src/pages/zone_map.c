@@ -72,7 +72,7 @@ static bool map(size_t nbytes)
 
 /* Half of what is mapped, in bounds: so a small program stays small, and a large one asks seldom.
    Of a limited space no more than a small part is taken at once. */
-static size_t step_for(size_t least)
+static size_t next_step(void)
 {
 	size_t step = STEP_LEAST;
 
@@ -80,18 +80,17 @@ static size_t step_for(size_t least)
 		step *= 2;
 	while (step > STEP_LIMITED && step > os_memory_limit() / 64)
 		step /= 2;
-	return step > least ? step : least;
+	return step;
 }
 
 bool zone_grow(unsigned order)
 {
-	size_t least = ORDER_BYTES(order) > os_page_size() ? ORDER_BYTES(order) : os_page_size();
-	size_t step = step_for(least);
+	size_t least = larger(ORDER_BYTES(order), os_page_size()), step = larger(next_step(), least);
 
 	while (!map(step)) {
 		if (step == least)
 			return false;
-		step = step / 4 > least ? step / 4 : least;
+		step = larger(step / 4, least);
 	}
 	return true;
 }

@@ -41,7 +41,6 @@ TEST(what_is_found_is_what_dlsym_finds_in_libc)
 	void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
 
 	REQUIRE(libc);
-	EXPECT(libc_handle() == libc);
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		EXPECT_EQ(libc_function(names[i]), (uintptr_t)dlsym(libc, names[i]));
 	dlclose(libc);
@@ -73,7 +72,7 @@ TEST(the_list_begins_with_the_program_and_has_libc)
 
 	REQUIRE(map);
 	EXPECT_STR(map->l_name, "");
-	while (map && map != libc_handle())
+	while (map && map != dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD))
 		map = map->l_next;
 	EXPECT(map);
 }

@@ -179,11 +179,6 @@ static struct found run_afresh(int which, rlim_t most)
 	return found;
 }
 
-static rlim_t smaller(rlim_t a, rlim_t b)
-{
-	return a < b ? a : b;
-}
-
 TEST(the_random_word_differs_from_process_to_process)
 {
 	uint64_t first, second;
