@@ -5,16 +5,13 @@ and is read from there.
 """
 import functools
 import pathlib
-import re
 
-from measure import build
-from measure.failure import Failure
+from measure import build, source
 from measure.run import Command
 from measure.workload import CommandWorkload
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 QUICK_SCALE = 0.1
-FIELDS = ('Stands for', 'Cares', 'Source')
 
 # Name of the row: program and options.
 ROWS = {
@@ -50,22 +47,6 @@ ROWS = {
 }
 
 
-def about(program):
-    """The fields that end the comment at the top of a program's source, as {field: text}."""
-    source = FOLDER / f'{program}.c'
-    try:
-        comment = source.read_text().split('*/')[0]
-    except OSError as error:
-        raise Failure(f'{source}: {error.strerror}; the table of workloads names it') from None
-    words = ' '.join(re.sub(r'^ \*', '', comment, flags=re.MULTILINE).split())
-    _, *parts = re.split(rf' ?({"|".join(FIELDS)}): ', words)
-    found = dict(zip(parts[::2], parts[1::2]))
-    missing = [field for field in FIELDS if not found.get(field)]
-    if missing:
-        raise Failure(f'{source}: its first comment has no line "{missing[0]}: ..."; write one')
-    return found
-
-
 @functools.cache
 def programs():
     return build.built() / 'bench' / 'macro'
@@ -82,10 +63,8 @@ def command_of(words):
 
 
 def workload_of(name, words):
-    fields = about(words.split()[0])
-    stands_for = fields['Stands for']
-    why = f'{stands_for[0].upper()}{stands_for[1:]} Matters to {fields["Cares"]}'
-    return CommandWorkload(name, why, fields['Source'], command_of(words))
+    about = source.about(FOLDER / f'{words.split()[0]}.c')
+    return CommandWorkload(name, about.why, about.source, command_of(words))
 
 
 WORKLOADS = [workload_of(name, words) for name, words in ROWS.items()]
