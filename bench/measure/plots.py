@@ -136,7 +136,8 @@ def memory(path, title, measurements):
 
     A run is as long as any other here: what was faster is said elsewhere, and points of the same
     work stand above each other.  Where the workload said how many bytes were live, these and its
-    tables are drawn too.
+    tables are drawn too; where it said how many bytes of pages live objects overlap, these are dotted
+    lines, one for each allocator, as it is the allocator that places the objects.
     """
     figure, axes = library().subplots(figsize=(9, 4.5))
     for name, one in measurements.items():
@@ -146,6 +147,7 @@ def memory(path, title, measurements):
     if told:
         axes.plot(*_by_part(told, told.report['live'], told.report.get('table_bytes', 0)),
                   color='black', linewidth=1, label='live bytes')
+    _bounds(axes, measurements)
     axes.set(xlabel='progress through the run, % (not time)',
              ylabel='anonymous memory, MiB')
     axes.set_xlim(0, 100)
@@ -154,6 +156,15 @@ def memory(path, title, measurements):
         axes.text(50, sum(axes.get_ylim()) / 2, 'the runs are too short to be sampled', ha='center')
     axes.grid()
     _finish(figure, axes, path, title, 'all processes together; lower is better')
+
+
+def _bounds(axes, measurements):
+    told = {name: one for name, one in measurements.items() if one.report.get('bound')}
+    for name, one in told.items():
+        axes.plot(*_by_part(one, one.report['bound']), linewidth=1, linestyle=':', marker='.',
+                  markersize=3, color=style(name, list(measurements))['color'])
+    if told:
+        axes.plot([], [], color='black', linewidth=1, linestyle=':', label='pages bound')
 
 
 def _by_part(run, points, more=0):

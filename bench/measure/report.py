@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from measure import machine, plots
+from measure import figures, machine, plots
 
 METRICS = {     # of the tables: how a Measurement calls it, and how it is written
     'wall': ('wall, s', lambda value: f'{value:.3f}'),
@@ -16,15 +16,20 @@ METRICS = {     # of the tables: how a Measurement calls it, and how it is writt
     'minor_faults': ('faults', lambda value: f'{value:.0f}'),
     'switches': ('switches', lambda value: f'{value:.0f}'),
 }
+FARTHEST = 999          # times a goal, in its plot: 0 is infinitely far where more is better
 COMPARED = {'time': 'time', 'cpu': 'processor time', 'peak': 'peak memory'}
 LEGEND = """\
 Time is wall time less what a program of one thread waited for a processor that others had (with
 more threads or processes, it is wall time as it is); processor time is user and system time. Peak
 is the peak RSS of the largest process, or the anonymous memory of all processes at once where that
-is more; mean is the anonymous memory of all processes, averaged over time. Ratios are to
-{baseline}; below 1 is better. A ratio is the geometric mean of the middle half of the rounds' own,
-which on a busy machine tells more than the ratio of two medians. In brackets: its 99% interval,
-by bootstrap over rounds, and by Student's t where they are fewer than ten."""
+is more; mean is the anonymous memory of all processes, averaged over time."""
+RATIO_LEGEND = """\
+Ratios are to {baseline}; below 1 is better. A ratio is the geometric mean of the middle half of the
+rounds' own, which on a busy machine tells more than the ratio of two medians. In brackets: its 99%
+interval, by bootstrap over rounds, and by Student's t where they are fewer than ten."""
+FIGURES_LEGEND = """\
+In brackets: the figure over its goal, or the goal over it where more is better; at most 1.00 meets
+the goal. A quick run has less to free, so that the slack of 4 MiB weighs more in its goals."""
 
 
 def write(results, directory, title, command='', head=True):
@@ -67,6 +72,7 @@ def as_json(results, about, command=''):
         'allocators': [{'name': one.name, 'file': str(one.path or ''), 'version': one.version}
                        for one in results.allocators],
         'workloads': [_workload_json(results, workload) for workload in results.workloads],
+        'figures': _figures_json(results),
         'means': {name: {metric: _interval_json(results.mean_ratio(name, metric))
                          for metric in COMPARED} for name in results.others},
         'failures': [dataclasses.asdict(one) for one in results.failures],
@@ -87,12 +93,19 @@ def _workload_json(results, workload):
             'allocators': {one.name: row(one.name) for one in results.allocators}}
 
 
+def _figures_json(results):
+    return {workload.name: {name: {what: one and one.__dict__ for what, one in found.items()}
+                            for name, found in figures.values(results, workload).items()}
+            for workload in results.workloads if workload.figures}
+
+
 def _run_json(run, whole):
     """One run; what it did over time only if it is to be whole."""
     data = dataclasses.asdict(run)
     if not whole:
         del data['samples']
         data['report'].pop('live', None)
+        data['report'].pop('bound', None)
     return data
 
 
@@ -159,8 +172,26 @@ def over_set(results, metric):
     return table(rows)
 
 
+def compared(results):
+    """Whether there are ratios: of too few rounds, none are made."""
+    return any(results.ratio(one.name, name, 'time') for one in results.workloads
+               for name in results.others) or not any(one.figures for one in results.workloads)
+
+
 def verdicts(results, workload=None):
-    return [results.verdict(name, workload) for name in results.others]
+    """Sentences on what was compared; on all workloads also what goals were met."""
+    names = results.others if compared(results) else []
+    found = [results.verdict(name, workload) for name in names]
+    if workload and len(results.workloads) > 1:
+        return found
+    return found + [said for one in results.allocators
+                    if (said := figures.verdict(results, one.name))]
+
+
+def figures_table(results, workloads=None):
+    """What the workloads reported themselves; '' if they have no such figures."""
+    rows = figures.rows(results, workloads or results.workloads)
+    return table(rows) if len(rows) > 1 else ''
 
 
 def trouble(results):
@@ -171,7 +202,7 @@ def trouble(results):
 
 def rounds_text(results, workload):
     n = len(results.values(workload, results.baseline, 'time'))
-    return f'Medians of {n} rounds.'
+    return 'One round.' if n == 1 else f'Medians of {n} rounds.'
 
 
 def bullets(lines):
@@ -187,10 +218,16 @@ def markdown(results):
         parts.append('## Failures and notes\n\n' + bullets(lines))
     if several:
         parts.append('## All workloads')
-    for metric, what in COMPARED.items():
+    if any(one.figures for one in results.workloads):
+        parts += [figures_table(results), FIGURES_LEGEND]
+    if _goals(results):
+        parts.append('![figures over their goals](goals.svg)')
+    for metric, what in COMPARED.items() if compared(results) else ():
         parts += [over_set(results, metric)] if several else []
         parts.append(f'![{what} relative to {results.baseline}]({metric}.svg)')
-    parts.append(LEGEND.format(baseline=results.baseline))
+    parts.append(LEGEND)
+    if compared(results):
+        parts.append(RATIO_LEGEND.format(baseline=results.baseline))
     return '\n\n'.join(parts + [_workload_markdown(results, one, several)
                                 for one in results.workloads])
 
@@ -199,8 +236,10 @@ def _workload_markdown(results, workload, several):
     name = workload.name
     parts = [f'## {name}', *filter(None, [workload.why, workload.source and
                                           f'Source: {workload.source}'])]
-    parts += [bullets(verdicts(results, name))] if several else []
-    parts += [rounds_text(results, name), medians(results, name), ratios(results, name)]
+    parts += [bullets(found)] if several and (found := verdicts(results, name)) else []
+    parts += [rounds_text(results, name), figures_table(results, [workload]) if several else '',
+              medians(results, name), ratios(results, name) if compared(results) else '']
+    parts = [part for part in parts if part]
     if any(results.measurements(name, one.name) for one in results.allocators):
         parts.append(f'![{name}: memory from start to end]({_file(name)}.svg)')
     return '\n\n'.join(parts)
@@ -213,14 +252,31 @@ def _file(workload):
 
 
 def _draw(results, directory):
-    for metric in COMPARED:
+    for metric in COMPARED if compared(results) else ():
         _draw_ratios(results, directory / metric, metric)
+    _draw_goals(results, directory / 'goals')
     for one in results.workloads:
         runs = {allocator.name: results.middle_run(one.name, allocator.name)
                 for allocator in results.allocators}
         runs = {name: run for name, run in runs.items() if run}
         if runs:
             plots.memory(directory / _file(one.name), f'{one.name}: memory from start to end', runs)
+
+
+def _goals(results):
+    """What is drawn of the goals: those that any allocator has a figure for."""
+    return {what: parts for what, parts in figures.of_goals(results).items()
+            if any(part is not None for part in parts.values())}
+
+
+def _draw_goals(results, path):
+    found = _goals(results)
+    if not found:
+        return
+    series = {one.name: [None if part[one.name] is None else (min(part[one.name], FARTHEST),) * 3
+                         for part in found.values()] for one in results.allocators}
+    plots.bars(path, 'Figures over their goals', list(found), series,
+               'figure over its goal (the line); lower is better')
 
 
 def _draw_ratios(results, path, metric):

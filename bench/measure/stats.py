@@ -52,15 +52,21 @@ class Rounds:
     most: int = 100
     width: float = 0.013
     seconds: float = 120        # for a workload: after that, no more than least
+    compared: bool = True       # whether intervals are wanted
 
     def __post_init__(self):
-        if self.least < FEWEST:
+        if self.compared and self.least < FEWEST:
             raise Failure(f'{self.least} rounds are too few for an interval: ask for {FEWEST} or'
                           ' more')
 
     @classmethod
     def exactly(cls, n):
         return cls(n, n, seconds=math.inf)
+
+    @classmethod
+    def once(cls):
+        """One round, of which no interval is made: for what hardly differs from run to run."""
+        return cls(1, 1, seconds=math.inf, compared=False)
 
     def enough(self, done, intervals, seconds):
         """Whether to stop.  The width does not know which is better, so that stopping by it does

@@ -12,6 +12,8 @@ class Workload:
     why: str            # one line: what it stands for, and who cares
     source: str         # who described it first, or where the program comes from
 
+    figures = ()        # of figures.Figure: what its own report is about, where it has one
+
     def prepare(self, dir):
         """Makes the input in dir, a folder of this workload's own; called once."""
 

@@ -33,6 +33,14 @@ static inline void block_free(struct workload_thread *self, struct block *block)
 	block->mem = NULL;
 }
 
+static inline void block_swap(struct block *a, struct block *b)
+{
+	struct block block = *a;
+
+	*a = *b;
+	*b = block;
+}
+
 /* Frees all blocks of a table; returns the sum of what was read of them. */
 static inline uint64_t block_free_all(struct workload_thread *self, struct block *table, size_t n)
 {

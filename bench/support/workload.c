@@ -8,11 +8,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_SAMPLES = 2000, FIRST_INTERVAL_NS = 5000000 };
+enum { MAX_SAMPLES = 2000, FIRST_INTERVAL_NS = 5000000, MAX_FIGURES = 32, MAX_BOUNDS = 1000 };
 
 struct sample {
 	uint64_t ns;
 	int64_t live;
+};
+
+struct figure {
+	const char *name;
+	double value;
 };
 
 static struct {
@@ -29,6 +34,10 @@ static struct {
 	uint64_t interval_ns;
 	uint64_t next_sample_ns;
 	int64_t peak_live;
+	struct figure figure[MAX_FIGURES];
+	unsigned nfigures;
+	struct sample bound[MAX_BOUNDS]; /* live is the pages bound here */
+	unsigned nbounds;
 } workload = {.seed = 20250101, .scale = 1};
 
 static uint64_t now_ns(void)
@@ -213,7 +222,7 @@ uint64_t workload_run(unsigned n, uint64_t (*body)(struct workload_thread *self,
 
 /* ---- What was counted. */
 
-static int64_t live_bytes(void)
+int64_t workload_live_bytes(void)
 {
 	int64_t sum = 0;
 
@@ -235,7 +244,7 @@ static uint64_t operations(void)
 void workload_sample(void)
 {
 	uint64_t now = now_ns();
-	int64_t live = live_bytes();
+	int64_t live = workload_live_bytes();
 
 	if (live > workload.peak_live)
 		workload.peak_live = live;
@@ -251,6 +260,36 @@ void workload_sample(void)
 	workload.next_sample_ns = now + workload.interval_ns;
 }
 
+void workload_figure(const char *name, double value)
+{
+	if (workload.nfigures < MAX_FIGURES)
+		workload.figure[workload.nfigures++] = (struct figure){name, value};
+}
+
+void workload_sample_bound(uint64_t nbytes)
+{
+	if (workload.nbounds < MAX_BOUNDS)
+		workload.bound[workload.nbounds++] = (struct sample){now_ns(), (int64_t)nbytes};
+}
+
+static void write_curve(FILE *file, const char *name, const struct sample *point, unsigned n)
+{
+	fprintf(file, ",\n \"%s\": [", name);
+	for (unsigned i = 0; i < n; i++)
+		fprintf(file, "%s[%.6f, %" PRId64 "]", i ? ", " : "", (double)point[i].ns / 1e9,
+			point[i].live);
+	fprintf(file, "]");
+}
+
+static void write_figures(FILE *file)
+{
+	fprintf(file, ",\n \"figures\": {");
+	for (unsigned i = 0; i < workload.nfigures; i++)
+		fprintf(file, "%s\"%s\": %.10g", i ? ", " : "", workload.figure[i].name,
+			workload.figure[i].value);
+	fprintf(file, "}");
+}
+
 static void write_report(const char *path, double seconds)
 {
 	FILE *file = fopen(path, "w");
@@ -263,13 +302,15 @@ static void write_report(const char *path, double seconds)
 	fprintf(file,
 		"{\"name\": \"%s\", \"seed\": %" PRIu64 ", \"scale\": %g, \"threads\": %u,\n"
 		" \"operations\": %" PRIu64 ", \"seconds\": %.6f,\n"
-		" \"table_bytes\": %zu, \"peak_live_bytes\": %" PRId64 ",\n \"live\": [",
+		" \"table_bytes\": %zu, \"peak_live_bytes\": %" PRId64,
 		workload.name, workload.seed, workload.scale, workload.used_threads, operations(),
 		seconds, workload.table_bytes, workload.peak_live);
-	for (unsigned i = 0; i < workload.nsamples; i++)
-		fprintf(file, "%s[%.6f, %" PRId64 "]", i ? ", " : "",
-			(double)workload.sample[i].ns / 1e9, workload.sample[i].live);
-	fprintf(file, "]}\n");
+	write_curve(file, "live", workload.sample, workload.nsamples);
+	if (workload.nbounds)
+		write_curve(file, "bound", workload.bound, workload.nbounds);
+	if (workload.nfigures)
+		write_figures(file);
+	fprintf(file, "}\n");
 	fclose(file);
 }
 

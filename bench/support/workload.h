@@ -1,7 +1,6 @@
 /*
- * What the workloads of bench/macro share: options, random numbers, a barrier, the counts of
- * operations and of live bytes, and the report of them.
- *
+ * What the workloads of bench/macro and bench/memory share: options, random numbers, a barrier,
+ * the counts of operations and of live bytes, and the report of them.
  *   int main(int argc, char **argv)
  *   {
  *           workload_start(argc, argv, "larson", own_options);
@@ -12,7 +11,8 @@
  *
  * A workload does a fixed number of operations, and prints on standard output one line that is the
  * same under every allocator.  What it measured goes to standard error, and as JSON to the file
- * that BENCH_REPORT names: operations, seconds, bytes of tables, and live bytes over time.
+ * that BENCH_REPORT names: operations, seconds, bytes of tables, live bytes over time, and figures
+ * of the workload's own.
  *
  * Nothing here allocates after workload_start(): tables come from mmap, and are reported apart, so
  * that what is measured is the allocator alone.
@@ -85,6 +85,15 @@ struct workload_thread *workload_thread_at(unsigned index);
 /* pthread_create; ends the program with a clear line if it fails. */
 void workload_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *),
 			    void *arg);
+
+/* Bytes asked for and not freed, of all threads; what other threads do meanwhile may be missed. */
+int64_t workload_live_bytes(void);
+
+/* Adds a figure of the workload's own to the report; name is a literal.  One thread at a time. */
+void workload_figure(const char *name, double value);
+
+/* Adds a point to the report's curve of the least that could be resident (see bench/memory). */
+void workload_sample_bound(uint64_t nbytes);
 
 /* Ends the measured part: prints the report.  Returns main's status. */
 int workload_end(uint64_t checksum);
