@@ -75,9 +75,17 @@ REFILL = (Figure('least share of a first fill', lambda f: f['least'], _constant(
                  more=True))
 LOCKED = (_mib('locked, 64 MiB live, MiB', 'full', 70), _mib('locked, all freed, MiB', 'idle', 8),
           _mib('locked after a trim, MiB', 'trim', 8))
+
+
+def _kept_huge(f):
+    """Where no 2 MiB are live as a whole, none could be lost."""
+    return f['huge'] / f['whole'] if f['whole'] else 1
+
+
 HUGE = (Figure('RSS of 1 MiB, x live', lambda f: f['small'] / f['small_live'], _constant(1.3)),
-        Figure('in huge pages, x whole live ones', lambda f: f['huge'] / f['whole'],
-               _constant(LEAST_WHOLE), '1.00', more=True),
+        Figure('2 MiB live as a whole, x live', _over_live('whole')),
+        Figure('in huge pages, x whole live ones', _kept_huge, _constant(LEAST_WHOLE), '1.00',
+               more=True),
         Figure('RSS of the rest, x live', _over_live('activity')))
 
 

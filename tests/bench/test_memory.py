@@ -280,6 +280,29 @@ class FiguresTest(unittest.TestCase):
         self.assertIn('pages bound', axes.get_legend_handles_labels()[1])
 
 
+class RowsTest(unittest.TestCase):
+    """What the rows make of what a program reports, where this system may not run it."""
+
+    def test_huge_pages_that_are_kept(self):
+        def kept(whole, huge):
+            return figures.value(figure, [mock.Mock(report={
+                'figures': {'small': MIB, 'small_live': MIB, 'live': 8 * MIB, 'activity': 9 * MIB,
+                            'whole': whole, 'huge': huge}})]).of_goal
+        [figure] = [one for one in memory.HUGE if one.name.startswith('in huge pages')]
+        self.assertLessEqual(kept(4 * MIB, 4 * MIB), 1)
+        self.assertGreater(kept(4 * MIB, 2 * MIB), 1.9)
+        self.assertLessEqual(kept(0, 0), 1)
+
+    def test_goals_follow_the_scale_and_the_bound(self):
+        def goal(name, **report):
+            workload = next(one for one in memory.WORKLOADS if one.name == name)
+            figure = next(one for one in workload.figures if one.goal)
+            return figure.goal(report)
+        self.assertEqual(goal('fork-free', scale=0.2), 500)
+        self.assertAlmostEqual(goal('survivors-random', bound=20 * MIB, live=10 * MIB), 2.5)
+        self.assertEqual(goal('limited-1', phases=6), 6)
+
+
 class CompareTest(Case):
     def test_set(self):
         done = subprocess.run([ROOT / 'bench/compare', '--set', 'threads-1,huge-pages', '--quick',
