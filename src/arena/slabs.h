@@ -4,7 +4,8 @@
  * Slabs serve a class from its promotion until arena_tend() finds no object of it out; then the
  * bins of the chunk heap serve it again. A hot class has a current slab, from which objects are
  * taken, and a list of slabs with free objects. When the current one is full, the fullest of the
- * first few listed ones becomes current, so that the others become empty. An empty slab stays
+ * first few listed ones becomes current, so that the others become empty; so too before it opens a
+ * page, if an eighth of that one is free. An empty slab stays
  * listed for a while, since making a slab costs more than taking all its objects.
  *
  * A listed slab of larger objects (from 1 KiB on) that has become sparse is noted as idle. Its
@@ -38,6 +39,17 @@ struct slabs {
 	uint32_t count[CLASSES];       /* A2: slabs of the class, in every state */
 	size_t made, given_back;       /* slabs so far */
 };
+
+/* The slab that a link of listed[] or full is in, and that one of idle or empty is in. */
+static inline struct slab *slabs_of_link(struct link *l)
+{
+	return container_of(l, struct slab, link);
+}
+
+static inline struct slab *slabs_of_idle(struct link *l)
+{
+	return container_of(l, struct slab, idle);
+}
 
 /* Makes the slabs of an arena, none as yet. NULL without memory; without may_map also where memory
    would have to be mapped. */

@@ -50,7 +50,7 @@ static uint32_t fill_shut(struct cache *c, struct magazine *m)
 		n = take_from_slabs(c, m->sc, m->none + 1, most);
 	}
 	m->last = m->none + n;
-	m->idle = false;
+	m->fills++;
 	return n;
 }
 

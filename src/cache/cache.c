@@ -52,6 +52,7 @@ static struct cache *cursor;	     /* where the next look begins; a hint */
 static struct cache *recent[RECENT]; /* a ring; hints */
 static uint32_t recent_last;
 static bool unmarked_seen;	     /* the kernel left a cache unmarked: more may be; a hint */
+static uint32_t ncaches;	     /* in the list of all; caches lock */
 static uint32_t flushes; /* how often all were asked to flush; atomic */
 static struct pool caches = POOL_INIT(struct cache), pool = POOL_INIT(struct magazines);
 
@@ -149,6 +150,7 @@ static void add(struct cache *c)
 	lock_acquire(&caches_lock);
 	c->next = all;
 	store_release(&all, c);
+	magazine_set_threads(++ncaches);
 	lock_release(&caches_lock);
 }
 
@@ -329,22 +331,26 @@ void cache_flush(struct cache *c)
 	for_each_magazine(c, flush);
 }
 
-/* Gives half of an idle magazine home and halves it. */
-static void decay(struct magazine *m)
+/* Nothing was taken of what lies there, and each object may hold a slab for itself. */
+static void sweep(struct magazine *m)
 {
-	uint32_t n = (magazine_count(m) + 1) / 2;
-
-	if (m->idle) {
-		cache_give_home(m->none + 1, n);
-		magazine_drop(m, n);
-		magazine_shrink(m);
-	}
-	m->idle = true;
+	if (!m->fills)
+		flush(m);
+	m->fills = 0;
 }
 
-void cache_decay(struct cache *c)
+static void sweep_and_shrink(struct magazine *m)
 {
-	for_each_magazine(c, decay);
+	bool idle = !m->fills;
+
+	sweep(m);
+	if (idle)
+		magazine_shrink(m);
+}
+
+void cache_sweep(struct cache *c, bool shrink)
+{
+	for_each_magazine(c, shrink ? sweep_and_shrink : sweep);
 }
 
 void cache_ask_all_to_flush(void)

@@ -171,9 +171,9 @@ COLD bool cache_is_asked_to_flush(const struct cache *c);
 /* Gives all objects in the cache's magazines back to their slabs. */
 void cache_flush(struct cache *c);
 
-/* Gives home half of each magazine that was neither filled nor emptied since the last decay, and
-   halves its capacity. */
-void cache_decay(struct cache *c);
+/* Gives home all of each magazine that was not filled since the last call, and halves it if that is
+   wanted. */
+void cache_sweep(struct cache *c, bool shrink);
 
 /* Gives back to their slabs the objects that the depot did not need since the last call, or all. */
 COLD void cache_empty_depot(bool all);

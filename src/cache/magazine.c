@@ -3,28 +3,40 @@
 
 #include "os/check.h"
 #include "cache/array.h"
+#include "os/os.h"
 
 #include <string.h>
 
-/* After so many fills a magazine holds a small part of what went through it, even twice as
-   large. */
+/* After so many fills within a sweep a magazine holds a small part of what went through it, even
+   twice as large. */
 #define FILLS_OFTEN 8
 
 static_assert(MAGAZINE_BYTES >= CLASS_SIZE_MAX, "each magazine holds an object at least");
 static_assert((CLASSES + 1) << HOT_SHIFT <= UINT16_MAX, "a hot word holds each distance");
 
-#define FIRST_OBJECTS 7 /* of a new magazine, at most */
+/* A new magazine holds at most so many objects, and one at least. */
+#define FIRST_OBJECTS 7
+#define FIRST_BYTES   512
+
+static size_t most_bytes = MAGAZINE_BYTES; /* that a magazine grows to; atomic */
+
+void magazine_set_threads(size_t nthreads)
+{
+	size_t awake = MAGAZINE_AWAKE * os_cpus();
+
+	store_relaxed(&most_bytes, nthreads > awake ? MAGAZINE_BYTES * awake / nthreads : MAGAZINE_BYTES);
+}
 
 static uint32_t least_capacity(size_t size)
 {
-	size_t n = MAGAZINE_CHEAP / size;
+	size_t n = FIRST_BYTES / size;
 
 	return n > FIRST_OBJECTS ? FIRST_OBJECTS : n ? (uint32_t)n : 1;
 }
 
 static uint32_t most_capacity(size_t size)
 {
-	size_t n = MAGAZINE_BYTES / size;
+	size_t n = load_relaxed(&most_bytes) / size;
 
 	return n > MAGAZINE_MOST ? MAGAZINE_MOST : (uint32_t)n;
 }
@@ -45,7 +57,7 @@ bool magazine_make(struct magazine *m, unsigned sc)
 
 	if (!array)
 		return false;
-	m->sc = (uint8_t)sc;
+	m->sc = (uint16_t)sc;
 	use_array(m, array, 0, capacity);
 	slab_geometry(sc, &m->mask, &m->magic, &limit);
 	store_relaxed(&m->limit, limit); /* others look whether it is ready, for statistics */
@@ -86,10 +98,9 @@ void magazine_learn_to_fill(struct magazine *m)
 
 	if (m->given || is_cheap(m))
 		grow(m, most);
-	else if (++m->fills % FILLS_OFTEN == 0)
+	else if (m->fills % FILLS_OFTEN == FILLS_OFTEN - 1)
 		grow(m, most < MAGAZINE_SHARED ? most : MAGAZINE_SHARED);
 	m->given = 0;
-	m->idle = false;
 }
 
 void magazine_learn_to_give(struct magazine *m, uint32_t n, bool to_others)
@@ -101,7 +112,6 @@ void magazine_learn_to_give(struct magazine *m, uint32_t n, bool to_others)
 	else if (to_others)
 		grow(m, most < MAGAZINE_SHARED ? most : MAGAZINE_SHARED);
 	m->given += n;
-	m->idle = false;
 }
 
 void magazine_shrink(struct magazine *m)

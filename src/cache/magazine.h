@@ -13,12 +13,14 @@
  *
  *	it is filled or emptied                            up to MAGAZINE_CHEAP bytes
  *	it gave objects away, other threads take them,     up to MAGAZINE_SHARED objects
- *	or it is filled again and again
- *	it is filled after it gave objects away, which     up to MAGAZINE_MOST and MAGAZINE_BYTES
- *	a larger one would still have
+ *	or it was filled often since the last sweep
+ *	it is filled after it gave objects away, which     up to MAGAZINE_MOST objects and
+ *	a larger one would still have                      MAGAZINE_BYTES
  *
- * It halves when it was neither filled nor emptied for a while. So a thread that touches many sizes
- * holds little of each, and one that frees much without need holds little of that.
+ * A sweep, one each 256 slow paths of the thread, sends home what lies in magazines that were not
+ * filled since the last one, and once a second halves these: each object may hold a whole slab for
+ * itself. So a thread that touches many sizes holds little of each, and one that frees much without
+ * need holds little of that. Where there are many threads each may hold less.
  *
  * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
  *
@@ -33,7 +35,7 @@
 #include "base/compiler.h"
 #include "slab/slab.h"
 
-/* A magazine never holds more objects, nor more bytes of them. */
+/* A magazine never holds more objects than that, nor grows to more bytes of them. */
 #define MAGAZINE_MOST  1023
 #define MAGAZINE_BYTES (64 * KIB)
 
@@ -49,9 +51,8 @@ struct magazine {
 	uint64_t limit;	      /* that of the class's larger slabs; 0 in a magazine that is not ready */
 	struct object **none; /* the array, whose first word is NULL */
 	uint32_t given;	      /* objects given away since it was filled last */
-	uint8_t sc;	      /* constant */
-	uint8_t fills;	      /* without that */
-	bool idle;	      /* neither filled nor emptied since the last decay */
+	uint16_t sc;	      /* constant */
+	uint16_t fills;	      /* since the last sweep; at most as many as slow paths */
 };
 
 static_assert(sizeof(struct magazine) == 1 << HOT_SHIFT, "a hot word is a distance in bytes");
@@ -107,6 +108,12 @@ ALWAYS_INLINE bool magazine_is_object(const struct magazine *m, const void *mem)
 {
 	return ((uintptr_t)mem & m->mask) * m->magic < m->limit;
 }
+
+/* Called when the number of threads grows. Of more than MAGAZINE_AWAKE a processor most sleep: by as
+   much as there are more, a magazine may hold less than MAGAZINE_BYTES. */
+void magazine_set_threads(size_t nthreads);
+
+#define MAGAZINE_AWAKE 2
 
 /* Reports that the newest object was written to while it was free, and ends the program. */
 COLD _Noreturn void magazine_report_written(const struct magazine *m);

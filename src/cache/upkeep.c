@@ -23,23 +23,23 @@ void cache_tick_slowly(struct cache *c)
 {
 	static uint64_t last_decay;
 	uint64_t now = os_clock();
+	bool second = now - c->decayed >= NANOSECONDS_OF_DECAY;
 
 	if (cache_is_asked_to_flush(c))
 		cache_flush(c);
 	cache_reap_next();
+	cache_sweep(c, second);
+	cache_empty_depot(false);
 	if (ring_try(c->arena)) {
 		runs_settle(&c->arena->runs);
 		ring_unlock(c->arena);
 	}
-	if (now - c->decayed >= NANOSECONDS_OF_DECAY) {
+	if (second)
 		c->decayed = now;
-		cache_decay(c);
-	}
 	if (now - load_relaxed(&last_decay) < NANOSECONDS_OF_DECAY)
 		return;
 	store_relaxed(&last_decay, now);
 	retain_fade();
-	cache_empty_depot(false);
 	tend_all();
 	zone_purge(load_relaxed(&retain_retained) / 8);
 }

@@ -329,7 +329,7 @@ static uint32_t take_word(struct slab *s, uint32_t w, struct object **ret_end, u
 	return n;
 }
 
-static uint32_t take_open(struct slab *s, struct object **ret_end, uint32_t most)
+uint32_t slab_take_open(struct slab *s, struct object **ret_end, uint32_t most)
 {
 	uint32_t n = 0, i = next_open(s, 0);
 
@@ -351,7 +351,7 @@ static uint32_t take_open(struct slab *s, struct object **ret_end, uint32_t most
 
 uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most)
 {
-	uint32_t n = take_open(s, ret_end, most), first;
+	uint32_t n = slab_take_open(s, ret_end, most), first;
 
 	if (n)
 		return n;
@@ -359,7 +359,7 @@ uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most)
 	if (first == s->capacity)
 		return 0;
 	open_page(s, page_of(s, first));
-	return take_open(s, ret_end, most);
+	return slab_take_open(s, ret_end, most);
 }
 
 struct object *slab_take_one(struct slab *s, bool *ret_zero)

@@ -219,6 +219,9 @@ void slab_free(struct slab *s);
  */
 uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most);
 
+/* The same of open pages alone: 0 where a page would have to be opened. */
+uint32_t slab_take_open(struct slab *s, struct object **ret_end, uint32_t most);
+
 /* Takes one object as slab_take() does, and clears its address and mark. *ret_zero says that all of
    the object reads as zero. NULL when the slab is full. */
 struct object *slab_take_one(struct slab *s, bool *ret_zero);

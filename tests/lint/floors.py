@@ -40,6 +40,7 @@ NO_UNIT_TEST = {
     'os/os_linux.c': 'tests/unit/os/test_os.c tests it: each system is its os_<name>*.c',
     'os/os_linux_map.c': 'tests/unit/os/test_os.c tests it',
     'heap/heap_check.c': 'tests/unit/heap/test_heap.c calls it after every step',
+    'arena/slabs_check.c': 'tests/unit/arena/test_slabs.c shows it each fault',
     'report/memcheck.c': 'tests/process/tools: what memcheck says of a program',
     'report/memcheck_none.c': 'it does nothing',
     'harden/tools.c': 'tests/process/tools: what memcheck and AddressSanitizer say of a program',

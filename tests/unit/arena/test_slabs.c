@@ -352,6 +352,56 @@ TEST(a_batch_goes_on_in_the_next_slab_only_when_one_is_used_up)
 	end(ss);
 }
 
+/* A batch of 8 of a class; the slab that they are of. */
+static struct slab *take_batch(struct slabs *ss, unsigned sc)
+{
+	struct object *objects[8];
+
+	REQUIRE(slabs_take(ss, sc, objects + 8, 8));
+	return slab_of(objects[7]);
+}
+
+TEST(before_a_page_is_opened_a_listed_slab_of_which_an_eighth_is_free_serves)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(64);
+	struct slab *listed, *current;
+
+	make_full(ss, sc, &listed, 1);
+	current = ss->current[sc];
+	thin_out(ss, listed, listed->capacity - listed->capacity / 8 + 1);
+	while (current->out < PAGE_SIZE / 64)
+		EXPECT(take_batch(ss, sc) == current);
+	EXPECT(take_batch(ss, sc) == current); /* too little is free of the other */
+	while (current->out < 2 * PAGE_SIZE / 64)
+		EXPECT(take_batch(ss, sc) == current);
+	thin_out(ss, listed, listed->capacity - listed->capacity / 8);
+	EXPECT(take_batch(ss, sc) == listed);
+	EXPECT_EQ(current->state, SLAB_LISTED);
+	EXPECT(slabs_check(ss));
+	while (current->out)
+		thin_out(ss, current, current->out - 1);
+	EXPECT_EQ(current->state, SLAB_EMPTY); /* it was noticed */
+	EXPECT(slabs_check(ss));
+	end(ss);
+}
+
+TEST(a_new_slab_opens_its_first_page)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(64);
+	struct slab *listed, *current;
+
+	make_full(ss, sc, &listed, 1);
+	current = ss->current[sc];
+	thin_out(ss, current, 0);
+	slab_purge(current);
+	thin_out(ss, listed, 1);
+	EXPECT(take_batch(ss, sc) == current);
+	EXPECT(slabs_check(ss));
+	end(ss);
+}
+
 TEST(what_is_free_already_is_not_taken_back)
 {
 	struct slabs *ss = begin();

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { SIZE = 200, RUN = 160 * 1024 };
+enum { SIZE = 64, RUN = 160 * 1024 };
 
 static void *alloc(size_t req)
 {
@@ -34,7 +34,7 @@ TEST(an_empty_magazine_is_filled_by_half_from_slabs_the_lowest_first)
 	EXPECT_EQ(magazine_count(m), 7);     /* eight came, one went */
 	EXPECT_EQ(arena_main.counts.refills, refills + 1);
 	EXPECT_EQ(arena_main.counts.objects, objects + 8);
-	EXPECT(!m->idle);
+	EXPECT_EQ(m->fills, 1);
 	for (int i = 0; i < 7; i++, first = last) {
 		last = loam_malloc(SIZE);
 		EXPECT(last > first);
@@ -53,12 +53,12 @@ TEST(an_empty_magazine_is_filled_from_the_depot_first)
 	magazine_drop(m, 20);
 	for (int i = 0; i < 10; i++)
 		magazine_shrink(m);
-	m->idle = true;
+	m->fills = 0;
 	refills = arena_main.counts.refills;
 	EXPECT(loam_malloc(SIZE) == newest);
 	EXPECT_EQ(magazine_capacity(m), 7); /* nothing is learned by that */
 	EXPECT_EQ(magazine_count(m), 3);
-	EXPECT(!m->idle);
+	EXPECT_EQ(m->fills, 1);
 	EXPECT_EQ(depot_objects(m->sc), 16);
 	EXPECT_EQ(arena_main.counts.refills, refills);
 	EXPECT(loam_malloc(SIZE) != NULL);

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SIZE = 200 };
+enum { SIZE = 64 };
 
 /* Some thread's cache, as it is when that begins. */
 static void *begin(void *ret_cache)
@@ -406,7 +406,6 @@ static void call_interrupted(void (*call)(struct cache *c))
 	struct cache *c;
 
 	unreadable = filled(PAGE_SIZE, 8)->none[1];
-	cache_magazine(mine.cache, class_of(PAGE_SIZE))->idle = true;
 	got = NULL;
 	sigaction(SIGSEGV, &action, &before);
 	mprotect(unreadable, PAGE_SIZE, PROT_NONE);
@@ -417,12 +416,17 @@ static void call_interrupted(void (*call)(struct cache *c))
 }
 
 /* An object that is on its way home must not be taken. */
-TEST(a_signal_handler_in_the_middle_of_a_flush_or_decay_gets_memory_from_elsewhere)
+static void sweep(struct cache *c)
+{
+	cache_sweep(c, true);
+}
+
+TEST(a_signal_handler_in_the_middle_of_a_flush_or_sweep_gets_memory_from_elsewhere)
 {
 	call_interrupted(cache_flush);
 	EXPECT(got && pagemap_get(got)->kind == KIND_EARLY);
 	EXPECT(loam_check());
-	call_interrupted(cache_decay);
+	call_interrupted(sweep);
 	EXPECT(got && pagemap_get(got)->kind == KIND_EARLY);
 	EXPECT(loam_check());
 	EXPECT(mine.operators.magazines == mine.libc.magazines); /* as they were */
@@ -457,39 +461,46 @@ TEST(a_cache_is_entered_while_it_is_reaped)
 	EXPECT(loam_check());
 }
 
-TEST(what_was_not_used_between_two_decays_goes_home_by_half)
+TEST(what_was_not_filled_between_two_sweeps_goes_home)
 {
 	struct magazine *m = filled(SIZE, 21);
-	struct object *newest = *m->last, *twelfth = m->none[12];
 	uint32_t capacity = magazine_capacity(m);
+	size_t out = objects_out(SIZE);
 
-	m->idle = false;
-	cache_decay(mine.cache);
-	EXPECT(m->idle);
+	m->fills = 1;
+	cache_sweep(mine.cache, false);
+	EXPECT_EQ(m->fills, 0);
 	EXPECT_EQ(magazine_count(m), 21);
-	EXPECT_EQ(magazine_capacity(m), capacity);
-	cache_decay(mine.cache);
-	EXPECT_EQ(magazine_count(m), 10); /* the newer ones stay */
-	EXPECT(*m->last == newest && m->none[1] == twelfth);
-	EXPECT_EQ(magazine_capacity(m), capacity / 2);
-	cache_decay(mine.cache);
-	EXPECT_EQ(magazine_count(m), 5);
-	for (int i = 0; i < 5; i++)
-		cache_decay(mine.cache);
+	cache_sweep(mine.cache, false);
 	EXPECT_EQ(magazine_count(m), 0);
-	EXPECT_EQ(magazine_capacity(m), 7);
+	EXPECT_EQ(magazine_capacity(m), capacity);
+	EXPECT_EQ(objects_out(SIZE), out - 21);
 	EXPECT(loam_check());
 }
 
-TEST(what_was_filled_or_emptied_in_between_stays)
+TEST(what_was_given_to_alone_goes_home)
 {
 	struct magazine *m = filled(SIZE, 20);
 
-	for (int i = 0; i < 5; i++) {
-		magazine_learn_to_give(m, 0, false);
-		cache_decay(mine.cache);
-	}
-	EXPECT_EQ(magazine_count(m), 20);
+	magazine_learn_to_give(m, 5, true);
+	m->fills = 0;
+	cache_sweep(mine.cache, false);
+	EXPECT_EQ(magazine_count(m), 0);
+}
+
+TEST(a_magazine_that_was_not_filled_halves_if_asked_to)
+{
+	struct magazine *m = filled(SIZE, 21);
+	uint32_t capacity = magazine_capacity(m);
+
+	m->fills = 1;
+	cache_sweep(mine.cache, true);
+	EXPECT_EQ(magazine_capacity(m), capacity);
+	cache_sweep(mine.cache, true);
+	EXPECT_EQ(magazine_capacity(m), capacity / 2);
+	for (int i = 0; i < 5; i++)
+		cache_sweep(mine.cache, true);
+	EXPECT_EQ(magazine_capacity(m), 7);
 }
 
 static void *flush_when_asked(void *arg)

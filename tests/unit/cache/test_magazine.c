@@ -43,12 +43,12 @@ static struct magazine filled(size_t size, uint32_t n)
 	return m;
 }
 
-TEST(the_first_capacity_is_a_few_objects_or_two_kib)
+TEST(the_first_capacity_is_a_few_objects_or_512_bytes)
 {
 	const struct {
 		size_t size;
 		uint32_t capacity;
-	} first[] = {{16, 7}, {64, 7}, {256, 7}, {288, 7}, {320, 6}, {512, 4}, {1024, 2}, {2048, 1}, {32 * KIB, 1}};
+	} first[] = {{16, 7}, {64, 7}, {80, 6}, {128, 4}, {256, 2}, {512, 1}, {1024, 1}, {32 * KIB, 1}};
 
 	for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
 		struct magazine m = fresh(first[i].size);
@@ -142,15 +142,16 @@ TEST(it_doubles_when_it_is_filled_after_it_gave)
 	struct magazine m = fresh(512);
 
 	magazine_learn_to_fill(&m);
-	EXPECT_EQ(magazine_capacity(&m), 4); /* 9 are more than 2 KiB, and it gave nothing */
+	magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 3); /* 7 are more than 2 KiB, and it gave nothing */
 	magazine_learn_to_give(&m, 2, false);
-	EXPECT_EQ(magazine_capacity(&m), 4);
+	EXPECT_EQ(magazine_capacity(&m), 3);
 	EXPECT_EQ(m.given, 2);
 	magazine_learn_to_fill(&m);
-	EXPECT_EQ(magazine_capacity(&m), 9);
+	EXPECT_EQ(magazine_capacity(&m), 7);
 	EXPECT_EQ(m.given, 0);
 	magazine_learn_to_fill(&m);
-	EXPECT_EQ(magazine_capacity(&m), 9); /* it gave nothing since */
+	EXPECT_EQ(magazine_capacity(&m), 7); /* it gave nothing since */
 }
 
 TEST(it_grows_to_so_many_objects_and_bytes_and_no_further)
@@ -176,7 +177,7 @@ TEST(it_doubles_for_others_up_to_63_objects)
 {
 	struct magazine m = fresh(256), large = fresh(4096);
 
-	for (uint32_t capacity = 15; capacity <= 63; capacity = 2 * capacity + 1) {
+	for (uint32_t capacity = 5; capacity <= 47; capacity = 2 * capacity + 1) {
 		magazine_learn_to_give(&m, 4, true);
 		EXPECT_EQ(magazine_capacity(&m), capacity);
 	}
@@ -187,16 +188,25 @@ TEST(it_doubles_for_others_up_to_63_objects)
 	EXPECT_EQ(magazine_capacity(&large), 16); /* 64 KiB */
 }
 
-TEST(filling_and_giving_say_that_it_is_used)
+/* Of the threads beyond two a processor most sleep. */
+TEST(with_many_threads_it_grows_to_less)
 {
-	struct magazine m = fresh(64);
+	const struct {
+		size_t threads;
+		uint32_t most;
+	} rows[] = {{1, 1023}, {2 * os_cpus(), 1023}, {8 * os_cpus(), 256}, {256 * os_cpus(), 8}};
 
-	m.idle = true;
-	magazine_learn_to_fill(&m);
-	EXPECT(!m.idle);
-	m.idle = true;
-	magazine_learn_to_give(&m, 1, true);
-	EXPECT(!m.idle);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct magazine m = fresh(64);
+
+		magazine_set_threads(rows[i].threads);
+		for (int n = 0; n < 20; n++) {
+			magazine_learn_to_give(&m, 1, false);
+			magazine_learn_to_fill(&m);
+		}
+		EXPECT_EQ(magazine_capacity(&m), rows[i].most);
+	}
+	magazine_set_threads(1);
 }
 
 TEST(growing_keeps_what_is_in_it)

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { SIZE = 200, RUN = 160 * 1024, SECOND = 1000000000 };
+enum { SIZE = 64, RUN = 160 * 1024, SECOND = 1000000000 };
 
 /* The slow path that does what is due. */
 static void tick(void)
@@ -66,46 +66,48 @@ TEST(what_an_arena_keeps_of_runs_is_told_exactly)
 	loam_free(mem);
 }
 
-TEST(magazines_decay_each_second)
+TEST(magazines_are_swept_each_time)
 {
 	struct magazine *m;
 
 	settle();
 	m = filled(SIZE, 20);
-	m->idle = true;
+	m->fills = 1;
 	tick();
 	EXPECT_EQ(magazine_count(m), 20);
-	os_sim_advance(SECOND - 1);
 	tick();
-	EXPECT_EQ(magazine_count(m), 20);
-	os_sim_advance(1);
-	tick();
-	EXPECT_EQ(magazine_count(m), 10);
-	tick();
-	EXPECT_EQ(magazine_count(m), 10);
+	EXPECT_EQ(magazine_count(m), 0);
 }
 
-static void *decay_too(void *unused)
+static void *sweep_too(void *unused)
 {
 	struct magazine *m = filled(SIZE, 20);
+	uint32_t capacity = magazine_capacity(m);
 
 	(void)unused;
-	m->idle = true;
+	m->fills = 0;
 	tick();
-	EXPECT_EQ(magazine_count(m), 10);
+	EXPECT_EQ(magazine_capacity(m), capacity / 2);
+	m->fills = 0;
+	os_sim_advance(SECOND - 1);
+	tick();
+	EXPECT_EQ(magazine_capacity(m), capacity / 2);
+	os_sim_advance(1);
+	tick();
+	EXPECT_EQ(magazine_capacity(m), capacity / 4);
 	return NULL;
 }
 
 /* Whoever was the first that second. */
-TEST(every_threads_magazines_decay)
+TEST(every_threads_idle_magazines_halve_once_a_second)
 {
 	settle();
 	os_sim_advance(SECOND);
 	tick();
-	in_thread(decay_too, NULL);
+	in_thread(sweep_too, NULL);
 }
 
-TEST(once_a_second_the_depot_gives_home_what_was_idle)
+TEST(each_time_the_depot_gives_home_what_was_not_needed)
 {
 	struct magazine *m;
 
@@ -113,12 +115,8 @@ TEST(once_a_second_the_depot_gives_home_what_was_idle)
 	m = filled(SIZE, 20);
 	EXPECT(depot_put(m->sc, m->none + 1, 20));
 	magazine_drop(m, 20);
-	os_sim_advance(SECOND);
 	tick();
 	EXPECT_EQ(depot_objects(m->sc), 20); /* it came since the last */
-	tick();
-	EXPECT_EQ(depot_objects(m->sc), 20);
-	os_sim_advance(SECOND);
 	tick();
 	EXPECT_EQ(depot_objects(m->sc), 0);
 }

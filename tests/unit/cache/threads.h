@@ -180,6 +180,7 @@ static inline struct magazine *filled(size_t size, uint32_t n)
 	struct magazine *m = learned(size);
 	struct object *objects[300];
 
+	magazine_set_threads(1); /* however many there were */
 	while (magazine_capacity(m) < n) {
 		magazine_learn_to_give(m, 1, false);
 		magazine_learn_to_fill(m);
