@@ -6,8 +6,9 @@
  *	| SEALED, padding         | options, padding        |
  *	^ seal_begin              ^ seal_options            ^ seal_end, each at the start of a page
  *
- * seal.ld makes one section of both, padding included, in libloam.so and in the one object of libloam.a.
- * A program's linker keeps or drops that section as a whole, and whatever it places next begins a new page.
+ * seal.ld makes one section of both, padding included, in libloam.so and in the one object of
+ * libloam.a. A program's linker keeps or drops that section as a whole, and whatever it places next
+ * begins a new page.
  */
 #pragma once
 

@@ -51,8 +51,9 @@
 #define store_release(p, v)  __atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define add_relaxed(p, v)    __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
 
-/* The compiler makes the stores before this before those behind it; no instruction.  Enough for a signal
-   handler of the same thread, and for the child of a fork: of each thread's stores it has all up to one. */
+/* The compiler makes the stores before this before those behind it; no instruction.  Enough for a
+   signal handler of the same thread, and for the child of a fork: of each thread's stores it has
+   all up to one. */
 #define KEEP_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 /* Whether AddressSanitizer watches loam itself. */
@@ -63,10 +64,10 @@
 #endif
 
 /*
- * What ThreadSanitizer cannot know by itself.  load_hot() and add_hot() are plain, so that the compiler can
- * make them part of another instruction, of words that others access atomically; a sum may lose one that
- * another thread adds just then.  left_by() and found_at() order what a thread did before its end before
- * what the finder of what it left does.
+ * What ThreadSanitizer cannot know by itself.  load_hot() and add_hot() are plain, so that the
+ * compiler can make them part of another instruction, of words that others access atomically; a sum
+ * may lose one that another thread adds just then.  left_by() and found_at() order what a thread
+ * did before its end before what the finder of what it left does.
  */
 #if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
 void __tsan_acquire(void *address);

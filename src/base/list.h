@@ -1,7 +1,7 @@
 /*
- * Circular list of structures that carry their own links.  A head is a link of no structure; an empty
- * list is a head that links to itself.  Forwards a list is whole after each single store, so that the
- * child of a fork can mend it by list_repair().
+ * Circular list of structures that carry their own links.  A head is a link of no structure; an
+ * empty list is a head that links to itself.  Forwards a list is whole after each single store, so
+ * that the child of a fork can mend it by list_repair().
  */
 #pragma once
 

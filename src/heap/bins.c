@@ -101,8 +101,9 @@ static struct chunk *tree_better(struct chunk *best, struct chunk *c, size_t csi
 	return size >= csize && (!best || size < chunk_size(best)) ? c : best;
 }
 
-/* Follows the bits of csize.  Where they are 0, all sizes beyond the other branch are greater than csize, and
-   those of the deepest such branch are the smallest of them; a branch's smallest is found by 0. */
+/* Follows the bits of csize.  Where they are 0, all sizes beyond the other branch are greater than
+   csize, and those of the deepest such branch are the smallest of them; a branch's smallest is
+   found by 0. */
 static struct chunk *tree_best(struct chunk *node, unsigned bit, size_t csize)
 {
 	struct chunk *best = NULL, *greater = NULL;

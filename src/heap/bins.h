@@ -7,9 +7,10 @@
  *
  * A bin's head is one pointer, NULL when the bin is empty: zeroes are ready.
  *
- * The tree of a large bin branches on the bits of the size, from the highest that can differ within the bin
- * downwards.  Every node is a chunk; further chunks of its size are in a ring with it.  So the best fit
- * takes at most as many steps as there are such bits (4 to 19, in the last bin 44), and no balance is kept.
+ * The tree of a large bin branches on the bits of the size, from the highest that can differ within
+ * the bin downwards.  Every node is a chunk; further chunks of its size are in a ring with it.  So
+ * the best fit takes at most as many steps as there are such bits (4 to 19, in the last bin 44),
+ * and no balance is kept.
  *
  *	bin 64, sizes 1024 .. 1264:       [1040] = [1040]      bit 7
  *	                                 /      \
@@ -125,16 +126,16 @@ ALWAYS_INLINE void bins_unlink(struct bins *bins, unsigned index, struct chunk *
 		bit_clear(bins->map, index);
 }
 
-/* Puts a free chunk into its bin, and takes it out again; word is its header's, and says whether it is for
-   unsorted.  Of a big chunk dirty must be set. */
+/* Puts a free chunk into its bin, and takes it out again; word is its header's, and says whether it
+   is for unsorted.  Of a big chunk dirty must be set. */
 void bins_insert(struct bins *bins, struct chunk *c, uint64_t word);
 void bins_remove(struct bins *bins, struct chunk *c, uint64_t word);
 
 /* The smallest sorted chunk of at least csize bytes, or NULL; it stays where it is. */
 struct chunk *bins_best(struct bins *bins, size_t csize);
 
-/* Calls visit for each chunk in the bins from the last down to the bin `least`, then in unsorted, until it
-   returns false.  It must not change the bins. */
+/* Calls visit for each chunk in the bins from the last down to the bin `least`, then in unsorted,
+   until it returns false.  It must not change the bins. */
 typedef bool bins_visitor(struct chunk *c, size_t csize, void *arg);
 COLD void bins_visit(struct bins *bins, unsigned least, bins_visitor *visit, void *arg);
 

@@ -12,15 +12,15 @@
  *	  +8  | header of the next chunk    |      | header of the next chunk    |
  *	      +-----------------------------+      +-----------------------------+
  *
- * So a chunk of csize bytes gives csize - 8 bytes to the program, and a free chunk is found from the one behind
- * it.  A free chunk that is merged into another leaves its header behind, not in use, by which a second
- * free() of it is told.
+ * So a chunk of csize bytes gives csize - 8 bytes to the program, and a free chunk is found from
+ * the one behind it.  A free chunk that is merged into another leaves its header behind, not in
+ * use, by which a second free() of it is told.
  *
- * The checksum is keyed by a secret of the process and the header's address.  Every header that is read is
- * verified, at some six instructions; what does not match ends the program.
+ * The checksum is keyed by a secret of the process and the header's address.  Every header that is
+ * read is verified, at some six instructions; what does not match ends the program.
  *
- * The last 16 bytes of a heap are an end: a chunk of size 16, always in use, which is written when the heap
- * stops being the one with top.
+ * The last 16 bytes of a heap are an end: a chunk of size 16, always in use, which is written when
+ * the heap stops being the one with top.
  */
 #pragma once
 
@@ -57,7 +57,8 @@ static_assert(offsetof(struct chunk, child) == CHUNK_LEAST, "the least chunk hol
 #define CHUNK_IS_END	  ((uint64_t)8)
 #define CHUNK_FLAGS	  ((uint64_t)15)
 
-/* Of a free chunk: merged, or the rest of another, so that its size is none of an object that was freed. */
+/* Of a free chunk: merged, or the rest of another, so that its size is none of an object that was
+   freed. */
 #define CHUNK_RECUT CHUNK_IS_END
 
 #define CHUNK_WORD_BITS 48
@@ -208,7 +209,8 @@ static inline size_t chunk_dirty(const struct chunk *c, size_t csize)
 	return csize < CHUNK_BIG ? csize : c->dirty;
 }
 
-/* Bytes that the program may use at mem; 0, and reported in the name of call, if it starts no chunk in use. */
+/* Bytes that the program may use at mem; 0, and reported in the name of call, if it starts no chunk
+   in use. */
 static inline size_t chunk_usable_for(const void *mem, const char *call)
 {
 	const struct chunk *c = chunk_in_use(mem, call);

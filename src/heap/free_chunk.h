@@ -28,9 +28,10 @@ static inline size_t free_chunk_absorb(struct chunk_heap *ch, struct chunk *c, u
 	return chunk_dirty(c, chunk_word_size(word));
 }
 
-/* Puts a free piece that lies between chunks in use, or its heap's ends, into the bins; a block that it fills
-   goes back to the zone.  recut is CHUNK_RECUT, or 0 for an object of just that size that the program
-   freed.  True when a big chunk came to be: the caller looks at the rule (heap_obey). */
+/* Puts a free piece that lies between chunks in use, or its heap's ends, into the bins; a block
+   that it fills goes back to the zone.  recut is CHUNK_RECUT, or 0 for an object of just that size
+   that the program freed.  True when a big chunk came to be: the caller looks at the rule
+   (heap_obey). */
 static inline bool free_chunk_settle(struct chunk_heap *ch, struct chunk *c, size_t csize,
 				     size_t dirty, uint64_t recut)
 {

@@ -15,8 +15,8 @@ void heap_start(uint64_t secret)
 	chunk_secret = secret;
 }
 
-/* Makes a free chunk of what the piece of csize bytes at c has beyond need, unless that is too little; how
-   many bytes c has then.  The chunk after the piece says that it is free. */
+/* Makes a free chunk of what the piece of csize bytes at c has beyond need, unless that is too
+   little; how many bytes c has then.  The chunk after the piece says that it is free. */
 static size_t split(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t need, size_t dirty)
 {
 	struct chunk *next = chunk_at(c, csize);
@@ -96,9 +96,9 @@ void heap_free(struct chunk_heap *ch, void *mem)
 		release(ch, c, c->header & CHUNK_WORD);
 }
 
-/* Looks at the chunks of unsorted, oldest first, `most` of them: one that fits exactly is handed out, the others
-   go into their bins.  The last remainder, when it is alone there, goes on to be cut, so that small requests
-   in a row lie side by side. */
+/* Looks at the chunks of unsorted, oldest first, `most` of them: one that fits exactly is handed
+   out, the others go into their bins.  The last remainder, when it is alone there, goes on to be
+   cut, so that small requests in a row lie side by side. */
 static void *sweep(struct chunk_heap *ch, size_t need, unsigned most)
 {
 	struct chunk *c;
@@ -161,7 +161,8 @@ static NOINLINE bool grow_top(struct chunk_heap *ch, size_t need)
 	return true;
 }
 
-/* What no small bin has: the rest of the pipeline, which ends with asking the system unless it may not. */
+/* What no small bin has: the rest of the pipeline, which ends with asking the system unless it may
+   not. */
 static NOINLINE void *find(struct chunk_heap *ch, size_t need, bool *ret_zero, bool may_grow)
 {
 	void *mem = sweep(ch, need, SWEEP_MOST);
@@ -268,7 +269,8 @@ void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req)
 	return align(ch, find(ch, aligned_need(alignment, req), &zero, false), alignment, req);
 }
 
-/* Makes the chunk in use c, whose header is word, one of need bytes, with what it lacks from a free chunk after it. */
+/* Makes the chunk in use c, whose header is word, one of need bytes, with what it lacks from a free
+   chunk after it. */
 static NOINLINE bool grow(struct chunk_heap *ch, struct chunk *c, uint64_t word, size_t need)
 {
 	uint64_t next_word;

@@ -1,10 +1,11 @@
 /*
  * The chunk heap: all chunks of one arena, where every size starts and what is rare stays.
  *
- * A request becomes a chunk in ptmalloc's order: its small bin; unsorted, each chunk once, taken if it fits
- * exactly, else sorted; the last remainder for small requests in a row; the smallest larger chunk; top; a
- * longer or a new top.  A freed chunk is merged with its free neighbours and goes into top, its small bin, or
- * unsorted.  Where the memory comes from is heap_memory.h, and how it goes back heap_retain.h.
+ * A request becomes a chunk in ptmalloc's order: its small bin; unsorted, each chunk once, taken if
+ * it fits exactly, else sorted; the last remainder for small requests in a row; the smallest larger
+ * chunk; top; a longer or a new top.  A freed chunk is merged with its free neighbours and goes
+ * into top, its small bin, or unsorted.  Where the memory comes from is heap_memory.h, and how it
+ * goes back heap_retain.h.
  *
  * Locking: the caller holds the arena's lock; what heap_sizes() reads may be read by any thread.
  */
@@ -21,8 +22,8 @@
 /* Sets the secret of all headers.  Called once, before anything else. */
 void heap_start(uint64_t secret);
 
-/* At least req bytes, aligned to 16; NULL when req is over HEAP_MAX_REQ or the system refuses.  *ret_zero,
-   unless NULL, says that they read as zero. */
+/* At least req bytes, aligned to 16; NULL when req is over HEAP_MAX_REQ or the system refuses.
+   *ret_zero, unless NULL, says that they read as zero. */
 void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero);
 
 /* The same at a multiple of alignment, a power of two of at most HEAP_MAX_REQ. */
@@ -31,7 +32,8 @@ COLD void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req);
 /* The same of any size, from what the heap has: nothing is asked of the system. */
 COLD void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req);
 
-/* The chunk that an address in a heap lies in: its memory; NULL for none, or when headers are broken. */
+/* The chunk that an address in a heap lies in: its memory; NULL for none, or when headers are
+   broken. */
 COLD const void *heap_chunk_around(const struct heap *heap, const void *mem, size_t *ret_usable,
 				   bool *ret_in_use);
 

@@ -24,9 +24,9 @@ static bool break_is_at(const struct heap *heap)
 	return end == heap->end;
 }
 
-/* nbytes more of the data segment, whole pages that can be tagged, at `at` or, when that is NULL, anywhere; NULL
-   when refused.  When the program moves the break at this very moment, they are left alone: part of them may
-   be its own. */
+/* nbytes more of the data segment, whole pages that can be tagged, at `at` or, when that is NULL,
+   anywhere; NULL when refused.  When the program moves the break at this very moment, they are left
+   alone: part of them may be its own. */
 static char *break_advance(char *at, size_t nbytes)
 {
 	char *end = os_sbrk(0), *mem;

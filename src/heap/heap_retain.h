@@ -1,6 +1,6 @@
 /*
- * What a chunk heap retains, whole pages in big free chunks and those of top beyond the pad, and how it goes
- * back under the rule of pages/retain.h, or when it is asked for.
+ * What a chunk heap retains, whole pages in big free chunks and those of top beyond the pad, and
+ * how it goes back under the rule of pages/retain.h, or when it is asked for.
  */
 #pragma once
 
@@ -24,8 +24,8 @@ ALWAYS_INLINE void heap_tell_retained(struct chunk_heap *ch)
 		heap_tell(ch, change);
 }
 
-/* To be called when a big chunk or top has become free: gives back what is over the rule, and what top has over
-   trim_threshold. */
+/* To be called when a big chunk or top has become free: gives back what is over the rule, and what
+   top has over trim_threshold. */
 void heap_obey(struct chunk_heap *ch);
 
 /* Gives a top that fills a block to the zone, for other threads to take it. */

@@ -1,12 +1,14 @@
 /*
- * Top: the free chunk at the end of the newest heap, from which requests are cut that nothing else fits.
+ * Top: the free chunk at the end of the newest heap, from which requests are cut that nothing else
+ * fits.
  *
  *	top          top_clean                                      end
  *	 | may hold memory |  zero and untouched  ........  | CHUNK_END |
  *
- * Top is in no bin, has no copy of its size behind it, and never is smaller than CHUNK_LEAST, so that it can
- * be closed at any time: an end is written behind it, and it becomes a free chunk like others.  Of the main
- * arena it grows and shrinks with the data segment; when somebody else has moved that, a new heap begins.
+ * Top is in no bin, has no copy of its size behind it, and never is smaller than CHUNK_LEAST, so
+ * that it can be closed at any time: an end is written behind it, and it becomes a free chunk like
+ * others.  Of the main arena it grows and shrinks with the data segment; when somebody else has
+ * moved that, a new heap begins.
  */
 #pragma once
 
@@ -29,12 +31,12 @@ static inline size_t top_pad(const struct chunk_heap *ch)
 /* Cuts a chunk of need bytes off top; NULL when top is too small. */
 void *top_malloc(struct chunk_heap *ch, size_t need, bool *ret_zero);
 
-/* Top, if there is one, becomes a free chunk before an end, or its block goes back to the zone.  True when a
-   big free chunk came to be: the caller looks at the rule (heap_obey). */
+/* Top, if there is one, becomes a free chunk before an end, or its block goes back to the zone.
+   True when a big free chunk came to be: the caller looks at the rule (heap_obey). */
 bool top_close(struct chunk_heap *ch);
 
-/* A new heap becomes the one that top lies in; clean: all of it reads as zero.  The top before must be
-   closed. */
+/* A new heap becomes the one that top lies in; clean: all of it reads as zero.  The top before must
+   be closed. */
 void top_open(struct chunk_heap *ch, struct heap *heap, bool clean);
 
 /* Makes top larger where it is, to room for need bytes; false when it cannot. */

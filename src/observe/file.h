@@ -19,8 +19,8 @@ struct file {
  */
 int file_create(struct file *ret_file, const char *path);
 
-/* A file to append to, which is made if it is not there; its descriptor, as above, or the number of an
-   error, negative. */
+/* A file to append to, which is made if it is not there; its descriptor, as above, or the number of
+   an error, negative. */
 int file_open(const char *path);
 
 /*

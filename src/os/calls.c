@@ -44,8 +44,9 @@ static long result_of(long returned, int saved)
 long call_mmap(void *address, size_t nbytes, int protection, int flags)
 {
 	flags |= MAP_PRIVATE | MAP_ANONYMOUS;
-	return code.mmap ? BY_LIBC(code.mmap(address, nbytes, protection, flags, -1, 0))
-			 : syscall6(SYS_mmap, (long)address, (long)nbytes, protection, flags, -1, 0);
+	return code.mmap
+		       ? BY_LIBC(code.mmap(address, nbytes, protection, flags, -1, 0))
+		       : syscall6(SYS_mmap, (long)address, (long)nbytes, protection, flags, -1, 0);
 }
 
 long call_munmap(void *mem, size_t nbytes)

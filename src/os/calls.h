@@ -1,7 +1,8 @@
 /*
  * The system calls that change mappings and the break, by libc's code: what registers memory with a
- * network card (UCX, Open MPI) writes jumps over its beginning, to see what is unmapped.  They may lead to
- * code that allocates, under the caller's locks.  Where there is no libc, or not yet, by the system alone.
+ * network card (UCX, Open MPI) writes jumps over its beginning, to see what is unmapped.  They may
+ * lead to code that allocates, under the caller's locks.  Where there is no libc, or not yet, by
+ * the system alone.
  *
  * A result is the kernel's: a value, or the negative of an error number.  errno stays.
  */

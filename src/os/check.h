@@ -5,8 +5,8 @@
  *	ASSERT        assert_level 1: pre- and postconditions, constant time
  *	ASSERT_SLOW   assert_level 2: whole structures, any time
  *
- * An x_check() proves the invariants of an x: it says by expect_eq() which one does not hold, and returns
- * false; it never ends the program.
+ * An x_check() proves the invariants of an x: it says by expect_eq() which one does not hold, and
+ * returns false; it never ends the program.
  */
 #pragma once
 

@@ -1,4 +1,5 @@
-/* The time by the kernel's vdso, not by libc's clock_gettime, which faketime and simulators replace. */
+/* The time by the kernel's vdso, not by libc's clock_gettime, which faketime and simulators
+   replace. */
 #pragma once
 
 #include "base/compiler.h"

@@ -1,6 +1,6 @@
 /*
- * The symbols of a shared object that is mapped already.  Looked up without dlsym, which a program may
- * define, and which takes locks of the dynamic linker.
+ * The symbols of a shared object that is mapped already.  Looked up without dlsym, which a program
+ * may define, and which takes locks of the dynamic linker.
  */
 #pragma once
 
@@ -22,11 +22,12 @@ struct elf_symbols {
 /* Reads the dynamic section of an object that lies at base. */
 COLD void elf_read(struct elf_symbols *ret_symbols, uintptr_t base, const ElfW(Dyn) *dynamic);
 
-/* The same of an object of which only the header's address is given; false when it has no such section. */
+/* The same of an object of which only the header's address is given; false when it has no such
+   section. */
 COLD bool elf_read_header(struct elf_symbols *ret_symbols, const ElfW(Ehdr) *header);
 
-/* The address of the object's own function of this name, in its default version; 0 when it has none,
-   or one that must be asked which of several it is (IFUNC). */
+/* The address of the object's own function of this name, in its default version; 0 when it has
+   none, or one that must be asked which of several it is (IFUNC). */
 COLD uintptr_t elf_function(const struct elf_symbols *s, const char *name);
 
 /* The same in whatever version. */

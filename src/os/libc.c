@@ -1,4 +1,5 @@
-/* libc is looked for in the list of mapped objects, one for each namespace (dlmopen), that loam itself is in. */
+/* libc is looked for in the list of mapped objects, one for each namespace (dlmopen), that loam
+   itself is in. */
 #include "os/libc.h"
 
 #include "os/elf.h"

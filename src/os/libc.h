@@ -1,7 +1,7 @@
 /*
- * Functions of libc, found in libc's own table of symbols: never what a program or another preload, which
- * may allocate in it, has under the same name.  A static program has no such table: there they are those
- * of libc_linked[], under names that are reserved to libc.
+ * Functions of libc, found in libc's own table of symbols: never what a program or another preload,
+ * which may allocate in it, has under the same name.  A static program has no such table: there
+ * they are those of libc_linked[], under names that are reserved to libc.
  */
 #pragma once
 
@@ -16,8 +16,8 @@ struct libc_function {
 /* Of libloam.a (preload/libc_linked.c); elsewhere its address is NULL. */
 extern HIDDEN const struct libc_function libc_linked[] __attribute__((weak));
 
-/* The address of libc's function of this name, in its default version; 0 when it has none.  Works as
-   soon as loam is relocated.  It costs some 50 nanoseconds. */
+/* The address of libc's function of this name, in its default version; 0 when it has none.  Works
+   as soon as loam is relocated.  It costs some 50 nanoseconds. */
 COLD uintptr_t libc_function(const char *name);
 
 /* What the dynamic linker has mapped in loam's namespace, in that order; NULL in a static program. */

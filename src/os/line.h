@@ -1,4 +1,5 @@
-/* A line "loam: ..." on standard error, in one piece, without allocation or lock; cut at LINE_MOST bytes. */
+/* A line "loam: ..." on standard error, in one piece, without allocation or lock; cut at LINE_MOST
+   bytes. */
 #pragma once
 
 #include "base/compiler.h"

@@ -3,8 +3,9 @@
  *
  *	word   0: free; else thread_self() of the owner, | 1 when somebody waits
  *
- * Taking it and naming the owner are one step, so that a signal handler knows whether its own thread holds
- * the lock, and the child of a fork which locks are held by threads that it does not have.
+ * Taking it and naming the owner are one step, so that a signal handler knows whether its own
+ * thread holds the lock, and the child of a fork which locks are held by threads that it does not
+ * have.
  *
  * Locks have a rank and are taken in rising order; assert_level 1 proves it.
  */
@@ -85,9 +86,10 @@ ALWAYS_INLINE void lock_release_inline(struct lock *lock)
 /* Nobody takes the lock from now on, and lock_try() says that it is held. */
 COLD void lock_close(struct lock *lock);
 
-/* In a child: frees a lock that a thread which does not exist here held, and is true: what it protects may be
-   half changed. */
+/* In a child: frees a lock that a thread which does not exist here held, and is true: what it
+   protects may be half changed. */
 COLD bool lock_recover(struct lock *lock);
 
-/* Called before a lock is waited for, unless NULL: its owner may not exist in this process.  Set at start. */
+/* Called before a lock is waited for, unless NULL: its owner may not exist in this process.  Set at
+   start. */
 extern HIDDEN void (*lock_before_wait)(void);

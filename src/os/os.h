@@ -1,14 +1,14 @@
 /*
- * The system, as little of it as loam needs.  os_linux.c and os_linux_map.c ship; tests link os_sim.c in their
- * place, which counts the calls and fails the nth.
+ * The system, as little of it as loam needs.  os_linux.c and os_linux_map.c ship; tests link
+ * os_sim.c in their place, which counts the calls and fails the nth.
  *
- * Sizes are positive multiples of os_page_size(), and so are addresses.  Memory from the system reads as
- * zero.  Nothing here allocates, locks or touches errno.  After os_start() only mmap, munmap, mremap, madvise,
- * brk, futex and write are called.
+ * Sizes are positive multiples of os_page_size(), and so are addresses.  Memory from the system
+ * reads as zero.  Nothing here allocates, locks or touches errno.  After os_start() only mmap,
+ * munmap, mremap, madvise, brk, futex and write are called.
  *
- * Nothing is called that a program or a preload can replace: it is libc's own (os/libc.h), the vdso's, or
- * the system's.  Code that others patched into libc (os/calls.h) runs under the caller's locks; if it
- * allocates, arena/early.h serves it.
+ * Nothing is called that a program or a preload can replace: it is libc's own (os/libc.h), the
+ * vdso's, or the system's.  Code that others patched into libc (os/calls.h) runs under the caller's
+ * locks; if it allocates, arena/early.h serves it.
  */
 #pragma once
 
@@ -66,7 +66,8 @@ bool os_unmap(void *mem, size_t nbytes);
 /* Whether the word at an address may be written; true also where the system does not say. */
 bool os_is_writable(const void *mem);
 
-/* Whether a word that others may unmap is mapped and has this value; true also where the system does not say. */
+/* Whether a word that others may unmap is mapped and has this value; true also where the system
+   does not say. */
 bool os_word_is(const uint32_t *word, uint32_t value);
 
 /* Makes mapped memory unreadable, and readable again, as zeros; false when the system refuses. */
@@ -76,16 +77,16 @@ bool os_unguard(void *mem, size_t nbytes);
 /* Grows or shrinks a mapping of os_map; NULL, and all as it was, when the system refuses. */
 void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move);
 
-/* Moves a mapping onto another of new_nbytes, which it replaces; false, and both as they were, when the
-   system refuses, and always for what is of several mappings. */
+/* Moves a mapping onto another of new_nbytes, which it replaces; false, and both as they were, when
+   the system refuses, and always for what is of several mappings. */
 bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes);
 
-/* Gives the pages' memory back; they then read as zero.  False, and all as before, when the system refuses
-   (locked memory). */
+/* Gives the pages' memory back; they then read as zero.  False, and all as before, when the system
+   refuses (locked memory). */
 bool os_purge(void *mem, size_t nbytes);
 
-/* Moves the end of the data segment by nbytes, no multiple of anything; its old end, or NULL when the system
-   refuses. */
+/* Moves the end of the data segment by nbytes, no multiple of anything; its old end, or NULL when
+   the system refuses. */
 void *os_sbrk(intptr_t nbytes);
 
 /* Makes this page read as zero in a forked child; false when the system cannot. */

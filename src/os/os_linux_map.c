@@ -1,13 +1,13 @@
 /*
  * os.h on Linux: mappings.
  *
- * Mappings carry names, as [anon:loam: pages] in /proc/PID/maps, without prctl, which loam does not call
- * after start: a part of a mapping that is moved away keeps the name.  So at start a template is mapped and
- * named for each use, and a new mapping is a page of it, moved and grown by mremap; the last page grows
- * into the next template.
+ * Mappings carry names, as [anon:loam: pages] in /proc/PID/maps, without prctl, which loam does not
+ * call after start: a part of a mapping that is moved away keeps the name.  So at start a template
+ * is mapped and named for each use, and a new mapping is a page of it, moved and grown by mremap;
+ * the last page grows into the next template.
  *
- * The price: a mapping made so costs 7 us in place of 1.3, and does not merge with its neighbours.  A
- * process may have 65,530 areas, so the first two thousand mappings get names, and the rest none.
+ * The price: a mapping made so costs 7 us in place of 1.3, and does not merge with its neighbours.
+ * A process may have 65,530 areas, so the first two thousand mappings get names, and the rest none.
  */
 #include "os/os_linux_map.h"
 
@@ -32,8 +32,8 @@ SEALED static size_t page_size = 4096;
 SEALED static bool emulated;     /* what answers here is no kernel (qemu-user) */
 SEALED static bool keeps_purged; /* madvise says that it has purged, and has not */
 
-/* What is left of each template: the address of its next page plus how many there are.  Atomic; 0 where
-   mappings have no names. */
+/* What is left of each template: the address of its next page plus how many there are.  Atomic; 0
+   where mappings have no names. */
 static uintptr_t templates[OS_USES];
 static unsigned templates_made; /* after the first of each use; atomic */
 
@@ -67,8 +67,8 @@ static void make_template(enum os_use use)
 	templates[use] = (uintptr_t)mem + TEMPLATE_PAGES;
 }
 
-/* The last page becomes the next template, and gives its first page; NULL, and it is put back, when the
-   system refuses.  After the last template it is a page as the others were. */
+/* The last page becomes the next template, and gives its first page; NULL, and it is put back, when
+   the system refuses.  After the last template it is a page as the others were. */
 static char *refill(uintptr_t *rest, char *last)
 {
 	char *mem;
@@ -124,7 +124,8 @@ bool os_unmap(void *mem, size_t nbytes)
 	return !syscall_failed(call_munmap(mem, nbytes));
 }
 
-/* By a futex operation that leaves the word there as it is, but writes it; nobody waits for the other. */
+/* By a futex operation that leaves the word there as it is, but writes it; nobody waits for the
+   other. */
 bool os_is_writable(const void *mem)
 {
 	const long or_nothing = FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0);
@@ -254,8 +255,9 @@ void *os_sbrk(intptr_t nbytes)
 	return syscall_failed(end) ? NULL : (void *)end;
 }
 
-/* Emulators have no lists of robust mutexes, and answer advice that they do not follow with success; a kernel
-   refuses a list of length 0 by another error, and advice that there is not.  Some filters refuse the lists. */
+/* Emulators have no lists of robust mutexes, and answer advice that they do not follow with
+   success; a kernel refuses a list of length 0 by another error, and advice that there is not.
+   Some filters refuse the lists. */
 static AT_START bool is_emulator(void)
 {
 	return syscall3(SYS_set_robust_list, 0, 0, 0) == -ENOSYS && syscall3(SYS_madvise, 0, 0, NO_ADVICE) == 0;

@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <linux/futex.h>
 
-/* The kind that pthread_mutex_init() gives a robust one: robust, and the kernel wakes its waiters as
-   those of shared memory.  Programs carry such constants (PTHREAD_MUTEX_INITIALIZER), so libc cannot
-   change them. */
+/* The kind that pthread_mutex_init() gives a robust one: robust, and the kernel wakes its waiters
+   as those of shared memory.  Programs carry such constants (PTHREAD_MUTEX_INITIALIZER), so libc
+   cannot change them. */
 #define ROBUST_KIND (16 | 128)
 
 /* Bytes of libc's description of a thread that are searched for its number; all have more. */
@@ -42,7 +42,8 @@ static uint32_t number_at(const char *thread, size_t offset)
 	return load_relaxed((const uint32_t *)(thread + offset));
 }
 
-/* Learns from the calling thread, whose number this is; each further one confirms it, or begins anew. */
+/* Learns from the calling thread, whose number this is; each further one confirms it, or begins
+   anew. */
 static void learn_place(const char *thread, uint32_t number)
 {
 	size_t offset = 0;

@@ -1,17 +1,17 @@
 /*
- * A robust mutex: the kernel marks it when the thread that holds it is gone, after its last destructor.
- * By libc's own functions, which keep the list that the kernel reads.
+ * A robust mutex: the kernel marks it when the thread that holds it is gone, after its last
+ * destructor. By libc's own functions, which keep the list that the kernel reads.
  *
- * The kernel does not mark all: emulators and filters refuse set_robust_list, a program may set a list of
- * its own, and of a list 2,048 entries are read. But it always clears the word in which libc keeps the
- * number of the thread, for pthread_join(). So robust_ask() looks at that word, which may be unmapped by
- * then, by a futex operation (os_word_is), which every filter must allow.
+ * The kernel does not mark all: emulators and filters refuse set_robust_list, a program may set a
+ * list of its own, and of a list 2,048 entries are read. But it always clears the word in which
+ * libc keeps the number of the thread, for pthread_join(). So robust_ask() looks at that word,
+ * which may be unmapped by then, by a futex operation (os_word_is), which every filter must allow.
  *
- * Where that word is in libc's description of a thread is not public: it is where two threads in a row
- * had their numbers. One is not enough: in a container its number is 1, as other words are.
+ * Where that word is in libc's description of a thread is not public: it is where two threads in a
+ * row had their numbers. One is not enough: in a container its number is 1, as other words are.
  *
- * Locking: the caller holds a lock in robust_try() and robust_ask(). Else one could read the number of a
- * thread that is gone in a mutex which another has just taken over.
+ * Locking: the caller holds a lock in robust_try() and robust_ask(). Else one could read the number
+ * of a thread that is gone in a mutex which another has just taken over.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * System calls without libc: they work before loam is relocated, and leave errno alone.  The result is the
- * kernel's: a value, or the negative of an error number.
+ * System calls without libc: they work before loam is relocated, and leave errno alone.  The result
+ * is the kernel's: a value, or the negative of an error number.
  *
  * SYSCALL_SIGRETURN is the code that a signal handler returns to.
  */

@@ -1,7 +1,7 @@
 /*
- * Guard pages: unreadable ones at the ends of blocks, under harden=3.  Each takes two of the mappings that a
- * process may have (vm.max_map_count, 65,530 by default), so there are at most as many as leave half of
- * these to the program; the last pages of further blocks stay readable.
+ * Guard pages: unreadable ones at the ends of blocks, under harden=3.  Each takes two of the
+ * mappings that a process may have (vm.max_map_count, 65,530 by default), so there are at most as
+ * many as leave half of these to the program; the last pages of further blocks stay readable.
  */
 #pragma once
 
@@ -12,6 +12,6 @@
 /* Makes pages of what tag describes unreadable; tag->guarded says whether that was done. */
 COLD void guard_lay(struct descriptor *tag, void *mem, size_t nbytes);
 
-/* Makes these readable again, if they were laid, and others beside them that are unreadable for another
-   reason; false, and all as before, when the system refuses. */
+/* Makes these readable again, if they were laid, and others beside them that are unreadable for
+   another reason; false, and all as before, when the system refuses. */
 COLD bool guard_lift(struct descriptor *tag, void *mem, size_t nbytes);

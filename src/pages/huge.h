@@ -1,14 +1,15 @@
 /*
  * Huge objects: those with a mapping of their own, over 4 MiB.
  *
- * Only the first page is tagged, since a tag a page would cost 2 MiB a GiB; a wrong pointer further in is
- * found by the table.  Freed mappings are kept under the rule of retain.h, and become one where they lie
- * side by side.  A request takes the smallest that holds it, whose rest is kept on, else the largest, which
- * is moved to where it can grow.  Objects over HUGE_KEPT_MOST are given back at once: what a program does
- * with so much costs more than its page faults, and it may have touched little of it.
+ * Only the first page is tagged, since a tag a page would cost 2 MiB a GiB; a wrong pointer further
+ * in is found by the table.  Freed mappings are kept under the rule of retain.h, and become one
+ * where they lie side by side.  A request takes the smallest that holds it, whose rest is kept on,
+ * else the largest, which is moved to where it can grow.  Objects over HUGE_KEPT_MOST are given
+ * back at once: what a program does with so much costs more than its page faults, and it may have
+ * touched little of it.
  *
- * An object that grows is mapped with room for half as much again, which is addresses only, unless the
- * system limits these; or it takes a kept mapping whole, whose rest stays retained.
+ * An object that grows is mapped with room for half as much again, which is addresses only, unless
+ * the system limits these; or it takes a kept mapping whole, whose rest stays retained.
  *
  * Invariants, proved by huge_check():
  *	G1  the tag of an object's first page is its descriptor;
@@ -16,9 +17,9 @@
  *	    bytes of kept mappings, and those behind objects in use;
  *	G3  nbytes <= dirty <= mapped; of kept mappings nbytes is dirty.
  *
- * Locking: the huge lock, held around the table, and around no system call but the purging and unmapping
- * of what is behind an object that might grow into it.  The lists are whole forwards after each single
- * store, and G3 holds, for huge_recover().
+ * Locking: the huge lock, held around the table, and around no system call but the purging and
+ * unmapping of what is behind an object that might grow into it.  The lists are whole forwards
+ * after each single store, and G3 holds, for huge_recover().
  */
 #pragma once
 
@@ -43,8 +44,8 @@ struct huge {
 	size_t dirty, mapped; /* G3; huge lock */
 };
 
-/* NULL without memory.  *zero says before that zeros are wanted, which come from a new mapping, and after
-   that all reads as zero. */
+/* NULL without memory.  *zero says before that zeros are wanted, which come from a new mapping, and
+   after that all reads as zero. */
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero);
 
 /* The same for an object that is going to grow. */
@@ -61,7 +62,8 @@ struct huge *huge_around(const void *mem);
 /* Bytes of the kept mapping that an address lies in, 0: of none; *ret_start is where it begins. */
 COLD size_t huge_kept_around(const void *mem, const char **ret_start);
 
-/* Unmaps kept ones, oldest first, then purges what is behind those in use, until nbytes are; the bytes. */
+/* Unmaps kept ones, oldest first, then purges what is behind those in use, until nbytes are; the
+   bytes. */
 size_t huge_purge(size_t nbytes);
 
 /* Unmaps all kept ones, and what is behind those in use; the bytes. */
@@ -79,6 +81,6 @@ COLD bool huge_check(void);
 
 extern HIDDEN struct lock huge_lock;
 
-/* In the child of a fork at which another thread held the lock.  An object that it was freeing is kept; one
-   that it was resizing, and its mapping, are lost. */
+/* In the child of a fork at which another thread held the lock.  An object that it was freeing is
+   kept; one that it was resizing, and its mapping, are lost. */
 COLD void huge_recover(void);

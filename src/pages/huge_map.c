@@ -60,8 +60,8 @@ static char *move_to(struct huge *h, size_t mapped)
 	return mem;
 }
 
-/* Lets the system grow the mapping, wherever to, where addresses are short: it needs them for what is added
-   alone, but the page map a leaf to spare. */
+/* Lets the system grow the mapping, wherever to, where addresses are short: it needs them for what
+   is added alone, but the page map a leaf to spare. */
 static bool grow_anywhere(struct huge *h, size_t nbytes)
 {
 	void *spare = pagemap_spare();

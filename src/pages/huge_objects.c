@@ -164,7 +164,8 @@ void huge_free(struct huge *h)
 		retain_purged(huge_purge(excess));
 }
 
-/* Purges what is behind an object in use, which cannot grow into it meanwhile, or unmaps all that is; the bytes. */
+/* Purges what is behind an object in use, which cannot grow into it meanwhile, or unmaps all that
+   is; the bytes. */
 static size_t give_room(struct huge *h, bool unmap)
 {
 	size_t dirty = h->dirty, mapped = h->mapped, nbytes = (unmap ? mapped : dirty) - h->nbytes;
@@ -285,9 +286,10 @@ void *huge_resize(struct huge *h, size_t nbytes)
 	return NULL;
 }
 
-/* The object of a list that an address lies in, where it begins and its bytes; NULL also in a signal handler
-   that interrupted the thread with the lock. */
-static struct huge *find_around(struct link *list, const void *mem, const char **ret_start, size_t *ret_nbytes)
+/* The object of a list that an address lies in, where it begins and its bytes; NULL also in a
+   signal handler that interrupted the thread with the lock. */
+static struct huge *find_around(struct link *list, const void *mem, const char **ret_start,
+				size_t *ret_nbytes)
 {
 	struct huge *found = NULL;
 

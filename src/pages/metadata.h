@@ -1,7 +1,7 @@
 /*
- * loam's own memory: pools of equal objects (descriptors, regions, arenas) in mappings of their own, between
- * unreadable pages.  They never go back, and an object that is freed stays of its type for ever, so a
- * reader that comes late still finds a descriptor, if an empty one.
+ * loam's own memory: pools of equal objects (descriptors, regions, arenas) in mappings of their
+ * own, between unreadable pages.  They never go back, and an object that is freed stays of its type
+ * for ever, so a reader that comes late still finds a descriptor, if an empty one.
  */
 #pragma once
 
@@ -16,18 +16,19 @@ struct pool {
 	uint32_t refused;  /* by pool_alloc_patiently(), in a row; a race costs nothing */
 };
 
-/* A call of the system that can be done without is made at each so manyth occasion: a program that allows
-   itself none (seccomp's strict mode) is spared for a while. */
+/* A call of the system that can be done without is made at each so manyth occasion: a program that
+   allows itself none (seccomp's strict mode) is spared for a while. */
 #define PATIENCE 8
 
 #define POOL_INIT(type) {.size = (sizeof(type) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1)}
 
-/* A zeroed object on lines of cache of its own, or NULL when the system refuses. Of a `dirty` pool what was
-   used before is as it was left. */
+/* A zeroed object on lines of cache of its own, or NULL when the system refuses. Of a `dirty` pool
+   what was used before is as it was left. */
 void *pool_alloc(struct pool *pool);
 void pool_free(struct pool *pool, void *object);
 
-/* The same for what can be done without: also NULL where the system would have to be asked, see PATIENCE. */
+/* The same for what can be done without: also NULL where the system would have to be asked, see
+   PATIENCE. */
 void *pool_alloc_patiently(struct pool *pool);
 
 /* Whether an object can be had without a call of the system; another thread may take it first. */
@@ -39,6 +40,6 @@ void *metadata_alloc(size_t nbytes);
 /* Bytes mapped for metadata so far. */
 size_t metadata_mapped(void);
 
-/* Held around every change of a pool.  What it protects is whole after each single store: the child of a fork
-   has nothing to mend, but an object that was on its way is lost. */
+/* Held around every change of a pool.  What it protects is whole after each single store: the child
+   of a fork has nothing to mend, but an object that was on its way is lost. */
 extern HIDDEN struct lock metadata_lock;

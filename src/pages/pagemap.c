@@ -17,7 +17,8 @@ static void unmap(char *from, const char *to)
 		os_unmap(from, (size_t)(to - from));
 }
 
-/* A whole number of units from the empty one, and nothing is mapped around it but what its pages have. */
+/* A whole number of units from the empty one, and nothing is mapped around it but what its pages
+   have. */
 void *pagemap_spare(void)
 {
 	size_t page = os_page_size(), nbytes = align_up(sizeof(struct leaf), page) + LEAF_UNIT;

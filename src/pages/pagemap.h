@@ -10,21 +10,22 @@
  *	hot word  16 bits that say all that the hot free needs to know of a page of a slab
  *	          (slab/slab.h); 0: nothing may be freed fast
  *
- * A leaf is named by its distance from an empty leaf that lies before the root, so that a root of zeroes is
- * whole and a look-up has no case for "no leaf"; in units of LEAF_UNIT, so that four bytes are enough, since
- * addresses count under `ulimit -v` and for mlockall().  (A flat table would be one load shorter, and need a
- * reservation of 256 GiB, which valgrind and `ulimit -v` refuse.)
+ * A leaf is named by its distance from an empty leaf that lies before the root, so that a root of
+ * zeroes is whole and a look-up has no case for "no leaf"; in units of LEAF_UNIT, so that four
+ * bytes are enough, since addresses count under `ulimit -v` and for mlockall().  (A flat table
+ * would be one load shorter, and need a reservation of 256 GiB, which valgrind and `ulimit -v`
+ * refuse.)
  *
- * All memory of loam is tagged, so a pointer that is not loam's is known before it is touched; of a huge
- * object only the first page.  Tags are written before any address in a block is handed out, and cleared
- * before it is free in a zone (Z5).
+ * All memory of loam is tagged, so a pointer that is not loam's is known before it is touched; of a
+ * huge object only the first page.  Tags are written before any address in a block is handed out,
+ * and cleared before it is free in a zone (Z5).
  *
  * Invariants, proved by zone_check() for the pages of regions:
  *	P1  a tag other than NULL is a descriptor in use;
  *	P2  a hot word is 0 when the page's tag is not a slab's.
  *
- * Locking: none for readers, since a tag is read and written whole.  Writers hold
- * whatever makes the pages theirs; a leaf is added by a compare-exchange.
+ * Locking: none for readers, since a tag is read and written whole.  Writers hold whatever makes
+ * the pages theirs; a leaf is added by a compare-exchange.
  */
 #pragma once
 
@@ -121,8 +122,9 @@ ALWAYS_INLINE uint16_t pagemap_hot(const void *p)
 /* Makes sure that [mem, mem + nbytes) can be tagged; false when the system refuses a leaf. */
 bool pagemap_reserve(const void *mem, size_t nbytes);
 
-/* For memory whose address is not known before it is there: a leaf mapped in advance, NULL when the system
-   refuses; and its use for the page at mem.  It goes back if there is one already, or mem is NULL. */
+/* For memory whose address is not known before it is there: a leaf mapped in advance, NULL when the
+   system refuses; and its use for the page at mem.  It goes back if there is one already, or mem is
+   NULL. */
 COLD void *pagemap_spare(void);
 COLD void pagemap_reserve_page(const void *mem, void *spare);
 

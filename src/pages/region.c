@@ -17,6 +17,11 @@ static size_t bit_of(unsigned page, unsigned order)
 	return order_start(order) + (page >> order);
 }
 
+static unsigned page_of(size_t bit, unsigned order)
+{
+	return (unsigned)(bit - order_start(order)) << order;
+}
+
 static unsigned count_bits(const uint64_t *words, struct pages p)
 {
 	unsigned n = 0, end = p.first + p.count;
@@ -48,7 +53,8 @@ void region_touch(struct region *r, struct pages pages)
 	KEEP_ORDER();
 }
 
-/* The lowest free block of an order, as a bit of free[state]; where the bits end when there is none. */
+/* The lowest free block of an order, as a bit of free[state]; where the bits end when there is
+   none. */
 static size_t lowest(const struct region *r, enum state state, unsigned order)
 {
 	return bits_first(r->free[state], order_start(order), order_start(order + 1));
@@ -119,15 +125,15 @@ static unsigned give(struct region *r, unsigned page, unsigned order)
 
 unsigned region_highest(const struct region *r, enum state state, unsigned order)
 {
-	size_t bit = bits_last(r->free[state], order_start(order), order_start(order + 1));
+	const uint64_t *free = r->free[state];
 
-	return (unsigned)(bit - order_start(order)) << order;
+	return page_of(bits_last(free, order_start(order), order_start(order + 1)), order);
 }
 
 unsigned region_take(struct region *r, enum state state, unsigned order, uint64_t upper)
 {
 	unsigned from = lowest_bit((uint64_t)r->orders[state] >> order) + order;
-	unsigned block = (unsigned)(lowest(r, state, from) - order_start(from)) << from, page = block;
+	unsigned block = page_of(lowest(r, state, from), from), page = block;
 
 	for (unsigned half = from; half-- > order;) {
 		unsigned given = page;
@@ -234,22 +240,14 @@ void region_clean(struct region *r, unsigned first, unsigned order)
 	remove(r, DIRTY, first, order);
 }
 
-/* Adds the pages of the free blocks of a state and order. */
-static COLD void add_free_pages(const struct region *r, enum state state, unsigned order, uint64_t *pages)
-{
-	unsigned start = order_start(order);
-
-	bits_for_each(bit, r->free[state], start, order_start(order + 1))
-		set_bits(pages, (struct pages){(unsigned)(bit - start) << order, 1u << order}, true);
-}
-
 void region_rebuild(struct region *r)
 {
 	uint64_t free[REGION_PAGES / 64] = {0};
 
 	for (enum state s = DIRTY; s < STATES; s++)
 		for (unsigned order = 0; order < ORDERS; order++)
-			add_free_pages(r, s, order, free);
+			bits_for_each (bit, r->free[s], order_start(order), order_start(order + 1))
+				set_bits(free, (struct pages){page_of(bit, order), 1u << order}, true);
 	for (unsigned w = 0; w < REGION_PAGES / 64; w++)
 		r->owned[w] |= free[w];
 	r->owned_pages = count_bits(r->owned, (struct pages){0, REGION_PAGES});
@@ -289,9 +287,8 @@ bool region_check(const struct region *r)
 	for (enum state s = DIRTY; s < STATES; s++)
 		for (unsigned order = 0; order < ORDERS; order++) {
 			ok &= expect_eq("B4", any_free(r, s, order), r->orders[s] >> order & 1);
-			bits_for_each(bit, r->free[s], order_start(order), order_start(order + 1))
-				ok &= check_block(r, s, (unsigned)(bit - order_start(order)) << order, order,
-						  seen);
+			bits_for_each (bit, r->free[s], order_start(order), order_start(order + 1))
+				ok &= check_block(r, s, page_of(bit, order), order, seen);
 		}
 	for (unsigned w = 0; w < REGION_PAGES / 64; w++)
 		free_dirty += (unsigned)__builtin_popcountll(seen[w] & r->dirty[w]);

@@ -1,19 +1,20 @@
 /*
- * A region: 1,024 page frames at a multiple of 4 MiB, and their buddy.  Which blocks are free is told by
- * bitmaps beside it, one bit a block of each order, so that free pages stay untouched:
+ * A region: 1,024 page frames at a multiple of 4 MiB, and their buddy.  Which blocks are free is
+ * told by bitmaps beside it, one bit a block of each order, so that free pages stay untouched:
  *
  *	bits   0 ............ 1023 | 1024 ..... 1535 | 1536 .. 1791 | ... | 2046
  *	order  0                   | 1               | 2            | ... | 10
  *
- * A block is split by taking one half and freeing the other; a freed block finds its one possible partner
- * by flipping the lowest bit of its index.  8 pages, page 5 allocated:
+ * A block is split by taking one half and freeing the other; a freed block finds its one possible
+ * partner by flipping the lowest bit of its index.  8 pages, page 5 allocated:
  *
  *	order 2   [     free      ]
  *	order 1                    [       ][ free ]
  *	order 0                    [fr][##]
  *	page       0   1   2   3   4   5   6   7
  *
- * There are two such bitmaps: clean blocks hold no memory and read as zero; of dirty ones some page does not.
+ * There are two such bitmaps: clean blocks hold no memory and read as zero; of dirty ones some page
+ * does not.
  *
  * Invariants, proved by region_check():
  *	B1  a block and its buddy are never both free (below order 10);
@@ -23,9 +24,10 @@
  *	B5  free_pages and dirty_pages are the sums over the free blocks;
  *	B6  every free page is owned.
  *
- * A page that was free and stays it lies in a free block after each single store, since what becomes free is
- * noted before what it was part of, or what was part of it, is forgotten; and a page that has memory is noted
- * as dirty before it is free.  So region_rebuild() finds all that is free.
+ * A page that was free and stays it lies in a free block after each single store, since what
+ * becomes free is noted before what it was part of, or what was part of it, is forgotten; and a
+ * page that has memory is noted as dirty before it is free.  So region_rebuild() finds all that is
+ * free.
  *
  * Locking: the zone's lock is held around every call.
  */
@@ -59,9 +61,9 @@ struct region {
 	uint64_t owned[REGION_PAGES / 64]; /* where only part of the window could be mapped */
 };
 
-/* The first page of a block, the lowest of the smallest in that state that serves; orders[state] must have a
-   bit of that order or above.  Of a block of order n + 1 that is split the half is taken that bit n of `upper`
-   says. */
+/* The first page of a block, the lowest of the smallest in that state that serves; orders[state]
+   must have a bit of that order or above.  Of a block of order n + 1 that is split the half is
+   taken that bit n of `upper` says. */
 unsigned region_take(struct region *r, enum state state, unsigned order, uint64_t upper);
 
 /* Frees pages that are owned and not free, as the blocks that they make; how many merges. */

@@ -1,23 +1,22 @@
 /*
- * The one rule for giving memory back: free bytes that are kept in RAM for
- * reuse never exceed
+ * The one rule for giving memory back: free bytes that are kept in RAM for reuse never exceed
  *
  *	max(retain_floor, live / retain_share) + learned
  *
- * over free blocks, freed huge objects, big free chunks and top together.  Whoever frees reports here, and
- * purges its own when the line is crossed, to half of the first term below it, so that the cost of purging
- * is spread over as many bytes freed.
+ * over free blocks, freed huge objects, big free chunks and top together.  Whoever frees reports
+ * here, and purges its own when the line is crossed, to half of the first term below it, so that
+ * the cost of purging is spread over as many bytes freed.
  *
- * Purged bytes stay on a tally; when memory is then taken that has to be faulted in, as many move from the
- * tally to the regret.  So a program that frees much once is small at once, and one that frees and allocates
- * much again and again pays for the first time only.
+ * Purged bytes stay on a tally; when memory is then taken that has to be faulted in, as many move
+ * from the tally to the regret.  So a program that frees much once is small at once, and one that
+ * frees and allocates much again and again pays for the first time only.
  *
  *	learned = min(regret, peak + slack - used)
  *	slack = max(peak / 8, 8 MiB + min(regret / 16, 8 MiB))
  *
- * keeps such a program from growing beyond what it was: peak is the most that was live, used is what is live
- * without what lies idle in heaps and slabs.  Tally, regret and peak fade by a quarter a second
- * (retain_fade), so that what was needed once is not kept for ever.
+ * keeps such a program from growing beyond what it was: peak is the most that was live, used is
+ * what is live without what lies idle in heaps and slabs.  Tally, regret and peak fade by a quarter
+ * a second (retain_fade), so that what was needed once is not kept for ever.
  */
 #pragma once
 
@@ -59,8 +58,9 @@ static inline void retain_add_idle(intptr_t nbytes)
 	retain_add(nbytes);
 }
 
-/* The same together with a sum of the caller's that is part of it.  The child of a fork may find one of the two
-   done: then more is counted here than there is, never less, and neither can fall below zero. */
+/* The same together with a sum of the caller's that is part of it.  The child of a fork may find
+   one of the two done: then more is counted here than there is, never less, and neither can fall
+   below zero. */
 ALWAYS_INLINE void retain_with(void (*add)(intptr_t), size_t *sum, intptr_t nbytes)
 {
 	if (nbytes > 0)

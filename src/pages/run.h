@@ -1,8 +1,8 @@
 /*
- * A run: a whole number of pages, at most a region, given to the program as one object.  It is cut from the
- * smallest block that holds it, and the rest goes back at once.  It grows into the pages behind it while
- * those are free; so one that is known to grow is cut from a larger block, if there is one, whose rest is as
- * free as before.
+ * A run: a whole number of pages, at most a region, given to the program as one object.  It is cut
+ * from the smallest block that holds it, and the rest goes back at once.  It grows into the pages
+ * behind it while those are free; so one that is known to grow is cut from a larger block, if there
+ * is one, whose rest is as free as before.
  */
 #pragma once
 

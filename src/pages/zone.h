@@ -1,14 +1,15 @@
 /*
  * A zone: regions of page frames under one lock, each a buddy allocator.
  *
- * Blocks have 2^order pages, order 0 (one page) to 10 (1,024 pages, a region).  Dirty free blocks are taken
- * before clean ones, since they cost nothing more, and older regions before newer ones, so that the newest
- * empty.  What may stay dirty is the rule of retain.h; the largest blocks of the newest regions are purged
- * first.
+ * Blocks have 2^order pages, order 0 (one page) to 10 (1,024 pages, a region).  Dirty free blocks
+ * are taken before clean ones, since they cost nothing more, and older regions before newer ones,
+ * so that the newest empty.  What may stay dirty is the rule of retain.h; the largest blocks of the
+ * newest regions are purged first.
  *
- * Memory is mapped when a block is wanted and none is free, in steps of a quarter to a half of what is
- * mapped, 1 to 64 MiB; where the system refuses that, in smaller ones down to the block itself.  Steps below
- * a region fill its window piece by piece, since the system hands out addresses in a row.
+ * Memory is mapped when a block is wanted and none is free, in steps of a quarter to a half of what
+ * is mapped, 1 to 64 MiB; where the system refuses that, in smaller ones down to the block itself.
+ * Steps below a region fill its window piece by piece, since the system hands out addresses in a
+ * row.
  *
  * Invariants, proved by zone_check(), beside those of its regions:
  *	Z1  slot i of the table holds the region whose number is i, or NULL;
@@ -17,9 +18,10 @@
  *	Z4  the sums are those of the regions;
  *	Z5  free pages have no tag.
  *
- * Locking: one lock, taken here in every function, for a block, never for an object.  For zone_recover(),
- * regions are whole, up to what region_rebuild() does, after each single store; the page map notes no region
- * that is not in the table; and a block is not owned any more before it is unmapped.
+ * Locking: one lock, taken here in every function, for a block, never for an object.  For
+ * zone_recover(), regions are whole, up to what region_rebuild() does, after each single store; the
+ * page map notes no region that is not in the table; and a block is not owned any more before it is
+ * unmapped.
  */
 #pragma once
 
@@ -27,11 +29,12 @@
 #include "os/lock.h"
 #include "pages/region.h"
 
-/* A block of 2^order pages, aligned to its size, its pages ready to be tagged; NULL when the system refuses.
-   *ret_clean says that all of it reads as zero. */
+/* A block of 2^order pages, aligned to its size, its pages ready to be tagged; NULL when the system
+   refuses. *ret_clean says that all of it reads as zero. */
 void *zone_alloc(unsigned order, bool *ret_clean);
 
-/* Whether a block of that order can be had without a call of the system; another thread may take it first. */
+/* Whether a block of that order can be had without a call of the system; another thread may take it
+   first. */
 bool zone_is_ready(unsigned order);
 
 /* Maps the first step if nothing is mapped, so that zone_is_ready() for what is wanted first. */
@@ -41,12 +44,12 @@ void zone_start(void);
    it was allocated.  Its tags must be cleared. */
 void zone_free(void *block, unsigned order, size_t touched);
 
-/* npages pages, at most 1,024, aligned to a block of at least 2^align_order pages; the rest of the block they
-   are cut from goes back at once. */
+/* npages pages, at most 1,024, aligned to a block of at least 2^align_order pages; the rest of the
+   block they are cut from goes back at once. */
 void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean);
 
-/* The same of npages that are going to be extended: cut from a block of up to 2^room_order pages, as large as
-   can be had.  More is mapped for that only where half of what is mapped is in use. */
+/* The same of npages that are going to be extended: cut from a block of up to 2^room_order pages,
+   as large as can be had.  More is mapped for that only where half of what is mapped is in use. */
 COLD void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean);
 
 void zone_free_pages(void *mem, size_t npages);
@@ -54,14 +57,15 @@ void zone_free_pages(void *mem, size_t npages);
 /* From now on blocks are split off where nobody can foretell; the number is not 0, and secret. */
 COLD void zone_scatter(uint64_t secret);
 
-/* Takes the pages that follow [mem, mem + npages) too, up to new_npages; false if they are not free. */
+/* Takes the pages that follow [mem, mem + npages) too, up to new_npages; false if they are not
+   free. */
 COLD bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
 
 /* Purges dirty blocks until at least nbytes are, or none is left; the bytes purged. */
 size_t zone_purge(size_t nbytes);
 
-/* Unmaps regions that are wholly free, and if wanted free blocks in others, from 16 KiB on, or from a size by
-   which at most 16,384 holes come to be; the bytes unmapped. */
+/* Unmaps regions that are wholly free, and if wanted free blocks in others, from 16 KiB on, or from
+   a size by which at most 16,384 holes come to be; the bytes unmapped. */
 COLD size_t zone_unmap_free(bool blocks);
 
 /* Whether an address, of any bit pattern, lies in a free block. */
@@ -75,12 +79,13 @@ struct zone_sizes {
 void zone_sizes(struct zone_sizes *ret_sizes);
 
 /* Calls visit for each stretch of pages with the same tag, the zone locked. */
-COLD void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, void *arg), void *arg);
+COLD void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, void *arg),
+		     void *arg);
 
 COLD bool zone_check(void);
 
 extern HIDDEN struct lock zone_lock;
 
-/* In the child of a fork at which another thread held the lock.  Blocks that threads had taken and not yet used,
-   or not yet given back, stay taken: at most one each. */
+/* In the child of a fork at which another thread held the lock.  Blocks that threads had taken and
+   not yet used, or not yet given back, stay taken: at most one each. */
 COLD void zone_recover(void);

@@ -146,8 +146,8 @@ static void *alloc_locked(size_t npages, unsigned order, bool *ret_clean)
 	return block;
 }
 
-/* The order of a block for what is going to grow: `most` if there is such a block, or half of all is
-   in use, so that more may be mapped; else the largest that there is. */
+/* The order of a block for what is going to grow: `most` if there is such a block, or half of all
+   is in use, so that more may be mapped; else the largest that there is. */
 static unsigned room_locked(unsigned least, unsigned most)
 {
 	uint16_t orders = zone.orders[DIRTY] | zone.orders[CLEAN];
@@ -191,8 +191,8 @@ void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean)
 	return alloc(npages, log2_ceil(npages), room_order, ret_clean);
 }
 
-/* Frees pages of which so many first ones may have been written.  That they are free is noted before they
-   are no longer counted as live, see retain_add_live_with(). */
+/* Frees pages of which so many first ones may have been written.  That they are free is noted
+   before they are no longer counted as live, see retain_add_live_with(). */
 static void give_back(void *mem, size_t npages, size_t touched)
 {
 	struct region *r;
@@ -271,7 +271,8 @@ static void visit_region(struct region *r,
 	}
 }
 
-void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, void *arg), void *arg)
+void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, void *arg),
+		void *arg)
 {
 	lock_acquire(&zone_lock);
 	for (size_t slot = 0; slot < zone.slots; slot++)

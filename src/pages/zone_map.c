@@ -85,7 +85,8 @@ static size_t next_step(void)
 
 bool zone_grow(unsigned order)
 {
-	size_t least = larger(ORDER_BYTES(order), os_page_size()), step = larger(next_step(), least);
+	size_t least = larger(ORDER_BYTES(order), os_page_size()),
+	       step = larger(next_step(), least);
 
 	while (!map(step)) {
 		if (step == least)

@@ -83,7 +83,8 @@ static void update_sets(const struct region *r, enum state state, uint16_t befor
 
 struct zone_change zone_change_begin(struct region *r)
 {
-	return (struct zone_change){r, {r->orders[DIRTY], r->orders[CLEAN]}, r->free_pages, r->dirty_pages};
+	return (struct zone_change){
+		r, {r->orders[DIRTY], r->orders[CLEAN]}, r->free_pages, r->dirty_pages};
 }
 
 void zone_change_end(const struct zone_change *before)
@@ -162,7 +163,8 @@ static size_t used(const struct zone_sizes *s)
 	return s->mapped - s->free_dirty - s->free_clean;
 }
 
-/* Numbers that were given while the lock was held are found by the table, which they are in before they count. */
+/* Numbers that were given while the lock was held are found by the table, which they are in before
+   they count. */
 void zone_recover(void)
 {
 	struct zone_sizes before = zone.sizes, *now = &zone.sizes, sums;
@@ -224,7 +226,8 @@ static COLD bool check_sets(const struct region *r, size_t slot)
 		for (unsigned order = 0; order < ORDERS; order++)
 			ok &= expect_eq("Z3", r->orders[s] >> order & 1,
 					bit_test(zone.with[s][order].words, part) &&
-						bit_test(parts[part]->with[s][order].words, slot % ZONE_PART));
+						bit_test(parts[part]->with[s][order].words,
+							 slot % ZONE_PART));
 	return ok;
 }
 

@@ -1,6 +1,6 @@
 /*
- * The regions of a zone: a table by number, and for each state and order the set of regions that have
- * such a block free.  The zone's sets and sums follow every change of a region between
+ * The regions of a zone: a table by number, and for each state and order the set of regions that
+ * have such a block free.  The zone's sets and sums follow every change of a region between
  * zone_change_begin() and zone_change_end().
  *
  * Locking: the zone's lock is held around every call, but in the child of a fork.
@@ -44,8 +44,8 @@ static inline void *page_address(const struct region *r, unsigned page)
 /* The region of that number, or NULL. */
 struct region *zone_region(size_t slot);
 
-/* Of the regions with a block of that state and order, of which there must be one, that of the lowest
-   number, or of the highest. */
+/* Of the regions with a block of that state and order, of which there must be one, that of the
+   lowest number, or of the highest. */
 struct region *zone_lowest(enum state state, unsigned order);
 struct region *zone_highest(enum state state, unsigned order);
 

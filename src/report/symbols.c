@@ -155,7 +155,8 @@ static bool find_in_file(const struct file *f, size_t offset, struct symbol *ret
 	return find(f, header, SHT_SYMTAB, address, ret_symbol) || find(f, header, SHT_DYNSYM, address, ret_symbol);
 }
 
-/* In what the dynamic linker has mapped: only the object that the address is in has a symbol around it. */
+/* In what the dynamic linker has mapped: only the object that the address is in has a symbol around
+   it. */
 static bool find_in_memory(uintptr_t address, struct symbol *ret_symbol)
 {
 	const struct link_map *map = &_r_debug ? _r_debug.r_map : NULL;

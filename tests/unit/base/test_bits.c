@@ -114,7 +114,7 @@ TEST(the_ends_of_a_random_set_and_all_between_are_found)
 			last--;
 		EXPECT_EQ(bits_first(words, from, end), first);
 		EXPECT_EQ(bits_last(words, from, end), last > from ? last - 1 : end);
-		bits_for_each(b, words, from, end)
+		bits_for_each (b, words, from, end)
 			seen += bit_test(words, b) ? 1 : MOST;
 		for (size_t b = from; b < end; b++)
 			seen -= bit_test(words, b);
