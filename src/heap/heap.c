@@ -17,7 +17,8 @@ void heap_start(uint64_t secret)
 
 /* Makes a free chunk of what the piece of csize bytes at c has beyond need, unless that is too
    little; how many bytes c has then.  The chunk after the piece says that it is free. */
-static size_t split(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t need, size_t dirty)
+ALWAYS_INLINE size_t split(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t need,
+			   size_t dirty)
 {
 	struct chunk *next = chunk_at(c, csize);
 
