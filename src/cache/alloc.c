@@ -66,23 +66,32 @@ static uint32_t fill(struct cache *c, struct magazine *m)
 	return n;
 }
 
-/* From the slabs of the thread's arena, or from its bins. A hot class is learned by this. */
+/* From slabs of the arena, which is locked and is unlocked then, or from its bins. That the class is
+   hot is learned by this. */
+static NOINLINE void *alloc_from_slabs(struct cache *c, struct arena *a, unsigned sc, size_t req, bool *zero)
+{
+	void *mem = arena_alloc_hot(a, sc, GRANULE, req, zero);
+	bool hot = arena_is_hot(a, sc);
+
+	if (!mem)
+		mem = heap_malloc(&a->chunks, req, zero);
+	ring_unlock(a);
+	if (hot && !cache_magazine(c, sc))
+		cache_learn(c, sc);
+	return mem;
+}
+
 static void *alloc_from_arena(struct cache *c, unsigned sc, size_t req, bool *zero)
 {
 	struct arena *a = ring_lock(&c->arena);
-	void *mem = NULL;
-	bool hot;
+	void *mem;
 
 	if (!a)
 		return NULL;
 	if (arena_use(a, sc))
-		mem = arena_alloc_hot(a, sc, GRANULE, req, zero);
-	if (!mem)
-		mem = heap_malloc(&a->chunks, req, zero);
-	hot = arena_is_hot(a, sc);
+		return alloc_from_slabs(c, a, sc, req, zero);
+	mem = heap_malloc(&a->chunks, req, zero);
 	ring_unlock(a);
-	if (hot && !cache_magazine(c, sc))
-		cache_learn(c, sc);
 	return mem;
 }
 

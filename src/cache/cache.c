@@ -309,8 +309,10 @@ static void flush(struct magazine *m)
 /* Calls it for every magazine, with the doors shut. */
 static void for_each_magazine(struct cache *c, void (*call)(struct magazine *m))
 {
-	bool is_mine = c == mine.cache && c->magazines;
+	bool is_mine = c == mine.cache;
 
+	if (!c->magazines)
+		return;
 	if (is_mine)
 		cache_shut_doors();
 	for (unsigned sc = 0; sc < CLASSES; sc++)
@@ -365,6 +367,8 @@ void cache_empty_depot(bool all_of_it)
 	struct object *objects[64];
 	uint32_t n;
 
+	if (depot_is_empty())
+		return;
 	for (unsigned sc = 0; sc < CLASSES; sc++) {
 		size_t left = depot_objects(sc); /* others may bring more, all the time */
 

@@ -143,6 +143,11 @@ void depot_settle(unsigned sc)
 	lock_release(&depot_lock);
 }
 
+bool depot_is_empty(void)
+{
+	return !load_relaxed(&nbytes);
+}
+
 size_t depot_objects(unsigned sc)
 {
 	return load_relaxed(&shelves[sc].objects);

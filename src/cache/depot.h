@@ -43,6 +43,9 @@ COLD uint32_t depot_take_idle(unsigned sc, struct object **ret_objects, uint32_t
 /* Begins the time that depot_take_idle() looks back on, for a class. */
 COLD void depot_settle(unsigned sc);
 
+/* Whether there is nothing in it; perhaps a moment old. */
+bool depot_is_empty(void);
+
 /* How many objects of a class are in the depot; perhaps a moment old. */
 size_t depot_objects(unsigned sc);
 
