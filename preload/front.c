@@ -1,9 +1,12 @@
 /* See front.h. */
 #include "front.h"
 
+#include "api/start.h"
 #include "arena/early.h"
 #include "os/line.h"
 #include "libc_names.h"
+
+#include <stdlib.h>
 
 #define DEBUGGER "libc_malloc_debug.so.0"
 
@@ -86,6 +89,11 @@ AT_START bool front_find(void)
 			stand_aside();
 	}
 	return true;
+}
+
+bool front_is_malloc(void)
+{
+	return front_find() && !front.malloc && (uintptr_t)malloc == (uintptr_t)malloc_itself;
 }
 
 /* Before what is constant is sealed; operators may be called before this. */

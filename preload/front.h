@@ -40,6 +40,9 @@ extern HIDDEN bool front_is_debugger;
 /* Fills the table; false, and nothing done, before loam is relocated. */
 HIDDEN bool front_find(void);
 
+/* loam's malloc: the name itself leads to the process's, where libloam.a is part of a library. */
+HIDDEN void *malloc_itself(size_t req);
+
 /* Where the slow path of an operator begins: then the table is true, and the operators' door is
    open in this thread if the hot path may be theirs. */
 ALWAYS_INLINE void front_look(void)

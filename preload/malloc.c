@@ -18,6 +18,8 @@ PUBLIC ALIGNED(CACHE_LINE) void *malloc(size_t req)
 	return malloc_inline(req);
 }
 
+extern __typeof__(malloc) malloc_itself __attribute__((alias("malloc")));
+
 PUBLIC ALIGNED(CACHE_LINE) void free(void *mem)
 {
 	free_inline(mem);

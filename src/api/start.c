@@ -73,6 +73,12 @@ static void open_hot_path(void)
 	store_release(&fast_limit, sampling ? 1 : FAST_GRANULES);
 }
 
+/* Two heaps that grow by brk have no common lock, and may both get the same memory. */
+static bool may_use_brk(void)
+{
+	return front_is_malloc && front_is_malloc() && !options.keep_deepbind;
+}
+
 static void start_once(void)
 {
 	os_start();
@@ -80,7 +86,7 @@ static void start_once(void)
 	heap_start(mix64(os_random() + 1));
 	options_read();
 	fork_start();
-	ring_start();
+	ring_start(may_use_brk());
 	zone_start();
 	start_report();
 	tools_start();

@@ -8,6 +8,9 @@ extern HIDDEN bool start_done; /* start lock; release-published */
 
 COLD bool start_first(void);
 
+/* Whether the process's malloc is loam's (preload/front.c). NULL where nobody put loam's there. */
+extern HIDDEN bool front_is_malloc(void) __attribute__((weak));
+
 /* The constructors of preload/ have run: what is constant can be sealed (api/seal.h), now or when loam
    starts. */
 COLD void start_constructed(void);

@@ -17,10 +17,10 @@ static uint32_t count;	  /* ring lock; read relaxed */
 static uint32_t retired;  /* of these; written in a forked child while it has one thread */
 static struct pool pool = POOL_INIT(struct arena);
 
-void ring_start(void)
+void ring_start(bool brk)
 {
 	/* Heaps by brk lie apart from all else, and take a leaf of the page map for themselves. */
-	arena_init(&arena_main, os_memory_limit() >= OS_MEMORY_SCARCE, 1);
+	arena_init(&arena_main, brk && os_memory_limit() >= OS_MEMORY_SCARCE, 1);
 	store_release(&all, &arena_main);
 	count = 1;
 }

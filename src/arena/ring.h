@@ -4,7 +4,8 @@
  * As in ptmalloc, a thread uses the arena that it used last. If that is locked, it takes the next
  * one that is not. If all are locked, it makes a new one while there are fewer than
  * options.arena_max (by default four a processor), else it waits. So threads that do not collide
- * share arenas. Only the main arena grows by brk. Arenas are never freed.
+ * share arenas. Only the main arena grows by brk, and not where the process's malloc is another:
+ * that one grows by brk as well. Arenas are never freed.
  *
  * Locking: the ring lock for adding an arena; readers need none.
  */
@@ -14,8 +15,8 @@
 
 extern HIDDEN struct arena arena_main;
 
-/* Puts arena_main into the ring. */
-AT_START void ring_start(void);
+/* Puts arena_main into the ring. brk: no other heap of the process grows by brk. */
+AT_START void ring_start(bool brk);
 
 /* ring_lock() and ring_lock_this() where the arena is locked already. */
 struct arena *ring_lock_another(struct arena **arena);

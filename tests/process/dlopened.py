@@ -1,7 +1,8 @@
-"""The allocator opened by dlopen, beside that of libc: its own names work, in every thread.
+"""The allocator opened by dlopen, beside that of libc: its own names work, in every thread, and
+nothing of it lies where libc's heap grows by brk.
 
-Takes the library's path from LOAM_SO.  Opening it must find room for its thread variable in threads
-that already run.
+Takes the library's path from LOAM_SO, or as its argument.  Opening it must find room for its thread
+variable in threads that already run.
 """
 import ctypes
 import os
@@ -14,7 +15,7 @@ BLOCKS = 300
 
 
 def open_library(flags):
-    lib = ctypes.CDLL(os.environ["LOAM_SO"], mode=flags)
+    lib = ctypes.CDLL(sys.argv[1] if len(sys.argv) > 1 else os.environ["LOAM_SO"], mode=flags)
     size, pointer = ctypes.c_size_t, ctypes.c_void_p
     for name, result, args in (
             ("loam_malloc", pointer, [size]),
@@ -58,6 +59,16 @@ def give_back(lib, block):
     lib.loam_free(address)
 
 
+def in_break(address):
+    """Whether an address lies in the data segment, which is libc's malloc's."""
+    with open("/proc/self/maps") as maps:
+        for line in maps:
+            if line.rstrip().endswith("[heap]"):
+                start, end = (int(word, 16) for word in line.split()[0].split("-"))
+                return start <= address < end
+    return False
+
+
 def main():
     opened = threading.Event()
     state = {"blocks": [], "failures": []}
@@ -79,6 +90,9 @@ def main():
     opened.set()
     for thread in threads:
         thread.join()
+    stray = sum(in_break(address) for address, _, _ in state["blocks"])
+    if stray:
+        state["failures"].append(f"{stray} of {len(state['blocks'])} blocks lie where libc's heap grows")
     for block in state["blocks"]:
         give_back(lib, block)
     for block in use(open_library(ctypes.RTLD_GLOBAL), 1):

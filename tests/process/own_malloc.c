@@ -87,6 +87,18 @@ void *realloc(void *mem, size_t nbytes)
 
 #endif
 
+/* The program's malloc might grow by brk, so that the one behind it must not. */
+static void look_at_break(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[1000];
+
+	MUST(maps);
+	while (fgets(line, sizeof line, maps))
+		MUST(!strstr(line, "[heap]"));
+	fclose(maps);
+}
+
 static void *use_libc(void *unused)
 {
 	DIR *directory = opendir("/");
@@ -153,5 +165,6 @@ int main(void)
 	use_realloc();
 #endif
 	MUST(calls > 100);
+	look_at_break();
 	return 0;
 }

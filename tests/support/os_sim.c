@@ -1,6 +1,7 @@
 /* The system for tests; see os_sim.h. */
 #include "os_sim.h"
 
+#include "api/start.h"
 #include "base/bits.h"
 #include "os/check.h"
 #include "os/robust.h"
@@ -401,6 +402,12 @@ void *os_sim_foreign_sbrk(intptr_t nbytes)
 void *os_sbrk(intptr_t nbytes)
 {
 	return nbytes && refused() ? NULL : os_sim_foreign_sbrk(nbytes);
+}
+
+/* The simulated segment has no other heap. */
+bool front_is_malloc(void)
+{
+	return true;
 }
 
 void os_sim_brk_limit(size_t nbytes)

@@ -42,7 +42,7 @@ static void start(void)
 {
 	heap_start(0x243f6a8885a308d3);
 	slab_start(0x5eed);
-	ring_start();
+	ring_start(true);
 }
 
 /* --- another thread that has an arena locked ------------------------------------------------- */
@@ -125,7 +125,7 @@ TEST_ALONE(the_main_arena_is_first_and_has_the_data_segment)
 TEST_ALONE(where_addresses_are_dear_there_is_no_heap_by_brk)
 {
 	os_sim_set_memory_limit(OS_MEMORY_SCARCE - 1);
-	ring_start();
+	ring_start(true);
 	EXPECT(!arena_main.chunks.brk);
 }
 

@@ -1,0 +1,1 @@
+/* A plugin that libloam.a is part of: it names nothing of its own. */
