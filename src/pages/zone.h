@@ -64,8 +64,8 @@ COLD bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
 /* Purges dirty blocks until at least nbytes are, or none is left; the bytes purged. */
 size_t zone_purge(size_t nbytes);
 
-/* Unmaps regions that are wholly free, and if wanted free blocks in others, from 16 KiB on, or from
-   a size by which at most 16,384 holes come to be; the bytes unmapped. */
+/* Unmaps regions that are wholly free, and if wanted free blocks in others, each page, or from
+   a size by which at most 32,768 holes come to be; the bytes unmapped. */
 COLD size_t zone_unmap_free(bool blocks);
 
 /* Whether an address, of any bit pattern, lies in a free block. */

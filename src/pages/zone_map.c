@@ -9,9 +9,8 @@
 #define STEP_LEAST (1 * MIB)
 #define STEP_MOST  (64 * MIB)
 
-/* The order of blocks that are unmapped, at least, and how many holes they may leave. */
-#define UNMAPPED_LEAST 2
-#define HOLES_MOST     ((size_t)16384)
+/* How many holes the blocks that are unmapped may leave. */
+#define HOLES_MOST    ((size_t)32768)
 
 /* The least where the system limits the process. */
 #define STEP_LIMITED (64 * KIB)
@@ -138,7 +137,7 @@ static size_t unmap_free(struct region *r, unsigned least)
 /* A process may have 65,530 mappings: blocks are as large as leaves most of these to others. */
 static unsigned least_unmapped(void)
 {
-	unsigned order = UNMAPPED_LEAST;
+	unsigned order = 0;
 
 	while (order < ORDERS && (ORDER_BYTES(order) < os_page_size() ||
 				  zone.sizes.mapped / ORDER_BYTES(order) > HOLES_MOST))
