@@ -1,7 +1,7 @@
 /* For libloam.so: the whole library; see code.h. */
 #include "code.h"
 
-extern HIDDEN const char __ehdr_start[], _end[]; /* the linker's */
+extern HIDDEN const char __ehdr_start[], loam_code_end[]; /* the linker's; of cold.ld */
 
 const void *code_start(void)
 {
@@ -10,5 +10,5 @@ const void *code_start(void)
 
 const void *code_end(void)
 {
-	return _end;
+	return loam_code_end;
 }

@@ -10,8 +10,8 @@
 #define SLOTS (ZONE_PART * ZONE_PART)
 
 struct part {
-	struct region *regions[ZONE_PART];    /* Z1 */
 	struct zone_set with[STATES][ORDERS]; /* Z3 */
+	struct region *regions[ZONE_PART];    /* Z1; of which most programs touch the first */
 };
 
 /* Of which most programs touch the first: it lies behind the zone. */

@@ -30,17 +30,21 @@
 		BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW                                           \
 	}
 
-/* Where the library's code is, from /proc/self/maps. */
+/* Where the library's code is, from /proc/self/maps: from its first such mapping to the end of the last, with
+   its data between them. */
 static int find_code(uint64_t *ret_start, uint64_t *ret_end)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
 	char line[4352], rights[8];
+	uint64_t start, end;
 	int found = 0;
 
-	while (maps && !found && fgets(line, sizeof line, maps))
-		found = strstr(line, "/libloam.so") &&
-			sscanf(line, "%lx-%lx %7s", ret_start, ret_end, rights) == 3 &&
-			rights[2] == 'x';
+	while (maps && fgets(line, sizeof line, maps))
+		if (strstr(line, "/libloam.so") && sscanf(line, "%lx-%lx %7s", &start, &end, rights) == 3 &&
+		    rights[2] == 'x') {
+			*ret_start = found++ ? *ret_start : start;
+			*ret_end = end;
+		}
 	if (maps)
 		fclose(maps);
 	return found;
