@@ -57,9 +57,13 @@ ALWAYS_INLINE void *fast_malloc_by_class(const struct door *door, size_t req)
    The mark tells, since on a page with a hot word every free object bears it. */
 ALWAYS_INLINE bool fast_stays_in_place(const void *mem, size_t req)
 {
-	const struct slab *s = (const struct slab *)pagemap_get(mem);
+	struct descriptor *tag;
+	const struct slab *s;
 
-	return pagemap_hot(mem) && slab_starts_object(s, mem) && req <= s->size &&
+	if (!pagemap_hot_and_tag(mem, &tag))
+		return false;
+	s = (const struct slab *)tag;
+	return slab_starts_object(s, mem) && req <= s->size &&
 	       req >= s->size / 2 && req &&
 	       !IS_WRONG(((const struct object *)mem)->key == slab_mark(mem));
 }

@@ -64,13 +64,13 @@ static char *move_to(struct huge *h, size_t mapped)
    is added alone, but the page map a leaf to spare. */
 static bool grow_anywhere(struct huge *h, size_t nbytes)
 {
-	void *spare = pagemap_spare();
+	struct pagemap_spare spare;
 	char *mem;
 
-	if (!spare)
+	if (!pagemap_map_spare(&spare))
 		return false;
 	mem = os_remap(h->mem, h->mapped, nbytes, true);
-	pagemap_reserve_page(mem, spare);
+	pagemap_reserve_page(mem, &spare);
 	if (!mem)
 		return false;
 	h->mem = mem;

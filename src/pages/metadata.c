@@ -1,7 +1,7 @@
 /*
  * Pools of loam's own objects; see metadata.h.  They are cut one after the other from areas, each
- * twice the size of the one before.  What is freed is linked through its last word: a late reader
- * looks at the first ones.
+ * twice the size of the one before unless addresses are dear.  What is freed is linked through its last
+ * word: a late reader looks at the first ones.
  */
 #include "pages/metadata.h"
 
@@ -60,7 +60,7 @@ static bool new_area(size_t at_least)
 	size_t least = align_up(at_least, os_page_size());
 
 	if (least <= area_bytes && map_area(area_bytes)) {
-		if (area_bytes < AREA_MOST)
+		if (area_bytes < AREA_MOST && os_memory_limit() >= OS_MEMORY_SCARCE)
 			area_bytes *= 2;
 		return true;
 	}

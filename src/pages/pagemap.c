@@ -5,10 +5,10 @@
 #include "os/check.h"
 #include "os/os.h"
 
-struct pagemap pagemap;
+ALIGNED(PAGE_SIZE) struct pagemap pagemap; /* so that leaves have no more pages than they need */
 
 static_assert(offsetof(struct pagemap, none) == 0, "distances are from the empty leaf");
-static_assert(ROOT_LEAVES << LEAF_SHIFT == (size_t)1 << ADDRESS_BITS, "the root covers user space");
+static_assert(sizeof(intptr_t) == 8 && sizeof(void *) == 8, "places are counted in bytes");
 static_assert(ADDRESS_BITS <= 31 + LEAF_UNIT_SHIFT, "a distance has room for any two addresses");
 
 static void unmap(char *from, const char *to)
@@ -17,9 +17,11 @@ static void unmap(char *from, const char *to)
 		os_unmap(from, (size_t)(to - from));
 }
 
-/* A whole number of units from the empty one, and nothing is mapped around it but what its pages
-   have. */
-void *pagemap_spare(void)
+/* --- leaves -------------------------------------------------------------------------------- */
+
+/* Memory for a leaf, a whole number of units from the empty one, and nothing mapped around it but
+   what its pages have; NULL when the system refuses. */
+static char *map_leaf(void)
 {
 	size_t page = os_page_size(), nbytes = align_up(sizeof(struct leaf), page) + LEAF_UNIT;
 	char *mem = os_map(nbytes, OS_METADATA), *leaf;
@@ -40,43 +42,127 @@ static void unmap_leaf(char *leaf)
 	      (char *)align_up((uintptr_t)leaf + sizeof(struct leaf), page));
 }
 
-/* Two threads may map the same leaf at once; the first to note it wins. */
-static void add_leaf(size_t i, char *leaf)
+static int32_t *root_of(uintptr_t address)
 {
-	int32_t none = 0;
+	return &pagemap.root[address >> LEAF_SHIFT & (ROOT_LEAVES - 1)];
+}
 
-	if (!__atomic_compare_exchange_n(&pagemap.root[i], &none,
-					 (int32_t)((leaf - (char *)&pagemap) >> LEAF_UNIT_SHIFT), false,
-					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+/* Two threads may map the same leaf at once; the first to note it wins. */
+static void add_leaf(uintptr_t address, char *leaf)
+{
+	int32_t none = 0, distance = (int32_t)((leaf - (char *)&pagemap) >> LEAF_UNIT_SHIFT);
+
+	((struct leaf *)leaf)->number = address >> LEAF_SHIFT;
+	if (!__atomic_compare_exchange_n(root_of(address), &none, distance, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE))
 		unmap_leaf(leaf);
 }
 
-void pagemap_reserve_page(const void *mem, void *spare)
+/* The leaf of an address, mapped if there was none; NULL when it is refused, or that of others. */
+static struct leaf *reserve_leaf(uintptr_t address)
 {
-	ASSERT((uintptr_t)mem >> ADDRESS_BITS == 0);
-	if (mem)
-		add_leaf((uintptr_t)mem >> LEAF_SHIFT, spare);
-	else
-		unmap_leaf(spare);
+	struct leaf *found;
+
+	if (address >> ADDRESS_BITS)
+		return NULL;
+	if (!load_acquire(root_of(address))) {
+		char *leaf = map_leaf();
+
+		if (!leaf)
+			return NULL;
+		add_leaf(address, leaf);
+	}
+	found = pagemap_leaf(&pagemap, address);
+	return found->number == address >> LEAF_SHIFT ? found : NULL;
 }
+
+/* --- tables -------------------------------------------------------------------------------- */
+
+/* What a table takes of a mapping of several. */
+static size_t table_bytes(void)
+{
+	return align_up(sizeof(struct table), os_page_size());
+}
+
+static bool has_table(const struct leaf *leaf, size_t i)
+{
+	return load_acquire(&leaf->tables[i]) != 0;
+}
+
+static void add_table(struct leaf *leaf, size_t i, char *table)
+{
+	intptr_t none = 0, distance = table - (char *)&pagemap.no_tags;
+
+	if (!__atomic_compare_exchange_n(&leaf->tables[i], &none, distance, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE))
+		os_unmap(table, table_bytes());
+}
+
+/* The tables first to last of a leaf; those missing that follow each other are mapped at once. */
+static bool reserve_tables(struct leaf *leaf, size_t first, size_t last)
+{
+	for (size_t i = first, n; i <= last; i += n ? n : 1) {
+		char *tables;
+
+		for (n = 0; i + n <= last && !has_table(leaf, i + n); n++)
+			;
+		tables = n ? os_map(n * table_bytes(), OS_METADATA) : NULL;
+		if (n && !tables)
+			return false;
+		for (size_t k = 0; k < n; k++)
+			add_table(leaf, i + k, tables + k * table_bytes());
+	}
+	return true;
+}
+
+static size_t table_of(uintptr_t address)
+{
+	return address >> TABLE_SHIFT & (LEAF_TABLES - 1);
+}
+
+/* --- both ---------------------------------------------------------------------------------- */
 
 bool pagemap_reserve(const void *mem, size_t nbytes)
 {
-	size_t first = (uintptr_t)mem >> LEAF_SHIFT, last = ((uintptr_t)mem + nbytes - 1) >> LEAF_SHIFT;
+	uintptr_t from = (uintptr_t)mem, last = from + nbytes - 1, end;
 
-	if (last >= ROOT_LEAVES)
-		return false;
-	for (size_t i = first; i <= last; i++) {
-		char *leaf;
+	for (; from <= last; from = end + 1) {
+		struct leaf *leaf = reserve_leaf(from);
 
-		if (load_acquire(&pagemap.root[i]))
-			continue;
-		leaf = pagemap_spare();
+		end = from | (((uintptr_t)1 << LEAF_SHIFT) - 1);
 		if (!leaf)
 			return false;
-		add_leaf(i, leaf);
+		if (!reserve_tables(leaf, table_of(from), table_of(end < last ? end : last)))
+			return false;
 	}
 	return true;
+}
+
+bool pagemap_map_spare(struct pagemap_spare *ret_spare)
+{
+	ret_spare->leaf = map_leaf();
+	if (!ret_spare->leaf)
+		return false;
+	ret_spare->table = os_map(table_bytes(), OS_METADATA);
+	if (!ret_spare->table)
+		unmap_leaf(ret_spare->leaf);
+	return ret_spare->table != NULL;
+}
+
+void pagemap_reserve_page(const void *mem, const struct pagemap_spare *spare)
+{
+	uintptr_t address = (uintptr_t)mem;
+	struct leaf *leaf;
+
+	if (!mem) {
+		unmap_leaf(spare->leaf);
+		os_unmap(spare->table, table_bytes());
+		return;
+	}
+	add_leaf(address, spare->leaf);
+	leaf = reserve_leaf(address);
+	CHECK(leaf);
+	add_table(leaf, table_of(address), spare->table);
 }
 
 void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag)
@@ -86,9 +172,10 @@ void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag)
 	ASSERT(is_aligned(address, PAGE_SIZE));
 	for (uintptr_t end = address + nbytes; address < end; address += PAGE_SIZE) {
 		struct leaf *leaf = pagemap_leaf(&pagemap, address);
+		struct descriptor **place = pagemap_tag(&pagemap, leaf, address);
 
-		ASSERT(leaf != &pagemap.none);
-		store_relaxed(&leaf->tags[pagemap_index(address)], tag);
+		ASSERT(place < pagemap.no_tags.tags || place >= pagemap.no_tags.tags + TABLE_TAGS);
+		store_relaxed(place, tag);
 	}
 }
 
@@ -112,7 +199,8 @@ struct region **pagemap_region(const void *mem)
 bool pagemap_has_region(const void *mem)
 {
 	uintptr_t address = (uintptr_t)mem;
+	const struct leaf *leaf = pagemap_leaf(&pagemap, address);
 
-	return !(address >> ADDRESS_BITS) && pagemap_leaf(&pagemap, address) != &pagemap.none &&
-	       load_relaxed(pagemap_region(mem));
+	return leaf->number == address >> LEAF_SHIFT &&
+	       load_relaxed(&leaf->regions[address >> REGION_SHIFT & (LEAF_REGIONS - 1)]);
 }

@@ -1,20 +1,25 @@
 /*
- * The page map: who owns an address.  Two levels, as a processor's page table.
+ * The page map: who owns an address.
  *
- *	address   [ root index: bits 46..28 | leaf index: bits 27..12 | offset in page ]
+ *	address   [ bits 63..44 | root index: 43..28 | page in the leaf: 27..12 | offset in page ]
  *
- *	root      2^19 distances in .bss: 2 MiB of addresses, a page or two touched; where user space has
- *	          48 bits (aarch64), 2^20
- *	leaf      256 MiB of addresses: 2^16 tags and hot words and 2^6 regions, mapped on demand
+ *	root      2^16 distances of leaves in .bss; bits 63..44 are not looked at
+ *	leaf      256 MiB of addresses: 2^16 hot words, 2^6 regions, 2^4 distances of tables
+ *	table     16 MiB of addresses: 2^12 tags; leaves and tables are mapped on demand
  *	tag       the descriptor of what the page belongs to, or NULL
  *	hot word  16 bits that say all that the hot free needs to know of a page of a slab
  *	          (slab/slab.h); 0: nothing may be freed fast
  *
- * A leaf is named by its distance from an empty leaf that lies before the root, so that a root of
- * zeroes is whole and a look-up has no case for "no leaf"; in units of LEAF_UNIT, so that four
- * bytes are enough, since addresses count under `ulimit -v` and for mlockall().  (A flat table
- * would be one load shorter, and need a reservation of 256 GiB, which valgrind and `ulimit -v`
- * refuse.)
+ * A leaf is named by its distance from an empty leaf that lies before the root, a table by that
+ * from an empty table, so that zeroes are a whole map and a look-up has no case for "no leaf".
+ * Distances of leaves are in units of LEAF_UNIT, so that four bytes are enough.
+ *
+ * What the map takes of the addresses, touched or not, counts under `ulimit -v` and for mlockall().
+ * So it is small: tags, which the hot path does not read, are one level further, and addresses that
+ * lie a multiple of 16 TiB apart share a leaf.  The system gives a process addresses in two or
+ * three places, of which no two do; of two areas that do, pagemap_reserve() refuses the second.  An
+ * address that was never loam's can thus be taken for loam's only in a part of the address space
+ * where the system puts nothing by itself.
  *
  * All memory of loam is tagged, so a pointer that is not loam's is known before it is touched; of a
  * huge object only the first page.  Tags are written before any address in a block is handed out,
@@ -24,8 +29,8 @@
  *	P1  a tag other than NULL is a descriptor in use;
  *	P2  a hot word is 0 when the page's tag is not a slab's.
  *
- * Locking: none for readers, since a tag is read and written whole.  Writers hold whatever makes
- * the pages theirs; a leaf is added by a compare-exchange.
+ * Locking: none for readers, since a tag is read and written whole.  Writers hold
+ * whatever makes the pages theirs; a leaf or a table is added by a compare-exchange.
  */
 #pragma once
 
@@ -39,8 +44,12 @@
 #define REGION_SIZE  ((size_t)1 << REGION_SHIFT)
 
 #define LEAF_SHIFT   28
-#define LEAF_TAGS    ((size_t)1 << (LEAF_SHIFT - PAGE_SHIFT))
+#define LEAF_PAGES   ((size_t)1 << (LEAF_SHIFT - PAGE_SHIFT))
 #define LEAF_REGIONS ((size_t)1 << (LEAF_SHIFT - REGION_SHIFT))
+
+#define TABLE_SHIFT 24
+#define TABLE_TAGS  ((size_t)1 << (TABLE_SHIFT - PAGE_SHIFT))
+#define LEAF_TABLES ((size_t)1 << (LEAF_SHIFT - TABLE_SHIFT))
 
 #define ADDRESS_BITS CONFIG_ADDRESS_BITS
 
@@ -48,7 +57,8 @@
 #define LEAF_UNIT_SHIFT (ADDRESS_BITS - 31)
 #define LEAF_UNIT	((size_t)1 << LEAF_UNIT_SHIFT)
 
-#define ROOT_LEAVES  ((size_t)1 << (ADDRESS_BITS - LEAF_SHIFT))
+#define ROOT_BITS   44 /* of an address, find its leaf */
+#define ROOT_LEAVES ((size_t)1 << (ROOT_BITS - LEAF_SHIFT))
 
 struct region;
 
@@ -71,21 +81,27 @@ struct descriptor {
 	bool guarded;  /* its last page is unreadable (pages/guard.h); the holder's */
 };
 
+struct table {
+	struct descriptor *tags[TABLE_TAGS];
+};
+
 struct leaf {
-	uint16_t hot[LEAF_TAGS];
-	struct descriptor *tags[LEAF_TAGS];
+	uint16_t hot[LEAF_PAGES];
+	intptr_t tables[LEAF_TABLES];	      /* distances in bytes from the empty one; 0: none */
 	struct region *regions[LEAF_REGIONS]; /* written under the zone's lock */
+	uintptr_t number;		      /* its addresses' bits from LEAF_SHIFT on; constant */
 };
 
 struct pagemap {
-	struct leaf none; /* all zeroes, for ever */
+	struct leaf none;	   /* all zeroes, for ever */
+	struct table no_tags;	   /* the same */
 	int32_t root[ROOT_LEAVES]; /* distance of the leaf from none, in units; 0: no leaf */
 };
 
 extern HIDDEN struct pagemap pagemap;
 
 /* The leaf for an address, perhaps the empty one.  Any bit pattern may be asked for;
-   those beyond user space are answered as their lower bits would be. */
+   it is answered as its lower ROOT_BITS would be. */
 ALWAYS_INLINE struct leaf *pagemap_leaf(struct pagemap *map, uintptr_t address)
 {
 	size_t index = address >> (LEAF_SHIFT - 2) & (ROOT_LEAVES - 1) << 2; /* in bytes: less work */
@@ -96,17 +112,33 @@ ALWAYS_INLINE struct leaf *pagemap_leaf(struct pagemap *map, uintptr_t address)
 	return (struct leaf *)leaf;
 }
 
+/* The number of an address's page in its leaf. */
 static inline size_t pagemap_index(uintptr_t address)
 {
-	return address >> PAGE_SHIFT & (LEAF_TAGS - 1);
+	return address >> PAGE_SHIFT & (LEAF_PAGES - 1);
+}
+
+/* Where the tag of an address is in its leaf, perhaps in the empty table.  In bytes, and with the
+   table's address in a register: less work. */
+ALWAYS_INLINE struct descriptor **pagemap_tag(struct pagemap *map, const struct leaf *leaf,
+					      uintptr_t address)
+{
+	size_t table_at = address >> (TABLE_SHIFT - 3) & (LEAF_TABLES - 1) << 3;
+	size_t tag_at = address >> (PAGE_SHIFT - 3) & (TABLE_TAGS - 1) << 3;
+	char *table = (char *)map;
+
+	table += load_relaxed((const intptr_t *)((const char *)leaf->tables + table_at));
+	IN_REGISTER(table);
+	return (struct descriptor **)(table + offsetof(struct pagemap, no_tags) + tag_at);
 }
 
 /* The descriptor of the page that p lies in, or NULL. */
 ALWAYS_INLINE struct descriptor *pagemap_get(const void *p)
 {
-	uintptr_t address = (uintptr_t)p;
+	struct pagemap *map = &pagemap;
 
-	return load_relaxed(&pagemap_leaf(&pagemap, address)->tags[pagemap_index(address)]);
+	IN_REGISTER(map);
+	return load_relaxed(pagemap_tag(map, pagemap_leaf(map, (uintptr_t)p), (uintptr_t)p));
 }
 
 /* The hot word of the page that p lies in. */
@@ -119,14 +151,39 @@ ALWAYS_INLINE uint16_t pagemap_hot(const void *p)
 	return load_relaxed(&pagemap_leaf(map, address)->hot[pagemap_index(address)]);
 }
 
-/* Makes sure that [mem, mem + nbytes) can be tagged; false when the system refuses a leaf. */
+/* The hot word of p's page; if it is not 0, *ret_tag is the tag, a slab's. */
+ALWAYS_INLINE uint16_t pagemap_hot_and_tag(const void *p, struct descriptor **ret_tag)
+{
+	uintptr_t address = (uintptr_t)p;
+	struct pagemap *map = &pagemap;
+	struct leaf *leaf;
+	uint16_t hot;
+
+	IN_REGISTER(map);
+	leaf = pagemap_leaf(map, address);
+	hot = load_relaxed(&leaf->hot[pagemap_index(address)]);
+	if (LIKELY(hot))
+		*ret_tag = load_relaxed(pagemap_tag(map, leaf, address));
+	return hot;
+}
+
+/* Makes sure that [mem, mem + nbytes) can be tagged; false when the system refuses memory for that,
+   or other addresses have its leaf. */
 bool pagemap_reserve(const void *mem, size_t nbytes);
 
-/* For memory whose address is not known before it is there: a leaf mapped in advance, NULL when the
-   system refuses; and its use for the page at mem.  It goes back if there is one already, or mem is
-   NULL. */
-COLD void *pagemap_spare(void);
-COLD void pagemap_reserve_page(const void *mem, void *spare);
+/*
+ * For memory whose address is not known before it is there: a leaf and a table are mapped in
+ * advance, and then serve for the page at mem as far as that needs them, or go back (mem NULL).
+ */
+struct pagemap_spare {
+	char *leaf, *table;
+};
+
+/* False, with nothing mapped, when the system refuses. */
+COLD bool pagemap_map_spare(struct pagemap_spare *ret_spare);
+
+/* Ends the program where other addresses have its leaf. */
+COLD void pagemap_reserve_page(const void *mem, const struct pagemap_spare *spare);
 
 /* Tags the pages of [mem, mem + nbytes), which must be reserved; NULL clears. */
 void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag);

@@ -16,7 +16,7 @@ LADDER_KIB = (20000, 22000, 25000, 30000, 36000, 44000, 54000, 66000, 80000, 100
               220000, 300000, 400000, 500000, 700000, 1000000, 1500000, 2200000)
 ATTEMPTS = 8
 FILLED_KIB = 54000
-FILLER_MORE_KIB = 6400  # page map (a leaf more where chance lays mappings apart), library, metadata, what no object fits
+FILLER_MORE_KIB = 3400  # page map, library, metadata, what no object fits
 STACK = 1 << 20  # each thread's, so that threads fit in the first steps
 
 

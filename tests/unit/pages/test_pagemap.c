@@ -68,7 +68,7 @@ TEST(the_first_addresses_that_a_kernel_maps_are_tagged)
 	REQUIRE(pagemap_reserve(first, PAGE_SIZE));
 	pagemap_set(first, PAGE_SIZE, &one);
 	EXPECT(pagemap_get(first) == &one);
-	EXPECT(!pagemap_get(first - ((uintptr_t)1 << (ADDRESS_BITS - 1))));
+	EXPECT(!pagemap_get(first - ((uintptr_t)1 << (ROOT_BITS - 1))));
 	pagemap_set(first, PAGE_SIZE, NULL);
 }
 
@@ -86,4 +86,47 @@ TEST(without_memory_for_a_leaf_nothing_is_reserved)
 	EXPECT(!pagemap_reserve(far, PAGE_SIZE));
 	os_sim_fail_from(0);
 	EXPECT(pagemap_reserve(far, PAGE_SIZE));
+}
+
+TEST(without_memory_for_a_table_nothing_is_reserved)
+{
+	char *near = (char *)((size_t)77 << LEAF_SHIFT) + ((size_t)3 << TABLE_SHIFT); /* its leaf is there */
+
+	os_sim_fail_from(1);
+	EXPECT(pagemap_reserve((char *)((size_t)77 << LEAF_SHIFT), PAGE_SIZE));
+	EXPECT(!pagemap_reserve(near, PAGE_SIZE));
+	os_sim_fail_from(0);
+	EXPECT(!pagemap_get(near));
+	EXPECT(pagemap_reserve(near - PAGE_SIZE, 2 * PAGE_SIZE));
+	pagemap_set(near - PAGE_SIZE, 2 * PAGE_SIZE, &one);
+	EXPECT(pagemap_get(near - 1) == &one && pagemap_get(near) == &one);
+	EXPECT(!pagemap_get(near + PAGE_SIZE) && !pagemap_get(near - 2 * PAGE_SIZE));
+}
+
+TEST(tables_around_one_that_is_there_are_added)
+{
+	char *first = (char *)((size_t)79 << LEAF_SHIFT), *second = first + ((size_t)1 << TABLE_SHIFT);
+	size_t all = (size_t)1 << LEAF_SHIFT;
+
+	REQUIRE(pagemap_reserve(second, PAGE_SIZE));
+	pagemap_set(second, PAGE_SIZE, &one);
+	REQUIRE(pagemap_reserve(first, all));
+	EXPECT(pagemap_get(second) == &one);
+	pagemap_set(first, all, &two);
+	EXPECT(pagemap_get(first) == &two && pagemap_get(second) == &two && pagemap_get(first + all - 1) == &two);
+	pagemap_set(first, all, NULL);
+}
+
+/* Addresses that share a leaf with others: what is there stays, and they are not loam's. */
+TEST(of_two_places_with_one_leaf_the_second_is_refused)
+{
+	char *there = (char *)((size_t)81 << LEAF_SHIFT), *other = there + ((size_t)1 << ROOT_BITS);
+
+	REQUIRE(pagemap_reserve(there, PAGE_SIZE));
+	pagemap_set(there, PAGE_SIZE, &one);
+	*pagemap_region(there) = (struct region *)&two;
+	EXPECT(!pagemap_reserve(other, PAGE_SIZE));
+	EXPECT(pagemap_has_region(there) && !pagemap_has_region(other));
+	EXPECT(pagemap_get(there) == &one);
+	*pagemap_region(there) = NULL;
 }
