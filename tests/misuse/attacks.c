@@ -149,9 +149,17 @@ CASE(attack_house_of_roman)
 
 CASE(attack_tcache_metadata_poisoning)
 {
-	char *mem = take(SMALL);
-	uint64_t *heap = (uint64_t *)((uint64_t)mem & ~(uint64_t)4095);
+	char *freed = take(SMALL), *mem = take(SMALL);
+	uint64_t *heap;
 
+	if (freed > mem) {
+		char *higher = freed;
+
+		freed = mem;
+		mem = higher;
+	}
+	heap = (uint64_t *)((uint64_t)mem & ~(uint64_t)4095);
+	give(freed); /* in most runs on the same page */
 	/* glibc keeps the heads of its lists at the heap's start: here is nothing but objects. */
 	for (uint64_t *word = heap; word < words(mem) - 2; word++)
 		*word = (uint64_t)target;
