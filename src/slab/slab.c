@@ -320,11 +320,18 @@ static bool is_word_open(const struct slab *s, uint32_t w)
 /* Takes up to `most` objects of a word of free[] whose objects all lie in open pages. */
 static uint32_t take_word(struct slab *s, uint32_t w, struct object **ret_end, uint32_t most)
 {
+	const uintptr_t first = (uintptr_t)slab_object(s, 64 * w);
+	const uint64_t secret = slab_mark_secret, size = s->size;
 	uint64_t word = s->free[w];
 	uint32_t n = 0;
 
-	for (; word && n < most; word &= word - 1, n++)
-		*--ret_end = verified(s, 64 * w + lowest_bit(word));
+	for (; word && n < most; word &= word - 1, n++) {
+		struct object *o = (struct object *)(first + lowest_bit(word) * size);
+
+		if (IS_WRONG(o->key != (secret ^ (uintptr_t)o)))
+			slab_report_written(s, o);
+		*--ret_end = o;
+	}
 	set_word(s, w, word);
 	return n;
 }
@@ -377,28 +384,43 @@ struct object *slab_take_one(struct slab *s, bool *ret_zero)
 	return o;
 }
 
+/* Stores a word of free[] to which bits were added. */
+static void add_free(struct slab *s, uint32_t w, uint64_t word)
+{
+	store_relaxed(&s->free[w], word);
+	s->words |= (uint64_t)1 << w;
+}
+
+/* Neighbours come together, so a word of free[] is stored when the next object is of another. What
+   the loop reads again and again is in registers, since stores could change it otherwise. */
 uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
 		   struct object **ret_twice)
 {
-	size_t nbytes = ORDER_BYTES(s->order);
-	uint32_t twice = 0, i;
+	const size_t nbytes = ORDER_BYTES(s->order);
+	const uintptr_t base = s->base;
+	const uint64_t magic = s->magic, secret = slab_mark_secret;
+	uint32_t twice = 0, w = slab_index(s, objects[0]) / 64, i;
+	uint64_t word = s->free[w];
 
-	for (i = 0; i < n && (uintptr_t)objects[i] - s->base < nbytes; i++) {
+	for (i = 0; i < n && (uintptr_t)objects[i] - base < nbytes; i++) {
 		struct object *o = objects[i];
-		uint32_t at = slab_index(s, o);
-		uint64_t bit = (uint64_t)1 << (at % 64), word = s->free[at / 64];
+		uint32_t at = (uint32_t)((unsigned __int128)((uintptr_t)o - base) * magic >> 64);
+		uint64_t bit = (uint64_t)1 << (at % 64);
 
-		if (IS_WRONG(o->key != slab_mark(o)))
+		if (IS_WRONG(o->key != (secret ^ (uintptr_t)o)))
 			slab_report_written(s, o);
+		if (at / 64 != w) {
+			add_free(s, w, word);
+			w = at / 64;
+			word = s->free[w];
+		}
 		if (UNLIKELY(word & bit)) {
 			*ret_twice = o;
 			twice++;
-			continue;
 		}
-		store_relaxed(&s->free[at / 64], word | bit);
-		if (!word)
-			s->words |= (uint64_t)1 << (at / 64);
+		word |= bit;
 	}
+	add_free(s, w, word);
 	store_relaxed(&s->out, s->out - (i - twice));
 	return i;
 }
