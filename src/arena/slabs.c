@@ -258,7 +258,8 @@ static struct slab *spare_a_page(struct slabs *ss, struct slab *s)
 {
 	struct slab *other = choose(ss, s->class);
 
-	if (!other || !s->out || other->out > other->capacity - other->capacity / 8)
+	if (!other || other->purged || !s->out ||
+	    other->out > other->capacity - other->capacity / 8)
 		return s;
 	list_slab(ss, s);
 	make_current(ss, other);

@@ -386,6 +386,22 @@ TEST(before_a_page_is_opened_a_listed_slab_of_which_an_eighth_is_free_serves)
 	end(ss);
 }
 
+TEST(a_slab_that_was_purged_does_not_serve_before_a_page_is_opened)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(64);
+	struct slab *listed, *current;
+
+	make_full(ss, sc, &listed, 1);
+	current = ss->current[sc];
+	thin_out(ss, listed, listed->capacity / 2);
+	REQUIRE(slab_purge(listed));
+	while (current->out < PAGE_SIZE / 64)
+		EXPECT(take_batch(ss, sc) == current);
+	EXPECT(take_batch(ss, sc) == current);
+	end(ss);
+}
+
 TEST(a_new_slab_opens_its_first_page)
 {
 	struct slabs *ss = begin();
