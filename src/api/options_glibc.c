@@ -7,6 +7,7 @@
 #include "api/options_table.h"
 #include "api/start.h"
 #include "cache/cache.h"
+#include "observe/watch.h"
 #include "os/line.h"
 #include "os/os.h"
 #include "api/seal.h"
@@ -199,7 +200,7 @@ static int set_perturb(int value)
 {
 	set_clamped("perturb", (unsigned char)value, "mallopt");
 	if (options.perturb)
-		cache_watch_all();
+		watch_all();
 	return 1;
 }
 

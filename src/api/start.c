@@ -3,7 +3,7 @@
 
 #include "api/describe.h"
 #include "api/options.h"
-#include "observe/record.h"
+#include "observe/watch.h"
 #include "arena/early.h"
 #include "arena/ring.h"
 #include "base/bits.h"
@@ -98,7 +98,7 @@ static void start_once(void)
 	if (options.guard)
 		sampled_start();
 	if (options.perturb || recording || fences)
-		cache_watch_all();
+		watch_all();
 	else
 		open_hot_path();
 	seal_if_ready();

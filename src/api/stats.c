@@ -6,6 +6,7 @@
 #include "os/line.h"
 #include "cache/cache.h"
 #include "harden/tools.h"
+#include "observe/cached.h"
 #include "observe/proc.h"
 #include "pages/metadata.h"
 #include "pages/run.h"
@@ -60,13 +61,23 @@ static UNSYNCHRONIZED void add_arena(const struct arena *a, struct stats *s)
 #undef COUNTER
 }
 
-/* What waits in magazines is out of its slabs, but not with the program. */
-static void take_off_magazines(struct stats *s)
+/* The slab of an object that is free, but out; NULL: it is none by now. */
+static const struct slab *slab_of_cached(const struct object *o)
 {
-	struct cached_sizes kept = cached_sizes();
+	const struct slab *slab = (const struct slab *)pagemap_get(o);
 
-	s->objects -= kept.objects < s->objects ? kept.objects : s->objects;
-	s->object_bytes -= kept.nbytes < s->object_bytes ? kept.nbytes : s->object_bytes;
+	return slab && slab->tag.kind == KIND_SLAB ? slab : NULL;
+}
+
+static void take_off(const struct object *o, void *arg)
+{
+	const struct slab *slab = slab_of_cached(o);
+	struct stats *s = arg;
+
+	if (!slab || !s->objects || s->object_bytes < slab->size)
+		return;
+	s->objects--;
+	s->object_bytes -= slab->size;
 }
 
 /* Nothing in a signal handler in the middle of a call, which may hold the locks. */
@@ -77,7 +88,7 @@ static void add_floors(struct stats *s)
 	if (!self)
 		return;
 	zone_visit(add_block, s);
-	take_off_magazines(s);
+	cached_visit(take_off, s);
 	zone_sizes(&s->zone);
 	huge_sizes(&s->huge);
 	s->metadata = metadata_mapped();
@@ -140,11 +151,10 @@ static void add_block_of_batch(struct descriptor *tag, char *mem, size_t nbytes,
 	}
 }
 
-/* An object in a magazine is out of its slab, but free. */
-static UNSYNCHRONIZED void take_off_object(const struct object *o, void *arg)
+static void take_off_of_batch(const struct object *o, void *arg)
 {
-	const struct slab *slab = (const struct slab *)pagemap_get(o);
-	struct arena_stats *s = slab && slab->tag.kind == KIND_SLAB ? in_batch(arg, slab->owner) : NULL;
+	const struct slab *slab = slab_of_cached(o);
+	struct arena_stats *s = slab ? in_batch(arg, slab->owner) : NULL;
 
 	if (!s || !s->objects || s->object_bytes < slab->size)
 		return;
@@ -168,7 +178,7 @@ static void add_blocks(struct batch *b)
 	if (!self)
 		return;
 	zone_visit(add_block_of_batch, b);
-	cache_visit(take_off_object, b);
+	cached_visit(take_off_of_batch, b);
 	if (in_batch(b, &arena_main)) {
 		zone_sizes(&zone);
 		in_batch(b, &arena_main)->free_blocks = zone.free_dirty;

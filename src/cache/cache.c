@@ -6,7 +6,6 @@
 #include "cache/depot.h"
 #include "os/lock.h"
 #include "pages/metadata.h"
-#include "pages/zone.h"
 #include "report/report.h"
 
 /* Uses of a hot class after which a thread gets a magazine for it. */
@@ -416,71 +415,7 @@ void cache_wake_then_free(struct lock *waited, void *mem, void (*slow)(void *mem
 	slow(mem);
 }
 
-/* --- figures, proofs, fork ------------------------------------------------------------------- */
-
-/* How many objects there are from none on, where another thread may just be changing the array. */
-static uint32_t plausible_count(struct object **none, struct object **last)
-{
-	size_t n = (size_t)(last - none);
-
-	return n <= MAGAZINE_MOST ? (uint32_t)n : 0;
-}
-
-static UNSYNCHRONIZED size_t objects_in(const struct cache *c, unsigned sc)
-{
-	const struct magazine *m = cache_magazine(c, sc);
-
-	return m ? plausible_count(m->none, m->last) : 0;
-}
-
-struct cached_sizes cached_sizes(void)
-{
-	struct cached_sizes sizes = {0, 0};
-
-	for (unsigned sc = 0; sc < CLASSES; sc++) {
-		size_t objects = depot_objects(sc);
-
-		for (struct cache *c = NULL; (c = cache_next(c));)
-			objects += objects_in(c, sc);
-		sizes.objects += objects;
-		sizes.nbytes += objects * class_size(sc);
-	}
-	return sizes;
-}
-
-static UNSYNCHRONIZED void visit_magazine(const struct magazine *m,
-					  void (*visit)(const struct object *o, void *arg), void *arg)
-{
-	struct object **none = m->none;
-	uint32_t n = plausible_count(none, m->last);
-
-	for (uint32_t i = 1; i <= n; i++)
-		visit(none[i], arg);
-}
-
-void cache_visit(void (*visit)(const struct object *o, void *arg), void *arg)
-{
-	for (struct cache *c = NULL; (c = cache_next(c));)
-		for (unsigned sc = 0; sc < CLASSES; sc++)
-			if (cache_magazine(c, sc))
-				visit_magazine(cache_magazine(c, sc), visit, arg);
-	depot_visit(visit, arg);
-}
-
-static void watch_slab(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
-{
-	(void)mem, (void)nbytes, (void)arg;
-	if (tag->kind == KIND_SLAB)
-		slab_watch((struct slab *)tag);
-}
-
-void cache_watch_all(void)
-{
-	store_relaxed(&fast_limit, 0);
-	store_relaxed(&fast_limit_counted, 0);
-	slab_watch_all();
-	zone_visit(watch_slab, NULL);
-}
+/* --- proofs, fork ---------------------------------------------------------------------------- */
 
 static bool check_fast_bins(const struct cache *c)
 {

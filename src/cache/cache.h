@@ -197,20 +197,6 @@ NOINLINE void cache_wake_then_free(struct lock *waited, void *mem, void (*slow)(
 /* Every cache, newest first: c = cache_next(NULL), then cache_next(c), until NULL. */
 struct cache *cache_next(const struct cache *c);
 
-/* How many objects are in all magazines and the depot, and their bytes; perhaps a moment old. */
-struct cached_sizes {
-	size_t objects, nbytes;
-};
-
-COLD struct cached_sizes cached_sizes(void);
-
-/* Calls visit for each of them. Other threads go on meanwhile, so an object may be in use by
-   now, or no object any more. */
-COLD void cache_visit(void (*visit)(const struct object *o, void *arg), void *arg);
-
-/* From now on every allocation and every free of the process takes the slow path. */
-COLD void cache_watch_all(void);
-
 /* Proves C1 and M1 of the calling thread's cache. */
 COLD bool cache_check(const struct cache *c);
 

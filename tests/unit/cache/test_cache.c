@@ -95,7 +95,6 @@ TEST(it_adopts_what_is_in_the_cache_too)
 
 	in_thread(leave_ten, &left);
 	EXPECT(left);
-	EXPECT(cached_sizes().objects > 0);
 	in_thread(take_one, &taken);
 	EXPECT(taken == left);
 }
@@ -665,47 +664,7 @@ TEST(an_object_that_goes_home_twice_is_a_double_free)
 	EXPECT_ABORT(flush_twice, filled(SIZE, 10), "double free detected");
 }
 
-/* --- figures, proofs, fork ------------------------------------------------------------------- */
-
-static void count_and_add(const struct object *o, void *sum)
-{
-	((uintptr_t *)sum)[0]++;
-	((uintptr_t *)sum)[1] += (uintptr_t)o;
-}
-
-TEST(what_is_cached_is_counted_and_visited)
-{
-	struct magazine *m = filled(SIZE, 20);
-	uintptr_t seen[2] = {0, 0}, sum = 0;
-	struct cached_sizes sizes;
-
-	for (int i = 1; i <= 20; i++)
-		sum += (uintptr_t)m->none[i];
-	EXPECT(depot_put(m->sc, m->none + 1, 8));
-	magazine_drop(m, 8);
-	sizes = cached_sizes();
-	EXPECT_EQ(sizes.objects, 20);
-	EXPECT_EQ(sizes.nbytes, 20 * class_size(m->sc));
-	cache_visit(count_and_add, seen);
-	EXPECT_EQ(seen[0], 20);
-	EXPECT_EQ(seen[1], sum);
-}
-
-/* Another thread may read a magazine while its array is changed. */
-TEST(an_implausible_magazine_counts_as_empty)
-{
-	struct magazine *m = filled(SIZE, 20);
-	struct object **last = m->last;
-	uintptr_t seen[2] = {0, 0};
-
-	m->last = m->none + MAGAZINE_MOST + 1;
-	EXPECT_EQ(cached_sizes().objects, 0);
-	cache_visit(count_and_add, seen);
-	EXPECT_EQ(seen[0], 0);
-	m->last = m->none - 1;
-	EXPECT_EQ(cached_sizes().objects, 0);
-	m->last = last;
-}
+/* --- proofs, fork ---------------------------------------------------------------------------- */
 
 TEST(check_sees_what_is_wrong)
 {
@@ -728,26 +687,6 @@ TEST(check_sees_what_is_wrong)
 	EXPECT(cache_check(mine.cache));
 }
 
-static void watch_all(void *unused)
-{
-	struct magazine *m = filled(SIZE, 20);
-	void *mem = loam_malloc(SIZE);
-
-	(void)unused;
-	EXPECT(pagemap_hot(mem) != 0);
-	EXPECT(cache_is_plain());
-	fast_limit_counted = FAST_GRANULES; /* as where allocations are counted */
-	cache_watch_all();
-	EXPECT(!cache_is_plain());
-	EXPECT_EQ(fast_limit, 0);
-	EXPECT_EQ(fast_limit_counted, 0);
-	EXPECT_EQ(pagemap_hot(mem), 0);
-	loam_free(mem);
-	EXPECT_EQ(magazine_count(m), 20);
-	loam_free(loam_malloc(SIZE));
-	EXPECT(loam_check());
-}
-
 static int child_of(void (*body)(void *), void *arg)
 {
 	pid_t child = fork();
@@ -759,11 +698,6 @@ static int child_of(void (*body)(void *), void *arg)
 	}
 	waitpid(child, &status, 0);
 	return status;
-}
-
-TEST(when_all_is_watched_nothing_takes_the_fast_path)
-{
-	EXPECT_EQ(child_of(watch_all, NULL), 0);
 }
 
 /* What a new thread would get: ThreadSanitizer allows the child of a process with threads no thread. */

@@ -1,0 +1,25 @@
+/* What magazines and the depot hold; see cached.h. */
+#include "observe/cached.h"
+
+#include "cache/cache.h"
+#include "cache/depot.h"
+
+/* Another thread may just be changing the array: then the magazine counts as empty. */
+static UNSYNCHRONIZED void visit_magazine(const struct magazine *m,
+					  void (*visit)(const struct object *o, void *arg), void *arg)
+{
+	struct object **none = m->none;
+	size_t n = (size_t)(m->last - none);
+
+	for (size_t i = 1; n <= MAGAZINE_MOST && i <= n; i++)
+		visit(none[i], arg);
+}
+
+void cached_visit(void (*visit)(const struct object *o, void *arg), void *arg)
+{
+	for (struct cache *c = NULL; (c = cache_next(c));)
+		for (unsigned sc = 0; sc < CLASSES; sc++)
+			if (cache_magazine(c, sc))
+				visit_magazine(cache_magazine(c, sc), visit, arg);
+	depot_visit(visit, arg);
+}

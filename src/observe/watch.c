@@ -1,0 +1,20 @@
+/* How every call comes to the slow path; see watch.h. */
+#include "observe/watch.h"
+
+#include "cache/cache.h"
+#include "pages/zone.h"
+
+static void watch_slab(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
+{
+	(void)mem, (void)nbytes, (void)arg;
+	if (tag->kind == KIND_SLAB)
+		slab_watch((struct slab *)tag);
+}
+
+void watch_all(void)
+{
+	store_relaxed(&fast_limit, 0);
+	store_relaxed(&fast_limit_counted, 0);
+	slab_watch_all();
+	zone_visit(watch_slab, NULL);
+}
