@@ -88,11 +88,11 @@ void arena_tend(struct arena *a)
 	heap_obey_rule(&a->chunks);
 }
 
-void arena_trim(struct arena *a, size_t pad)
+void arena_trim(struct arena *a, size_t pad, bool purge)
 {
 	arena_tend(a);
 	heap_trim(&a->chunks, pad);
-	if (a->slabs)
+	if (purge && a->slabs)
 		slabs_purge(a->slabs);
 }
 

@@ -76,8 +76,9 @@ void *arena_alloc_hot(struct arena *a, unsigned sc, size_t alignment, size_t req
    slabs and kept runs to the zone, and of the chunk heap what pages/retain.h does not allow. */
 COLD void arena_tend(struct arena *a);
 
-/* Gives back all free memory in whole pages, except pad bytes of top. */
-COLD void arena_trim(struct arena *a, size_t pad);
+/* As arena_tend(), and gives back all free pages of the chunk heap, except pad bytes of top; purge: those
+   of slabs too. */
+COLD void arena_trim(struct arena *a, size_t pad, bool purge);
 
 /* In the child of a fork at which another thread held the lock: what is retained here is so no more, since it cannot be
    given back. Else the child would purge all else that it frees. */

@@ -26,7 +26,8 @@ static size_t slack(const struct runs *rs)
 
 static void tell_all(struct runs *rs)
 {
-	tell(rs, -(intptr_t)slack(rs));
+	if (slack(rs))
+		tell(rs, -(intptr_t)slack(rs));
 }
 
 static void push(struct runs *rs, struct run *run)
@@ -103,17 +104,13 @@ void runs_keep(struct runs *rs, struct run *run)
 	while (rs->count == RUNS_SLOTS || (rs->count && rs->kept + run->npages > RUNS_KEPT))
 		give_back_oldest(rs);
 	push(rs, run);
-	if (rs->kept <= rs->told)
-		return;
-	tell_all(rs);
-	if (retain_excess())
-		runs_flush(rs);
+	if (rs->kept > rs->told)
+		runs_settle(rs);
 }
 
 void runs_settle(struct runs *rs)
 {
-	if (slack(rs))
-		tell_all(rs);
+	tell_all(rs);
 	if (rs->count && retain_excess())
 		runs_flush(rs);
 }
@@ -122,8 +119,7 @@ void runs_flush(struct runs *rs)
 {
 	while (rs->count)
 		give_back_oldest(rs);
-	if (slack(rs))
-		tell_all(rs);
+	tell_all(rs);
 }
 
 bool runs_check(const struct runs *rs)

@@ -1,44 +1,51 @@
-/* Reports of pointers that are no objects; see free.h. */
-#include "base/bits.h"
-#include "cache/free.h"
+/* Reports of pointers that are no objects in use; see bad_pointer.h. */
+#include "cache/bad_pointer.h"
+
+#include "arena/arena.h"
 #include "pages/huge.h"
-#include "pages/run.h"
 #include "pages/zone.h"
 #include "report/report.h"
 
-static void report_in_slab(const struct slab *s, const void *mem, const char *call)
+static struct report_about about_slab(const struct slab *s, const void *mem)
 {
-	struct report_about about = {
-		.mem = mem, .kind = "object", .usable = s->size, .arena = s->owner->number};
-
-	if (slab_index(s, mem) >= s->capacity) {
-		report_unknown_pointer(call, (struct report_about){.mem = mem});
-		return;
-	}
-	about.start = slab_object_around(s, mem);
-	report_interior_pointer(call, about);
+	return (struct report_about){.kind = "object", .usable = s->size, .start = slab_object_around(s, mem),
+				     .arena = s->owner->number};
 }
 
-static void report_in_run(const struct run *run, const void *mem, const char *call)
+static struct report_about about_run(const struct run *run)
 {
-	struct report_about about = {.mem = mem, .kind = "run", .usable = run_usable(run)};
-
-	if (run->kept)
-		about.state = "free";
-	if (run->mem != mem)
-		about.start = run->mem;
-	if (run->mem != mem || !run->kept)
-		report_interior_pointer(call, about);
-	else
-		report_double_free(call, about);
+	return (struct report_about){.kind = "run", .usable = run_usable(run), .start = run->mem,
+				     .state = run->kept ? "free" : NULL};
 }
 
-static void report_in_huge(const struct huge *h, const void *mem, const char *call)
+static struct report_about about_huge(const struct huge *h)
 {
-	report_interior_pointer(call, (struct report_about){.mem = mem,
-							    .kind = "huge object",
-							    .usable = h->nbytes,
-							    .start = h->mem});
+	return (struct report_about){.kind = "huge object", .usable = h->nbytes, .start = h->mem};
+}
+
+/* What is known of the object that mem lies in; of a chunk that it is. */
+static struct report_about about_object(const void *mem, const struct descriptor *tag)
+{
+	struct report_about about = {0};
+
+	if (tag && tag->kind == KIND_SLAB)
+		about = about_slab((const struct slab *)tag, mem);
+	else if (tag && tag->kind == KIND_RUN)
+		about = about_run((const struct run *)tag);
+	else if (tag && tag->kind == KIND_HUGE)
+		about = about_huge((const struct huge *)tag);
+	else if (tag && tag->kind == KIND_HEAP)
+		about = (struct report_about){.kind = "chunk", .usable = chunk_usable(mem),
+					      .arena = ((const struct heap *)tag)->owner->number};
+	about.mem = mem;
+	if (about.start == mem)
+		about.start = NULL;
+	return about;
+}
+
+void cache_report_double_free(const void *mem, const struct descriptor *tag, const char *call)
+{
+	report_double_free(call, about_object(mem, tag));
 }
 
 /* Nothing of the page map's. */
@@ -54,23 +61,31 @@ static void report_untagged(const void *mem, const char *call)
 		report_unknown_pointer(call, about);
 }
 
+/* Whether mem lies where objects are, with the tag of a slab or a run. */
+static bool is_inside(const void *mem, const struct descriptor *tag)
+{
+	const struct slab *s = (const struct slab *)tag;
+
+	return tag->kind == KIND_RUN || (tag->kind == KIND_SLAB && slab_index(s, mem) < s->capacity);
+}
+
 void cache_report_bad(const void *mem, struct descriptor *tag, const char *call)
 {
-	struct huge *h = tag && tag->kind != KIND_HUGE ? NULL : huge_around(mem);
-	unsigned kind = tag ? tag->kind : KIND_NONE;
+	struct report_about about = {.mem = mem};
+	const struct huge *h = tag && tag->kind != KIND_HUGE ? NULL : huge_around(mem);
 
 	if (h)
-		report_in_huge(h, mem, call);
-	else if (tag && !is_aligned((uintptr_t)mem, GRANULE))
-		report_misaligned_pointer(call, (struct report_about){.mem = mem});
-	else if (kind == KIND_SLAB)
-		report_in_slab((struct slab *)tag, mem, call);
-	else if (kind == KIND_RUN)
-		report_in_run((struct run *)tag, mem, call);
-	else if (kind == KIND_METADATA)
-		report_metadata_pointer(call, (struct report_about){.mem = mem});
+		report_interior_pointer(call, about_object(mem, &h->tag));
 	else if (!tag)
 		report_untagged(mem, call);
+	else if (!is_aligned((uintptr_t)mem, GRANULE))
+		report_misaligned_pointer(call, about);
+	else if (tag->kind == KIND_RUN && ((struct run *)tag)->mem == mem)
+		cache_report_double_free(mem, tag, call);
+	else if (is_inside(mem, tag))
+		report_interior_pointer(call, about_object(mem, tag));
+	else if (tag->kind == KIND_METADATA)
+		report_metadata_pointer(call, about);
 	else
-		report_unknown_pointer(call, (struct report_about){.mem = mem});
+		report_unknown_pointer(call, about);
 }

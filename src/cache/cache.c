@@ -2,11 +2,10 @@
 #include "cache/cache.h"
 
 #include "os/check.h"
-#include "cache/array.h"
+#include "cache/bad_pointer.h"
 #include "cache/depot.h"
 #include "os/lock.h"
 #include "pages/metadata.h"
-#include "report/report.h"
 
 /* Uses of a hot class after which a thread gets a magazine for it. */
 #define LEARNED_AFTER 32
@@ -276,27 +275,17 @@ static uint32_t give_to_one(struct object **objects, uint32_t n, struct object *
 	return others;
 }
 
-static COLD void report_twice(const struct object *o)
-{
-	const struct slab *s = (const struct slab *)pagemap_get(o);
-	struct report_about about = {.mem = o};
-
-	if (s && s->tag.kind == KIND_SLAB) {
-		about.kind = "object";
-		about.usable = s->size;
-		about.arena = s->owner->number;
-	}
-	report_double_free("free", about);
-}
-
 void cache_give_home(struct object **objects, uint32_t n)
 {
 	struct object *twice = NULL;
 
 	while (n)
 		n = give_to_one(objects, n, &twice);
-	if (twice)
-		report_twice(twice);
+	if (twice) {
+		const struct descriptor *tag = pagemap_get(twice);
+
+		cache_report_double_free(twice, tag && tag->kind == KIND_SLAB ? tag : NULL, "free");
+	}
 }
 
 static void flush(struct magazine *m)
@@ -373,7 +362,7 @@ void cache_empty_depot(bool all_of_it)
 
 		if (!left)
 			continue;
-		for (; left && (n = depot_take_idle(sc, objects, 64, all_of_it)); left -= n < left ? n : left)
+		for (; left && (n = depot_take(sc, objects, 64, !all_of_it)); left -= n < left ? n : left)
 			cache_give_home(objects, n);
 		depot_settle(sc);
 	}

@@ -94,18 +94,30 @@ COLD void cache_open_operators(void);
    cache, which has no magazines. */
 COLD struct cache *cache_bind(void);
 
-/*
- * The calling thread's cache, until cache_leave(). NULL in a signal handler that interrupted its
- * thread between these two calls: the caller must then touch nothing and take no lock.
- */
+/* Begins a slow path that needs no cache. False in a signal handler that interrupted its thread before
+   cache_end(): the caller must then touch nothing and take no lock. */
+ALWAYS_INLINE bool cache_begin(void)
+{
+	if (UNLIKELY(mine.inside))
+		return false;
+	store_relaxed(&mine.inside, true);
+	KEEP_ORDER();
+	return true;
+}
+
+ALWAYS_INLINE void cache_end(void)
+{
+	KEEP_ORDER();
+	store_relaxed(&mine.inside, false);
+}
+
+/* The calling thread's cache, until cache_leave(); NULL where cache_begin() is false. */
 ALWAYS_INLINE struct cache *cache_enter(void)
 {
 	struct cache *c;
 
-	if (UNLIKELY(mine.inside))
+	if (!cache_begin())
 		return NULL;
-	store_relaxed(&mine.inside, true);
-	KEEP_ORDER();
 	c = mine.cache;
 	if (UNLIKELY(!c))
 		c = cache_bind();
@@ -118,26 +130,8 @@ ALWAYS_INLINE void cache_leave(struct cache *c)
 {
 	KEEP_ORDER();
 	store_relaxed(&c->inside, false);
-	KEEP_ORDER();
-	store_relaxed(&mine.inside, false);
+	cache_end();
 	left_by(c);
-}
-
-/* As cache_enter() and cache_leave(), where no cache is needed. False in a signal handler that
-   interrupted its thread inside loam. */
-static inline bool cache_begin(void)
-{
-	if (mine.inside)
-		return false;
-	store_relaxed(&mine.inside, true);
-	KEEP_ORDER();
-	return true;
-}
-
-static inline void cache_end(void)
-{
-	KEEP_ORDER();
-	store_relaxed(&mine.inside, false);
 }
 
 /* The cache's magazine for a class, or NULL. */

@@ -102,23 +102,8 @@ static uint32_t take_locked(unsigned sc, struct object **ret_objects, uint32_t m
 	return n;
 }
 
-uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most)
-{
-	struct crate *empty;
-	uint32_t n;
-
-	if (!depot_objects(sc))
-		return 0;
-	lock_acquire(&depot_lock);
-	n = take_locked(sc, ret_objects, most, &empty);
-	lock_release(&depot_lock);
-	if (empty)
-		array_free((struct object **)empty, words(empty->made));
-	return n;
-}
-
-/* Any objects of the shelf will do, since all of a class are alike. */
-uint32_t depot_take_idle(unsigned sc, struct object **ret_objects, uint32_t most, bool all)
+/* Any objects of the shelf are as idle as others, since all of a class are alike. */
+uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, bool idle)
 {
 	struct shelf *shelf = &shelves[sc];
 	struct crate *empty;
@@ -127,9 +112,10 @@ uint32_t depot_take_idle(unsigned sc, struct object **ret_objects, uint32_t most
 	if (!depot_objects(sc))
 		return 0;
 	lock_acquire(&depot_lock);
-	least = all ? shelf->objects : shelf->least;
-	n = take_locked(sc, ret_objects, least < most ? least : most, &empty);
-	shelf->least = least - n;
+	least = shelf->least;
+	n = take_locked(sc, ret_objects, idle && least < most ? least : most, &empty);
+	if (idle)
+		shelf->least = least - n;
 	lock_release(&depot_lock);
 	if (empty)
 		array_free((struct object **)empty, words(empty->made));
@@ -163,15 +149,6 @@ void depot_visit(void (*visit)(const struct object *o, void *arg), void *arg)
 	lock_release(&depot_lock);
 }
 
-static bool check_object(const struct object *o, unsigned sc)
-{
-	const struct slab *s = (const struct slab *)pagemap_get(o);
-
-	return expect_eq("D1", s && s->tag.kind == KIND_SLAB, true) && expect_eq("D1", s->class, sc) &&
-	       expect_eq("D1", slab_starts_object(s, o), true) && expect_eq("D1", slab_has_free(s, o), false) &&
-	       expect_eq("D1", o->key, slab_mark(o));
-}
-
 bool depot_check(void)
 {
 	size_t sum = 0;
@@ -183,7 +160,7 @@ bool depot_check(void)
 
 		for (const struct crate *c = shelves[sc].crates; c; c = c->next) {
 			for (uint32_t i = 0; i < c->count; i++)
-				ok &= check_object(c->objects[i], sc);
+				ok &= slab_check_cached(c->objects[i], sc, "D1");
 			objects += c->count;
 		}
 		ok &= expect_eq("D2", shelves[sc].objects, objects);

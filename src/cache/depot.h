@@ -34,13 +34,11 @@
 /* Takes n objects of a class into the depot. False when there is no room or no memory. */
 bool depot_put(unsigned sc, struct object *const *objects, uint32_t n);
 
-/* Takes out up to `most` objects of a class, from one crate; returns how many. */
-uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most);
+/* Takes out up to `most` objects of a class, from one crate; if idle, of those alone that were not
+   needed since depot_settle(). Returns how many. */
+uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, bool idle);
 
-/* The same, of the objects that were not needed since depot_settle(), or of all. */
-COLD uint32_t depot_take_idle(unsigned sc, struct object **ret_objects, uint32_t most, bool all);
-
-/* Begins the time that depot_take_idle() looks back on, for a class. */
+/* Begins the time in which objects are idle that are not taken, for a class. */
 COLD void depot_settle(unsigned sc);
 
 /* Whether there is nothing in it; perhaps a moment old. */

@@ -1,7 +1,6 @@
 /* The slow path of free; see free.h. */
 #include "cache/free.h"
 
-#include "arena/early.h"
 #include "base/bits.h"
 #include "os/check.h"
 #include "cache/deferred.h"
@@ -73,45 +72,16 @@ static void keep_run(struct cache *c, struct run *run)
 	ring_unlock(a);
 }
 
-static void release_run(struct cache *c, struct run *run, void *mem, const char *call)
-{
-	if (run->mem != mem) {
-		cache_report_bad(mem, &run->tag, call);
-		return;
-	}
-	if (run->kept) {
-		report_double_free(call, (struct report_about){.mem = mem,
-							       .kind = "run",
-							       .usable = run_usable(run)});
-		return;
-	}
-	keep_run(c, run);
-}
-
 static void release(struct cache *c, struct descriptor *tag, void *mem, const char *call)
 {
-	if (LIKELY(tag->kind == KIND_HEAP)) {
+	if (LIKELY(tag->kind == KIND_HEAP))
 		release_chunk((struct heap *)tag, mem, call);
-		return;
-	}
-	switch (tag->kind) {
-	case KIND_SLAB:
+	else if (tag->kind == KIND_SLAB)
 		release_object(c, (struct slab *)tag, mem, call);
-		break;
-	case KIND_RUN:
-		release_run(c, (struct run *)tag, mem, call);
-		break;
-	case KIND_HUGE:
-		if (((struct huge *)tag)->mem != mem)
-			cache_report_bad(mem, tag, call);
-		else
-			huge_free((struct huge *)tag);
-		break;
-	case KIND_EARLY:
-		break;
-	default:
-		cache_report_bad(mem, tag, call);
-	}
+	else if (tag->kind == KIND_HUGE && ((struct huge *)tag)->mem == mem)
+		huge_free((struct huge *)tag);
+	else if (cache_usable(mem, tag, call) && tag->kind == KIND_RUN) /* else it was reported, or is early */
+		keep_run(c, (struct run *)tag);
 }
 
 /* In a signal handler that interrupted its thread inside loam. */
@@ -120,7 +90,7 @@ static COLD void defer(struct descriptor *tag, void *mem, const char *call)
 	if (tag->kind == KIND_EARLY || !cache_usable(mem, tag, call))
 		return;
 	if (deferred_has(mem))
-		report_double_free(call, (struct report_about){.mem = mem});
+		cache_report_double_free(mem, tag, call);
 	else
 		deferred_add(mem, tag->kind == KIND_SLAB);
 }

@@ -2,6 +2,7 @@
    page. */
 #pragma once
 
+#include "cache/bad_pointer.h"
 #include "cache/cache.h"
 #include "pages/pagemap.h"
 #include "pages/run.h"
@@ -24,6 +25,3 @@ size_t cache_usable(const void *mem, struct descriptor *tag, const char *call);
    (huge); NULL, with all as before, if that cannot be. *ret_usable is then what cache_usable()
    says. */
 void *cache_resize(void *mem, struct descriptor *tag, size_t req, size_t *ret_usable);
-
-/* Reports a pointer that is no object, with what is known about its place. */
-COLD void cache_report_bad(const void *mem, struct descriptor *tag, const char *call);

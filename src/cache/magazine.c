@@ -77,14 +77,12 @@ static void resize(struct magazine *m, uint32_t capacity)
 	array_free(old, before + 1);
 }
 
-static void grow(struct magazine *m, uint32_t most)
+static void grow(struct magazine *m, size_t most)
 {
-	uint32_t capacity = 2 * magazine_capacity(m) + 1;
+	size_t capacity = smaller(smaller(2 * magazine_capacity(m) + 1, most), most_capacity(class_size(m->sc)));
 
-	if (capacity > most)
-		capacity = most;
 	if (capacity > magazine_capacity(m))
-		resize(m, capacity);
+		resize(m, (uint32_t)capacity);
 }
 
 static bool is_cheap(const struct magazine *m)
@@ -94,23 +92,19 @@ static bool is_cheap(const struct magazine *m)
 
 void magazine_learn_to_fill(struct magazine *m)
 {
-	uint32_t most = most_capacity(class_size(m->sc));
-
 	if (m->given || is_cheap(m))
-		grow(m, most);
+		grow(m, MAGAZINE_MOST);
 	else if (m->fills % FILLS_OFTEN == FILLS_OFTEN - 1)
-		grow(m, most < MAGAZINE_SHARED ? most : MAGAZINE_SHARED);
+		grow(m, MAGAZINE_SHARED);
 	m->given = 0;
 }
 
 void magazine_learn_to_give(struct magazine *m, uint32_t n, bool to_others)
 {
-	uint32_t most = most_capacity(class_size(m->sc));
-
 	if (is_cheap(m))
-		grow(m, most);
+		grow(m, MAGAZINE_MOST);
 	else if (to_others)
-		grow(m, most < MAGAZINE_SHARED ? most : MAGAZINE_SHARED);
+		grow(m, MAGAZINE_SHARED);
 	m->given += n;
 }
 
@@ -139,14 +133,7 @@ bool magazine_check(const struct magazine *m)
 {
 	bool ok = expect_eq("M1", m->none[0] == NULL, true);
 
-	for (struct object **o = m->none + 1; o <= m->last; o++) {
-		const struct slab *s = (const struct slab *)pagemap_get(*o);
-
-		ok &= expect_eq("M1", s && s->tag.kind == KIND_SLAB, true) &&
-		      expect_eq("M1", s->class, m->sc) &&
-		      expect_eq("M1", slab_starts_object(s, *o), true) &&
-		      expect_eq("M1", slab_has_free(s, *o), false) &&
-		      expect_eq("M1", (*o)->key, slab_mark(*o));
-	}
+	for (struct object **o = m->none + 1; o <= m->last; o++)
+		ok &= slab_check_cached(*o, m->sc, "M1");
 	return ok & expect_eq("M1", m->last <= m->end, true);
 }

@@ -6,7 +6,6 @@
 #include "cache/free.h"
 #include "cache/upkeep.h"
 #include "pages/huge.h"
-#include "report/report.h"
 
 bool cache_is_in_use(struct slab *s, const struct object *o, const char *call)
 {
@@ -16,10 +15,7 @@ bool cache_is_in_use(struct slab *s, const struct object *o, const char *call)
 	}
 	if (LIKELY(!slab_is_free(s, o)))
 		return true;
-	report_double_free(call, (struct report_about){.mem = o,
-						       .kind = "object",
-						       .usable = s->size,
-						       .arena = s->owner->number});
+	cache_report_double_free(o, &s->tag, call);
 	return false;
 }
 
@@ -30,10 +26,7 @@ static size_t chunk_usable_in(const struct heap *h, const void *mem, const char 
 
 	if (LIKELY(!usable || !deferred_has(mem)))
 		return usable;
-	report_double_free(call, (struct report_about){.mem = mem,
-						       .kind = "chunk",
-						       .usable = usable,
-						       .arena = h->owner->number});
+	cache_report_double_free(mem, &h->tag, call);
 	return 0;
 }
 

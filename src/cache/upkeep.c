@@ -54,26 +54,20 @@ static void empty_caches(struct cache *c)
 	cache_empty_depot(true);
 }
 
-void cache_trim_all(struct cache *c, size_t pad)
+static void trim_arenas(size_t pad, bool purge)
 {
-	empty_caches(c);
 	for (struct arena *a = NULL; (a = ring_next(a));) {
 		if (!ring_lock_this(a))
 			continue;
-		arena_trim(a, pad);
+		arena_trim(a, pad, purge);
 		ring_unlock(a);
 	}
 }
 
-static void unmap_from_arenas(void)
+void cache_trim_all(struct cache *c, size_t pad)
 {
-	for (struct arena *a = NULL; (a = ring_next(a));) {
-		if (!ring_lock_this(a))
-			continue;
-		arena_tend(a);
-		heap_trim(&a->chunks, 0);
-		ring_unlock(a);
-	}
+	empty_caches(c);
+	trim_arenas(pad, true);
 }
 
 void cache_reclaim(struct cache *c, unsigned step)
@@ -83,7 +77,7 @@ void cache_reclaim(struct cache *c, unsigned step)
 		ring_unlock(c->arena);
 	} else if (step == 1) {
 		empty_caches(c);
-		unmap_from_arenas();
+		trim_arenas(0, false);
 	}
 	huge_unmap_free();
 	zone_unmap_free(true);

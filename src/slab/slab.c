@@ -548,3 +548,12 @@ bool slab_check(const struct slab *s)
 		ok &= check_page(s, page);
 	return ok;
 }
+
+bool slab_check_cached(const struct object *o, unsigned sc, const char *label)
+{
+	const struct slab *s = (const struct slab *)pagemap_get(o);
+
+	return expect_eq(label, s && s->tag.kind == KIND_SLAB, true) && expect_eq(label, s->class, sc) &&
+	       expect_eq(label, slab_starts_object(s, o), true) && expect_eq(label, slab_has_free(s, o), false) &&
+	       expect_eq(label, o->key, slab_mark(o));
+}

@@ -259,3 +259,6 @@ static inline uint32_t slab_objects_out(const struct slab *s)
 }
 
 COLD bool slab_check(const struct slab *s);
+
+/* Proves that o is an object of the class, out of its slab, and bears its mark. */
+COLD bool slab_check_cached(const struct object *o, unsigned sc, const char *label);

@@ -637,8 +637,8 @@ static void crate_put_and_taken(void)
 	dirty_arrays();
 	depot_put((unsigned)class_of(size), (struct object **)objects, 5);
 	depot_put((unsigned)class_of(size), (struct object **)objects + 5, 10);
-	n_objects = depot_take((unsigned)class_of(size), (struct object **)objects, 10);
-	n_objects += depot_take((unsigned)class_of(size), (struct object **)objects + 10, 10);
+	n_objects = depot_take((unsigned)class_of(size), (struct object **)objects, 10, false);
+	n_objects += depot_take((unsigned)class_of(size), (struct object **)objects + 10, 10, false);
 }
 
 TEST(crates_are_put_and_taken)

@@ -234,7 +234,7 @@ TEST(check_notices_a_planted_fault)
 	pagemap_set(huge, PAGE_SIZE, tag);
 	EXPECT(loam_check());
 	loam_free(run);
-	arena_trim(&arena_main, 0);
+	arena_trim(&arena_main, 0, true);
 	EXPECT(!pagemap_get(run));
 	pagemap_set(run, PAGE_SIZE, tag);
 	EXPECT(!loam_check());

@@ -110,7 +110,7 @@ TEST(an_arena_is_ready_once_it_is_set_up)
 	arena_init(&main, true, 1);
 	EXPECT(main.chunks.brk);
 	arena_tend(a);
-	arena_trim(a, 0);
+	arena_trim(a, 0, true);
 	EXPECT(arena_check(a));
 }
 
@@ -401,7 +401,7 @@ TEST(trim_gives_back_pages_of_runs_chunks_and_slabs)
 	for (int i = 0; i < 39; i++)
 		give(a, mems[i]);
 	live = retain_live;
-	arena_trim(a, 0);
+	arena_trim(a, 0, true);
 	EXPECT_EQ(a->runs.count, 0);
 	EXPECT(a->chunks.purged_bytes > 500 * KIB);
 	EXPECT(s->purged != 0);
@@ -420,10 +420,10 @@ TEST(trim_leaves_as_much_of_top_as_is_asked_for)
 	heap_free(&a->chunks, heap_malloc(&a->chunks, 400 * KIB, NULL));
 	REQUIRE(heap_malloc(&a->chunks, 100, NULL));
 	REQUIRE(a->chunks.top_heap->brk);
-	arena_trim(a, 200 * KIB);
+	arena_trim(a, 200 * KIB, true);
 	EXPECT(top_size(&a->chunks) >= 200 * KIB);
 	EXPECT(top_size(&a->chunks) <= 200 * KIB + 2 * PAGE_SIZE);
-	arena_trim(a, 0);
+	arena_trim(a, 0, true);
 	EXPECT(top_size(&a->chunks) <= 2 * PAGE_SIZE);
 	EXPECT(arena_check(a));
 }

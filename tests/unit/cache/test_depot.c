@@ -32,7 +32,7 @@ static void start_anew(void)
 {
 	if (!sc)
 		start();
-	while (depot_take_idle(sc, taken, MOST, true))
+	while (depot_take(sc, taken, MOST, false))
 		;
 	depot_settle(sc);
 	EXPECT_EQ(depot_objects(sc), 0);
@@ -46,14 +46,14 @@ TEST(what_came_last_goes_first_a_crate_at_a_time)
 	EXPECT(depot_put(sc, objects + 10, 20));
 	EXPECT_EQ(depot_objects(sc), 30);
 	EXPECT(depot_check());
-	EXPECT_EQ(depot_take(sc, taken, 8), 8);
+	EXPECT_EQ(depot_take(sc, taken, 8, false), 8);
 	for (int i = 0; i < 8; i++)
 		EXPECT(taken[i] == objects[22 + i]); /* its newest, the order kept */
-	EXPECT_EQ(depot_take(sc, taken, 50), 12); /* what is left of the crate */
+	EXPECT_EQ(depot_take(sc, taken, 50, false), 12); /* what is left of the crate */
 	EXPECT(taken[0] == objects[10] && taken[11] == objects[21]);
-	EXPECT_EQ(depot_take(sc, taken, 50), 10);
+	EXPECT_EQ(depot_take(sc, taken, 50, false), 10);
 	EXPECT(taken[0] == objects[0]);
-	EXPECT_EQ(depot_take(sc, taken, 50), 0);
+	EXPECT_EQ(depot_take(sc, taken, 50, false), 0);
 	EXPECT(depot_check());
 }
 
@@ -61,10 +61,10 @@ TEST(each_class_has_a_shelf_of_its_own)
 {
 	start_anew();
 	EXPECT(depot_put(sc, objects, 10));
-	EXPECT_EQ(depot_take(sc + 1, taken, 10), 0);
+	EXPECT_EQ(depot_take(sc + 1, taken, 10, false), 0);
 	EXPECT_EQ(depot_objects(sc + 1), 0);
-	EXPECT_EQ(depot_take(sc, taken, 0), 0);
-	EXPECT_EQ(depot_take(sc, taken, 10), 10);
+	EXPECT_EQ(depot_take(sc, taken, 0, false), 0);
+	EXPECT_EQ(depot_take(sc, taken, 10, false), 10);
 }
 
 TEST(small_objects_are_not_taken)
@@ -72,7 +72,7 @@ TEST(small_objects_are_not_taken)
 	start_anew();
 	for (size_t size = 16; size <= 128; size += 16) {
 		EXPECT_EQ(depot_put(class_of(size), objects, 1), size >= CACHE_LINE);
-		depot_take(class_of(size), taken, 1);
+		depot_take(class_of(size), taken, 1, false);
 	}
 }
 
@@ -85,7 +85,7 @@ TEST(of_a_class_there_is_so_much_and_no_more)
 	EXPECT(depot_put(sc, objects + 256, 256));
 	EXPECT_EQ(depot_objects(sc) * SIZE, DEPOT_BYTES);
 	EXPECT(!depot_put(sc, objects, 1));
-	EXPECT_EQ(depot_take(sc, taken, 1), 1);
+	EXPECT_EQ(depot_take(sc, taken, 1, false), 1);
 	EXPECT(depot_put(sc, taken, 1));
 }
 
@@ -101,7 +101,7 @@ TEST(beside_much_that_is_live_there_may_be_more)
 	EXPECT(depot_put(sc, objects, 512));
 	EXPECT(depot_put(other, objects, 64)); /* as much as there may be of it in any case */
 	EXPECT(!depot_put(other, objects, 1));
-	EXPECT_EQ(depot_take(other, large, 64), 64);
+	EXPECT_EQ(depot_take(other, large, 64, false), 64);
 	EXPECT(!depot_put(sc, objects, 513 - 1));
 	store_relaxed(&retain_live, 16 * (DEPOT_BYTES + SIZE) - 1);
 	EXPECT(!depot_put(sc, objects, 1));
@@ -114,17 +114,17 @@ TEST(what_was_there_since_the_settling_is_idle)
 {
 	start_anew();
 	EXPECT(depot_put(sc, objects, 50));
-	EXPECT_EQ(depot_take_idle(sc, taken, MOST, false), 0); /* it was empty at the settling */
+	EXPECT_EQ(depot_take(sc, taken, MOST, true), 0); /* it was empty at the settling */
 	depot_settle(sc);
-	EXPECT_EQ(depot_take(sc, taken, 20), 20);
+	EXPECT_EQ(depot_take(sc, taken, 20, false), 20);
 	EXPECT(depot_put(sc, taken, 20));
-	EXPECT_EQ(depot_take_idle(sc, taken, 12, false), 12);
-	EXPECT_EQ(depot_take_idle(sc, taken, MOST, false), 8); /* of the crate that is in front */
-	EXPECT_EQ(depot_take_idle(sc, taken, MOST, false), 10);
-	EXPECT_EQ(depot_take_idle(sc, taken, MOST, false), 0);
+	EXPECT_EQ(depot_take(sc, taken, 12, true), 12);
+	EXPECT_EQ(depot_take(sc, taken, MOST, true), 8); /* of the crate that is in front */
+	EXPECT_EQ(depot_take(sc, taken, MOST, true), 10);
+	EXPECT_EQ(depot_take(sc, taken, MOST, true), 0);
 	EXPECT_EQ(depot_objects(sc), 20);
 	depot_settle(sc);
-	EXPECT_EQ(depot_take_idle(sc, taken, MOST, false), 20);
+	EXPECT_EQ(depot_take(sc, taken, MOST, true), 20);
 	EXPECT(depot_check());
 }
 
@@ -132,8 +132,8 @@ TEST(all_means_what_came_just_now_too)
 {
 	start_anew();
 	EXPECT(depot_put(sc, objects, 50));
-	EXPECT_EQ(depot_take_idle(sc, taken, 30, true), 30);
-	EXPECT_EQ(depot_take_idle(sc, taken, 30, true), 20);
+	EXPECT_EQ(depot_take(sc, taken, 30, false), 30);
+	EXPECT_EQ(depot_take(sc, taken, 30, false), 20);
 	EXPECT_EQ(depot_objects(sc), 0);
 }
 
@@ -145,7 +145,7 @@ TEST(more_than_an_array_holds_is_not_taken)
 	store_relaxed(&retain_live, GIB);
 	EXPECT(!depot_put(sc, many, ARRAY_MOST - 1));
 	EXPECT(depot_put(sc, many, ARRAY_MOST - 2));
-	EXPECT_EQ(depot_take(sc, many, ARRAY_MOST), ARRAY_MOST - 2);
+	EXPECT_EQ(depot_take(sc, many, ARRAY_MOST, false), ARRAY_MOST - 2);
 	store_relaxed(&retain_live, 0);
 }
 
@@ -176,8 +176,8 @@ TEST(nothing_is_lost_by_going_round)
 	array_free(array, 102);
 	for (int i = 0; i < 1000; i++) {
 		REQUIRE(depot_put(sc, objects, 100));
-		REQUIRE(depot_take(sc, taken, 60) == 60);
-		REQUIRE(depot_take(sc, taken, 60) == 40);
+		REQUIRE(depot_take(sc, taken, 60, false) == 60);
+		REQUIRE(depot_take(sc, taken, 60, false) == 40);
 	}
 	EXPECT(array_alloc(102) == array);
 	array_free(array, 102);
@@ -195,7 +195,7 @@ TEST(all_are_visited)
 	start_anew();
 	EXPECT(depot_put(sc, objects, 30));
 	EXPECT(depot_put(sc, objects + 30, 10));
-	EXPECT_EQ(depot_take(sc, taken, 5), 5);
+	EXPECT_EQ(depot_take(sc, taken, 5, false), 5);
 	for (int i = 0; i < 35; i++)
 		wanted += (uintptr_t)objects[i];
 	depot_visit(add_up, &sum);
@@ -240,6 +240,6 @@ TEST(check_sees_what_is_wrong)
 	EXPECT(depot_check());
 	EXPECT(depot_put(class_of(4096), objects + 20, 1));
 	EXPECT(!depot_check()); /* D1: of the class */
-	depot_take(class_of(4096), taken, 1);
+	depot_take(class_of(4096), taken, 1, false);
 	EXPECT(depot_check());
 }

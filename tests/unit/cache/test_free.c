@@ -51,7 +51,7 @@ TEST(of_a_full_magazine_the_older_half_goes_to_the_depot)
 	EXPECT_EQ(magazine_capacity(m), 15);
 	EXPECT_EQ(m->given, 4);
 	EXPECT_EQ(depot_objects(m->sc), 4);
-	EXPECT_EQ(depot_take(m->sc, taken, 8), 4);
+	EXPECT_EQ(depot_take(m->sc, taken, 8, false), 4);
 	EXPECT(taken[1] == second); /* in their order */
 	cache_give_home(taken, 4);
 	EXPECT(loam_check());
