@@ -20,7 +20,7 @@ static struct {
 	size_t calls, fail_from, fail_once; /* atomic */
 	size_t mapped;			    /* atomic */
 	size_t most_mapped, page_size, memory_limit;
-	void *place; /* of the next mapping, or NULL */
+	void *place; /* of the next mapping, or NULL; atomic */
 	bool refuse_purge, refuse_unmap, secure;
 	uint64_t clock;
 	const char *const *environment;
@@ -196,16 +196,18 @@ static bool no_room(size_t nbytes)
 /* At a multiple of the page size, which a test may have made larger than this machine's. */
 static void *map(size_t nbytes)
 {
-	size_t slack = sim.place ? 0 : sim.page_size - (size_t)sysconf(_SC_PAGESIZE);
+	void *place = load_relaxed(&sim.place);
+	size_t slack = place ? 0 : sim.page_size - (size_t)sysconf(_SC_PAGESIZE);
 	char *mem, *start;
 
 	if (no_room(nbytes) || nbytes + slack < nbytes)
 		return NULL;
-	mem = mmap(sim.place, nbytes + slack, PROT_READ | PROT_WRITE,
+	mem = mmap(place, nbytes + slack, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mem == MAP_FAILED)
 		return NULL;
-	sim.place = NULL;
+	if (place)
+		store_relaxed(&sim.place, NULL);
 	start = (char *)align_up((uintptr_t)mem, sim.page_size);
 	if (start > mem)
 		munmap(mem, (size_t)(start - mem));
