@@ -5,7 +5,7 @@
  *	depot_put()		fills a crate without the lock, and links it behind it
  *	depot_take()		takes the last objects of the newest crate under the lock; who takes all of them
  *				unlinks the crate, and gives it back afterwards
- *	depot_take_idle()	the same of those that were there since depot_settle() was called
+ *	depot_take(idle)	the same of those that were there since depot_settle() was called
  *
  * Proved: no deadlock; no object is lost, none is in two places; the counts are those of the crates; of what
  * came since the depot was settled, idle objects are none.
@@ -228,7 +228,7 @@ inline depot_take()
 	fi
 }
 
-inline depot_take_idle()
+inline depot_take_idle() /* depot_take(), idle */
 {
 	if
 	:: objects == 0 -> skip
