@@ -19,7 +19,8 @@ HIDDEN _Unwind_Reason_Code catch_all(int version, _Unwind_Action actions,
 				     struct _Unwind_Exception *exception,
 				     struct _Unwind_Context *context);
 
-#define JUMP_WORDS 5 /* of __builtin_setjmp(), which is the compiler's: a program may have a longjmp() of its own */
+/* Of __builtin_setjmp(), which is the compiler's: a program may have a longjmp() of its own. */
+#define JUMP_WORDS 5
 
 static __thread void **catcher; /* of the innermost call_and_catch() */
 

@@ -1,7 +1,7 @@
 /*
- * For libloam.a: the allocator of a sanitizer whose runtime is linked into the same program.  Its names
- * are weak, as are most of ours, and the linker takes the first of two weak ones.  So calloc may be the
- * sanitizer's and free ours, which then gets the sanitizer's blocks.
+ * For libloam.a: the allocator of a sanitizer whose runtime is linked into the same program.  Its
+ * names are weak, as are most of ours, and the linker takes the first of two weak ones.  So calloc
+ * may be the sanitizer's and free ours, which then gets the sanitizer's blocks.
  */
 #include "api/foreign.h"
 

@@ -5,8 +5,10 @@
 #include "api/fork.h"
 #include "base/compiler.h"
 
-/* What pthread_atfork() does.  That one is part of who calls it, and so may be the program's own. */
-int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
+/* What pthread_atfork() does.  That one is part of who calls it, and so may be the program's
+   own. */
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+		      void *library);
 extern HIDDEN void *__dso_handle;
 
 __attribute__((constructor(101))) static void register_fork_handler(void)

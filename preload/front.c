@@ -69,9 +69,8 @@ static AT_START bool find_operators(void)
 static COLD void stand_aside(void)
 {
 	if (libc_names_stand_aside())
-		line_say(DEBUGGER
-			    " is preloaded before loam, and works with libc's malloc alone: "
-			    "loam serves nothing here; preload one of the two");
+		line_say(DEBUGGER " is preloaded before loam, and works with libc's malloc alone: "
+				  "loam serves nothing here; preload one of the two");
 }
 
 AT_START bool front_find(void)

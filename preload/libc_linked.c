@@ -25,7 +25,10 @@ __attribute__((used)) static int (*const wanted[])(pthread_mutex_t *) = {
 	pthread_mutex_trylock, pthread_mutex_unlock, pthread_mutex_consistent};
 __attribute__((used)) static pthread_t (*const wanted_self)(void) = pthread_self;
 
-#define LINKED(plain, own) {.name = plain, .function = (void (*)(void))(own)}
+#define LINKED(plain, own)                                                                         \
+	{                                                                                          \
+		.name = plain, .function = (void (*)(void))(own)                                   \
+	}
 
 const struct libc_function libc_linked[] = {
 	LINKED("getauxval", __getauxval),

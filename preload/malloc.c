@@ -4,8 +4,8 @@
  * malloc and free hold the hot path, so that a call costs no second call, and
  * begin a cache line.  All names of libc's own malloc.o stand in this one file:
  * a static link that took one of them from there would get the rest of that file
- * too, and each twice.  A program linked with libloam.a may have a function of its own under all but
- * malloc, free and realloc, as with libc.a.
+ * too, and each twice.  A program linked with libloam.a may have a function of its own under all
+ * but malloc, free and realloc, as with libc.a.
  */
 #include "api/alloc.h"
 #include "front.h"
@@ -106,8 +106,8 @@ PUBLIC int malloc_info(int options_given, FILE *file)
 	return loam_malloc_info(options_given, file);
 }
 
-/* Another name of the same code: those of libc's names for itself that nobody calls to reach libc's heap
-   (libc_names.c has the others). */
+/* Another name of the same code: those of libc's names for itself that nobody calls to reach libc's
+   heap (libc_names.c has the others). */
 
 #define SAME_AS(name) PUBLIC __attribute__((alias(#name)))
 

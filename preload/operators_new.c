@@ -29,7 +29,7 @@ static _Noreturn void throw_bad_alloc(size_t req)
 
 	if (!RUNTIME(__cxa_throw)) {
 		line_say("operator new: no memory for %zu bytes, and no C++ runtime to say so",
-			    req);
+			 req);
 		os_abort();
 	}
 	bad_alloc = RUNTIME(__cxa_allocate_exception)(sizeof(void *));

@@ -7,7 +7,8 @@
 #include <loam/loam.h>
 
 /* The next function is, outside this library, name of that version and nothing else. */
-#define VERSIONED(function, name, version) __asm__(".symver " #function "," #name "@" version ",remove")
+#define VERSIONED(function, name, version)                                                         \
+	__asm__(".symver " #function "," #name "@" version ",remove")
 
 PUBLIC void old_cfree(void *mem);
 PUBLIC void *old_malloc_get_state(void);

@@ -1,6 +1,6 @@
 /*
- * Replays the trace of a program's allocations (observe/trace_format.h) under the allocator that this
- * process has: replay TRACE.
+ * Replays the trace of a program's allocations (observe/trace_format.h) under the allocator that
+ * this process has: replay TRACE.
  *
  *   replay [--fill all|edges] [--latency] TRACE    decodes the trace, and runs it
  *   replay --prepare PLAN TRACE                    decodes it to a file, which stands for it then

@@ -123,8 +123,8 @@ LOAM_API int loam_malloc_set_state(void *state);
 /* loam ------------------------------------------------------------------------------------- */
 
 /* Proves the heap: its zone, the page map, huge objects, every arena, the depot, and what the
-   calling thread keeps for itself.  false when an invariant does not hold; which one, and the two values that
-   disagree, stands on standard error. */
+   calling thread keeps for itself.  false when an invariant does not hold; which one, and the two
+   values that disagree, stands on standard error. */
 LOAM_API LOAM_USED bool loam_check(void);
 
 /* Whether the address lies in memory that loam holds, be it in use or free. */

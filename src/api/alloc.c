@@ -1,5 +1,6 @@
 /*
- * malloc, calloc and free: what a caller was promised.  errno is set in this folder and nowhere below.
+ * malloc, calloc and free: what a caller was promised.  errno is set in this folder and nowhere
+ * below.
  */
 #include "api/alloc.h"
 
@@ -68,7 +69,8 @@ ALWAYS_INLINE void *malloc_beyond(size_t req)
 
 static NOINLINE void *malloc_large(size_t req)
 {
-	return cache_wants_pages(req) && req <= RUN_MAX ? fast_take_run(req, malloc_general) : malloc_general(req);
+	return cache_wants_pages(req) && req <= RUN_MAX ? fast_take_run(req, malloc_general)
+							: malloc_general(req);
 }
 
 static NOINLINE void *malloc_uncounted(size_t req)
@@ -90,7 +92,8 @@ static LATER void *malloc_sampled(size_t req)
 
 void *malloc_counted(size_t req, size_t granule)
 {
-	return sampled_count() ? malloc_sampled(req) : fast_take(&mine.libc, req, granule, malloc_uncounted);
+	return sampled_count() ? malloc_sampled(req)
+			       : fast_take(&mine.libc, req, granule, malloc_uncounted);
 }
 
 void *malloc_slow(size_t req)
@@ -233,4 +236,3 @@ void loam_cfree(void *mem)
 {
 	loam_free(mem);
 }
-

@@ -85,7 +85,7 @@ static bool block_at(const char *mem, struct block *ret_block)
 static void say_block(const char *where, const struct block *b)
 {
 	line_say("  %s: %s of %zu bytes at %p, %s", where, b->kind, b->nbytes,
-		    (const void *)b->start, b->state);
+		 (const void *)b->start, b->state);
 }
 
 static void say_blocks(const char *mem)
@@ -148,7 +148,7 @@ void describe(const void *mem, const void *at)
 		return;
 	}
 	line_say("  mapped: %p to %p, %s%s%s%s", (const void *)m.start, (const void *)m.end,
-		    m.readable ? "r" : "-", m.writable ? "w" : "-", m.name[0] ? " " : "", m.name);
+		 m.readable ? "r" : "-", m.writable ? "w" : "-", m.name[0] ? " " : "", m.name);
 	say_blocks(mem);
 	if (maps_find(at, &m) && m.readable)
 		say_bytes(at, &m);

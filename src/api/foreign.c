@@ -42,7 +42,7 @@ static bool can_forward(const void *mem, const char *call, bool to_somebody)
 	}
 	if (options.verbose && !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
 		line_say("%s of %p, which is another allocator's: handed to it, as all such are",
-			    call, mem);
+			 call, mem);
 	return true;
 }
 

@@ -1,19 +1,20 @@
 /*
- * fork: no lock is held across it.  libc and the program take locks of their own around a fork, behind
- * which other threads wait that wait for memory; so who waited for those with loam's locks held would wait
- * for ever.
+ * fork: no lock is held across it.  libc and the program take locks of their own around a fork,
+ * behind which other threads wait that wait for memory; so who waited for those with loam's locks
+ * held would wait for ever.
  *
- * The child has of each other thread's stores all up to some point, and none behind it: the kernel copies
- * the page tables under a lock that page faults wait for, and what another processor still writes before
- * its translations are flushed goes to pages that the child shares.  So what a lock protects is changed
- * in an order that leaves it whole, or mendable, after each single store; and of locks that were held by
- * threads which do not exist here the child mends what is behind them.  What such threads had in hand is
- * lost, no more.
+ * The child has of each other thread's stores all up to some point, and none behind it: the kernel
+ * copies the page tables under a lock that page faults wait for, and what another processor still
+ * writes before its translations are flushed goes to pages that the child shares.  So what a lock
+ * protects is changed in an order that leaves it whole, or mendable, after each single store; and
+ * of locks that were held by threads which do not exist here the child mends what is behind them.
+ * What such threads had in hand is lost, no more.
  *
- * A child that ran no handler (_Fork, clone), or in which a handler of the program runs before ours, is noticed
- * by a word on a page that the kernel wipes in it: where a slow path begins, and before a lock is waited for.
- * Emulators that wipe no page (qemu-user) cost a system call there: the process's number is compared.  Kernels would
- * not do for that, where a child of vfork shares the memory and has another number; emulators give it a copy.
+ * A child that ran no handler (_Fork, clone), or in which a handler of the program runs before
+ * ours, is noticed by a word on a page that the kernel wipes in it: where a slow path begins, and
+ * before a lock is waited for. Emulators that wipe no page (qemu-user) cost a system call there:
+ * the process's number is compared.  Kernels would not do for that, where a child of vfork shares
+ * the memory and has another number; emulators give it a copy.
  */
 #include "api/fork.h"
 
@@ -61,9 +62,9 @@ void fork_start(void)
 }
 
 /*
- * Every lock but that of the start, behind which no second thread is; and how what it protects is mended if
- * another thread held it.  None of these takes a lock, since the forking thread may hold any: a signal
- * handler that interrupted it may fork, and then it goes on here with what it holds.
+ * Every lock but that of the start, behind which no second thread is; and how what it protects is
+ * mended if another thread held it.  None of these takes a lock, since the forking thread may hold
+ * any: a signal handler that interrupted it may fork, and then it goes on here with what it holds.
  */
 static const struct {
 	struct lock *lock;
@@ -81,8 +82,9 @@ static const struct {
 };
 
 /*
- * A signal handler may interrupt this, too, and allocate: that the fork is noticed is said before anything is
- * mended, so that the handler does not begin it again, and the thread is inside, so that it is served elsewhere.
+ * A signal handler may interrupt this, too, and allocate: that the fork is noticed is said before
+ * anything is mended, so that the handler does not begin it again, and the thread is inside, so
+ * that it is served elsewhere.
  */
 void fork_recover(void)
 {

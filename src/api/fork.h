@@ -6,8 +6,8 @@
 /* Its target reads as 0 in a child, until that was noticed. */
 extern HIDDEN uint32_t *fork_generation;
 
-/* Puts things right in a child: locks that threads which do not exist here held are free, what they protect is whole,
-   and the arenas of such threads are retired. */
+/* Puts things right in a child: locks that threads which do not exist here held are free, what they
+   protect is whole, and the arenas of such threads are retired. */
 COLD void fork_recover(void);
 
 /* Finds the page that a child sees wiped.  Called once, at start. */

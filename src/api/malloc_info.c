@@ -1,8 +1,8 @@
 /*
- * malloc_info: glibc's XML.  A <heap> is an arena, in the order of their numbers: its free chunks by bin,
- * and the free objects of its slabs by class, as <size> each.  "fast" counts these objects, in slabs,
- * magazines and the depot, "rest" what else is free.  The first heap has what belongs to no arena, too
- * (struct arena_stats), so that the totals are the sums over the heaps.
+ * malloc_info: glibc's XML.  A <heap> is an arena, in the order of their numbers: its free chunks
+ * by bin, and the free objects of its slabs by class, as <size> each.  "fast" counts these objects,
+ * in slabs, magazines and the depot, "rest" what else is free.  The first heap has what belongs to
+ * no arena, too (struct arena_stats), so that the totals are the sums over the heaps.
  */
 #include "api/start.h"
 #include "api/stats.h"
@@ -38,7 +38,8 @@ static bool add_chunk(struct chunk *c, size_t csize, void *arg)
 
 static void put_size(FILE *file, size_t from, size_t to, size_t total, size_t count)
 {
-	fprintf(file, "  <size from=\"%zu\" to=\"%zu\" total=\"%zu\" count=\"%zu\"/>\n", from, to, total, count);
+	fprintf(file, "  <size from=\"%zu\" to=\"%zu\" total=\"%zu\" count=\"%zu\"/>\n", from, to,
+		total, count);
 }
 
 static void put_sizes(FILE *file, const struct histogram *h, const struct arena_stats *s)
@@ -46,11 +47,12 @@ static void put_sizes(FILE *file, const struct histogram *h, const struct arena_
 	fputs("<sizes>\n", file);
 	for (unsigned sc = 0; sc < CLASSES; sc++)
 		if (s->free_objects[sc])
-			put_size(file, class_size(sc), class_size(sc), s->free_objects[sc] * class_size(sc),
-				 s->free_objects[sc]);
+			put_size(file, class_size(sc), class_size(sc),
+				 s->free_objects[sc] * class_size(sc), s->free_objects[sc]);
 	for (unsigned i = 0; i < BINS; i++)
 		if (h->bin[i].count)
-			put_size(file, h->bin[i].least, h->bin[i].most, h->bin[i].total, h->bin[i].count);
+			put_size(file, h->bin[i].least, h->bin[i].most, h->bin[i].total,
+				 h->bin[i].count);
 	fputs("</sizes>\n", file);
 }
 
@@ -80,14 +82,17 @@ static void put_sums(FILE *file, const struct sums *s)
 
 static struct sums sums_of(const struct arena_stats *s)
 {
-	struct sums sums = {.rest_count = s->heap.free_chunks + s->kept_runs, .system = stats_arena_system(s)};
-	size_t in_use = stats_arena_in_use(s), free = in_use < sums.system ? sums.system - in_use : 0;
+	struct sums sums = {.rest_count = s->heap.free_chunks + s->kept_runs,
+			    .system = stats_arena_system(s)};
+	size_t in_use = stats_arena_in_use(s),
+	       free = in_use < sums.system ? sums.system - in_use : 0;
 
 	for (unsigned sc = 0; sc < CLASSES; sc++) {
 		sums.fast_count += s->free_objects[sc];
 		sums.fast += s->free_objects[sc] * class_size(sc);
 	}
-	sums.rest = sums.fast < free ? free - sums.fast : 0; /* what is on the way here, and ends of slabs, too */
+	/* what is on the way here, and ends of slabs, too */
+	sums.rest = sums.fast < free ? free - sums.fast : 0;
 	return sums;
 }
 

@@ -10,8 +10,8 @@ static void print_arena(size_t system, size_t in_use)
 	fprintf(stderr, "system bytes     = %10zu\nin use bytes     = %10zu\n", system, in_use);
 }
 
-/* To the stream stderr, which the program may have set to another. No lock is held while it is written to,
-   and all is collected before an arena's lines are printed: the stream may allocate. */
+/* To the stream stderr, which the program may have set to another. No lock is held while it is
+   written to, and all is collected before an arena's lines are printed: the stream may allocate. */
 void loam_malloc_stats(void)
 {
 	struct arena_stats s[STATS_BATCH];

@@ -27,7 +27,8 @@ static struct sums sum_up(void)
 			     purged + zone.purged};
 }
 
-/* Whether anything went back: not in a signal handler that interrupted a call, which may hold the locks. */
+/* Whether anything went back: not in a signal handler that interrupted a call, which may hold the
+   locks. */
 static bool trim(size_t pad)
 {
 	struct sums before, after;

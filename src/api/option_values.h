@@ -20,6 +20,5 @@ struct option_line {
 	char buffer[1200];
 };
 
-
 struct text *option_line_begin(struct option_line *line);
 void option_line_say(struct option_line *line);

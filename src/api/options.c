@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "os/os.h"
 
-#define VARIABLE  "LOAM_OPTIONS"
+#define VARIABLE "LOAM_OPTIONS"
 
 /* --- words --------------------------------------------------------------------------------- */
 
@@ -39,10 +39,11 @@ static COLD void complain_of_option(struct word name)
 		word_shown(other, whose);
 		if (same.length)
 			line_say(VARIABLE ": no option '%s', which is %s's; here: %s", buffer,
-				    whose, word_shown(same, here));
+				 whose, word_shown(same, here));
 		else
-			line_say(VARIABLE ": no option '%s', which is %s's; here is nothing like it",
-				    buffer, whose);
+			line_say(VARIABLE
+				 ": no option '%s', which is %s's; here is nothing like it",
+				 buffer, whose);
 		return;
 	}
 	near = option_near(name);
@@ -97,22 +98,23 @@ static bool begins(const char *string, const char *with)
 	return !*with;
 }
 
-/* A variable "LOAM_<name>" that nothing reads: a slip if its name is near an option's or near OPTIONS,
-   else another product's. */
+/* A variable "LOAM_<name>" that nothing reads: a slip if its name is near an option's or near
+   OPTIONS, else another product's. */
 static COLD void complain_of_variable(struct word name)
 {
 	char buffer[WORD_MOST + 1];
 
 	word_shown(name, buffer);
 	if (word_is_near(name, word_of("options"))) {
-		line_say("nothing reads the variable 'LOAM_%s'; did you mean '" VARIABLE "'?", buffer);
+		line_say("nothing reads the variable 'LOAM_%s'; did you mean '" VARIABLE "'?",
+			 buffer);
 		return;
 	}
 	for (unsigned i = 0; i < option_count; i++)
 		if (word_is_near(name, word_of(option_table[i].name))) {
 			line_say("nothing reads the variable 'LOAM_%s'; did you mean '" VARIABLE
-				    "=%s'?",
-				    buffer, option_table[i].name);
+				 "=%s'?",
+				 buffer, option_table[i].name);
 			return;
 		}
 }

@@ -97,8 +97,8 @@ static NOINLINE void *realloc_nothing(void *mem, struct descriptor *tag, size_t 
 	return mem ? realloc_to_nothing(mem, tag) : loam_malloc(req);
 }
 
-/* Whether a slab object in use must move to hold req bytes: it is too small, or more than half would
-   be wasted. */
+/* Whether a slab object in use must move to hold req bytes: it is too small, or more than half
+   would be wasted. */
 static bool moves(const struct slab *s, const void *mem, size_t req)
 {
 	return s->tag.kind == KIND_SLAB && slab_starts_object(s, mem) &&

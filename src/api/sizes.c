@@ -41,8 +41,9 @@ static bool has_size(const void *mem, struct descriptor *tag, size_t size, const
 	size_t real = exact_size(mem, tag, call);
 
 	if (real != SIZE_MAX && real != size)
-		report_wrong_size(call, (struct report_about){.mem = mem, .kind = "object", .usable = real},
-				  size);
+		report_wrong_size(
+			call, (struct report_about){.mem = mem, .kind = "object", .usable = real},
+			size);
 	return real == size;
 }
 

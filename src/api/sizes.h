@@ -11,7 +11,8 @@ static inline bool is_exact(const struct descriptor *tag)
 	return tag->kind == KIND_SAMPLED || (fences && tag->kind != KIND_EARLY);
 }
 
-/* The size of such an object; SIZE_MAX, and reported in the name of call, for what is none in use. */
+/* The size of such an object; SIZE_MAX, and reported in the name of call, for what is none in
+   use. */
 LATER size_t exact_size(const void *mem, struct descriptor *tag, const char *call);
 
 /* Frees an object with a fence, if it has that size; reports in the name of call what has not.

@@ -33,7 +33,7 @@ static void start_report(void)
 		report_to(fd);
 	else if (path)
 		line_say("report_file: %s cannot be written: %s; reports stand here alone", path,
-			    error_words(-fd, words));
+			 error_words(-fd, words));
 	report_details = describe;
 }
 
@@ -49,8 +49,8 @@ static void start_fences(void)
 
 static bool constructed; /* start lock */
 
-/* For good only where that is asked for: filters of system calls that are inherited may not know so new
-   a one, and kill. */
+/* For good only where that is asked for: filters of system calls that are inherited may not know so
+   new a one, and kill. */
 static void seal_if_ready(void)
 {
 	if (constructed && start_done)

@@ -11,11 +11,12 @@ COLD bool start_first(void);
 /* Whether the process's malloc is loam's (preload/front.c). NULL where nobody put loam's there. */
 extern HIDDEN bool front_is_malloc(void) __attribute__((weak));
 
-/* The constructors of preload/ have run: what is constant can be sealed (api/seal.h), now or when loam
-   starts. */
+/* The constructors of preload/ have run: what is constant can be sealed (api/seal.h), now or when
+   loam starts. */
 COLD void start_constructed(void);
 
-/* Where a slow path begins that found the arena plain: what start_once() did is seen from here on. */
+/* Where a slow path begins that found the arena plain: what start_once() did is seen from here
+   on. */
 ALWAYS_INLINE void start_seen(void)
 {
 	(void)load_acquire(&start_done);

@@ -169,7 +169,8 @@ static UNSYNCHRONIZED void add_kept_runs(const struct arena *a, struct arena_sta
 	s->kept_run_bytes = a->runs.kept << PAGE_SHIFT;
 }
 
-/* Nothing of slabs and runs in a signal handler in the middle of a call, which may hold the locks. */
+/* Nothing of slabs and runs in a signal handler in the middle of a call, which may hold the
+   locks. */
 static void add_blocks(struct batch *b)
 {
 	struct cache *self = cache_enter();
@@ -208,7 +209,8 @@ size_t stats_by_arena(struct arena_stats *ret_stats, size_t first, size_t most)
 	return b.count;
 }
 
-/* With the cache entered: a handler that comes while the lock is held must find that it may not take it. */
+/* With the cache entered: a handler that comes while the lock is held must find that it may not
+   take it. */
 void stats_huge(struct huge_sizes *ret_sizes)
 {
 	struct cache *self = cache_enter();
@@ -227,16 +229,19 @@ void stats_huge(struct huge_sizes *ret_sizes)
 /* How much, and is it fragmentation: what the program holds beside what the process has in RAM. */
 static void print_sum(const struct stats *s)
 {
-	size_t in_use = stats_in_use(s) + s->huge.nbytes, kept = stats_free(s) + s->huge.kept, now, most;
+	size_t in_use = stats_in_use(s) + s->huge.nbytes, kept = stats_free(s) + s->huge.kept, now,
+	       most;
 	char program[256];
 
 	proc_program(program, sizeof program);
 	proc_resident(&now, &most);
-	line_say("%s, process %zu: %zu.%zu MiB in use, %zu.%zu free and kept, %zu.%zu metadata; the process "
-		    "holds %zu.%zu MiB (RSS), at most %zu.%zu",
-		    program, (size_t)proc_number(), in_use / MIB, in_use % MIB / TENTH % 10, kept / MIB,
-		    kept % MIB / TENTH % 10, s->metadata / MIB, s->metadata % MIB / TENTH % 10, now / MIB,
-		    now % MIB / TENTH % 10, most / MIB, most % MIB / TENTH % 10);
+	line_say("%s, process %zu: %zu.%zu MiB in use, %zu.%zu free and kept, %zu.%zu metadata; "
+		 "the process "
+		 "holds %zu.%zu MiB (RSS), at most %zu.%zu",
+		 program, (size_t)proc_number(), in_use / MIB, in_use % MIB / TENTH % 10,
+		 kept / MIB, kept % MIB / TENTH % 10, s->metadata / MIB,
+		 s->metadata % MIB / TENTH % 10, now / MIB, now % MIB / TENTH % 10, most / MIB,
+		 most % MIB / TENTH % 10);
 }
 
 void stats_print(void)
@@ -246,25 +251,25 @@ void stats_print(void)
 	stats_collect(&s);
 	print_sum(&s);
 	line_say("arena: %zu arenas; %zu classes promoted, %zu demoted", s.arenas,
-		    s.counts.promotions, s.counts.demotions);
+		 s.counts.promotions, s.counts.demotions);
 	line_say("slab: %zu objects taken in %zu refills; %zu slabs made, %zu given back; now %zu "
-		    "slabs of %zu bytes, %zu objects of %zu bytes out",
-		    s.counts.objects, s.counts.refills, s.slabs_made, s.slabs_given_back, s.slabs,
-		    s.slab_bytes, s.objects, s.object_bytes);
+		 "slabs of %zu bytes, %zu objects of %zu bytes out",
+		 s.counts.objects, s.counts.refills, s.slabs_made, s.slabs_given_back, s.slabs,
+		 s.slab_bytes, s.objects, s.object_bytes);
 	line_say("heap: hits: %zu small bin, %zu unsorted, %zu large bin, %zu last remainder, %zu "
-		    "top; %zu splits, %zu merges",
-		    s.small_hits, s.unsorted_hits, s.large_hits, s.remainder_hits, s.top_hits, s.splits,
-		    s.merges);
+		 "top; %zu splits, %zu merges",
+		 s.small_hits, s.unsorted_hits, s.large_hits, s.remainder_hits, s.top_hits,
+		 s.splits, s.merges);
 	line_say("top: grown %zu times by brk, %zu by block; %zu trims, %zu bytes purged; now %zu "
-		    "bytes of heaps, %zu in use",
-		    s.top_grown_brk, s.top_grown_block, s.trims, s.purged_bytes, s.heap.system,
-		    s.heap.in_use);
+		 "bytes of heaps, %zu in use",
+		 s.top_grown_brk, s.top_grown_block, s.trims, s.purged_bytes, s.heap.system,
+		 s.heap.in_use);
 	line_say("pages: %zu regions of %zu bytes; %zu blocks taken, %zu splits, %zu merges, %zu "
-		    "bytes purged; free: %zu dirty, %zu clean",
-		    s.zone.regions, s.zone.mapped, s.zone.takes, s.zone.splits, s.zone.merges,
-		    s.zone.purged, s.zone.free_dirty, s.zone.free_clean);
+		 "bytes purged; free: %zu dirty, %zu clean",
+		 s.zone.regions, s.zone.mapped, s.zone.takes, s.zone.splits, s.zone.merges,
+		 s.zone.purged, s.zone.free_dirty, s.zone.free_clean);
 	line_say("objects of pages: %zu runs made, now %zu of %zu bytes; %zu huge made, now %zu of "
-		    "%zu bytes, %zu kept; metadata %zu bytes",
-		    load_relaxed(&runs_made), s.runs, s.run_bytes, s.huge.made, s.huge.count,
-		    s.huge.nbytes, s.huge.kept, s.metadata);
+		 "%zu bytes, %zu kept; metadata %zu bytes",
+		 load_relaxed(&runs_made), s.runs, s.run_bytes, s.huge.made, s.huge.count,
+		 s.huge.nbytes, s.huge.kept, s.metadata);
 }

@@ -17,12 +17,12 @@
 /* Sizes in bytes, of one arena or of all. */
 struct stats {
 	size_t arenas;
-	struct heap_sizes heap;   /* chunk heaps */
-	size_t slabs, slab_bytes; /* blocks that are slabs */
+	struct heap_sizes heap;	      /* chunk heaps */
+	size_t slabs, slab_bytes;     /* blocks that are slabs */
 	size_t objects, object_bytes; /* out of slabs */
 	size_t runs, run_bytes;
-	size_t kept_run_bytes;    /* freed, in arenas */
-	size_t top;               /* of the main arena */
+	size_t kept_run_bytes; /* freed, in arenas */
+	size_t top;	       /* of the main arena */
 	struct zone_sizes zone;
 	struct huge_sizes huge;
 	size_t metadata;
@@ -43,12 +43,14 @@ static inline size_t stats_in_use(const struct stats *s)
 
 static inline size_t stats_free(const struct stats *s)
 {
-	return s->heap.free + (s->slab_bytes - s->object_bytes) + s->kept_run_bytes + s->zone.free_dirty;
+	return s->heap.free + (s->slab_bytes - s->object_bytes) + s->kept_run_bytes +
+	       s->zone.free_dirty;
 }
 
 /*
- * What is of one arena: its chunk heap, its slabs, and the runs that it keeps.  Of the main arena it is also what belongs to no arena: runs in use, and free blocks of the zone.  So the
- * sums over all arenas are those of stats_collect().
+ * What is of one arena: its chunk heap, its slabs, and the runs that it keeps.  Of the main arena
+ * it is also what belongs to no arena: runs in use, and free blocks of the zone.  So the sums over
+ * all arenas are those of stats_collect().
  */
 struct arena_stats {
 	struct heap_sizes heap;

@@ -35,10 +35,10 @@ struct arena_counts {
 
 struct arena {
 	struct lock lock;
-	uint32_t number;	/* from 1 on; constant */
-	bool retired;		/* locked by another thread at a fork: not used in the child */
-	struct arena *next;	/* in the ring; constant once there */
-	struct slabs *slabs;	/* NULL until a class is promoted */
+	uint32_t number;     /* from 1 on; constant */
+	bool retired;	     /* locked by another thread at a fork: not used in the child */
+	struct arena *next;  /* in the ring; constant once there */
+	struct slabs *slabs; /* NULL until a class is promoted */
 	struct chunk_heap chunks;
 	struct runs runs;
 	struct arena_counts counts;
@@ -76,12 +76,12 @@ void *arena_alloc_hot(struct arena *a, unsigned sc, size_t alignment, size_t req
    slabs and kept runs to the zone, and of the chunk heap what pages/retain.h does not allow. */
 COLD void arena_tend(struct arena *a);
 
-/* As arena_tend(), and gives back all free pages of the chunk heap, except pad bytes of top; purge: those
-   of slabs too. */
+/* As arena_tend(), and gives back all free pages of the chunk heap, except pad bytes of top; purge:
+   those of slabs too. */
 COLD void arena_trim(struct arena *a, size_t pad, bool purge);
 
-/* In the child of a fork at which another thread held the lock: what is retained here is so no more, since it cannot be
-   given back. Else the child would purge all else that it frees. */
+/* In the child of a fork at which another thread held the lock: what is retained here is so no
+   more, since it cannot be given back. Else the child would purge all else that it frees. */
 COLD void arena_forget(struct arena *a);
 
 COLD bool arena_check(struct arena *a);

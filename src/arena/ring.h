@@ -27,7 +27,8 @@ bool ring_wait(struct arena *a);
    for a new one. */
 ALWAYS_INLINE struct arena *ring_lock(struct arena **arena)
 {
-	struct arena *a = load_relaxed(arena); /* once: threads without memory for a cache share one */
+	/* once: threads without memory for a cache share one */
+	struct arena *a = load_relaxed(arena);
 
 	return LIKELY(lock_try(&a->lock)) ? a : ring_lock_another(arena);
 }

@@ -5,8 +5,8 @@
 #include "os/check.h"
 #include "pages/retain.h"
 
-/* Tells retain.h of npages more, or less, that are retained in place of live. As in retain_add_with() the child of
-   a fork never finds that it was told of more than it was. */
+/* Tells retain.h of npages more, or less, that are retained in place of live. As in
+   retain_add_with() the child of a fork never finds that it was told of more than it was. */
 static void tell(struct runs *rs, intptr_t npages)
 {
 	if (npages < 0)

@@ -33,7 +33,7 @@
 
 struct runs {
 	struct run *run[RUNS_SLOTS]; /* R1 */
-	size_t kept, told;           /* R2; in pages */
+	size_t kept, told;	     /* R2; in pages */
 	uint32_t count;
 };
 

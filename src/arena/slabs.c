@@ -252,8 +252,8 @@ static bool refill(struct slabs *ss, unsigned sc, bool may_map)
 	return true;
 }
 
-/* Called before the current slab opens a page. Another one, of which an eighth is free, serves first:
-   its pages are touched already. Returns what is current then. */
+/* Called before the current slab opens a page. Another one, of which an eighth is free, serves
+   first: its pages are touched already. Returns what is current then. */
 static struct slab *spare_a_page(struct slabs *ss, struct slab *s)
 {
 	struct slab *other = choose(ss, s->class);

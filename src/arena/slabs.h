@@ -16,8 +16,8 @@
  *	A1  the current slab is CURRENT, listed slabs are LISTED or EMPTY and of their class, full
  *	    ones FULL; all belong to the arena;
  *	A2  count[] has the number of slabs of each class; a class that is not hot has none;
- *	A3  idle slabs are LISTED, empty ones EMPTY; both have bytes that retain.h counts, whose sum is
- *	    `told`; empty_bytes is the sum of the empty ones' blocks.
+ *	A3  idle slabs are LISTED, empty ones EMPTY; both have bytes that retain.h counts, whose
+ *	    sum is `told`; empty_bytes is the sum of the empty ones' blocks.
  *
  * Locking: the caller holds the arena.
  */
@@ -27,15 +27,15 @@
 #include "slab/slab.h"
 
 struct slabs {
-	struct arena *owner;           /* constant */
+	struct arena *owner;	       /* constant */
 	struct slab *current[CLASSES]; /* A1; NULL: none */
 	struct link listed[CLASSES];   /* A1; NULLs: the class is not hot */
-	struct link full;              /* A1: of all classes */
+	struct link full;	       /* A1: of all classes */
 	struct link idle, empty;       /* A3; the oldest first */
-	size_t empty_bytes;            /* A3 */
-	size_t told;                   /* A3 */
-	size_t empty_most;             /* empty slabs beyond this go back to the zone; learned */
-	size_t empty_given;            /* bytes given back so, less those of slabs made since */
+	size_t empty_bytes;	       /* A3 */
+	size_t told;		       /* A3 */
+	size_t empty_most;	       /* empty slabs beyond this go back to the zone; learned */
+	size_t empty_given;	       /* bytes given back so, less those of slabs made since */
 	uint32_t count[CLASSES];       /* A2: slabs of the class, in every state */
 	size_t made, given_back;       /* slabs so far */
 };

@@ -21,7 +21,8 @@ static bool check_class(const struct slabs *ss, unsigned sc)
 	if (!slabs_serve(ss, sc))
 		return expect_eq("A2", ss->count[sc], 0) & expect_eq("A2", count, 0) & ok;
 	list_for_each (l, &ss->listed[sc]) {
-		ok &= check_slab(ss, slabs_of_link(l), slabs_of_link(l)->out ? SLAB_LISTED : SLAB_EMPTY);
+		ok &= check_slab(ss, slabs_of_link(l),
+				 slabs_of_link(l)->out ? SLAB_LISTED : SLAB_EMPTY);
 		ok &= expect_eq("A1", slabs_of_link(l)->class, sc);
 		count++;
 	}
@@ -30,7 +31,8 @@ static bool check_class(const struct slabs *ss, unsigned sc)
 	return expect_eq("A2", ss->count[sc], count) & ok;
 }
 
-static bool check_kept(const struct slabs *ss, const struct link *list, enum slab_state state, size_t *told)
+static bool check_kept(const struct slabs *ss, const struct link *list, enum slab_state state,
+		       size_t *told)
 {
 	size_t sum = 0;
 	bool ok = true;
@@ -50,7 +52,8 @@ static bool check_kept(const struct slabs *ss, const struct link *list, enum sla
 bool slabs_check(const struct slabs *ss)
 {
 	size_t told = 0;
-	bool ok = check_kept(ss, &ss->idle, SLAB_LISTED, &told) & check_kept(ss, &ss->empty, SLAB_EMPTY, &told);
+	bool ok = check_kept(ss, &ss->idle, SLAB_LISTED, &told) &
+		  check_kept(ss, &ss->empty, SLAB_EMPTY, &told);
 
 	ok &= expect_eq("A3", ss->told, told);
 	for (unsigned sc = 0; sc < CLASSES; sc++)

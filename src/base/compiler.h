@@ -6,20 +6,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LIKELY(x)    __builtin_expect(!!(x), 1)
-#define UNLIKELY(x)  __builtin_expect(!!(x), 0)
+#define LIKELY(x)     __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)   __builtin_expect(!!(x), 0)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define NOINLINE     __attribute__((noinline))
-#define COLD         __attribute__((noinline, cold))
-#define LATER        __attribute__((noinline, section(".text.unlikely.later"))) /* no small program's */
-#define AT_START     __attribute__((noinline, section(".text.startup"))) /* see preload/cold.ld */
-#define ALIGNED(n)   __attribute__((aligned(n)))
-#define PUBLIC       __attribute__((visibility("default")))
-#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define NOINLINE      __attribute__((noinline))
+#define COLD	      __attribute__((noinline, cold))
+#define LATER	      __attribute__((noinline, section(".text.unlikely.later"))) /* see cold.ld */
+#define AT_START      __attribute__((noinline, section(".text.startup"))) /* see preload/cold.ld */
+#define ALIGNED(n)    __attribute__((aligned(n)))
+#define PUBLIC	      __attribute__((visibility("default")))
+#define PRINTF(f, a)  __attribute__((format(printf, f, a)))
 
 /* For variables that several files use: without it the compiler would ask the dynamic linker
    where they are, and loam must know before it is relocated. */
-#define HIDDEN       __attribute__((visibility("hidden")))
+#define HIDDEN __attribute__((visibility("hidden")))
 
 /* For what is constant once the process has started: api/seal.h makes it read-only. */
 #define SEALED	       __attribute__((section("loam_sealed")))
@@ -45,11 +45,11 @@
 #define CACHE_LINE 64
 
 /* Of words that other threads read or write too.  Relaxed: they publish nothing but themselves. */
-#define load_relaxed(p)      __atomic_load_n(p, __ATOMIC_RELAXED)
-#define store_relaxed(p, v)  __atomic_store_n(p, v, __ATOMIC_RELAXED)
-#define load_acquire(p)      __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define store_release(p, v)  __atomic_store_n(p, v, __ATOMIC_RELEASE)
-#define add_relaxed(p, v)    __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
+#define load_relaxed(p)	    __atomic_load_n(p, __ATOMIC_RELAXED)
+#define store_relaxed(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#define load_acquire(p)	    __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define store_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define add_relaxed(p, v)   __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
 
 /* The compiler makes the stores before this before those behind it; no instruction.  Enough for a
    signal handler of the same thread, and for the child of a fork: of each thread's stores it has
@@ -72,15 +72,15 @@
 #if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
-#define load_hot(p) load_relaxed(p)
+#define load_hot(p)   load_relaxed(p)
 #define add_hot(p, v) store_relaxed(p, load_relaxed(p) + (v))
-#define left_by(p)  __tsan_release(p)
-#define found_at(p) __tsan_acquire(p)
+#define left_by(p)    __tsan_release(p)
+#define found_at(p)   __tsan_acquire(p)
 #else
-#define load_hot(p) (*(p))
+#define load_hot(p)   (*(p))
 #define add_hot(p, v) (*(p) += (v))
-#define left_by(p)  ((void)(p))
-#define found_at(p) ((void)(p))
+#define left_by(p)    ((void)(p))
+#define found_at(p)   ((void)(p))
 #endif
 
 /* The running thread, as the address of its thread control block: no system call, never 0. */

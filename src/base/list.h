@@ -11,7 +11,7 @@ struct link {
 	struct link *next, *prev;
 };
 
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Walks the links of a list; the list must not change on the way. */
 #define list_for_each(l, head) for (struct link *l = (head)->next; l != (head); l = l->next)

@@ -1,4 +1,5 @@
-/* The options' defaults: they hold until the environment has been read, and where it says nothing. */
+/* The options' defaults: they hold until the environment has been read, and where it says
+   nothing. */
 #include "base/options.h"
 
 SEALED_OPTIONS struct options options = {

@@ -1,4 +1,5 @@
-/* Text put together in a buffer of the caller's, without libc.  A text that is full drops the rest. */
+/* Text put together in a buffer of the caller's, without libc.  A text that is full drops the
+   rest. */
 #pragma once
 
 #include "base/compiler.h"
@@ -8,7 +9,7 @@
 struct text {
 	char *buffer;
 	size_t capacity; /* bytes of buffer */
-	size_t length;   /* bytes written; no end mark is kept */
+	size_t length;	 /* bytes written; no end mark is kept */
 };
 
 void text_put(struct text *t, const char *string);

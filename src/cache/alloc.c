@@ -66,9 +66,10 @@ static uint32_t fill(struct cache *c, struct magazine *m)
 	return n;
 }
 
-/* From slabs of the arena, which is locked and is unlocked then, or from its bins. That the class is
-   hot is learned by this. */
-static NOINLINE void *alloc_from_slabs(struct cache *c, struct arena *a, unsigned sc, size_t req, bool *zero)
+/* From slabs of the arena, which is locked and is unlocked then, or from its bins. That the class
+   is hot is learned by this. */
+static NOINLINE void *alloc_from_slabs(struct cache *c, struct arena *a, unsigned sc, size_t req,
+				       bool *zero)
 {
 	void *mem = arena_alloc_hot(a, sc, GRANULE, req, zero);
 	bool hot = arena_is_hot(a, sc);

@@ -8,13 +8,17 @@
 
 static struct report_about about_slab(const struct slab *s, const void *mem)
 {
-	return (struct report_about){.kind = "object", .usable = s->size, .start = slab_object_around(s, mem),
+	return (struct report_about){.kind = "object",
+				     .usable = s->size,
+				     .start = slab_object_around(s, mem),
 				     .arena = s->owner->number};
 }
 
 static struct report_about about_run(const struct run *run)
 {
-	return (struct report_about){.kind = "run", .usable = run_usable(run), .start = run->mem,
+	return (struct report_about){.kind = "run",
+				     .usable = run_usable(run),
+				     .start = run->mem,
 				     .state = run->kept ? "free" : NULL};
 }
 
@@ -35,7 +39,8 @@ static struct report_about about_object(const void *mem, const struct descriptor
 	else if (tag && tag->kind == KIND_HUGE)
 		about = about_huge((const struct huge *)tag);
 	else if (tag && tag->kind == KIND_HEAP)
-		about = (struct report_about){.kind = "chunk", .usable = chunk_usable(mem),
+		about = (struct report_about){.kind = "chunk",
+					      .usable = chunk_usable(mem),
 					      .arena = ((const struct heap *)tag)->owner->number};
 	about.mem = mem;
 	if (about.start == mem)
@@ -66,7 +71,8 @@ static bool is_inside(const void *mem, const struct descriptor *tag)
 {
 	const struct slab *s = (const struct slab *)tag;
 
-	return tag->kind == KIND_RUN || (tag->kind == KIND_SLAB && slab_index(s, mem) < s->capacity);
+	return tag->kind == KIND_RUN ||
+	       (tag->kind == KIND_SLAB && slab_index(s, mem) < s->capacity);
 }
 
 void cache_report_bad(const void *mem, struct descriptor *tag, const char *call)

@@ -1,4 +1,5 @@
-/* Reports of pointers that are not what the program takes them for, with what is known of their place. */
+/* Reports of pointers that are not what the program takes them for, with what is known of their
+   place. */
 #pragma once
 
 #include "pages/pagemap.h"

@@ -49,9 +49,9 @@ static struct cache *all;	     /* newest first; caches lock, release-published *
 static struct cache *cursor;	     /* where the next look begins; a hint */
 static struct cache *recent[RECENT]; /* a ring; hints */
 static uint32_t recent_last;
-static bool unmarked_seen;	     /* the kernel left a cache unmarked: more may be; a hint */
-static uint32_t ncaches;	     /* in the list of all; caches lock */
-static uint32_t flushes; /* how often all were asked to flush; atomic */
+static bool unmarked_seen; /* the kernel left a cache unmarked: more may be; a hint */
+static uint32_t ncaches;   /* in the list of all; caches lock */
+static uint32_t flushes;   /* how often all were asked to flush; atomic */
 static struct pool caches = POOL_INIT(struct cache), pool = POOL_INIT(struct magazines);
 
 struct cache *cache_next(const struct cache *c)
@@ -77,8 +77,8 @@ static enum robust_state take_holder(struct cache *c, bool asks)
 	return state;
 }
 
-/* Takes over a cache whose thread is gone, as if entered; false: it is not, or it ended in the middle of a
-   call (by asynchronous cancellation). */
+/* Takes over a cache whose thread is gone, as if entered; false: it is not, or it ended in the
+   middle of a call (by asynchronous cancellation). */
 static bool try_hold(struct cache *c, bool asks)
 {
 	enum robust_state state;
@@ -261,7 +261,8 @@ static uint32_t give_to_one(struct object **objects, uint32_t n, struct object *
 	for (uint32_t i = 0; i < n;) {
 		struct slab *s = (struct slab *)pagemap_get(objects[i]);
 
-		if (UNLIKELY(!s || s->tag.kind != KIND_SLAB)) /* it was here twice, and its slab is gone */
+		/* it was here twice, and its slab is gone */
+		if (UNLIKELY(!s || s->tag.kind != KIND_SLAB))
 			*ret_twice = objects[i++];
 		else if (s->owner != a)
 			objects[others++] = objects[i++];
@@ -347,7 +348,8 @@ void cache_ask_all_to_flush(void)
 {
 	add_relaxed(&flushes, 1);
 	for (struct cache *c = NULL; (c = cache_next(c));)
-		store_relaxed(&c->ticks, UINT8_MAX); /* lost where its thread counts just now: 256 later */
+		store_relaxed(&c->ticks,
+			      UINT8_MAX); /* lost where its thread counts just now: 256 later */
 }
 
 void cache_empty_depot(bool all_of_it)
@@ -362,7 +364,8 @@ void cache_empty_depot(bool all_of_it)
 
 		if (!left)
 			continue;
-		for (; left && (n = depot_take(sc, objects, 64, !all_of_it)); left -= n < left ? n : left)
+		for (; left && (n = depot_take(sc, objects, 64, !all_of_it));
+		     left -= n < left ? n : left)
 			cache_give_home(objects, n);
 		depot_settle(sc);
 	}
@@ -413,7 +416,8 @@ static bool check_fast_bins(const struct cache *c)
 	for (size_t g = 1; g < FAST_GRANULES; g++) {
 		const struct magazine *m = cache_magazine(c, class_of(g * GRANULE));
 
-		ok &= expect_eq("C1", (uintptr_t)c->magazines->fast[g], (uintptr_t)(m ? m : &magazine_none));
+		ok &= expect_eq("C1", (uintptr_t)c->magazines->fast[g],
+				(uintptr_t)(m ? m : &magazine_none));
 	}
 	return ok;
 }

@@ -34,8 +34,9 @@
 #define FAST_GRANULES (FAST_MAX / GRANULE + 1)
 
 struct magazines {
-	ALIGNED(CACHE_LINE) struct magazine magazine[CLASSES + 1]; /* by hot word; the first is unused */
-	struct magazine *fast[FAST_GRANULES];			   /* C1 */
+	/* by hot word; the first is unused */
+	ALIGNED(CACHE_LINE) struct magazine magazine[CLASSES + 1];
+	struct magazine *fast[FAST_GRANULES]; /* C1 */
 };
 
 struct cache {
@@ -44,11 +45,12 @@ struct cache {
 	uint64_t decayed;	     /* os_clock() at the last decay */
 	uint32_t flushes;	     /* the last request to flush that was done */
 	uint8_t ticks;		     /* slow paths so far, modulo 256; atomic */
-	bool inside;		     /* between cache_enter() and cache_leave(), or while another thread holds it */
-	bool lost;		     /* its thread ended inside: never used again */
-	uint8_t uses[CLASSES];	     /* of hot classes without a magazine */
-	struct cache *next;	     /* in the list of all; constant once there */
-	struct robust holder;	     /* held by the thread that has the cache */
+	/* between cache_enter() and cache_leave(), or while another thread holds it */
+	bool inside;
+	bool lost;	       /* its thread ended inside: never used again */
+	uint8_t uses[CLASSES]; /* of hot classes without a magazine */
+	struct cache *next;    /* in the list of all; constant once there */
+	struct robust holder;  /* held by the thread that has the cache */
 };
 
 /* The fast path's way to the thread's magazines. A door that is shut leads to empty tables, so that
@@ -60,11 +62,11 @@ struct door {
 
 /* What the fast path reads of the running thread. */
 struct mine {
-	struct door libc;		     /* of malloc and free */
-	struct door operators;		     /* new, delete; shut where a program has its own */
-	struct cache *cache;		     /* NULL: it has none yet */
-	uint32_t until_sampled;		     /* allocations to the next sample; 1 at first */
-	bool inside;			     /* as cache->inside, without a cache too */
+	struct door libc;	/* of malloc and free */
+	struct door operators;	/* new, delete; shut where a program has its own */
+	struct cache *cache;	/* NULL: it has none yet */
+	uint32_t until_sampled; /* allocations to the next sample; 1 at first */
+	bool inside;		/* as cache->inside, without a cache too */
 };
 
 /* Not readable before the dynamic linker has set up thread variables: fast_limit is 0 until
@@ -94,8 +96,8 @@ COLD void cache_open_operators(void);
    cache, which has no magazines. */
 COLD struct cache *cache_bind(void);
 
-/* Begins a slow path that needs no cache. False in a signal handler that interrupted its thread before
-   cache_end(): the caller must then touch nothing and take no lock. */
+/* Begins a slow path that needs no cache. False in a signal handler that interrupted its thread
+   before cache_end(): the caller must then touch nothing and take no lock. */
 ALWAYS_INLINE bool cache_begin(void)
 {
 	if (UNLIKELY(mine.inside))
@@ -172,8 +174,8 @@ void cache_sweep(struct cache *c, bool shrink);
 /* Gives back to their slabs the objects that the depot did not need since the last call, or all. */
 COLD void cache_empty_depot(bool all);
 
-/* Asks every thread to flush its cache; each does so at its next slow path, or, where it was counting
-   that just then, 256 later. */
+/* Asks every thread to flush its cache; each does so at its next slow path, or, where it was
+   counting that just then, 256 later. */
 COLD void cache_ask_all_to_flush(void);
 
 /* Looks at one cache, each call at the next, and flushes it if its thread is gone. */

@@ -18,7 +18,8 @@
  * DEPOT_SHARE-th of what is live. What was not needed for a while goes home.
  *
  * Invariants, proved by depot_check():
- *	D1  all objects here are of their class, bear the mark of free ones, and are out of their slabs;
+ *	D1  all objects here are of their class, bear the mark of free ones, and are out of their
+ *	    slabs;
  *	D2  the counts of objects and bytes are those of the crates.
  *
  * Locking: the depot lock, taken in these functions. Only depot_check() touches objects under it.

@@ -63,8 +63,7 @@ ALWAYS_INLINE bool fast_stays_in_place(const void *mem, size_t req)
 	if (!pagemap_hot_and_tag(mem, &tag))
 		return false;
 	s = (const struct slab *)tag;
-	return slab_starts_object(s, mem) && req <= s->size &&
-	       req >= s->size / 2 && req &&
+	return slab_starts_object(s, mem) && req <= s->size && req >= s->size / 2 && req &&
 	       !IS_WRONG(((const struct object *)mem)->key == slab_mark(mem));
 }
 
@@ -92,7 +91,8 @@ ALWAYS_INLINE void fast_free(const struct door *door, void *mem, void (*full)(vo
 
 /* --- runs ------------------------------------------------------------------------------------ */
 
-/* cache_enter() for a fast path that locks the arena. NULL where that would be refused, or make a cache. */
+/* cache_enter() for a fast path that locks the arena. NULL where that would be refused, or make a
+   cache. */
 ALWAYS_INLINE struct cache *fast_enter(void)
 {
 	struct cache *c = mine.cache;
@@ -130,8 +130,8 @@ ALWAYS_INLINE void *fast_take_run(size_t req, void *(*slow)(size_t))
 	return LIKELY(mem) ? mem : slow(req);
 }
 
-/* free of a run: the thread's arena keeps it, if no other run must go, and no upkeep is due; else the slow
-   path. */
+/* free of a run: the thread's arena keeps it, if no other run must go, and no upkeep is due; else
+   the slow path. */
 ALWAYS_INLINE void fast_free_run(void *mem, struct run *run, void (*slow)(void *mem))
 {
 	struct cache *c;

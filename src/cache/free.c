@@ -80,7 +80,8 @@ static void release(struct cache *c, struct descriptor *tag, void *mem, const ch
 		release_object(c, (struct slab *)tag, mem, call);
 	else if (tag->kind == KIND_HUGE && ((struct huge *)tag)->mem == mem)
 		huge_free((struct huge *)tag);
-	else if (cache_usable(mem, tag, call) && tag->kind == KIND_RUN) /* else it was reported, or is early */
+	/* else it was reported, or is early */
+	else if (cache_usable(mem, tag, call) && tag->kind == KIND_RUN)
 		keep_run(c, (struct run *)tag);
 }
 
@@ -95,8 +96,8 @@ static COLD void defer(struct descriptor *tag, void *mem, const char *call)
 		deferred_add(mem, tag->kind == KIND_SLAB);
 }
 
-/* Frees what waits. mem may be among it, or its slab or heap given back after it: its tag, NULL if there
-   is none now. */
+/* Frees what waits. mem may be among it, or its slab or heap given back after it: its tag, NULL if
+   there is none now. */
 static COLD struct descriptor *free_deferred(struct cache *c, const void *mem)
 {
 	struct object *next;

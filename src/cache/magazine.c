@@ -24,7 +24,8 @@ void magazine_set_threads(size_t nthreads)
 {
 	size_t awake = MAGAZINE_AWAKE * os_cpus();
 
-	store_relaxed(&most_bytes, nthreads > awake ? MAGAZINE_BYTES * awake / nthreads : MAGAZINE_BYTES);
+	store_relaxed(&most_bytes,
+		      nthreads > awake ? MAGAZINE_BYTES * awake / nthreads : MAGAZINE_BYTES);
 }
 
 static uint32_t least_capacity(size_t size)
@@ -79,7 +80,8 @@ static void resize(struct magazine *m, uint32_t capacity)
 
 static void grow(struct magazine *m, size_t most)
 {
-	size_t capacity = smaller(smaller(2 * magazine_capacity(m) + 1, most), most_capacity(class_size(m->sc)));
+	size_t capacity = smaller(smaller(2 * magazine_capacity(m) + 1, most),
+				  most_capacity(class_size(m->sc)));
 
 	if (capacity > magazine_capacity(m))
 		resize(m, (uint32_t)capacity);

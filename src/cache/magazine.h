@@ -45,10 +45,11 @@
 
 struct magazine {
 	ALIGNED(CACHE_LINE) struct object **last; /* the newest object; = none: it is empty */
-	struct object **end;  /* = last: it is full */
-	uint64_t mask;	      /* the bits of an address that are its offset in a slab; constant */
-	uint64_t magic;	      /* of the class, see slab.h; constant */
-	uint64_t limit;	      /* that of the class's larger slabs; 0 in a magazine that is not ready */
+	struct object **end;			  /* = last: it is full */
+	uint64_t mask;	/* the bits of an address that are its offset in a slab; constant */
+	uint64_t magic; /* of the class, see slab.h; constant */
+	/* that of the class's larger slabs; 0 in a magazine that is not ready */
+	uint64_t limit;
 	struct object **none; /* the array, whose first word is NULL */
 	uint32_t given;	      /* objects given away since it was filled last */
 	uint16_t sc;	      /* constant */
@@ -109,8 +110,8 @@ ALWAYS_INLINE bool magazine_is_object(const struct magazine *m, const void *mem)
 	return ((uintptr_t)mem & m->mask) * m->magic < m->limit;
 }
 
-/* Called when the number of threads grows. Of more than MAGAZINE_AWAKE a processor most sleep: by as
-   much as there are more, a magazine may hold less than MAGAZINE_BYTES. */
+/* Called when the number of threads grows. Of more than MAGAZINE_AWAKE a processor most sleep: by
+   as much as there are more, a magazine may hold less than MAGAZINE_BYTES. */
 void magazine_set_threads(size_t nthreads);
 
 #define MAGAZINE_AWAKE 2

@@ -34,7 +34,8 @@ size_t cache_usable(const void *mem, struct descriptor *tag, const char *call)
 {
 	switch (tag->kind) {
 	case KIND_SLAB:
-		return cache_is_in_use((struct slab *)tag, mem, call) ? ((struct slab *)tag)->size : 0;
+		return cache_is_in_use((struct slab *)tag, mem, call) ? ((struct slab *)tag)->size
+								      : 0;
 	case KIND_HEAP:
 		return chunk_usable_in((struct heap *)tag, mem, call);
 	case KIND_RUN:

@@ -6,8 +6,8 @@
 
 #include "cache/cache.h"
 
-/* The work of each 256th slow path: the flush that was asked for, and giving home what was not needed
-   since; and once a second purging. */
+/* The work of each 256th slow path: the flush that was asked for, and giving home what was not
+   needed since; and once a second purging. */
 COLD void cache_tick_slowly(struct cache *c);
 
 /* Called in every slow path. */

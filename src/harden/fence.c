@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-#define PURGED	    (64 * KIB) /* from here on whole pages are wiped by giving them back */
+#define PURGED (64 * KIB) /* from here on whole pages are wiped by giving them back */
 
 SEALED bool fences;
 SEALED static bool guard_pages;
@@ -224,7 +224,8 @@ static void wipe(char *mem, size_t nbytes)
 	memset(end, 0, (size_t)(mem + nbytes - end));
 }
 
-/* Where a quarantined object can be read: of one with a guard page, the last page before that alone. */
+/* Where a quarantined object can be read: of one with a guard page, the last page before that
+   alone. */
 static char *readable(void *mem, size_t usable, const struct descriptor *tag)
 {
 	return is_guarded(tag) ? (char *)mem + usable - os_page_size() : mem;

@@ -7,9 +7,9 @@
  * An object is asked of the arena with room for fence and trailer.  The trailer holds the size
  * that the program asked for, encoded with the address and a secret; from it free() finds where the
  * fence begins, and that nothing was written there.  Then the object is wiped, and the trailer says
- * that it is free.  It goes into quarantine, and to the arena when it has been there long enough, if
- * it is still as it was wiped: else somebody wrote to it after free().  In a slab, free() looks at the
- * trailer of the object before it, too: that is where a write before an object goes.
+ * that it is free.  It goes into quarantine, and to the arena when it has been there long enough,
+ * if it is still as it was wiped: else somebody wrote to it after free().  In a slab, free() looks
+ * at the trailer of the object before it, too: that is where a write before an object goes.
  *
  *	in use        trailer = size, encoded         fence as it was laid
  *	quarantined   trailer = free, encoded         all else zero; pages inaccessible (harden=3)

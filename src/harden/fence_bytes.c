@@ -47,4 +47,3 @@ size_t first_not_zero(const void *mem, size_t from, size_t end)
 		from++;
 	return from;
 }
-

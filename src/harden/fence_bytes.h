@@ -1,6 +1,6 @@
 /*
- * The bytes of an object with a fence (harden/fence.h): the trailer at its end, and the fence between
- * the program's bytes and that.
+ * The bytes of an object with a fence (harden/fence.h): the trailer at its end, and the fence
+ * between the program's bytes and that.
  */
 #pragma once
 

@@ -63,8 +63,7 @@ static size_t let_out_some(struct inmate *ret_inmates, size_t most)
 {
 	size_t n = 0;
 
-	while (n < BATCH && count() &&
-	       (quarantine.nbytes > most || count() == quarantine.capacity))
+	while (n < BATCH && count() && (quarantine.nbytes > most || count() == quarantine.capacity))
 		ret_inmates[n++] = let_out();
 	return n;
 }

@@ -23,6 +23,6 @@ size_t quarantine_flush(void (*leave)(void *mem, size_t nbytes));
 
 extern HIDDEN struct lock quarantine_lock;
 
-/* In the child of a fork at which another thread held the lock: the bytes are summed up anew.  The ring is whole after
-   each single store; an object that was on its way in or out is lost. */
+/* In the child of a fork at which another thread held the lock: the bytes are summed up anew.  The
+   ring is whole after each single store; an object that was on its way in or out is lost. */
 COLD void quarantine_recover(void);

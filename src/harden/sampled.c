@@ -72,8 +72,8 @@ static struct report_about about(const struct slot *s, const void *mem)
 				     .freed = &s->freed};
 }
 
-/* The slot of the object that an address is nearest to: behind the guard page that s ends with the next slot
-   begins. */
+/* The slot of the object that an address is nearest to: behind the guard page that s ends with the
+   next slot begins. */
 static const struct slot *nearest(const struct slot *s, const char *address)
 {
 	const struct slot *next = s + 1;
@@ -95,7 +95,8 @@ static bool explain(const void *address)
 	if (!s->mem)
 		return false;
 	if (s->in_use)
-		what = (const char *)address < s->mem ? "heap buffer underflow" : "heap buffer overflow";
+		what = (const char *)address < s->mem ? "heap buffer underflow"
+						      : "heap buffer overflow";
 	report_access(what, about(s, address));
 	return true;
 }
@@ -124,7 +125,8 @@ void sampled_start(void)
 	sampling = true;
 }
 
-/* The rate on average, between 1 and twice that, so that no rhythm of the program's is in step with it. */
+/* The rate on average, between 1 and twice that, so that no rhythm of the program's is in step with
+   it. */
 static uint32_t some_time(void)
 {
 	uint64_t random = add_relaxed(&sampled.random, 1);
@@ -197,8 +199,9 @@ static const char *broken_byte(const struct slot *s)
 	return NULL;
 }
 
-/* A handler is there from the first object on, not from the start: a program that looks whether it has one
-   finds none as long as there is nothing to explain, and one that sets its own early is asked after loam. */
+/* A handler is there from the first object on, not from the start: a program that looks whether it
+   has one finds none as long as there is nothing to explain, and one that sets its own early is
+   asked after loam. */
 static void catch_faults(void)
 {
 	static bool caught;

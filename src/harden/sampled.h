@@ -25,8 +25,8 @@
 /* Whether allocations are counted; written once, at start. */
 extern HIDDEN bool sampling;
 
-/* From now on they are. From the first sampled object on a handler of SIGSEGV and SIGBUS reports what
-   touches a slot that it must not. */
+/* From now on they are. From the first sampled object on a handler of SIGSEGV and SIGBUS reports
+   what touches a slot that it must not. */
 COLD void sampled_start(void);
 
 /* Counts an allocation of the calling thread's; true: sampled_alloc() is to be asked for it. */
@@ -35,13 +35,15 @@ ALWAYS_INLINE bool sampled_count(void)
 	return UNLIKELY(--mine.until_sampled == 0);
 }
 
-/* A sampled object, all zero; NULL when there is no slot for it, or the thread had yet to begin counting. */
+/* A sampled object, all zero; NULL when there is no slot for it, or the thread had yet to begin
+   counting. */
 COLD void *sampled_alloc(size_t alignment, size_t req);
 
 /* Both, where allocations are counted at all. */
 ALWAYS_INLINE void *sampled_now_and_then(size_t alignment, size_t req)
 {
-	return UNLIKELY(load_hot(&sampling)) && sampled_count() ? sampled_alloc(alignment, req) : NULL;
+	return UNLIKELY(load_hot(&sampling)) && sampled_count() ? sampled_alloc(alignment, req)
+								: NULL;
 }
 
 /* The size that was asked for; tag is that of its page.  Reports what is no object; SIZE_MAX then.
@@ -56,5 +58,6 @@ COLD const void *sampled_around(const struct descriptor *tag, size_t *ret_size, 
 
 extern HIDDEN struct lock sampled_lock;
 
-/* In the child of a fork at which another thread held the lock: the list is mended.  A slot that was on its way is lost. */
+/* In the child of a fork at which another thread held the lock: the list is mended.  A slot that
+   was on its way is lost. */
 COLD void sampled_recover(void);

@@ -14,7 +14,8 @@ void __asan_poison_memory_region(const volatile void *mem, size_t nbytes) __attr
 void __asan_unpoison_memory_region(const volatile void *mem, size_t nbytes) __attribute__((weak));
 void __asan_get_shadow_mapping(size_t *ret_scale, size_t *ret_offset) __attribute__((weak));
 
-/* Whether AddressSanitizer's shadow memory is mapped: it allocates before that, and then cannot be told of a block. */
+/* Whether AddressSanitizer's shadow memory is mapped: it allocates before that, and then cannot be
+   told of a block. */
 static bool has_shadow; /* relaxed */
 
 void tools_start(void)
@@ -24,8 +25,8 @@ void tools_start(void)
 	tools = memcheck || asan;
 }
 
-/* Whether the shadow of mem can be written.  True, too, where a filter refuses the system call that tells: filters
-   are installed by programs, and the sanitizer starts before them. */
+/* Whether the shadow of mem can be written.  True, too, where a filter refuses the system call that
+   tells: filters are installed by programs, and the sanitizer starts before them. */
 static COLD bool find_shadow(const void *mem)
 {
 	size_t scale, offset;
@@ -43,8 +44,9 @@ static bool asan_takes(const void *mem)
 	return asan && (load_relaxed(&has_shadow) || find_shadow(mem));
 }
 
-/* The word before an object: the trailer of its neighbour or a chunk's header, which the program must not touch
-   either.  At the start of a page the object itself, since the page before may be the program's. */
+/* The word before an object: the trailer of its neighbour or a chunk's header, which the program
+   must not touch either.  At the start of a page the object itself, since the page before may be
+   the program's. */
 static char *word_before(void *mem)
 {
 	return (uintptr_t)mem % PAGE_SIZE ? (char *)mem - 8 : mem;

@@ -25,13 +25,13 @@ COLD void tools_leave(void);
 /* An object of req bytes was handed out, of usable ones; is_zero: the program may read it. */
 COLD void tools_allocated(void *mem, size_t req, size_t usable, bool is_zero);
 
-/* Between tools_enter() and tools_leave() alone is this word of loam's read from here on: it has the address of an
-   object, which the program may leak. */
+/* Between tools_enter() and tools_leave() alone is this word of loam's read from here on: it has
+   the address of an object, which the program may leak. */
 COLD void tools_hide(const void *word, size_t nbytes);
 
 /* One of that many usable bytes was freed: it must not be touched from here on. */
 COLD void tools_freed(void *mem, size_t usable);
 
-/* loam itself writes or reuses the object from here on.  In a program with AddressSanitizer memset() is the
-   sanitizer's, which would report what loam wipes. */
+/* loam itself writes or reuses the object from here on.  In a program with AddressSanitizer
+   memset() is the sanitizer's, which would report what loam wipes. */
 COLD void tools_forgotten(void *mem, size_t usable);

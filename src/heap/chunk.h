@@ -180,7 +180,7 @@ ALWAYS_INLINE bool chunk_is_in_use(const void *mem)
 		return false;
 	header = chunk_header(chunk_of(mem));
 	return !CONFIG_CHECKS || LIKELY(chunk_valid(chunk_of(mem), header) &&
-		      (header & (CHUNK_IN_USE | CHUNK_IS_END)) == CHUNK_IN_USE);
+					(header & (CHUNK_IN_USE | CHUNK_IS_END)) == CHUNK_IN_USE);
 }
 
 /* The chunk in use that mem starts; NULL, and reported in the name of call, if it starts none. */
@@ -198,7 +198,8 @@ static inline struct chunk *chunk_prev(const struct chunk *c)
 	struct chunk *prev = (struct chunk *)((uintptr_t)c - c->prev_size); /* anywhere, as yet */
 
 	if (UNLIKELY(c->prev_size & CHUNK_FLAGS || !chunk_may_be(prev) ||
-		     (chunk_word(prev) & ~(CHUNK_UNSORTED | CHUNK_RECUT)) != (c->prev_size | CHUNK_PREV_IN_USE)))
+		     (chunk_word(prev) & ~(CHUNK_UNSORTED | CHUNK_RECUT)) !=
+			     (c->prev_size | CHUNK_PREV_IN_USE)))
 		chunk_report_header(c);
 	return prev;
 }

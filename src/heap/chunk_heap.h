@@ -53,7 +53,7 @@ struct heap {
 struct chunk_heap {
 	struct chunk *top; /* the free end of top_heap; NULL: no heap has a top */
 	struct heap *top_heap;
-	char *top_clean; /* from here to the end of top_heap all is zero and untouched */
+	char *top_clean;   /* from here to the end of top_heap all is zero and untouched */
 	size_t top_purged; /* bytes of that which were purged because of the rule */
 	struct chunk *last_remainder; /* a hint: it may be no chunk any more */
 	size_t system;		      /* bytes of all heaps */

@@ -8,8 +8,8 @@
 #include "heap/heap_memory.h"
 
 /* A free piece of memory, between neighbours in use, becomes a chunk in the bins. */
-static inline void free_chunk_put(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t dirty,
-				  uint64_t flags)
+static inline void free_chunk_put(struct chunk_heap *ch, struct chunk *c, size_t csize,
+				  size_t dirty, uint64_t flags)
 {
 	uint64_t word = csize | CHUNK_PREV_IN_USE | flags;
 

@@ -17,7 +17,8 @@ static struct report_about about(const void *mem, const char *kind)
 {
 	const struct heap *heap = heap_of(mem);
 
-	return (struct report_about){.mem = mem, .kind = kind, .arena = heap ? heap->owner->number : 0};
+	return (struct report_about){
+		.mem = mem, .kind = kind, .arena = heap ? heap->owner->number : 0};
 }
 
 void chunk_report_header(const struct chunk *c)
@@ -27,7 +28,8 @@ void chunk_report_header(const struct chunk *c)
 
 void chunk_report_links(const struct chunk *c)
 {
-	report_corruption("corrupted double-linked list", about(chunk_mem(c), "links of a free chunk"));
+	report_corruption("corrupted double-linked list",
+			  about(chunk_mem(c), "links of a free chunk"));
 }
 
 bool chunk_has_header(const void *mem)
@@ -77,7 +79,8 @@ const void *heap_chunk_around(const struct heap *heap, const void *mem, size_t *
 }
 
 /* The chunk was freed, and may have become part of a larger one, or of top, since. */
-static void report_free(const struct heap *heap, const struct chunk *c, struct report_about about, const char *call)
+static void report_free(const struct heap *heap, const struct chunk *c, struct report_about about,
+			const char *call)
 {
 	bool recut = c->header & CHUNK_RECUT || c == load_relaxed(&heap->owner->top);
 
@@ -151,7 +154,8 @@ static bool check_chunk(const struct chunk_heap *ch, const struct chunk *c, bool
 	size_t csize = chunk_word_size(word);
 
 	if (!expect_eq("H7", (word & CHUNK_PREV_IN_USE) != 0, prev_in_use) ||
-	    !expect_eq("H6", (word & (CHUNK_IS_END | CHUNK_IN_USE)) == (CHUNK_IS_END | CHUNK_IN_USE), 0))
+	    !expect_eq("H6",
+		       (word & (CHUNK_IS_END | CHUNK_IN_USE)) == (CHUNK_IS_END | CHUNK_IN_USE), 0))
 		return false;
 	if (c == ch->top)
 		return expect_eq("H7", word, top_size(ch) | CHUNK_PREV_IN_USE);

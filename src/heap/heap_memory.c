@@ -87,7 +87,8 @@ static bool obtain_break(struct heap *heap, size_t need, bool *ret_clean)
 }
 
 /* A block as large as all heaps so far, so that they double, else the smallest that will do. */
-static bool obtain_block(const struct chunk_heap *ch, struct heap *heap, size_t need, bool *ret_clean)
+static bool obtain_block(const struct chunk_heap *ch, struct heap *heap, size_t need,
+			 bool *ret_clean)
 {
 	unsigned least = log2_ceil(align_up(need, PAGE_SIZE) / PAGE_SIZE), order = BLOCK_FIRST;
 	void *block;

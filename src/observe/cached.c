@@ -6,7 +6,8 @@
 
 /* Another thread may just be changing the array: then the magazine counts as empty. */
 static UNSYNCHRONIZED void visit_magazine(const struct magazine *m,
-					  void (*visit)(const struct object *o, void *arg), void *arg)
+					  void (*visit)(const struct object *o, void *arg),
+					  void *arg)
 {
 	struct object **none = m->none;
 	size_t n = (size_t)(m->last - none);

@@ -36,8 +36,8 @@ static bool is_still(const struct file *file)
 /* A high descriptor, or the number of an error, negative. */
 static int open_high(const char *path, int flags)
 {
-	long low = syscall6(SYS_openat, AT_FDCWD, (long)path, flags | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-			    0600, 0, 0);
+	long low = syscall6(SYS_openat, AT_FDCWD, (long)path,
+			    flags | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600, 0, 0);
 	long high;
 
 	if (syscall_failed(low))
@@ -65,7 +65,8 @@ int file_open(const char *path)
 	return open_high(path, O_WRONLY | O_APPEND);
 }
 
-/* A byte a page, so that the file system finds room for all of it now, or says that there is none. */
+/* A byte a page, so that the file system finds room for all of it now, or says that there is
+   none. */
 static bool write_zeros(int fd, uint64_t offset, size_t nbytes)
 {
 	for (size_t at = PAGE - 1; at < nbytes; at += PAGE)

@@ -31,7 +31,8 @@ void proc_resident(size_t *ret_now, size_t *ret_most)
 {
 	char text[128] = "";
 	struct rusage usage = {.ru_maxrss = 0};
-	int fd = (int)syscall6(SYS_openat, AT_FDCWD, (long)"/proc/self/statm", O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	int fd = (int)syscall6(SYS_openat, AT_FDCWD, (long)"/proc/self/statm", O_RDONLY | O_CLOEXEC,
+			       0, 0, 0);
 
 	if (fd >= 0) {
 		syscall3(SYS_read, fd, (long)text, sizeof text - 1);

@@ -27,12 +27,13 @@ struct lock record_lock = LOCK_INIT(LOCK_RECORD);
 static struct recorder {
 	const char *path;
 	struct file file;
-	bool open;		   /* there is a file */
+	bool open; /* there is a file */
 	struct trace_header *header;
-	struct trace_block *block; /* NULL: none is mapped, but perhaps one that a child leaves mapped */
-	size_t block_bytes;	   /* constant while there is a block */
-	unsigned char *at;	   /* where its next event goes; block->used says the same */
-	uint64_t sum;		   /* of the block's events */
+	/* NULL: none is mapped, but perhaps one that a child leaves mapped */
+	struct trace_block *block;
+	size_t block_bytes; /* constant while there is a block */
+	unsigned char *at;  /* where its next event goes; block->used says the same */
+	uint64_t sum;	    /* of the block's events */
 	uint64_t file_bytes;
 	uint64_t events, lost;
 	uint64_t parent, parent_events;
@@ -163,7 +164,7 @@ static void open_file(void)
 	}
 	if (error) {
 		line_say("record: %s cannot be made: %s; name a file that can", name,
-			    error_words(error, words));
+			 error_words(error, words));
 		store_relaxed(&recording, false);
 		return;
 	}

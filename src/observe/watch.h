@@ -1,4 +1,5 @@
-/* Around every call of the program while somebody looks on: the trace that is recorded, or a tool. */
+/* Around every call of the program while somebody looks on: the trace that is recorded, or a
+   tool. */
 #pragma once
 
 #include "observe/record.h"

@@ -34,7 +34,8 @@ static long result_of(long returned, int saved)
 	return result;
 }
 
-/* Not read before libc is found: errno is a thread variable, which exists once loam is relocated. */
+/* Not read before libc is found: errno is a thread variable, which exists once loam is
+   relocated. */
 #define BY_LIBC(call)                                                                              \
 	({                                                                                         \
 		int saved = errno;                                                                 \

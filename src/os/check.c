@@ -10,12 +10,11 @@ void check_failed(const char *cond, const char *file, int line)
 	os_abort();
 }
 
-bool check_equal(const char *label, const char *a_text, uint64_t a, const char *b_text,
-		   uint64_t b)
+bool check_equal(const char *label, const char *a_text, uint64_t a, const char *b_text, uint64_t b)
 {
 	if (a == b)
 		return true;
 	line_say("%s does not hold: %s is %zu, %s is %zu", label, a_text, (size_t)a, b_text,
-		    (size_t)b);
+		 (size_t)b);
 	return false;
 }

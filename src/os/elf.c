@@ -11,12 +11,12 @@ bool elf_same_string(const char *a, const char *b)
 }
 
 /* The dynamic linker writes addresses over the offsets of this section, but not in the vdso's. */
-static uintptr_t address_of(uintptr_t base, const ElfW(Dyn) *d)
+static uintptr_t address_of(uintptr_t base, const ElfW(Dyn) * d)
 {
 	return d->d_un.d_ptr < base ? base + d->d_un.d_ptr : d->d_un.d_ptr;
 }
 
-void elf_read(struct elf_symbols *ret_symbols, uintptr_t base, const ElfW(Dyn) *dynamic)
+void elf_read(struct elf_symbols *ret_symbols, uintptr_t base, const ElfW(Dyn) * dynamic)
 {
 	struct elf_symbols s = {.base = base};
 	const ElfW(Dyn) *soname = NULL;
@@ -42,7 +42,7 @@ void elf_read(struct elf_symbols *ret_symbols, uintptr_t base, const ElfW(Dyn) *
 	*ret_symbols = s;
 }
 
-bool elf_read_header(struct elf_symbols *ret_symbols, const ElfW(Ehdr) *header)
+bool elf_read_header(struct elf_symbols *ret_symbols, const ElfW(Ehdr) * header)
 {
 	const ElfW(Phdr) *segment = (const ElfW(Phdr) *)((uintptr_t)header + header->e_phoff);
 	const ElfW(Phdr) *dynamic = NULL;

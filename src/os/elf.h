@@ -11,7 +11,7 @@
 /* Where the parts of the table lie; of the two hashes one may be NULL, and versions. */
 struct elf_symbols {
 	uintptr_t base; /* what its addresses are relative to */
-	const ElfW(Sym) *symbols;
+	const ElfW(Sym) * symbols;
 	const char *strings;
 	const char *soname; /* or NULL */
 	const uint32_t *gnu_hash;
@@ -20,11 +20,11 @@ struct elf_symbols {
 };
 
 /* Reads the dynamic section of an object that lies at base. */
-COLD void elf_read(struct elf_symbols *ret_symbols, uintptr_t base, const ElfW(Dyn) *dynamic);
+COLD void elf_read(struct elf_symbols *ret_symbols, uintptr_t base, const ElfW(Dyn) * dynamic);
 
 /* The same of an object of which only the header's address is given; false when it has no such
    section. */
-COLD bool elf_read_header(struct elf_symbols *ret_symbols, const ElfW(Ehdr) *header);
+COLD bool elf_read_header(struct elf_symbols *ret_symbols, const ElfW(Ehdr) * header);
 
 /* The address of the object's own function of this name, in its default version; 0 when it has
    none, or one that must be asked which of several it is (IFUNC). */

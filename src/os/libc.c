@@ -20,7 +20,8 @@ SEALED static struct {
 } libc;
 
 /* A namespace.  glibc has more than one from 2.35 on, and its r_version is 2 then. */
-struct namespace {
+struct namespace
+{
 	struct r_debug debug;
 	const struct namespace *next;
 };

@@ -20,7 +20,8 @@ extern HIDDEN const struct libc_function libc_linked[] __attribute__((weak));
    as soon as loam is relocated.  It costs some 50 nanoseconds. */
 COLD uintptr_t libc_function(const char *name);
 
-/* What the dynamic linker has mapped in loam's namespace, in that order; NULL in a static program. */
+/* What the dynamic linker has mapped in loam's namespace, in that order; NULL in a static
+   program. */
 COLD const struct link_map *libc_link_maps(void);
 
 /* Sets a pointer to a function to libc's of this name. */

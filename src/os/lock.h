@@ -15,26 +15,29 @@
 #include "base/compiler.h"
 
 enum lock_rank {
-	LOCK_START,    /* the first call */
-	LOCK_RECORD,   /* the trace, while it is written */
+	LOCK_START,	 /* the first call */
+	LOCK_RECORD,	 /* the trace, while it is written */
 	LOCK_QUARANTINE, /* freed objects that are not used again yet */
-	LOCK_SAMPLED,  /* slots of sampled objects */
-	LOCK_RING,     /* the ring of arenas */
-	LOCK_CACHES,   /* the list of thread caches */
-	LOCK_ARENA,    /* an arena */
-	LOCK_DEPOT,    /* the depot */
-	LOCK_HUGE,     /* the table of huge objects */
-	LOCK_ZONE,     /* the buddy of a zone */
-	LOCK_METADATA, /* pools of descriptors, leaves of the page map */
+	LOCK_SAMPLED,	 /* slots of sampled objects */
+	LOCK_RING,	 /* the ring of arenas */
+	LOCK_CACHES,	 /* the list of thread caches */
+	LOCK_ARENA,	 /* an arena */
+	LOCK_DEPOT,	 /* the depot */
+	LOCK_HUGE,	 /* the table of huge objects */
+	LOCK_ZONE,	 /* the buddy of a zone */
+	LOCK_METADATA,	 /* pools of descriptors, leaves of the page map */
 	LOCK_RANKS
 };
 
 struct lock {
 	uintptr_t word; /* see above; atomic */
-	uint8_t rank;   /* enum lock_rank; constant */
+	uint8_t rank;	/* enum lock_rank; constant */
 };
 
-#define LOCK_INIT(r) {.rank = (r)}
+#define LOCK_INIT(r)                                                                               \
+	{                                                                                          \
+		.rank = (r)                                                                        \
+	}
 
 #define LOCK_FREE   ((uintptr_t)0)
 #define LOCK_WAITED ((uintptr_t)1)

@@ -29,7 +29,7 @@
 #define TEMPLATES_MOST	      256
 
 SEALED static size_t page_size = 4096;
-SEALED static bool emulated;     /* what answers here is no kernel (qemu-user) */
+SEALED static bool emulated;	 /* what answers here is no kernel (qemu-user) */
 SEALED static bool keeps_purged; /* madvise says that it has purged, and has not */
 
 /* What is left of each template: the address of its next page plus how many there are.  Atomic; 0
@@ -138,8 +138,8 @@ bool os_is_writable(const void *mem)
 /* By a futex operation that compares the word, then wakes nobody and moves nobody. */
 bool os_word_is(const uint32_t *word, uint32_t value)
 {
-	long result = syscall6(SYS_futex, (long)word, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, 0, 0, (long)word,
-			       value);
+	long result = syscall6(SYS_futex, (long)word, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, 0, 0,
+			       (long)word, value);
 
 	return result != -EAGAIN && result != -EFAULT;
 }
@@ -209,8 +209,7 @@ void *os_map_guarded(size_t nbytes, enum os_use use)
 
 void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 {
-	long result =
-		call_mremap(mem, old_nbytes, new_nbytes, may_move ? MREMAP_MAYMOVE : 0, NULL);
+	long result = call_mremap(mem, old_nbytes, new_nbytes, may_move ? MREMAP_MAYMOVE : 0, NULL);
 
 	return syscall_failed(result) ? NULL : (void *)result;
 }
@@ -260,7 +259,8 @@ void *os_sbrk(intptr_t nbytes)
    Some filters refuse the lists. */
 static AT_START bool is_emulator(void)
 {
-	return syscall3(SYS_set_robust_list, 0, 0, 0) == -ENOSYS && syscall3(SYS_madvise, 0, 0, NO_ADVICE) == 0;
+	return syscall3(SYS_set_robust_list, 0, 0, 0) == -ENOSYS &&
+	       syscall3(SYS_madvise, 0, 0, NO_ADVICE) == 0;
 }
 
 static AT_START bool is_purged_kept(void)

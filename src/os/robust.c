@@ -26,7 +26,7 @@ SEALED static struct {
 static struct {
 	size_t offset;
 	uint32_t number; /* of the thread that has it there */
-	bool confirmed;  /* another one has, too */
+	bool confirmed;	 /* another one has, too */
 } place;
 
 void robust_start(void)
@@ -68,7 +68,8 @@ static void note_holder(struct robust *r)
 	r->number = (uint32_t)r->mutex.__data.__owner;
 	if (thread)
 		learn_place(thread, r->number);
-	r->thread = thread && place.number && number_at(thread, place.offset) == r->number ? thread : NULL;
+	r->thread = thread && place.number && number_at(thread, place.offset) == r->number ? thread
+											   : NULL;
 }
 
 bool robust_hold_anew(struct robust *r)

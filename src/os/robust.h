@@ -20,15 +20,16 @@
 #include <pthread.h>
 
 enum robust_state {
-	ROBUST_BUSY,  /* somebody holds it */
-	ROBUST_HELD,  /* the caller does now */
-	ROBUST_GONE   /* the caller does now, and the thread before is gone without release */
+	ROBUST_BUSY, /* somebody holds it */
+	ROBUST_HELD, /* the caller does now */
+	ROBUST_GONE  /* the caller does now, and the thread before is gone without release */
 };
 
 struct robust {
 	pthread_mutex_t mutex;
-	const char *thread; /* the last holder's pthread_self(); NULL: its number is not found there */
-	uint32_t number;    /* the last holder's */
+	/* the last holder's pthread_self(); NULL: its number is not found there */
+	const char *thread;
+	uint32_t number; /* the last holder's */
 };
 
 AT_START void robust_start(void);

@@ -26,7 +26,10 @@ static inline long syscall6(long number, long a, long b, long c, long d, long e,
 	return result;
 }
 
-#define SYSCALL_SIGRETURN {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05} /* mov $15, %rax; syscall */
+#define SYSCALL_SIGRETURN                                                                          \
+	{                                                                                          \
+		0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05                               \
+	} /* mov $15, %rax; syscall */
 
 #elif defined(__aarch64__)
 
@@ -47,7 +50,10 @@ static inline long syscall6(long number, long a, long b, long c, long d, long e,
 	return x0;
 }
 
-#define SYSCALL_SIGRETURN {0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4} /* mov x8, #139; svc #0 */
+#define SYSCALL_SIGRETURN                                                                          \
+	{                                                                                          \
+		0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4                                     \
+	} /* mov x8, #139; svc #0 */
 
 #else
 #error "loam knows the system calls of x86-64 and aarch64 only"

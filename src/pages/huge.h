@@ -38,9 +38,9 @@
  */
 struct huge {
 	struct descriptor tag;
-	struct link link; /* in use or kept; huge lock */
-	char *mem;        /* huge lock */
-	size_t nbytes;    /* usable; written by whoever holds the object, under the huge lock */
+	struct link link;     /* in use or kept; huge lock */
+	char *mem;	      /* huge lock */
+	size_t nbytes;	      /* usable; written by whoever holds the object, under the huge lock */
 	size_t dirty, mapped; /* G3; huge lock */
 };
 
@@ -70,10 +70,10 @@ size_t huge_purge(size_t nbytes);
 COLD size_t huge_unmap_free(void);
 
 struct huge_sizes {
-	size_t count, nbytes;           /* in use */
+	size_t count, nbytes;		/* in use */
 	size_t most_count, most_nbytes; /* the highest these were */
-	size_t kept;                    /* bytes of freed mappings that are kept, and in rooms */
-	size_t made;                    /* objects so far */
+	size_t kept;			/* bytes of freed mappings that are kept, and in rooms */
+	size_t made;			/* objects so far */
 };
 void huge_sizes(struct huge_sizes *ret_sizes);
 

@@ -48,7 +48,8 @@ struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped)
 	return h;
 }
 
-/* The object's pages moved to a new mapping; NULL, and they are where they were, when that fails. */
+/* The object's pages moved to a new mapping; NULL, and they are where they were, when that
+   fails. */
 static char *move_to(struct huge *h, size_t mapped)
 {
 	char *mem = map(mapped, os_page_size());

@@ -1,7 +1,7 @@
 /*
  * Pools of loam's own objects; see metadata.h.  They are cut one after the other from areas, each
- * twice the size of the one before unless addresses are dear.  What is freed is linked through its last
- * word: a late reader looks at the first ones.
+ * twice the size of the one before unless addresses are dear.  What is freed is linked through its
+ * last word: a late reader looks at the first ones.
  */
 #include "pages/metadata.h"
 

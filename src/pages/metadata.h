@@ -10,17 +10,20 @@
 #include "os/lock.h"
 
 struct pool {
-	size_t size;       /* of an object; a multiple of CACHE_LINE; constant */
-	void *free;        /* freed objects, linked through their last word; metadata lock */
-	bool dirty;        /* objects that were used before are not zeroed; constant */
-	uint32_t refused;  /* by pool_alloc_patiently(), in a row; a race costs nothing */
+	size_t size;	  /* of an object; a multiple of CACHE_LINE; constant */
+	void *free;	  /* freed objects, linked through their last word; metadata lock */
+	bool dirty;	  /* objects that were used before are not zeroed; constant */
+	uint32_t refused; /* by pool_alloc_patiently(), in a row; a race costs nothing */
 };
 
 /* A call of the system that can be done without is made at each so manyth occasion: a program that
    allows itself none (seccomp's strict mode) is spared for a while. */
 #define PATIENCE 8
 
-#define POOL_INIT(type) {.size = (sizeof(type) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1)}
+#define POOL_INIT(type)                                                                            \
+	{                                                                                          \
+		.size = (sizeof(type) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1)                \
+	}
 
 /* A zeroed object on lines of cache of its own, or NULL when the system refuses. Of a `dirty` pool
    what was used before is as it was left. */

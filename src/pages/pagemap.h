@@ -104,7 +104,8 @@ extern HIDDEN struct pagemap pagemap;
    it is answered as its lower ROOT_BITS would be. */
 ALWAYS_INLINE struct leaf *pagemap_leaf(struct pagemap *map, uintptr_t address)
 {
-	size_t index = address >> (LEAF_SHIFT - 2) & (ROOT_LEAVES - 1) << 2; /* in bytes: less work */
+	/* in bytes: less work */
+	size_t index = address >> (LEAF_SHIFT - 2) & (ROOT_LEAVES - 1) << 2;
 	intptr_t units = load_relaxed((const int32_t *)((const char *)map->root + index));
 	char *leaf = (char *)map + (units << LEAF_UNIT_SHIFT);
 

@@ -75,7 +75,7 @@ static void remove(struct region *r, enum state state, unsigned page, unsigned o
 {
 	bit_clear(r->free[state], bit_of(page, order));
 	if (!any_free(r, state, order))
-		r->orders[state] &= (uint16_t)~(1u << order);
+		r->orders[state] &= (uint16_t) ~(1u << order);
 }
 
 static bool is_free(const struct region *r, unsigned page, unsigned order, enum state *ret_state)
@@ -247,7 +247,8 @@ void region_rebuild(struct region *r)
 	for (enum state s = DIRTY; s < STATES; s++)
 		for (unsigned order = 0; order < ORDERS; order++)
 			bits_for_each (bit, r->free[s], order_start(order), order_start(order + 1))
-				set_bits(free, (struct pages){page_of(bit, order), 1u << order}, true);
+				set_bits(free, (struct pages){page_of(bit, order), 1u << order},
+					 true);
 	for (unsigned w = 0; w < REGION_PAGES / 64; w++)
 		r->owned[w] |= free[w];
 	r->owned_pages = count_bits(r->owned, (struct pages){0, REGION_PAGES});

@@ -36,8 +36,8 @@
 #include "base/compiler.h"
 #include "pages/pagemap.h"
 
-#define ORDERS             11
-#define ORDER_MAX          (ORDERS - 1)
+#define ORDERS		   11
+#define ORDER_MAX	   (ORDERS - 1)
 #define ORDER_BYTES(order) (PAGE_SIZE << (order))
 
 #define REGION_PAGES (REGION_SIZE / PAGE_SIZE)
@@ -50,14 +50,15 @@ struct pages {
 };
 
 struct region {
-	char *base;               /* constant */
-	unsigned slot;            /* its number in the zone; constant */
-	uint16_t orders[STATES];  /* B4: bit o */
-	unsigned owned_pages;     /* of the window, mapped by us */
-	unsigned free_pages;      /* B5 */
-	unsigned dirty_pages;     /* B5: of the free ones */
+	char *base;				      /* constant */
+	unsigned slot;				      /* its number in the zone; constant */
+	uint16_t orders[STATES];		      /* B4: bit o */
+	unsigned owned_pages;			      /* of the window, mapped by us */
+	unsigned free_pages;			      /* B5 */
+	unsigned dirty_pages;			      /* B5: of the free ones */
 	uint64_t free[STATES][2 * REGION_PAGES / 64]; /* one bit a block, see above */
-	uint64_t dirty[REGION_PAGES / 64]; /* pages that may hold memory; of a block in use: held it before */
+	/* pages that may hold memory; of a block in use: held it before */
+	uint64_t dirty[REGION_PAGES / 64];
 	uint64_t owned[REGION_PAGES / 64]; /* where only part of the window could be mapped */
 };
 

@@ -10,7 +10,7 @@
 #define STEP_MOST  (64 * MIB)
 
 /* How many holes the blocks that are unmapped may leave. */
-#define HOLES_MOST    ((size_t)32768)
+#define HOLES_MOST ((size_t)32768)
 
 /* The least where the system limits the process. */
 #define STEP_LIMITED (64 * KIB)
@@ -116,7 +116,8 @@ static bool unmap_blocks(struct region *r, enum state state, unsigned order)
 	return true;
 }
 
-/* Unmaps free blocks of at least that order, or all if nothing of the region is in use; the bytes. */
+/* Unmaps free blocks of at least that order, or all if nothing of the region is in use; the
+   bytes. */
 static size_t unmap_free(struct region *r, unsigned least)
 {
 	size_t before = zone.sizes.mapped;

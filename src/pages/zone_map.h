@@ -3,5 +3,6 @@
 
 #include "base/compiler.h"
 
-/* Maps so much that there is a free block of that order; false when the system refuses.  Zone lock. */
+/* Maps so much that there is a free block of that order; false when the system refuses.  Zone
+   lock. */
 bool zone_grow(unsigned order);

@@ -21,12 +21,14 @@ struct zone_set {
 };
 
 struct zone {
-	size_t slots;                         /* numbers in use are below this */
-	uint16_t orders[STATES];              /* bit o: with[][o] is not empty; written atomically, for zone_is_ready() */
+	size_t slots; /* numbers in use are below this */
+	/* bit o: with[][o] is not empty; written atomically, for zone_is_ready() */
+	uint16_t orders[STATES];
 	struct zone_set with[STATES][ORDERS]; /* Z3: parts with such a region */
-	unsigned purge_pause;                 /* frees until a purge that was refused is tried again */
-	uint64_t scatter;                     /* what chance is drawn from; 0: blocks lie low */
-	struct zone_sizes sizes;              /* Z4 */
+	/* frees until a purge that was refused is tried again */
+	unsigned purge_pause;
+	uint64_t scatter;	 /* what chance is drawn from; 0: blocks lie low */
+	struct zone_sizes sizes; /* Z4 */
 };
 
 extern HIDDEN struct zone zone;

@@ -31,9 +31,9 @@ static bool is_initial_thread(void)
 	return syscall3(SYS_gettid, 0, 0, 0) == syscall3(SYS_getpid, 0, 0, 0);
 }
 
-/* Whether an address lies on the stack of the frame `here`, in a mapping that both are in.  All between
-   a frame and the end of a thread's stack is stack.  Behind the end of a stack that the program made,
-   other memory may follow in the same mapping. */
+/* Whether an address lies on the stack of the frame `here`, in a mapping that both are in. All
+   between a frame and the end of a thread's stack is stack. Behind the end of a stack that the
+   program made, other memory may follow in the same mapping. */
 static bool is_above(uintptr_t here, uintptr_t address, const struct mapping *m)
 {
 	uintptr_t self = thread_self(), end = os_stack_end();
@@ -56,8 +56,9 @@ bool frame_holds(const void *mem)
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0), address = (uintptr_t)mem;
 	struct mapping m;
 
-	if (address < here || (address - here >= NEAR && !is_between(here, address, thread_self()) &&
-			       !is_between(here, address, os_stack_end())))
+	if (address < here ||
+	    (address - here >= NEAR && !is_between(here, address, thread_self()) &&
+	     !is_between(here, address, os_stack_end())))
 		return false;
 	return maps_find((const void *)here, &m) && address < m.end && is_above(here, address, &m);
 }

@@ -9,7 +9,7 @@
 #include "report/stack.h"
 #include "report/symbols.h"
 
-#define JSON_LEAST 900			 /* without frames of stacks */
+#define JSON_LEAST 900					 /* without frames of stacks */
 #define FRAME_MOST (2 * (MAPS_NAME + SYMBOL_NAME) + 256) /* and what follows the last one */
 #define JSON_MOST  (16 * KIB)
 
@@ -327,4 +327,3 @@ void report_corruption(const char *what, struct report_about about)
 	make(&(struct report){.what = what, .about = about, .by = "found"});
 	os_abort();
 }
-

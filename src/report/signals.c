@@ -4,12 +4,13 @@
  * The kernel says what it had in a siginfo_t, and the program cannot tell that there was a handler
  * between:
  *
- *	in place	before it was the default	the default is put back, and as the handler returns
- *							the fault happens again, or the same signal comes
- *	in place	before it was a handler		that is called, under its own flags and mask
- *	called by	the default			for a fault: if the program's handler returns, the
- *	the program's					next fault is fatal; if it jumps out, nothing has
- *	handler						changed
+ *	in place, before it was the default	the default is put back, and as the handler
+ *						returns the fault happens again, or the same
+ *						signal comes
+ *	in place, before it was a handler	that is called, under its own flags and mask
+ *	called by the program's handler,	for a fault: if the program's handler returns,
+ *	before it was the default		the next fault is fatal; if it jumps out,
+ *						nothing has changed
  *
  * Whoever calls a handler that signal() has returned gives it the number alone, and so does the
  * kernel after signal() has put it back: then there is no siginfo_t to read.
@@ -85,7 +86,8 @@ static bool is_fault(const struct arrival *a)
 	       !(a->signal == SIGBUS && a->info->si_code == BUS_MCEERR_AO);
 }
 
-/* The signal is blocked here, and comes when the handler has returned: with the registers that it had. */
+/* The signal is blocked here, and comes when the handler has returned: with the registers that it
+   had. */
 static void send_again(const struct arrival *a)
 {
 	long process = syscall3(SYS_getpid, 0, 0, 0), thread = syscall3(SYS_gettid, 0, 0, 0);

@@ -59,7 +59,8 @@ void stack_note(struct stack *ret_stack)
 {
 	void *frames[OWN_MOST + STACK_FRAMES];
 	int (*by)(void **, int) = load_relaxed(&unwind);
-	int saved = errno, n = by ? by(frames, OWN_MOST + STACK_FRAMES) : 0, own = count_own(frames, n);
+	int saved = errno, n = by ? by(frames, OWN_MOST + STACK_FRAMES) : 0,
+	    own = count_own(frames, n);
 
 	n = n - own < STACK_FRAMES ? n - own : STACK_FRAMES;
 	ret_stack->thread = thread_self();
@@ -82,9 +83,9 @@ void stack_say(const char *heading, const struct stack *s)
 			line_say("    #%zu %p", (size_t)i, s->frames[i]);
 		else if (symbols_find(&m, s->frames[i], &symbol))
 			line_say("    #%zu %p %s+%p (%s+%p)", (size_t)i, s->frames[i], symbol.name,
-				    (const void *)symbol.offset, m.name, (const void *)m.offset);
+				 (const void *)symbol.offset, m.name, (const void *)m.offset);
 		else
 			line_say("    #%zu %p (%s+%p)", (size_t)i, s->frames[i], m.name,
-				    (const void *)m.offset);
+				 (const void *)m.offset);
 	}
 }

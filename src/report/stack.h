@@ -15,11 +15,12 @@ struct stack {
 	const void *frames[STACK_FRAMES]; /* the innermost first */
 };
 
-/* Makes stack_note() find stacks.  libc loads a library for it, so this must be no call of malloc's.
-   Loam's own code lies from own_start to own_end; both may be NULL. */
+/* Makes stack_note() find stacks.  libc loads a library for it, so this must be no call of
+   malloc's. Loam's own code lies from own_start to own_end; both may be NULL. */
 COLD void stack_start(const void *own_start, const void *own_end);
 
-/* Notes the stack of who called loam, or raised a signal that it handles; its thread alone before stack_start(). */
+/* Notes the stack of who called loam, or raised a signal that it handles; its thread alone before
+   stack_start(). */
 COLD void stack_note(struct stack *ret_stack);
 
 /* The lines of a stack, under a heading, by line_say(). */

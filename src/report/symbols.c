@@ -8,7 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-extern struct r_debug _r_debug __attribute__((weak)); /* the dynamic linker's; a static program has none */
+/* the dynamic linker's; a static program has none */
+extern struct r_debug _r_debug __attribute__((weak));
 
 /* A file that is mapped whole. */
 struct file {
@@ -18,7 +19,8 @@ struct file {
 
 static bool map_file(const char *path, struct file *ret_file)
 {
-	long fd = syscall6(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0), nbytes, mem;
+	long fd = syscall6(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0), nbytes,
+	     mem;
 
 	if (syscall_failed(fd))
 		return false;
@@ -38,7 +40,8 @@ static const void *items(const struct file *f, size_t offset, size_t count, size
 }
 
 /* Where the file's bytes from an offset on are in the program's own addresses; false: nowhere. */
-static bool address_of(const struct file *f, const ElfW(Ehdr) *header, size_t offset, uintptr_t *ret_address)
+static bool address_of(const struct file *f, const ElfW(Ehdr) * header, size_t offset,
+		       uintptr_t *ret_address)
 {
 	const ElfW(Phdr) *segments = items(f, header->e_phoff, header->e_phnum, sizeof *segments);
 
@@ -62,7 +65,7 @@ static void copy_name(char *name, const char *from, const char *end)
 	name[n] = '\0';
 }
 
-static bool is_around(const ElfW(Sym) *symbol, ElfW(Addr) address)
+static bool is_around(const ElfW(Sym) * symbol, ElfW(Addr) address)
 {
 	unsigned type = ELF64_ST_TYPE(symbol->st_info);
 
@@ -74,7 +77,8 @@ static bool is_around(const ElfW(Sym) *symbol, ElfW(Addr) address)
 static uint32_t count_by_gnu_hash(const uint32_t *gnu_hash)
 {
 	uint32_t nbuckets = gnu_hash[0], first = gnu_hash[1], last = 0;
-	const uint32_t *buckets = gnu_hash + 4 + gnu_hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+	const uint32_t *buckets =
+		gnu_hash + 4 + gnu_hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
 	const uint32_t *hashes = buckets + nbuckets;
 
 	for (uint32_t b = 0; b < nbuckets; b++)
@@ -111,12 +115,13 @@ bool symbols_find_in(const struct elf_symbols *s, uintptr_t address, struct symb
 	return true;
 }
 
-static bool find_in(const struct file *f, const ElfW(Shdr) *table, const ElfW(Shdr) *strings, uintptr_t address,
-		    struct symbol *ret_symbol)
+static bool find_in(const struct file *f, const ElfW(Shdr) * table, const ElfW(Shdr) * strings,
+		    uintptr_t address, struct symbol *ret_symbol)
 {
 	size_t count = table->sh_size / sizeof(ElfW(Sym));
 	const ElfW(Sym) *symbols = items(f, table->sh_offset, count, sizeof *symbols);
-	bool known = strings->sh_offset <= f->nbytes && strings->sh_size <= f->nbytes - strings->sh_offset;
+	bool known = strings->sh_offset <= f->nbytes &&
+		     strings->sh_size <= f->nbytes - strings->sh_offset;
 
 	for (size_t i = 0; symbols && known && i < count; i++) {
 		const ElfW(Sym) *s = &symbols[i];
@@ -132,7 +137,7 @@ static bool find_in(const struct file *f, const ElfW(Shdr) *table, const ElfW(Sh
 }
 
 /* In tables of one type. */
-static bool find(const struct file *f, const ElfW(Ehdr) *header, unsigned type, uintptr_t address,
+static bool find(const struct file *f, const ElfW(Ehdr) * header, unsigned type, uintptr_t address,
 		 struct symbol *ret_symbol)
 {
 	const ElfW(Shdr) *sections = items(f, header->e_shoff, header->e_shnum, sizeof *sections);
@@ -149,10 +154,11 @@ static bool find_in_file(const struct file *f, size_t offset, struct symbol *ret
 	const ElfW(Ehdr) *header = items(f, 0, 1, sizeof *header);
 	uintptr_t address;
 
-	if (!header || *(const uint32_t *)header->e_ident != 0x464c457f || header->e_ident[EI_CLASS] != ELFCLASS64 ||
-	    !address_of(f, header, offset, &address))
+	if (!header || *(const uint32_t *)header->e_ident != 0x464c457f ||
+	    header->e_ident[EI_CLASS] != ELFCLASS64 || !address_of(f, header, offset, &address))
 		return false;
-	return find(f, header, SHT_SYMTAB, address, ret_symbol) || find(f, header, SHT_DYNSYM, address, ret_symbol);
+	return find(f, header, SHT_SYMTAB, address, ret_symbol) ||
+	       find(f, header, SHT_DYNSYM, address, ret_symbol);
 }
 
 /* In what the dynamic linker has mapped: only the object that the address is in has a symbol around

@@ -1,4 +1,5 @@
-/* Names of functions, from the table of symbols in the file that a mapping is of; for reports only. */
+/* Names of functions, from the table of symbols in the file that a mapping is of; for reports
+   only. */
 #pragma once
 
 #include "os/elf.h"
@@ -21,4 +22,5 @@ COLD bool symbols_find(const struct mapping *m, const void *frame, struct symbol
 
 /* The function of an object in memory that an address is in; of several names the one that all may
    use. */
-COLD bool symbols_find_in(const struct elf_symbols *s, uintptr_t address, struct symbol *ret_symbol);
+COLD bool symbols_find_in(const struct elf_symbols *s, uintptr_t address,
+			  struct symbol *ret_symbol);

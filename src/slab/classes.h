@@ -16,8 +16,8 @@
 
 #include "base/bits.h"
 
-#define GRANULE        ((size_t)16)
-#define CLASSES        72
+#define GRANULE	       ((size_t)16)
+#define CLASSES	       72
 #define CLASS_SIZE_MAX (32 * KIB)
 
 /* The size class for a request of 1 to CLASS_SIZE_MAX bytes. */

@@ -427,9 +427,9 @@ uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
 
 void slab_report_written(const struct slab *s, const struct object *o)
 {
-	report_corruption("malloc(): write after free",
-			  (struct report_about){
-				  .mem = o, .kind = "free object", .usable = s->size});
+	report_corruption(
+		"malloc(): write after free",
+		(struct report_about){.mem = o, .kind = "free object", .usable = s->size});
 }
 
 /* --- purging -------------------------------------------------------------------------------- */
@@ -553,7 +553,8 @@ bool slab_check_cached(const struct object *o, unsigned sc, const char *label)
 {
 	const struct slab *s = (const struct slab *)pagemap_get(o);
 
-	return expect_eq(label, s && s->tag.kind == KIND_SLAB, true) && expect_eq(label, s->class, sc) &&
-	       expect_eq(label, slab_starts_object(s, o), true) && expect_eq(label, slab_has_free(s, o), false) &&
+	return expect_eq(label, s && s->tag.kind == KIND_SLAB, true) &&
+	       expect_eq(label, s->class, sc) && expect_eq(label, slab_starts_object(s, o), true) &&
+	       expect_eq(label, slab_has_free(s, o), false) &&
 	       expect_eq(label, o->key, slab_mark(o));
 }

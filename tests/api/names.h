@@ -63,15 +63,16 @@ extern "C" {
 #define malloc_get_state()	     loam_malloc_get_state()
 #define malloc_set_state(state)	     loam_malloc_set_state(state)
 #else
-/* Not in glibc 2.36's headers, nor to be linked with: the preloaded library gives them to who asks for their
-   version. */
-#define cfree(p)		    ((void (*)(void *))versioned("cfree", OLDEST_GLIBC))(p)
-#define malloc_get_state()	    ((void *(*)(void))versioned("malloc_get_state", OLDEST_GLIBC))()
-#define malloc_set_state(state)	    ((int (*)(void *))versioned("malloc_set_state", OLDEST_GLIBC))(state)
-#define free_sized(p, n)	    ((void (*)(void *, size_t))versioned("free_sized", "GLIBC_2.43"))(p, n)
+/* Not in glibc 2.36's headers, nor to be linked with: the preloaded library gives them to who asks
+   for their version. */
+#define cfree(p)	   ((void (*)(void *))versioned("cfree", OLDEST_GLIBC))(p)
+#define malloc_get_state() ((void *(*)(void))versioned("malloc_get_state", OLDEST_GLIBC))()
+#define malloc_set_state(state)                                                                    \
+	((int (*)(void *))versioned("malloc_set_state", OLDEST_GLIBC))(state)
+#define free_sized(p, n) ((void (*)(void *, size_t))versioned("free_sized", "GLIBC_2.43"))(p, n)
 #define free_aligned_sized(p, a, n)                                                                \
 	((void (*)(void *, size_t, size_t))versioned("free_aligned_sized", "GLIBC_2.43"))(p, a, n)
-#define memalignment(p) ((size_t (*)(const void *))dlsym(RTLD_DEFAULT, "loam_memalignment"))(p)
+#define memalignment(p) ((size_t(*)(const void *))dlsym(RTLD_DEFAULT, "loam_memalignment"))(p)
 
 static inline void *versioned(const char *name, const char *version)
 {
@@ -198,5 +199,6 @@ static inline size_t resident(void)
 		_exit(1);
 	}
 	close(fd);
-	return pages * (test_emulated ? 4096 /* of the kernel below */ : (size_t)sysconf(_SC_PAGESIZE));
+	return pages *
+	       (test_emulated ? 4096 /* of the kernel below */ : (size_t)sysconf(_SC_PAGESIZE));
 }

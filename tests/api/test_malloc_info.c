@@ -257,8 +257,8 @@ static long long sum(const struct tag *tags, int count, const char *name, const 
 TEST(the_totals_are_the_sums_over_the_heaps)
 {
 	static const char *const kinds[][3] = {
-		{"total", " type=\"fast\"", "size"},	  {"total", " type=\"fast\"", "count"},
-		{"total", " type=\"rest\"", "size"},	  {"total", " type=\"rest\"", "count"},
+		{"total", " type=\"fast\"", "size"},	 {"total", " type=\"fast\"", "count"},
+		{"total", " type=\"rest\"", "size"},	 {"total", " type=\"rest\"", "count"},
 		{"system", " type=\"current\"", "size"},
 	};
 	static struct tag tags[10000];
@@ -297,8 +297,8 @@ TEST(the_totals_are_the_sums_over_the_heaps)
 #define SHARED ((size_t)512)
 #define COUNT  2000
 
-/* What each heap has in use: what it has of the system, and is in no total of what is free.  The bytes of <size>
-   that it has of SHARED bytes, in ret_free. */
+/* What each heap has in use: what it has of the system, and is in no total of what is free.  The
+   bytes of <size> that it has of SHARED bytes, in ret_free. */
 static void read_heaps(long long *ret_in_use, long long *ret_free)
 {
 	static struct tag tags[10000];
@@ -333,8 +333,8 @@ static void *hold_in_slabs(void *mem)
 	return NULL;
 }
 
-/* Objects that wait in another thread's magazine, or to be taken back, are free, and of the heap that they come
-   from. */
+/* Objects that wait in another thread's magazine, or to be taken back, are free, and of the heap
+   that they come from. */
 TEST(what_is_freed_by_another_thread_is_free_in_its_own_heap)
 {
 	static void *mem[COUNT], *mine[COUNT];

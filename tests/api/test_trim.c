@@ -120,7 +120,8 @@ static void join_all(void)
 		pthread_join(workers[i].thread, NULL);
 }
 
-/* What a thread that idles retains is its own, and may be what the rule allowed when all was live. */
+/* What a thread that idles retains is its own, and may be what the rule allowed when all was
+   live. */
 static size_t retained_at_most(bool idles)
 {
 	return idles ? (size_t)THREADS * HELD * 20000 / 8 : 0;

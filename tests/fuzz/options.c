@@ -10,14 +10,21 @@
 static char entry[2][8192];
 static const char *const environment[] = {entry[0], entry[1], NULL};
 
+static bool is_short(const char *text)
+{
+	return !text || strlen(text) < 1024;
+}
+
 static void check_ranges(void)
 {
 #define SIZE(name, least, most)                                                                    \
 	MUST(options.name - (size_t)(least) <= (size_t)(most) - (size_t)(least));
-#define COUNT(name, least, most)			     SIZE(name, least, most)
-#define FLAG(name, least, most)				     MUST(options.name <= 1);
-#define WORD(name, least, most)				     MUST(options.name <= (size_t)(most));
-#define TEXT(name, least, most)				     MUST(!options.name || strlen((const char *)options.name) < 1024);
+#define COUNT(name, least, most) SIZE(name, least, most)
+#define FLAG(name, least, most)	 MUST(options.name <= 1);
+#define WORD(name, least, most)	 MUST(options.name <= (size_t)(most));
+
+#define TEXT(name, least, most) MUST(is_short((const char *)options.name));
+
 #define OPTION(type, name, default_value, least, most, what) type(name, least, most)
 #include "base/options.def"
 #undef OPTION

@@ -1,4 +1,5 @@
-/* One slab of any class: objects out are distinct and keep their bytes, purged pages are used again.
+/* One slab of any class: objects out are distinct and keep their bytes, purged pages are used
+   again.
  */
 #include "fuzz.h"
 

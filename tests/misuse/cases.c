@@ -32,7 +32,8 @@ void warm_up(size_t size)
 		free(mem[i]);
 }
 
-/* Every size class that cases use; twice, since an allocator may begin by tidying up what is idle. */
+/* Every size class that cases use; twice, since an allocator may begin by tidying up what is
+   idle. */
 static void warm_up_all(void)
 {
 	for (int i = 0; i < 2; i++)

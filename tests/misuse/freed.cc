@@ -1,5 +1,5 @@
-// A freed block that is used again, by each call that takes a block and wherever a freed block can wait: a
-// case a place and a call, as "in_the_depot:realloc".
+// A freed block that is used again, by each call that takes a block and wherever a freed block can
+// wait: a case a place and a call, as "in_the_depot:realloc".
 #include "cases.h"
 
 #include <malloc.h>
@@ -281,7 +281,7 @@ template <size_t alignment, size_t size> static Block aligned()
 	return freed(mem, size);
 }
 
-// --- each with each -------------------------------------------------------------------------------
+// --- each with each ---------------------------------------------------------------------------
 
 template <Block (*place)(), void (*call)(Block)> static void use_again()
 {

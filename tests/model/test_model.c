@@ -98,8 +98,7 @@ static bool fill(struct player *p, struct slot *s, uint64_t r)
 	s->mem = allocate(r, s->nbytes, &alignment, &zero);
 	s->pattern = (unsigned char)test_random(&p->state);
 	if (!s->mem || (uintptr_t)s->mem % alignment ||
-	    loam_malloc_usable_size(s->mem) < s->nbytes ||
-	    (zero && !is_zero(s->mem, s->nbytes)))
+	    loam_malloc_usable_size(s->mem) < s->nbytes || (zero && !is_zero(s->mem, s->nbytes)))
 		return false;
 	memset(s->mem, s->pattern, s->nbytes);
 	return true;

@@ -1,6 +1,6 @@
 /*
- * A program of as many bytes in objects as its second argument says, in KiB, for limits.py.  The first says which: a size,
- * or `mixed`.  It ends with 0 when all could be had.
+ * A program of as many bytes in objects as its second argument says, in KiB, for limits.py.  The
+ * first says which: a size, or `mixed`.  It ends with 0 when all could be had.
  */
 #include "process.h"
 

@@ -1,8 +1,8 @@
 /*
  * Preloaded beside loam, into any program: the system calls that are made in the library's own
- * code, and are none of those that docs/design.md names, end the process by SIGSYS.  So do those that
- * change mappings, which libc's code has to make, where others can see them.  The program's own are its
- * own business.
+ * code, and are none of those that docs/design.md names, end the process by SIGSYS.  So do those
+ * that change mappings, which libc's code has to make, where others can see them.  The program's
+ * own are its own business.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -30,8 +30,8 @@
 		BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW                                           \
 	}
 
-/* Where the library's code is, from /proc/self/maps: from its first such mapping to the end of the last, with
-   its data between them. */
+/* Where the library's code is, from /proc/self/maps: from its first such mapping to the end of the
+   last, with its data between them. */
 static int find_code(uint64_t *ret_start, uint64_t *ret_end)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -40,8 +40,8 @@ static int find_code(uint64_t *ret_start, uint64_t *ret_end)
 	int found = 0;
 
 	while (maps && fgets(line, sizeof line, maps))
-		if (strstr(line, "/libloam.so") && sscanf(line, "%lx-%lx %7s", &start, &end, rights) == 3 &&
-		    rights[2] == 'x') {
+		if (strstr(line, "/libloam.so") &&
+		    sscanf(line, "%lx-%lx %7s", &start, &end, rights) == 3 && rights[2] == 'x') {
 			*ret_start = found++ ? *ret_start : start;
 			*ret_end = end;
 		}
@@ -65,7 +65,8 @@ __attribute__((constructor)) static void install(void)
 			ALLOW_UNLESS(BPF_JGE, (unsigned)start, 1),
 			ALLOW_UNLESS(BPF_JGE, (unsigned)end, 0),
 			LOAD(nr, 0),
-			ALLOW_CALL(SYS_mremap), /* a question, which is always answered by a refusal */
+			ALLOW_CALL(
+				SYS_mremap), /* a question, which is always answered by a refusal */
 			ALLOW_CALL(SYS_futex),
 			ALLOW_CALL(SYS_write),
 			{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS},

@@ -1,8 +1,8 @@
 /*
- * A program that must see which of its memory goes, as what registers memory with a network card must:
- * `hooked` or `hooked allocating`.  It writes jumps over the beginning of libc's mmap, munmap, mremap and
- * madvise, and makes the calls itself.  Then no page of a block may be gone, or empty, that was not seen
- * going; with the argument the hooks allocate, too.
+ * A program that must see which of its memory goes, as what registers memory with a network card
+ * must: `hooked` or `hooked allocating`.  It writes jumps over the beginning of libc's mmap,
+ * munmap, mremap and madvise, and makes the calls itself.  Then no page of a block may be gone, or
+ * empty, that was not seen going; with the argument the hooks allocate, too.
  */
 #include "process.h"
 
@@ -97,7 +97,8 @@ static size_t write_jump(unsigned char *code, uintptr_t target)
 #if defined(__x86_64__)
 	static const unsigned char jump[] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp *0(%rip) */
 #elif defined(__aarch64__)
-	static const unsigned char jump[] = {0x50, 0, 0, 0x58, 0, 0x02, 0x1f, 0xd6}; /* ldr x16, .+8; br x16 */
+	static const unsigned char jump[] = {0x50, 0,	 0,    0x58,
+					     0,	   0x02, 0x1f, 0xd6}; /* ldr x16, .+8; br x16 */
 #endif
 
 	memcpy(code, jump, sizeof jump);
@@ -129,7 +130,8 @@ static void check_pages(char *mem, size_t nbytes)
 	char *page = (char *)(((uintptr_t)mem + PAGE - 1) & -(uintptr_t)PAGE);
 
 	for (; page + PAGE <= mem + nbytes; page += PAGE) {
-		bool in_data_segment = (uintptr_t)page >= break_first && (uintptr_t)page < break_last;
+		bool in_data_segment =
+			(uintptr_t)page >= break_first && (uintptr_t)page < break_last;
 
 		if (!in_data_segment && !is_there(page) && !was_seen(page)) {
 			dprintf(2, "a page of a block of %zu bytes went unseen\n", nbytes);

@@ -1,7 +1,7 @@
 /*
- * like-emulator PROGRAM ARGS...: runs a program under a filter that answers as emulators of the kernel do
- * (qemu-user): there are no lists of robust mutexes, and all advice about memory is followed, it is said,
- * and nothing done.
+ * like-emulator PROGRAM ARGS...: runs a program under a filter that answers as emulators of the
+ * kernel do (qemu-user): there are no lists of robust mutexes, and all advice about memory is
+ * followed, it is said, and nothing done.
  */
 #include <errno.h>
 #include <linux/filter.h>

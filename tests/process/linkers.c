@@ -1,7 +1,7 @@
 /*
- * A program linked with libloam.a by some linker: all of its own data can be written, from before main
- * to the last of what runs at exit.  It prints where it is for linkers.py: the address of a function of
- * its own, and its mappings.
+ * A program linked with libloam.a by some linker: all of its own data can be written, from before
+ * main to the last of what runs at exit.  It prints where it is for linkers.py: the address of a
+ * function of its own, and its mappings.
  */
 #include "process.h"
 

@@ -1,6 +1,6 @@
 /*
- * Mistakes that memory tools tell of, one a run: mistakes NAME.  With OWN_NAMES by loam's own names, since
- * AddressSanitizer has those of libc itself.
+ * Mistakes that memory tools tell of, one a run: mistakes NAME.  With OWN_NAMES by loam's own
+ * names, since AddressSanitizer has those of libc itself.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,11 +8,11 @@
 
 #ifdef OWN_NAMES
 #include <loam/loam.h>
-#define malloc loam_malloc
-#define calloc loam_calloc
-#define realloc loam_realloc
+#define malloc	      loam_malloc
+#define calloc	      loam_calloc
+#define realloc	      loam_realloc
 #define aligned_alloc loam_aligned_alloc
-#define free loam_free
+#define free	      loam_free
 #endif
 
 static void *unknown(void *p)
@@ -31,7 +31,8 @@ static void read_behind(void)
 	free(mem);
 }
 
-/* Not before the first object of a page: the word there may be another's, and AddressSanitizer lets it be. */
+/* Not before the first object of a page: the word there may be another's, and AddressSanitizer lets
+   it be. */
 static void write_before(void)
 {
 	char *mem;

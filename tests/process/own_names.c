@@ -36,10 +36,10 @@ OWN(malloc_info)
 int main(void)
 {
 	double (*const own[])(double) = {
-		cfree,		malloc_get_state, malloc_set_state,   free_sized,   free_aligned_sized,
-		memalignment,	reallocarray,	  aligned_alloc,      memalign,	    posix_memalign,
-		valloc,		pvalloc,	  malloc_usable_size, mallinfo,	    mallinfo2,
-		mallopt,	malloc_trim,	  malloc_stats,	      malloc_info,
+		cfree,	      malloc_get_state, malloc_set_state,   free_sized,	 free_aligned_sized,
+		memalignment, reallocarray,	aligned_alloc,	    memalign,	 posix_memalign,
+		valloc,	      pvalloc,		malloc_usable_size, mallinfo,	 mallinfo2,
+		mallopt,      malloc_trim,	malloc_stats,	    malloc_info,
 	};
 	double sum = 0;
 

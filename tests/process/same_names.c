@@ -1,6 +1,7 @@
 /*
  * A program whose own functions have names that libc has too.  They are other
- * functions, and nobody else may call them.  Linked with the archive, too, also without dynamic linking.
+ * functions, and nobody else may call them.  Linked with the archive, too, also without dynamic
+ * linking.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -96,7 +97,8 @@ static void use_the_heap(void)
 	free(huge);
 	for (size_t i = 0; i < BLOCKS; i++) {
 		check(blocks[i] != NULL, "there is memory");
-		check(blocks[i] < arena || blocks[i] >= arena + sizeof arena, "a block is not in the arena");
+		check(blocks[i] < arena || blocks[i] >= arena + sizeof arena,
+		      "a block is not in the arena");
 		free(blocks[i]);
 	}
 }

@@ -1,4 +1,5 @@
-/* Threads that allocate by loam's names in a program that a sanitizer watches; what starts them uses libc's. */
+/* Threads that allocate by loam's names in a program that a sanitizer watches; what starts them
+   uses libc's. */
 #include <loam/loam.h>
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-/* For emulated.py: three thousand threads one after the other, memory that was used and must be zero, and children: one
-   that has threads of its own, and many that run no fork handler while other threads allocate.  Prints "ok". */
+/* For emulated.py: three thousand threads one after the other, memory that was used and must be
+   zero, and children: one that has threads of its own, and many that run no fork handler while
+   other threads allocate.  Prints "ok". */
 #include "process.h"
 
 #include <malloc.h>

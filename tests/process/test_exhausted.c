@@ -142,16 +142,17 @@ static bool is_scattered(void)
 }
 
 /*
- * As many blocks as there are, in addresses but for a part; and when all are freed, as many again.  The second time
- * the system may put them where the page map knows nothing yet: a leaf and four tables of it take 260 KiB, and a block
- * that had just fitted does not fit beside them.
+ * As many blocks as there are, in addresses but for a part; and when all are freed, as many again.
+ * The second time the system may put them where the page map knows nothing yet: a leaf and four
+ * tables of it take 260 KiB, and a block that had just fitted does not fit beside them.
  */
 static void fill_twice(size_t nbytes)
 {
 	enum { BLOCKS_MOST = 1024, PAGEMAP_BYTES = 260 << 10 };
 	static void *blocks[BLOCKS_MOST];
 	size_t first = 0, again = 0;
-	size_t least_mib = getenv("LOAM_OPTIONS") ? ROOM_MIB * 85 / 100 : ROOM_MIB * 95 / 100 - (nbytes >> 20);
+	size_t least_mib =
+		getenv("LOAM_OPTIONS") ? ROOM_MIB * 85 / 100 : ROOM_MIB * 95 / 100 - (nbytes >> 20);
 
 	while (first < BLOCKS_MOST && (blocks[first] = malloc(nbytes)))
 		first++;
@@ -160,7 +161,8 @@ static void fill_twice(size_t nbytes)
 	while (again < first && (blocks[again] = malloc(nbytes)))
 		again++;
 	if (again < first || first * nbytes >> 20 < least_mib)
-		dprintf(2, "    %zu and %zu blocks of %zu bytes in %d MiB\n", first, again, nbytes, ROOM_MIB);
+		dprintf(2, "    %zu and %zu blocks of %zu bytes in %d MiB\n", first, again, nbytes,
+			ROOM_MIB);
 	if (is_scattered())
 		MUST(again * 50 >= first * 49);
 	else

@@ -1,7 +1,7 @@
 /*
- * fork beside threads that hold locks of stdio and allocate: libc takes its lock of the list of streams in
- * fork, behind which a thread in fflush(NULL) waits for a stream, whose holder in getline() waits for memory.  Who
- * forks must not hold what that needs.
+ * fork beside threads that hold locks of stdio and allocate: libc takes its lock of the list of
+ * streams in fork, behind which a thread in fflush(NULL) waits for a stream, whose holder in
+ * getline() waits for memory.  Who forks must not hold what that needs.
  */
 #include "test.h"
 

@@ -1,5 +1,5 @@
-/* More live blocks of 140 kB than half of vm.max_map_count: each may not be a mapping with guards.  Where
-   guards were asked for, those that find no mapping left do without. */
+/* More live blocks of 140 kB than half of vm.max_map_count: each may not be a mapping with guards.
+   Where guards were asked for, those that find no mapping left do without. */
 #include "test.h"
 
 #include "process.h"

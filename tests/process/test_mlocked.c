@@ -78,7 +78,8 @@ TEST(of_a_user_with_a_limit)
 
 /*
  * The usual limit is 8 MiB, and mlockall() counts all that is mapped, touched or not: a program
- * that has 4.5 MiB of addresses on libc's allocator, as a shell has, has room for what it does next, too.
+ * that has 4.5 MiB of addresses on libc's allocator, as a shell has, has room for what it does
+ * next, too.
  */
 static void lock_and_work_little(size_t limit_mib)
 {

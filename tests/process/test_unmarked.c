@@ -1,7 +1,8 @@
 /*
- * Threads whose robust mutexes the kernel does not mark when they end: it was given another list (as a language
- * runtime with mutexes of its own may do), or they hold more than it reads.  Where the system call is refused (emulators,
- * filters) it is the same.  What they leave must be found all the same, or each costs memory for ever.
+ * Threads whose robust mutexes the kernel does not mark when they end: it was given another list
+ * (as a language runtime with mutexes of its own may do), or they hold more than it reads.  Where
+ * the system call is refused (emulators, filters) it is the same.  What they leave must be found
+ * all the same, or each costs memory for ever.
  */
 #include "test.h"
 

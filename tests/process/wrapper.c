@@ -1,6 +1,6 @@
 /*
- * Preloaded beside loam, before or after it: wraps the function WRAPPED of libc, and allocates in it,
- * as tracers, sandboxes and faketime do.  No header declares what it wraps.
+ * Preloaded beside loam, before or after it: wraps the function WRAPPED of libc, and allocates in
+ * it, as tracers, sandboxes and faketime do.  No header declares what it wraps.
  */
 typedef long function(long, long, long, long, long, long);
 

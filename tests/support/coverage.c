@@ -1,4 +1,5 @@
-/* In coverage builds alone: a child that ends by _exit writes its counters first (-Wl,--wrap=_exit). */
+/* In coverage builds alone: a child that ends by _exit writes its counters first
+   (-Wl,--wrap=_exit). */
 
 void __gcov_dump(void);
 _Noreturn void __real__exit(int status);

@@ -269,13 +269,15 @@ bool os_word_is(const uint32_t *word, uint32_t value)
 bool os_guard(void *mem, size_t nbytes)
 {
 	check_range(mem, nbytes);
-	return !refused() && mmap(mem, nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem;
+	return !refused() &&
+	       mmap(mem, nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem;
 }
 
 bool os_unguard(void *mem, size_t nbytes)
 {
 	check_range(mem, nbytes);
-	return !refused() && mmap(mem, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem;
+	return !refused() && mmap(mem, nbytes, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem;
 }
 
 /* Where hardware pages are larger than this machine's, a mapping may come to lie between two. */
@@ -308,8 +310,8 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 /* What is grown by is fresh in onto as it is: valgrind loses it when mremap is to add it. */
 bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 {
-	if (refused() || mremap(mem, old_nbytes, old_nbytes, MREMAP_MAYMOVE | MREMAP_FIXED, onto) ==
-				 MAP_FAILED)
+	if (refused() ||
+	    mremap(mem, old_nbytes, old_nbytes, MREMAP_MAYMOVE | MREMAP_FIXED, onto) == MAP_FAILED)
 		return false;
 	CHECK(new_nbytes >= old_nbytes);
 	add_relaxed(&sim.mapped, -old_nbytes);

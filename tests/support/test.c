@@ -96,7 +96,8 @@ static void run_child(void (*body)(void *), void *arg, int err)
 	_exit(0);
 }
 
-bool test_expect_abort(void (*body)(void *), void *arg, const char *part, const char *file, int line)
+bool test_expect_abort(void (*body)(void *), void *arg, const char *part, const char *file,
+		       int line)
 {
 	static char text[8192];
 	size_t length = 0;

@@ -37,16 +37,19 @@
 	test_expect_eq((intmax_t)(a), (intmax_t)(b), #a " == " #b, __FILE__, __LINE__)
 #define EXPECT_STR(text, part) test_expect_str(text, part, __FILE__, __LINE__)
 
-/* Runs body(arg) in a child with standard error caught: it must die by SIGABRT and have printed part. */
+/* Runs body(arg) in a child with standard error caught: it must die by SIGABRT and have printed
+   part. */
 #define EXPECT_ABORT(body, arg, part) test_expect_abort(body, arg, part, __FILE__, __LINE__)
 
 void test_register(const char *name, void (*body)(void));
 bool test_expect(bool held, const char *what, const char *file, int line);
 bool test_expect_eq(intmax_t a, intmax_t b, const char *what, const char *file, int line);
 bool test_expect_str(const char *text, const char *part, const char *file, int line);
-bool test_expect_abort(void (*body)(void *), void *arg, const char *part, const char *file, int line);
+bool test_expect_abort(void (*body)(void *), void *arg, const char *part, const char *file,
+		       int line);
 
-/* Expectations of the running test that did not hold so far: for children, whose parent cannot see. */
+/* Expectations of the running test that did not hold so far: for children, whose parent cannot
+   see. */
 int test_failures(void);
 
 /* Ends this test program as failed. */

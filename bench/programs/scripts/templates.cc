@@ -26,12 +26,21 @@
 
 template <int N> struct Key {
 	int value;
-	bool operator<(const Key &other) const { return value % (N + 2) < other.value % (N + 2); }
-	bool operator==(const Key &other) const { return value == other.value; }
+	bool operator<(const Key &other) const
+	{
+		return value % (N + 2) < other.value % (N + 2);
+	}
+	bool operator==(const Key &other) const
+	{
+		return value == other.value;
+	}
 };
 
 template <int N> struct std::hash<Key<N>> {
-	size_t operator()(const Key<N> &key) const { return key.value * size_t(N * 2 + 1); }
+	size_t operator()(const Key<N> &key) const
+	{
+		return key.value * size_t(N * 2 + 1);
+	}
 };
 
 template <int N> long containers(std::mt19937 &random)
@@ -54,22 +63,28 @@ template <int N> long containers(std::mt19937 &random)
 	long sum = 0;
 	for (auto &each : queue)
 		sum += std::visit(
-		    [](auto &value) -> long {
-			    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, int>)
-				    return value;
-			    else
-				    return long(value.size());
-		    },
-		    each);
+			[](auto &value) -> long {
+				if constexpr (std::is_same_v<std::decay_t<decltype(value)>, int>)
+					return value;
+				else
+					return long(value.size());
+			},
+			each);
 	return sum + long(by_hash.size()) + long(by_key.begin()->second.size());
 }
 
 template <int N, class... Types> struct Numbered {
-	static auto tuple() { return Numbered<N - 1, Key<N>, Types...>::tuple(); }
+	static auto tuple()
+	{
+		return Numbered<N - 1, Key<N>, Types...>::tuple();
+	}
 };
 
 template <class... Types> struct Numbered<0, Types...> {
-	static auto tuple() { return std::tuple<Types...>{}; }
+	static auto tuple()
+	{
+		return std::tuple<Types...>{};
+	}
 };
 
 template <class Tuple, size_t... Is> long sum(Tuple &&tuple, std::index_sequence<Is...>)
@@ -80,7 +95,8 @@ template <class Tuple, size_t... Is> long sum(Tuple &&tuple, std::index_sequence
 
 template <class Char> bool matches(const std::basic_string<Char> &text)
 {
-	const Char pattern[] = {'(', 'a', '+', ')', '\\', '1', '|', '[', 'b', '-', 'y', ']', '*', 0};
+	const Char pattern[] = {'(', 'a', '+', ')', '\\', '1', '|',
+				'[', 'b', '-', 'y', ']',  '*', 0};
 	return std::regex_search(text, std::basic_regex<Char>(pattern));
 }
 

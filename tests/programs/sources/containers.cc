@@ -24,7 +24,10 @@ template <int N> struct alignas(N % 3 == 0 ? 64 : 16) Cell {
 	std::string name = std::string(N % 50, 'a' + N % 26);
 	std::variant<int, std::string, std::vector<int>> value = N;
 	std::map<std::string, std::list<std::tuple<int, double, std::string>>> table;
-	bool operator<(const Cell &other) const { return name < other.name; }
+	bool operator<(const Cell &other) const
+	{
+		return name < other.name;
+	}
 };
 
 template <int N> size_t fill(unsigned seed)
@@ -81,7 +84,8 @@ int main()
 		answers.push_back(std::async(std::launch::async, [n] {
 			size_t sum = 0;
 			for (unsigned round = 0; round < 100; round++)
-				sum += fill_all(std::make_integer_sequence<int, 8>(), n * 100 + round);
+				sum += fill_all(std::make_integer_sequence<int, 8>(),
+						n * 100 + round);
 			return sum;
 		}));
 	for (auto &answer : answers)
@@ -94,7 +98,9 @@ int main()
 	for (int i = 0; i < 5000; i++)
 		text << (map[i * 7919 % 1009] += "ab");
 	const std::string all = text.str();
-	std::function<size_t(size_t)> count = [&](size_t n) { return n ? 1 + count(n - 1) : map.size(); };
+	std::function<size_t(size_t)> count = [&](size_t n) {
+		return n ? 1 + count(n - 1) : map.size();
+	};
 	std::cout << all.size() << ' ' << count(1000) << '\n';
 	std::regex pair("(a)(b+)a");
 	std::cout << std::regex_replace(all.substr(0, 2000), pair, "$2").size() << '\n';

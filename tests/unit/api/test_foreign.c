@@ -145,7 +145,8 @@ static void in_thread(void *call)
 	pthread_join(thread, NULL);
 }
 
-/* Blocks of the next allocator's that follow a coroutine's stack in the same mapping, freed there. */
+/* Blocks of the next allocator's that follow a coroutine's stack in the same mapping, freed
+   there. */
 static char *blocks;
 
 static void free_blocks(void)
@@ -160,7 +161,8 @@ static void *free_them_in_a_coroutine(void *arg)
 {
 	static ucontext_t back, coroutine;
 	size_t nbytes = MIB;
-	char *stack = mmap(NULL, 2 * nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *stack =
+		mmap(NULL, 2 * nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	REQUIRE(stack != MAP_FAILED);
 	blocks = stack + nbytes + 16;

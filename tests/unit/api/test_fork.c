@@ -1,7 +1,7 @@
 /*
  * Children: with our handler, as after fork(), and without, as after _Fork() and clone().  A
- * thread that is not there in the child may have held any lock, an arena's too, and may have been in the midst of
- * a call.
+ * thread that is not there in the child may have held any lock, an arena's too, and may have been
+ * in the midst of a call.
  */
 #include "api/fork.h"
 
@@ -57,9 +57,9 @@ static int all_is_well(void)
 	return loam_check() ? 0 : 2;
 }
 
-static struct lock *const locks[] = {&record_lock, &quarantine_lock, &sampled_lock,
-				     &ring_list_lock, &caches_lock, &arena_main.lock,
-				     &depot_lock, &huge_lock, &zone_lock, &metadata_lock};
+static struct lock *const locks[] = {&record_lock, &quarantine_lock, &sampled_lock, &ring_list_lock,
+				     &caches_lock, &arena_main.lock, &depot_lock,   &huge_lock,
+				     &zone_lock,   &metadata_lock};
 
 #define LOCKS (sizeof locks / sizeof locks[0])
 
@@ -192,7 +192,8 @@ static int free_what_is_lost(void)
 	return all_is_well();
 }
 
-/* --- the caches of threads that are not there -------------------------------------------------- */
+/* --- the caches of threads that are not there
+   -------------------------------------------------- */
 
 static uint32_t objects_of_lost(void)
 {
@@ -249,7 +250,8 @@ TEST(the_cache_of_a_thread_that_was_inside_is_lost)
 	EXPECT(!lost.cache->lost);
 }
 
-/* --- arenas that were locked -------------------------------------------------------------------- */
+/* --- arenas that were locked
+   -------------------------------------------------------------------- */
 
 static size_t retained_in_arenas(void)
 {
@@ -291,7 +293,8 @@ TEST(an_arena_that_a_lost_thread_had_locked_is_retired)
 	EXPECT(!arena_main.retired);
 }
 
-/* --- locks -------------------------------------------------------------------------------------- */
+/* --- locks
+   -------------------------------------------------------------------------------------- */
 
 static int child_is_locked_out_of_nothing(void)
 {
@@ -395,8 +398,9 @@ static int child_uses_the_parents_free_blocks(void)
 
 	fork_notice();
 	zone_sizes(&now);
-	if (lost.zone.free_dirty < ORDER_BYTES(5) || now.mapped != lost.zone.mapped || now.free_dirty != lost.zone.free_dirty ||
-	    now.free_clean != lost.zone.free_clean || now.regions != lost.zone.regions)
+	if (lost.zone.free_dirty < ORDER_BYTES(5) || now.mapped != lost.zone.mapped ||
+	    now.free_dirty != lost.zone.free_dirty || now.free_clean != lost.zone.free_clean ||
+	    now.regions != lost.zone.regions)
 		return 10;
 	for (size_t got = 0; got < now.free_dirty + now.free_clean; got += PAGE_SIZE)
 		if (!zone_alloc(0, &clean))

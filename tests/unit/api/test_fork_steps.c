@@ -1,11 +1,12 @@
 /*
- * Children of a fork at each instruction of what a thread does, with a lock or without: another thread of the child
- * finds the lock and the cache held by one that is not there, as it is for the child of a fork beside a thread in its
- * midst.  What it mends must prove sound, no memory may be lost but what that thread had in hand, or in its cache
- * or its arena where it was changing those, and all can be used.
+ * Children of a fork at each instruction of what a thread does, with a lock or without: another
+ * thread of the child finds the lock and the cache held by one that is not there, as it is for the
+ * child of a fork beside a thread in its midst.  What it mends must prove sound, no memory may be
+ * lost but what that thread had in hand, or in its cache or its arena where it was changing those,
+ * and all can be used.
  *
- * The processor stops behind each instruction (SIGTRAP).  So that it does not take minutes only some are taken of what has
- * many, beginning somewhere else each time; LOAM_TEST_STEPS is how many.
+ * The processor stops behind each instruction (SIGTRAP).  So that it does not take minutes only
+ * some are taken of what has many, beginning somewhere else each time; LOAM_TEST_STEPS is how many.
  */
 #include "api/fork.h"
 #include "base/options.h"
@@ -468,7 +469,8 @@ TEST(arrays_come_and_go)
 	expect_children(three_arrays, 0, arrays_are_well);
 }
 
-/* --- objects of a class: magazines, the depot, slabs --------------------------------------------- */
+/* --- objects of a class: magazines, the depot, slabs
+   --------------------------------------------- */
 
 #define OBJECTS 300
 #define HELD	50
@@ -508,7 +510,8 @@ static void let_go(void)
 		loam_free(kept[i]);
 }
 
-/* What is handed out is in use nowhere else: all that the child can have of what was there, and more. */
+/* What is handed out is in use nowhere else: all that the child can have of what was there, and
+   more. */
 static int none_is_handed_out_twice(void)
 {
 	static void *got[2000];
@@ -638,7 +641,8 @@ static void crate_put_and_taken(void)
 	depot_put((unsigned)class_of(size), (struct object **)objects, 5);
 	depot_put((unsigned)class_of(size), (struct object **)objects + 5, 10);
 	n_objects = depot_take((unsigned)class_of(size), (struct object **)objects, 10, false);
-	n_objects += depot_take((unsigned)class_of(size), (struct object **)objects + 10, 10, false);
+	n_objects +=
+		depot_take((unsigned)class_of(size), (struct object **)objects + 10, 10, false);
 }
 
 TEST(crates_are_put_and_taken)
@@ -696,7 +700,8 @@ TEST(caches_of_threads_that_are_gone_are_flushed)
 	let_go();
 }
 
-/* --- arenas ------------------------------------------------------------------------------------- */
+/* --- arenas
+   ------------------------------------------------------------------------------------- */
 
 static void *chunks[10];
 
@@ -808,7 +813,8 @@ TEST(arenas_are_made)
 	EXPECT_EQ(ring_count(), before + 3);
 }
 
-/* --- caches ------------------------------------------------------------------------------------- */
+/* --- caches
+   ------------------------------------------------------------------------------------- */
 
 #define CACHES 2
 

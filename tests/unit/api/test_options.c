@@ -246,11 +246,13 @@ TEST(what_is_not_understood_is_said_in_one_line)
 		{"=help", "no option ''; LOAM_OPTIONS=help names them all"},
 		{"nonsense", "no option 'nonsense'; LOAM_OPTIONS=help names them all"},
 		{"prof=1", "no option 'prof', which is jemalloc's; here: record, guard"},
-		{"dirty_decay_ms=0",
-		 "no option 'dirty_decay_ms', which is jemalloc's; here: retain_floor, retain_share"},
+		{"dirty_decay_ms=0", "no option 'dirty_decay_ms', which is jemalloc's; here: "
+				     "retain_floor, retain_share"},
 		{"tcache=false",
 		 "no option 'tcache', which is jemalloc's; here is nothing like it"},
-		{"v\x1b\xc3" "bose", "no option 'v??bose'; did you mean 'verbose'?"},
+		{"v\x1b\xc3"
+		 "bose",
+		 "no option 'v??bose'; did you mean 'verbose'?"},
 		{"arena_max=x", "arena_max=x is not a number from 0 to 65536; 0 stands"},
 		{"arena_max=", "arena_max= is not a number from 0 to 65536; 0 stands"},
 		{"arena_max", "arena_max= is not a number from 0 to 65536; 0 stands"},
@@ -322,7 +324,8 @@ TEST(variables_that_are_slips_are_named)
 	EXPECT_EQ(left->options.help, 0);
 }
 
-#define OF_OTHERS "LOAM_HOME=/opt/loam", "LOAM_TOKEN=1", "LOAM_=", "LOAMY=1", "LOAM_VERSION=3", "LOAM_PORT=80"
+#define OF_OTHERS                                                                                  \
+	"LOAM_HOME=/opt/loam", "LOAM_TOKEN=1", "LOAM_=", "LOAMY=1", "LOAM_VERSION=3", "LOAM_PORT=80"
 
 TEST(variables_of_other_products_are_nobodys_slips)
 {

@@ -1,4 +1,5 @@
-/* An arena: when a class is promoted and demoted, what serves it while memory is not mapped, upkeep. */
+/* An arena: when a class is promoted and demoted, what serves it while memory is not mapped,
+   upkeep. */
 #include "arena/arena.h"
 
 #include "base/bits.h"

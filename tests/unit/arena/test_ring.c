@@ -1,4 +1,5 @@
-/* The ring: which arena a thread gets while others are locked, how many are made, what a fork leaves. */
+/* The ring: which arena a thread gets while others are locked, how many are made, what a fork
+   leaves. */
 #include "arena/ring.h"
 
 #include "heap/heap.h"

@@ -1,4 +1,5 @@
-/* Runs that an arena keeps: which is taken, cut, kept and given back, and what retain.h knows of them. */
+/* Runs that an arena keeps: which is taken, cut, kept and given back, and what retain.h knows of
+   them. */
 #include "arena/runs.h"
 
 #include "base/bits.h"
@@ -87,7 +88,7 @@ TEST(less_than_an_eighth_may_be_too_much)
 	begin();
 	run = new_run(90 * PAGE_SIZE, 1);
 	runs_keep(&rs, run);
-	EXPECT(!runs_take(&rs, 79, 1)); /* 11 too many; an eighth is 9 */
+	EXPECT(!runs_take(&rs, 79, 1));	      /* 11 too many; an eighth is 9 */
 	EXPECT(runs_take(&rs, 80, 1) == run); /* 10 */
 	run_free(run);
 	end();
@@ -95,7 +96,8 @@ TEST(less_than_an_eighth_may_be_too_much)
 
 TEST(the_newest_that_fits_is_taken)
 {
-	static const size_t nbytes[] = {40 * PAGE_SIZE, 42 * PAGE_SIZE, 41 * PAGE_SIZE, 20 * PAGE_SIZE};
+	static const size_t nbytes[] = {40 * PAGE_SIZE, 42 * PAGE_SIZE, 41 * PAGE_SIZE,
+					20 * PAGE_SIZE};
 	struct run *runs[4];
 
 	begin();
@@ -114,7 +116,8 @@ TEST(the_newest_that_fits_is_taken)
 
 TEST(those_that_stay_keep_their_order)
 {
-	static const size_t nbytes[] = {10 * PAGE_SIZE, 50 * PAGE_SIZE, 20 * PAGE_SIZE, 30 * PAGE_SIZE};
+	static const size_t nbytes[] = {10 * PAGE_SIZE, 50 * PAGE_SIZE, 20 * PAGE_SIZE,
+					30 * PAGE_SIZE};
 	struct run *runs[4];
 
 	begin();
@@ -147,7 +150,8 @@ TEST(an_aligned_request_takes_an_aligned_one)
 
 TEST(what_is_to_grow_takes_the_newest_that_is_larger_cut_to_its_size)
 {
-	static const size_t nbytes[] = {60 * PAGE_SIZE, 80 * PAGE_SIZE, 70 * PAGE_SIZE, 20 * PAGE_SIZE};
+	static const size_t nbytes[] = {60 * PAGE_SIZE, 80 * PAGE_SIZE, 70 * PAGE_SIZE,
+					20 * PAGE_SIZE};
 	struct run *runs[4];
 	size_t live;
 
@@ -418,7 +422,8 @@ TEST(any_order_of_steps_loses_nothing)
 			runs_keep(&rs, *run);
 			*run = NULL;
 		} else {
-			*run = chance >> 21 & 1 ? runs_take(&rs, npages, (size_t)PAGE_SIZE << (chance >> 32 & 3))
+			*run = chance >> 21 & 1 ? runs_take(&rs, npages,
+							    (size_t)PAGE_SIZE << (chance >> 32 & 3))
 						: runs_take_larger(&rs, npages);
 			if (!*run)
 				*run = new_run(npages << PAGE_SHIFT, 1);

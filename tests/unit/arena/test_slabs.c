@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define SLABS_MOST 64
+#define SLABS_MOST  64
 #define EMPTY_LEAST (256 * KIB)
 #define BLOCK	    (64 * KIB) /* of a slab of small objects that is not the first */
 
@@ -65,7 +65,8 @@ static void give(struct slabs *ss, struct object *o)
 	REQUIRE(give_one(ss, slab_of(o), o));
 }
 
-/* Gives objects back, the lowest first, until so many are out. With the last the slab may be gone. */
+/* Gives objects back, the lowest first, until so many are out. With the last the slab may be
+   gone. */
 static void thin_out(struct slabs *ss, struct slab *s, uint32_t out)
 {
 	uint32_t n = s->out - out;
@@ -87,8 +88,8 @@ static struct slab *fill_one(struct slabs *ss, unsigned sc)
 	return s;
 }
 
-/* Promotes a class and makes n full slabs of it, beside its first, smaller one; and the next is current,
-   with one object out. */
+/* Promotes a class and makes n full slabs of it, beside its first, smaller one; and the next is
+   current, with one object out. */
 static void make_full(struct slabs *ss, unsigned sc, struct slab **slabs, unsigned n)
 {
 	slabs_promote(ss, sc);
@@ -879,8 +880,8 @@ TEST(a_purge_reaches_current_and_listed_slabs_and_gives_back_empty_ones)
 	EXPECT(current->purged != 0);
 	EXPECT(s[1]->purged != 0);
 	EXPECT(!is_idle(ss, s[1]));
-	EXPECT_EQ(retain_live, live - BLOCK - slab_page_bytes(current->purged) -
-				       slab_page_bytes(s[1]->purged));
+	EXPECT_EQ(retain_live,
+		  live - BLOCK - slab_page_bytes(current->purged) - slab_page_bytes(s[1]->purged));
 	EXPECT_EQ(retain_tally, 0); /* it was asked for */
 	end(ss);
 }

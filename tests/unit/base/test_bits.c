@@ -102,9 +102,11 @@ TEST(the_ends_of_a_random_set_and_all_between_are_found)
 
 	for (int i = 0; i < 20000; i++) {
 		size_t n = test_random(&state) % MOST, from = test_random(&state) % MOST;
-		size_t end = from + test_random(&state) % (MOST - from), first = from, last = end, seen = 0;
+		size_t end = from + test_random(&state) % (MOST - from), first = from, last = end,
+		       seen = 0;
 
-		if (test_random(&state) % 400 < (i / 2000 % 2 ? 300u : 100u)) /* it fills, and empties */
+		/* it fills, and empties */
+		if (test_random(&state) % 400 < (i / 2000 % 2 ? 300u : 100u))
 			bit_set(words, n);
 		else
 			bit_clear(words, n);

@@ -272,7 +272,8 @@ TEST(aligned_objects_come_from_the_smallest_class_that_is_aligned)
 {
 	const struct {
 		size_t alignment, req, size;
-	} cases[] = {{32, 33, 64}, {32, 1, 32}, {64, 100, 128}, {128, 129, 256}, {64, 300, 320}, {64, 260, 320},
+	} cases[] = {{32, 33, 64},    {32, 1, 32},	  {64, 100, 128},
+		     {128, 129, 256}, {64, 300, 320},	  {64, 260, 320},
 		     {4096, 1, 4096}, {1024, 5000, 5120}, {2048, 5000, 6144}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -414,7 +415,8 @@ TEST(at_last_a_chunk_of_any_arena_serves)
 	REQUIRE(mem && behind && behind > mem);
 	loam_free(mem);
 	exhaust();
-	for (int i = 0; i < 10000 && (held = alloc(256 * KIB)) && (held < mem || held >= behind); i++)
+	for (int i = 0; i < 10000 && (held = alloc(256 * KIB)) && (held < mem || held >= behind);
+	     i++)
 		;
 	EXPECT(held >= mem && held < behind);
 	loam_free(held);

@@ -61,7 +61,8 @@ TEST(inside_a_huge_object)
 	char *mem = loam_malloc(HUGE);
 
 	EXPECT_ABORT(report, mem + 16, ": 16 bytes inside the huge object of 8388608 bytes at");
-	EXPECT_ABORT(report, mem + 4 * MIB, ": 4194304 bytes inside the huge object"); /* has no tag */
+	/* has no tag */
+	EXPECT_ABORT(report, mem + 4 * MIB, ": 4194304 bytes inside the huge object");
 	keep_all();
 	loam_free(mem);
 	EXPECT_ABORT(report, mem, "double free detected"); /* the mapping is kept */

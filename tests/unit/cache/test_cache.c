@@ -1,4 +1,5 @@
-/* Thread caches: whose they are, what a new thread adopts, when they learn, and how they are emptied. */
+/* Thread caches: whose they are, what a new thread adopts, when they learn, and how they are
+   emptied. */
 #include "cache/cache.h"
 
 #include "api/fork.h"
@@ -82,7 +83,7 @@ static void *leave_ten(void *ret_newest)
 
 static void *take_one(void *ret_object)
 {
-	loam_free(loam_malloc(3000)); /* a slow path */
+	loam_free(loam_malloc(3000));					/* a slow path */
 	EXPECT(mine.libc.magazines == mine.cache->magazines->magazine); /* the fast path has it */
 	*(void **)ret_object = loam_malloc(SIZE);
 	loam_free(*(void **)ret_object);
@@ -263,7 +264,8 @@ TEST(a_thread_without_memory_for_a_cache_shares_one_without_magazines)
 	do {
 		caches = count_caches();
 		stayer_begin(&stayers[n++]);
-	} while (n < sizeof stayers / sizeof *stayers && count_caches() == caches); /* all are in use */
+		/* all are in use */
+	} while (n < sizeof stayers / sizeof *stayers && count_caches() == caches);
 	os_sim_fail_from(1);
 	while (pool_alloc(hog))
 		;
@@ -381,7 +383,8 @@ TEST(a_flush_gives_all_home)
 	EXPECT_EQ(magazine_count(m), 0);
 	EXPECT_EQ(magazine_count(n), 0);
 	EXPECT_EQ(objects_out(SIZE), out - 20);
-	EXPECT(mine.libc.magazines == mine.cache->magazines->magazine); /* the doors are open again */
+	/* the doors are open again */
+	EXPECT(mine.libc.magazines == mine.cache->magazines->magazine);
 	EXPECT(loam_check());
 }
 
@@ -398,7 +401,8 @@ static void on_fault(int signal)
 	(void)signal;
 }
 
-/* Calls it so that a signal handler runs in the middle, when it reads the magazine's first object. */
+/* Calls it so that a signal handler runs in the middle, when it reads the magazine's first
+   object. */
 static void call_interrupted(void (*call)(struct cache *c))
 {
 	struct sigaction action = {.sa_handler = on_fault}, before;
@@ -439,7 +443,8 @@ static void *leave_unreadable(void *ret_cache)
 	return NULL;
 }
 
-/* A thread that ended, or was left behind by a fork, in the middle of it left the cache half changed. */
+/* A thread that ended, or was left behind by a fork, in the middle of it left the cache half
+   changed. */
 TEST(a_cache_is_entered_while_it_is_reaped)
 {
 	struct sigaction action = {.sa_handler = on_fault}, before;
@@ -700,7 +705,8 @@ static int child_of(void (*body)(void *), void *arg)
 	return status;
 }
 
-/* What a new thread would get: ThreadSanitizer allows the child of a process with threads no thread. */
+/* What a new thread would get: ThreadSanitizer allows the child of a process with threads no
+   thread. */
 static struct cache *next_cache(void)
 {
 	struct mine before = mine;

@@ -48,7 +48,7 @@ TEST(what_came_last_goes_first_a_crate_at_a_time)
 	EXPECT(depot_check());
 	EXPECT_EQ(depot_take(sc, taken, 8, false), 8);
 	for (int i = 0; i < 8; i++)
-		EXPECT(taken[i] == objects[22 + i]); /* its newest, the order kept */
+		EXPECT(taken[i] == objects[22 + i]);	 /* its newest, the order kept */
 	EXPECT_EQ(depot_take(sc, taken, 50, false), 12); /* what is left of the crate */
 	EXPECT(taken[0] == objects[10] && taken[11] == objects[21]);
 	EXPECT_EQ(depot_take(sc, taken, 50, false), 10);

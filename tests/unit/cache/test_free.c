@@ -1,4 +1,5 @@
-/* Frees by kind: full magazines, what goes where, second frees at each place, frees in signal handlers. */
+/* Frees by kind: full magazines, what goes where, second frees at each place, frees in signal
+   handlers. */
 #include "cache/free.h"
 
 #include "arena/early.h"
@@ -102,7 +103,8 @@ TEST(what_the_depot_has_no_room_for_goes_home)
 		objects[i] = loam_malloc(4096);
 	again = learned(4096);
 	EXPECT(again == m);
-	store_relaxed(&retain_live, 2 * MIB); /* the depot may hold 128 KiB in all, or its least of a class */
+	/* the depot may hold 128 KiB in all, or its least of a class */
+	store_relaxed(&retain_live, 2 * MIB);
 	for (int i = 0; i < 200; i++)
 		loam_free(objects[i]);
 	EXPECT(depot_objects(m->sc) > 48);
@@ -224,13 +226,15 @@ TEST(a_second_free_is_found_wherever_the_object_is)
 
 	EXPECT_ABORT(free_it, m->none[5], "double free detected"); /* in the magazine */
 	EXPECT_ABORT(free_it, *m->last, "double free detected");
-	EXPECT_ABORT(overwrite_and_free, m->none[5], "double free detected"); /* ... its mark overwritten */
+	/* ... its mark overwritten */
+	EXPECT_ABORT(overwrite_and_free, m->none[5], "double free detected");
 	EXPECT(depot_put(m->sc, m->none + 1, 10));
 	magazine_drop(m, 10);
 	EXPECT_ABORT(free_it, at_home, "double free detected"); /* in the depot */
 	cache_empty_depot(true);
 	EXPECT_ABORT(free_it, at_home, "double free detected"); /* in its slab */
-	EXPECT_ABORT(overwrite_and_free, at_home, "double free detected"); /* ... whose mark was overwritten */
+	/* ... whose mark was overwritten */
+	EXPECT_ABORT(overwrite_and_free, at_home, "double free detected");
 }
 
 static void *free_of_another(void *mem)
@@ -273,9 +277,12 @@ static void free_a_page_further(void *mem)
 
 TEST(what_is_within_a_run_or_huge_object_is_not_freed)
 {
-	EXPECT_ABORT(free_a_page_further, loam_malloc(RUN), "4096 bytes inside the run of 163840 bytes");
-	EXPECT_ABORT(free_a_granule_further, loam_malloc(HUGE), "16 bytes inside the huge object"); /* has a tag */
-	EXPECT_ABORT(free_a_page_further, loam_malloc(HUGE), "4096 bytes inside the huge object of 8388608 bytes");
+	EXPECT_ABORT(free_a_page_further, loam_malloc(RUN),
+		     "4096 bytes inside the run of 163840 bytes");
+	/* has a tag */
+	EXPECT_ABORT(free_a_granule_further, loam_malloc(HUGE), "16 bytes inside the huge object");
+	EXPECT_ABORT(free_a_page_further, loam_malloc(HUGE),
+		     "4096 bytes inside the huge object of 8388608 bytes");
 }
 
 /* --- in a signal handler that interrupted its thread inside loam ----------------------------- */
@@ -375,9 +382,11 @@ TEST(a_second_free_of_what_waits_is_found)
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		EXPECT_ABORT(defer_and_free, loam_malloc(sizes[i]), "double free detected");
 		EXPECT_ABORT(free_inside_twice, loam_malloc(sizes[i]), "double free detected");
-		EXPECT_ABORT(free_inside_and_outside, loam_malloc(sizes[i]), "double free detected");
+		EXPECT_ABORT(free_inside_and_outside, loam_malloc(sizes[i]),
+			     "double free detected");
 		if (sizes[i] != HUGE)
-			EXPECT_ABORT(free_outside_and_inside, loam_malloc(sizes[i]), "double free detected");
+			EXPECT_ABORT(free_outside_and_inside, loam_malloc(sizes[i]),
+				     "double free detected");
 	}
 	keep_little();
 }

@@ -48,7 +48,8 @@ TEST(the_first_capacity_is_a_few_objects_or_512_bytes)
 	const struct {
 		size_t size;
 		uint32_t capacity;
-	} first[] = {{16, 7}, {64, 7}, {80, 6}, {128, 4}, {256, 2}, {512, 1}, {1024, 1}, {32 * KIB, 1}};
+	} first[] = {{16, 7},  {64, 7},	 {80, 6},   {128, 4},
+		     {256, 2}, {512, 1}, {1024, 1}, {32 * KIB, 1}};
 
 	for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
 		struct magazine m = fresh(first[i].size);

@@ -41,7 +41,8 @@ TEST(each_256th_slow_path_reaps_a_cache)
 	int ticks = 0;
 
 	settle();
-	if (test_emulated) /* unmarked threads are looked for once a new thread has found the first one */
+	/* unmarked threads are looked for once a new thread has found the first one */
+	if (test_emulated)
 		in_thread(leave_twenty, &gone);
 	in_thread(leave_twenty, &gone);
 	m = cache_magazine(gone, class_of(SIZE));

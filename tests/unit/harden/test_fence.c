@@ -154,7 +154,8 @@ TEST(a_write_after_free_is_seen)
 		void *mem = make(sizes[i]);
 		char part[64];
 
-		snprintf(part, sizeof part, "overwritten at byte %zu ", loam_malloc_usable_size(mem) / 2);
+		snprintf(part, sizeof part, "overwritten at byte %zu ",
+			 loam_malloc_usable_size(mem) / 2);
 		EXPECT_ABORT(free_write_and_flush, mem, "write after free");
 		EXPECT_ABORT(free_write_and_flush, mem, part);
 	}

@@ -22,7 +22,8 @@ TEST(every_byte_of_a_fence_counts_and_none_before_or_behind_it)
 		EXPECT_EQ(trailer(object.bytes, USABLE) ^ key_of(object.bytes), size);
 		for (size_t i = 0; i < USABLE - TRAILER; i++) {
 			object.bytes[i] ^= 0x20;
-			EXPECT_EQ(fence_break(object.bytes, size, USABLE), i >= size && i < end ? i : end);
+			EXPECT_EQ(fence_break(object.bytes, size, USABLE),
+				  i >= size && i < end ? i : end);
 			object.bytes[i] ^= 0x20;
 		}
 	}

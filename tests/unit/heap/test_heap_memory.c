@@ -162,7 +162,7 @@ TEST(a_block_below_32_kib_goes_back_too)
 	size_t before;
 
 	heap_malloc(fresh(false), 100, NULL); /* descriptors are there */
-	REQUIRE(zone_alloc(2, &clean)); /* and so a free block of 16 KiB beside it */
+	REQUIRE(zone_alloc(2, &clean));	      /* and so a free block of 16 KiB beside it */
 	os_sim_fail_from(1);
 	while (zone_is_ready(3))
 		REQUIRE(zone_alloc(3, &clean));

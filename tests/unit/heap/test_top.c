@@ -91,4 +91,3 @@ TEST(memory_that_was_used_is_not_called_zero)
 	heap_malloc(ch, 1000, &zero);
 	EXPECT(zero);
 }
-

@@ -19,7 +19,8 @@ TEST(the_program_has_a_name_and_a_number)
 
 TEST(what_is_touched_is_resident)
 {
-	static volatile char touched[8 * MIB]; /* or nothing would be written to what nobody reads */
+	/* or nothing would be written to what nobody reads */
+	static volatile char touched[8 * MIB];
 	size_t before, now, most;
 
 	proc_resident(&before, &most);

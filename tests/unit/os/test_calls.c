@@ -1,4 +1,5 @@
-/* Calls that change mappings: the kernel's results, and errno as it was, before and after libc's code
+/* Calls that change mappings: the kernel's results, and errno as it was, before and after libc's
+   code
  * is found. */
 #include "os/calls.h"
 
@@ -8,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PAGES 8
+#define PAGES  8
 #define NBYTES ((size_t)PAGES * 65536)
 
 static void expect_the_calls(void)

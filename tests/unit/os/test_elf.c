@@ -17,7 +17,8 @@ static struct elf_symbols symbols_of(const char *library)
 	return s;
 }
 
-/* How many functions of libc that it has for everybody are found, by their names, where they lie. */
+/* How many functions of libc that it has for everybody are found, by their names, where they
+   lie. */
 static unsigned found_in(const struct elf_symbols *s, uint32_t nsymbols)
 {
 	unsigned found = 0;
@@ -25,8 +26,8 @@ static unsigned found_in(const struct elf_symbols *s, uint32_t nsymbols)
 	for (uint32_t i = 1; i < nsymbols; i++) {
 		const ElfW(Sym) *symbol = &s->symbols[i];
 
-		if (ELF64_ST_TYPE(symbol->st_info) != STT_FUNC ||
-		    symbol->st_shndx == SHN_UNDEF || s->versions[i] & 0x8000)
+		if (ELF64_ST_TYPE(symbol->st_info) != STT_FUNC || symbol->st_shndx == SHN_UNDEF ||
+		    s->versions[i] & 0x8000)
 			continue;
 		EXPECT_EQ(elf_function(s, s->strings + symbol->st_name),
 			  s->base + symbol->st_value);
@@ -71,7 +72,8 @@ TEST(a_definition_is_found_in_any_version)
 {
 	struct elf_symbols s = symbols_of("libc.so.6");
 
-	EXPECT_EQ(elf_definition(&s, "cfree"), elf_function(&s, "free")); /* for programs of old alone */
+	/* for programs of old alone */
+	EXPECT_EQ(elf_definition(&s, "cfree"), elf_function(&s, "free"));
 	EXPECT_EQ(elf_definition(&s, "free"), elf_function(&s, "free"));
 	EXPECT_EQ(elf_definition(&s, "no_such_function"), 0);
 }

@@ -1,4 +1,5 @@
-/* Robust mutexes: held, busy, released, marked by the kernel, and asked for where it does not mark. */
+/* Robust mutexes: held, busy, released, marked by the kernel, and asked for where it does not
+   mark. */
 #include "os/robust.h"
 
 #include "base/compiler.h"

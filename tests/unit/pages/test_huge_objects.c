@@ -114,8 +114,8 @@ static char *reserve(size_t nbytes)
 	return mem;
 }
 
-/* Makes the next mapping one of the last 10 MiB that a leaf of the page map covers, and the first of
-   the next leaf, of which nothing is known yet. */
+/* Makes the next mapping one of the last 10 MiB that a leaf of the page map covers, and the first
+   of the next leaf, of which nothing is known yet. */
 static char *clear_a_place_across_leaves(void)
 {
 	size_t leaf = (size_t)1 << LEAF_SHIFT;
@@ -135,7 +135,8 @@ TEST(a_kept_mapping_is_split_across_leaves_of_the_page_map)
 	huge_free(huge_of(a));
 	EXPECT(take(15 * MIB) == a);
 	EXPECT(take(14 * MIB) == a + 15 * MIB);
-	EXPECT(!pagemap_get(a + 15 * MIB + ((size_t)1 << 43))); /* where no leaf is, there is no tag */
+	/* where no leaf is, there is no tag */
+	EXPECT(!pagemap_get(a + 15 * MIB + ((size_t)1 << 43)));
 	huge_free(huge_of(a + 15 * MIB));
 	huge_free(huge_of(a));
 	huge_free(huge_of(held));
@@ -310,4 +311,3 @@ TEST(the_heap_is_sound_while_another_thread_resizes)
 		REQUIRE(huge_check());
 	EXPECT(huge_check());
 }
-

@@ -1,4 +1,5 @@
-/* The table of huge objects: kept mappings side by side, what huge_check() sees, and as the child of a fork finds it. */
+/* The table of huge objects: kept mappings side by side, what huge_check() sees, and as the child
+   of a fork finds it. */
 #include "pages/huge.h"
 #include "pages/huge_table.h"
 #include "pages/retain.h"

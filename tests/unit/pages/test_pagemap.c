@@ -75,7 +75,8 @@ TEST(the_first_addresses_that_a_kernel_maps_are_tagged)
 TEST(addresses_beyond_user_space_cannot_be_reserved)
 {
 	EXPECT(!pagemap_reserve((void *)((uintptr_t)1 << ADDRESS_BITS), PAGE_SIZE));
-	EXPECT(!pagemap_reserve((void *)(((uintptr_t)1 << ADDRESS_BITS) - PAGE_SIZE), 2 * PAGE_SIZE));
+	EXPECT(!pagemap_reserve((void *)(((uintptr_t)1 << ADDRESS_BITS) - PAGE_SIZE),
+				2 * PAGE_SIZE));
 }
 
 TEST(without_memory_for_a_leaf_nothing_is_reserved)
@@ -90,7 +91,8 @@ TEST(without_memory_for_a_leaf_nothing_is_reserved)
 
 TEST(without_memory_for_a_table_nothing_is_reserved)
 {
-	char *near = (char *)((size_t)77 << LEAF_SHIFT) + ((size_t)3 << TABLE_SHIFT); /* its leaf is there */
+	/* its leaf is there */
+	char *near = (char *)((size_t)77 << LEAF_SHIFT) + ((size_t)3 << TABLE_SHIFT);
 
 	os_sim_fail_from(1);
 	EXPECT(pagemap_reserve((char *)((size_t)77 << LEAF_SHIFT), PAGE_SIZE));
@@ -105,7 +107,8 @@ TEST(without_memory_for_a_table_nothing_is_reserved)
 
 TEST(tables_around_one_that_is_there_are_added)
 {
-	char *first = (char *)((size_t)79 << LEAF_SHIFT), *second = first + ((size_t)1 << TABLE_SHIFT);
+	char *first = (char *)((size_t)79 << LEAF_SHIFT),
+	     *second = first + ((size_t)1 << TABLE_SHIFT);
 	size_t all = (size_t)1 << LEAF_SHIFT;
 
 	REQUIRE(pagemap_reserve(second, PAGE_SIZE));
@@ -113,7 +116,8 @@ TEST(tables_around_one_that_is_there_are_added)
 	REQUIRE(pagemap_reserve(first, all));
 	EXPECT(pagemap_get(second) == &one);
 	pagemap_set(first, all, &two);
-	EXPECT(pagemap_get(first) == &two && pagemap_get(second) == &two && pagemap_get(first + all - 1) == &two);
+	EXPECT(pagemap_get(first) == &two && pagemap_get(second) == &two &&
+	       pagemap_get(first + all - 1) == &two);
 	pagemap_set(first, all, NULL);
 }
 

@@ -184,7 +184,8 @@ TEST(any_order_of_calls_keeps_the_zone_sound)
 			held[k].mem = NULL;
 		} else {
 			held[k].npages = 1 + (r >> 8) % (r % 7 ? 40 : 1024);
-			held[k].mem = zone_alloc_pages(held[k].npages, r % 3 ? 0 : r >> 20 & 7, &clean);
+			held[k].mem =
+				zone_alloc_pages(held[k].npages, r % 3 ? 0 : r >> 20 & 7, &clean);
 			REQUIRE(held[k].mem);
 			if (clean)
 				REQUIRE(!*(char *)held[k].mem);

@@ -1,4 +1,5 @@
-/* The table of regions: beyond its first part, what zone_check() sees, and as the child of a fork finds it. */
+/* The table of regions: beyond its first part, what zone_check() sees, and as the child of a fork
+   finds it. */
 #include "os_sim.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
@@ -13,7 +14,8 @@ static struct zone_sizes sizes(void)
 	return s;
 }
 
-/* More regions than a part of the table has: every one is found for its blocks, and the newest are purged first. */
+/* More regions than a part of the table has: every one is found for its blocks, and the newest are
+   purged first. */
 TEST(regions_beyond_the_first_part_of_the_table_are_found)
 {
 	enum { REGIONS = 1100 }; /* addresses alone: nothing touches them */

@@ -44,7 +44,8 @@ static void on_own_stack(char *stack, void (*body)(void))
 /* Twice a stack, of which the second half is other memory. */
 static char *map(void)
 {
-	char *mem = mmap(NULL, 2 * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *mem =
+		mmap(NULL, 2 * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	REQUIRE(mem != MAP_FAILED);
 	return mem;

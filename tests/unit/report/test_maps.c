@@ -13,7 +13,8 @@ static const int here = 1;
 TEST(what_is_mapped_is_found_with_its_rights)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	char *mem = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *mem =
+		mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct mapping m;
 
 	REQUIRE(mem != MAP_FAILED);

@@ -229,7 +229,7 @@ TEST(the_same_is_written_as_json)
 static void details(const void *mem, const void *at)
 {
 	line_say("  details of %p, seen at %zu", mem,
-		    (size_t)((const char *)at - (const char *)mem));
+		 (size_t)((const char *)at - (const char *)mem));
 }
 
 static void report_at_length(void *arg)

@@ -93,7 +93,8 @@ TEST(a_library_whose_file_is_gone_still_has_what_it_exports)
 /* Names all over the table, whose order is that of their hashes. */
 TEST(the_function_of_libc_around_an_address_is_found)
 {
-	static const char *const names[] = {"qsort", "printf", "strtol", "write", "fopen", "getenv", "abort", "bsearch"};
+	static const char *const names[] = {"qsort", "printf", "strtol", "write",
+					    "fopen", "getenv", "abort",	 "bsearch"};
 	const struct link_map *map = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
 	struct elf_symbols s = {0};
 	struct symbol symbol;
@@ -137,7 +138,8 @@ TEST(damaged_files_do_no_harm)
 	int self = open("/proc/self/exe", O_RDONLY), fd = mkstemp(path);
 	ssize_t nbytes = read(self, bytes, sizeof bytes);
 
-	REQUIRE(fd >= 0 && nbytes > 1000 && maps_find((const void *)(uintptr_t)a_static_function, &m));
+	REQUIRE(fd >= 0 && nbytes > 1000 &&
+		maps_find((const void *)(uintptr_t)a_static_function, &m));
 	strcpy(m.name, path);
 	for (int i = 0; i < 300; i++) {
 		size_t header = test_random(&random) % 64;
@@ -145,7 +147,9 @@ TEST(damaged_files_do_no_harm)
 
 		bytes[header] = (unsigned char)test_random(&random);
 		REQUIRE(pwrite(fd, bytes, (size_t)nbytes, 0) == nbytes);
-		REQUIRE(ftruncate(fd, (off_t)(i % 2 ? (uint64_t)nbytes : test_random(&random) % (uint64_t)nbytes)) == 0);
+		REQUIRE(ftruncate(fd, (off_t)(i % 2 ? (uint64_t)nbytes
+						    : test_random(&random) % (uint64_t)nbytes)) ==
+			0);
 		symbols_find(&m, (const char *)a_static_function + 1, &symbol);
 		bytes[header] = before;
 	}

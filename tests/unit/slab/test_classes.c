@@ -17,7 +17,7 @@ TEST(every_request_has_the_smallest_class_that_holds_it)
 
 TEST(sizes_rise_and_are_aligned)
 {
-	for (unsigned class = 0; class < CLASSES; class++) {
+	for (unsigned class = 0; class < CLASSES; class ++) {
 		EXPECT_EQ(class_size(class) % GRANULE, 0);
 		EXPECT_EQ(class_of(class_size(class)), class);
 	}
@@ -37,7 +37,7 @@ TEST(at_most_an_eighth_of_a_size_is_lost_above_128_bytes)
 /* So objects of a class whose size is a multiple of an alignment are aligned so, all of them. */
 TEST(a_slab_lies_at_a_multiple_of_what_divides_its_objects)
 {
-	for (unsigned class = 0; class < CLASSES; class++) {
+	for (unsigned class = 0; class < CLASSES; class ++) {
 		size_t power = class_size(class) & -class_size(class);
 
 		EXPECT_EQ(ORDER_BYTES(class_first_order(class)) % power, 0);

@@ -214,7 +214,8 @@ TEST(of_a_full_slab_with_one_object_left_all_other_pages_are_purged_and_used_aga
 		       (size_t)s->capacity * s->size);
 		while (take())
 			check();
-		EXPECT_EQ(s->purged & ~slab_page_set((size_t)s->capacity * s->size / PAGE_SIZE, 1), 0);
+		EXPECT_EQ(s->purged & ~slab_page_set((size_t)s->capacity * s->size / PAGE_SIZE, 1),
+			  0);
 		end();
 	}
 }

@@ -323,10 +323,10 @@ TEST(check_sees_what_is_wrong)
 	EXPECT(!slab_check(s)); /* S2 */
 	slab_object(s, 1)->link ^= 1;
 	bit_clear(s->free, 42), s->out++; /* it starts in the open page, and ends behind it */
-	EXPECT(!slab_check(s)); /* S3 */
+	EXPECT(!slab_check(s));		  /* S3 */
 	bit_set(s->free, 42), s->out--;
 	bit_clear(s->free, 60), s->out++, s->touched |= 2; /* it lies in the next */
-	EXPECT(!slab_check(s)); /* S3 */
+	EXPECT(!slab_check(s));				   /* S3 */
 	bit_set(s->free, 60), s->out--, s->touched = 1;
 	pagemap_set((char *)s->base + PAGE_SIZE, PAGE_SIZE, NULL);
 	EXPECT(!slab_check(s)); /* S4 */
