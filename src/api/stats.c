@@ -62,14 +62,14 @@ static UNSYNCHRONIZED void add_arena(const struct arena *a, struct stats *s)
 }
 
 /* The slab of an object that is free, but out; NULL: it is none by now. */
-static const struct slab *slab_of_cached(const struct object *o)
+static UNSYNCHRONIZED const struct slab *slab_of_cached(const struct object *o)
 {
 	const struct slab *slab = (const struct slab *)pagemap_get(o);
 
 	return slab && slab->tag.kind == KIND_SLAB ? slab : NULL;
 }
 
-static void take_off(const struct object *o, void *arg)
+static UNSYNCHRONIZED void take_off(const struct object *o, void *arg)
 {
 	const struct slab *slab = slab_of_cached(o);
 	struct stats *s = arg;
@@ -151,7 +151,7 @@ static void add_block_of_batch(struct descriptor *tag, char *mem, size_t nbytes,
 	}
 }
 
-static void take_off_of_batch(const struct object *o, void *arg)
+static UNSYNCHRONIZED void take_off_of_batch(const struct object *o, void *arg)
 {
 	const struct slab *slab = slab_of_cached(o);
 	struct arena_stats *s = slab ? in_batch(arg, slab->owner) : NULL;

@@ -52,8 +52,10 @@ struct arena *ring_at(size_t number)
 /* The thread that holds it may not exist in this process. */
 bool ring_wait(struct arena *a)
 {
-	if (lock_before_wait)
-		lock_before_wait();
+	void (*before)(void) = load_relaxed(&lock_before_wait);
+
+	if (before)
+		before();
 	if (load_relaxed(&a->retired))
 		return false;
 	lock_acquire(&a->lock);

@@ -49,8 +49,10 @@ static uint32_t *futex_of(struct lock *lock)
 /* Who has slept takes the lock as waited for: others may sleep still. */
 static NOINLINE void wait(struct lock *lock)
 {
-	if (lock_before_wait)
-		lock_before_wait();
+	void (*before)(void) = load_relaxed(&lock_before_wait);
+
+	if (before)
+		before();
 	if (os_cpus() > 1 && spin(lock))
 		return;
 	while (!lock_take(lock, LOCK_WAITED)) {
