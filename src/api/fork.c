@@ -52,13 +52,13 @@ void fork_start(void)
 		if (os_is_emulated()) {
 			process = proc_number();
 			fork_generation = &never;
-			store_relaxed(&lock_before_wait, notice);
+			store_release(&lock_before_wait, notice);
 		}
 		return;
 	}
 	*page = 1;
 	fork_generation = page;
-	store_relaxed(&lock_before_wait, notice);
+	store_release(&lock_before_wait, notice);
 }
 
 /*

@@ -52,7 +52,7 @@ struct arena *ring_at(size_t number)
 /* The thread that holds it may not exist in this process. */
 bool ring_wait(struct arena *a)
 {
-	void (*before)(void) = load_relaxed(&lock_before_wait);
+	void (*before)(void) = load_acquire(&lock_before_wait);
 
 	if (before)
 		before();

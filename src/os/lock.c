@@ -49,7 +49,7 @@ static uint32_t *futex_of(struct lock *lock)
 /* Who has slept takes the lock as waited for: others may sleep still. */
 static NOINLINE void wait(struct lock *lock)
 {
-	void (*before)(void) = load_relaxed(&lock_before_wait);
+	void (*before)(void) = load_acquire(&lock_before_wait);
 
 	if (before)
 		before();
