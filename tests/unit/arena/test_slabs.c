@@ -393,9 +393,10 @@ TEST(a_slab_that_was_purged_does_not_serve_before_a_page_is_opened)
 	unsigned sc = class_of(64);
 	struct slab *listed, *current;
 
-	os_sim_need_small_pages(); /* else nothing of it can be purged */
 	make_full(ss, sc, &listed, 1);
 	current = ss->current[sc];
+	if (os_page_size() >= ORDER_BYTES(listed->order))
+		test_skip("a slab is one page, and nothing of it can be purged");
 	thin_out(ss, listed, listed->capacity / 2);
 	REQUIRE(slab_purge(listed));
 	while (current->out < PAGE_SIZE / 64)
