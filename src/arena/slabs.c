@@ -266,14 +266,19 @@ static struct slab *spare_a_page(struct slabs *ss, struct slab *s)
 	return other;
 }
 
+/* From the current slab, or the one that spares it a page; 0: it is full. */
+static uint32_t take(struct slabs *ss, struct slab *s, struct object **ret_end, uint32_t most)
+{
+	uint32_t n = slab_take_open(s, ret_end, most);
+
+	return n || s->out == s->capacity ? n : slab_take(spare_a_page(ss, s), ret_end, most);
+}
+
 uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint32_t most)
 {
 	for (;;) {
 		struct slab *s = ss->current[sc];
-		uint32_t n = s ? slab_take_open(s, ret_end, most) : 0;
-
-		if (!n && s && s->out < s->capacity)
-			n = slab_take(spare_a_page(ss, s), ret_end, most);
+		uint32_t n = s ? take(ss, s, ret_end, most) : 0;
 
 		if (n)
 			return n;

@@ -4,9 +4,10 @@
  * Slabs serve a class from its promotion until arena_tend() finds no object of it out; then the
  * bins of the chunk heap serve it again. A hot class has a current slab, from which objects are
  * taken, and a list of slabs with free objects. When the current one is full, the fullest of the
- * first few listed ones becomes current, so that the others become empty; so too before it opens a
- * page, if an eighth of that one is free. An empty slab stays
- * listed for a while, since making a slab costs more than taking all its objects.
+ * first few listed ones becomes current, so that the others become empty. It also does when the
+ * current one would have to open a page, if an eighth of its objects is free: its pages are in RAM
+ * already. An empty slab stays listed for a while, since making a slab costs more than taking all
+ * its objects.
  *
  * A listed slab of larger objects (from 1 KiB on) that has become sparse is noted as idle. Its
  * pages without an object in use are purged while more is retained than the rule of pages/retain.h

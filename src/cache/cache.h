@@ -42,7 +42,7 @@ struct magazines {
 struct cache {
 	struct magazines *magazines; /* NULL until the thread uses a hot class */
 	struct arena *arena;	     /* that it used last */
-	uint64_t decayed;	     /* os_clock() at the last decay */
+	uint64_t shrunk;	     /* os_clock() when magazines were last halved */
 	uint32_t flushes;	     /* the last request to flush that was done */
 	uint8_t ticks;		     /* slow paths so far, modulo 256; atomic */
 	/* between cache_enter() and cache_leave(), or while another thread holds it */

@@ -110,8 +110,9 @@ ALWAYS_INLINE bool magazine_is_object(const struct magazine *m, const void *mem)
 	return ((uintptr_t)mem & m->mask) * m->magic < m->limit;
 }
 
-/* Called when the number of threads grows. Of more than MAGAZINE_AWAKE a processor most sleep: by
-   as much as there are more, a magazine may hold less than MAGAZINE_BYTES. */
+/* Called when the number of threads grows. A magazine may grow to MAGAZINE_BYTES while there are at
+   most MAGAZINE_AWAKE threads a processor, and to a half when there are twice as many: then most of
+   them sleep, and keep what they hold. */
 void magazine_set_threads(size_t nthreads);
 
 #define MAGAZINE_AWAKE 2

@@ -6,7 +6,7 @@
 #include "pages/retain.h"
 #include "pages/zone.h"
 
-#define NANOSECONDS_OF_DECAY ((uint64_t)1000 * 1000 * 1000)
+#define SECOND ((uint64_t)1000 * 1000 * 1000)
 
 /* Tends every arena that is not locked just now. */
 static void tend_all(void)
@@ -21,24 +21,24 @@ static void tend_all(void)
 
 void cache_tick_slowly(struct cache *c)
 {
-	static uint64_t last_decay;
+	static uint64_t last_fade;
 	uint64_t now = os_clock();
-	bool second = now - c->decayed >= NANOSECONDS_OF_DECAY;
+	bool shrink = now - c->shrunk >= SECOND;
 
 	if (cache_is_asked_to_flush(c))
 		cache_flush(c);
 	cache_reap_next();
-	cache_sweep(c, second);
+	cache_sweep(c, shrink);
 	cache_empty_depot(false);
 	if (ring_try(c->arena)) {
 		runs_settle(&c->arena->runs);
 		ring_unlock(c->arena);
 	}
-	if (second)
-		c->decayed = now;
-	if (now - load_relaxed(&last_decay) < NANOSECONDS_OF_DECAY)
+	if (shrink)
+		c->shrunk = now;
+	if (now - load_relaxed(&last_fade) < SECOND)
 		return;
-	store_relaxed(&last_decay, now);
+	store_relaxed(&last_fade, now);
 	retain_fade();
 	tend_all();
 	zone_purge(load_relaxed(&retain_retained) / 8);

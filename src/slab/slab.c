@@ -391,8 +391,8 @@ static void add_free(struct slab *s, uint32_t w, uint64_t word)
 	s->words |= (uint64_t)1 << w;
 }
 
-/* Neighbours come together, so a word of free[] is stored when the next object is of another. What
-   the loop reads again and again is in registers, since stores could change it otherwise. */
+/* Neighbours come together, so a word of free[] is stored only when the next object is of another
+   word. What the loop needs is copied first: the compiler would read it again after each store. */
 uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
 		   struct object **ret_twice)
 {

@@ -5,26 +5,11 @@
 #include "pages/huge.h"
 #include "pages/retain.h"
 #include "test.h"
+#include "huges.h"
 
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
-
-static struct huge *huge_of(void *mem)
-{
-	struct descriptor *tag = pagemap_get(mem);
-
-	REQUIRE(tag && tag->kind == KIND_HUGE);
-	return (struct huge *)tag;
-}
-
-static struct huge_sizes sizes(void)
-{
-	struct huge_sizes s;
-
-	huge_sizes(&s);
-	return s;
-}
 
 TEST(only_the_first_page_is_tagged_and_all_addresses_are_found)
 {

@@ -4,22 +4,7 @@
 #include "pages/huge_table.h"
 #include "pages/retain.h"
 #include "test.h"
-
-static struct huge *huge_of(void *mem)
-{
-	struct descriptor *tag = pagemap_get(mem);
-
-	REQUIRE(tag && tag->kind == KIND_HUGE);
-	return (struct huge *)tag;
-}
-
-static struct huge_sizes sizes(void)
-{
-	struct huge_sizes s;
-
-	huge_sizes(&s);
-	return s;
-}
+#include "huges.h"
 
 /* One that need not be zero. */
 static char *take(size_t nbytes)
