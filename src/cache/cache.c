@@ -143,13 +143,20 @@ static struct cache *adopt(void)
 	return c;
 }
 
-static void add(struct cache *c)
+/* The calling thread's from now on; false where libc has no robust mutex. */
+static bool add(struct cache *c)
 {
+	bool held;
+
 	lock_acquire(&caches_lock);
-	c->next = all;
-	store_release(&all, c);
-	magazine_set_threads(++ncaches);
+	held = robust_hold_anew(&c->holder);
+	if (held) {
+		c->next = all;
+		store_release(&all, c);
+		magazine_set_threads(++ncaches);
+	}
 	lock_release(&caches_lock);
+	return held;
 }
 
 static struct cache *make(void)
@@ -161,12 +168,11 @@ static struct cache *make(void)
 	if (!c)
 		return NULL;
 	c->arena = &arena_main;
-	if (!robust_hold_anew(&c->holder)) {
+	if (!add(c)) {
 		if (!is_first)
 			pool_free(&caches, c);
 		return NULL;
 	}
-	add(c);
 	return c;
 }
 
