@@ -24,7 +24,7 @@ static bool check_all(void)
 		if (!ring_lock_this(a))
 			continue;
 		ok &= arena_check(a);
-		ring_unlock(a);
+		lock_release_inline(&a->lock); /* a proof that fails ends nothing here */
 	}
 	cache_leave(self);
 	return ok;

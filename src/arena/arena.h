@@ -25,6 +25,7 @@
 #include "base/options.h"
 #include "heap/heap.h"
 #include "os/lock.h"
+#include "os/steps.h"
 
 /* Statistics of an arena; written by who holds it, read by any thread. */
 struct arena_counts {
@@ -85,3 +86,15 @@ COLD void arena_trim(struct arena *a, size_t pad, bool purge);
 COLD void arena_forget(struct arena *a);
 
 COLD bool arena_check(struct arena *a);
+
+/* What a step may have changed of an arena, called before its lock is released: kept runs, and the
+   rest now and then (os/steps.h). */
+static inline bool arena_check_step(struct arena *a)
+{
+	static uint32_t left;
+
+	if (!step_is_due(&left))
+		return runs_check(&a->runs);
+	step_wait(&left, heap_chunks(&a->chunks) + (a->slabs ? slabs_objects(a->slabs) : 0));
+	return arena_check(a);
+}

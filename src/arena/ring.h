@@ -47,6 +47,7 @@ static inline bool ring_try(struct arena *a)
 
 ALWAYS_INLINE void ring_unlock(struct arena *a)
 {
+	ASSERT_SLOW(arena_check_step(a));
 	lock_release_inline(&a->lock);
 }
 

@@ -32,6 +32,7 @@ static void tell_all(struct runs *rs)
 
 static void push(struct runs *rs, struct run *run)
 {
+	ASSERT(rs->count < RUNS_SLOTS && !run->kept && run->tag.kind == KIND_RUN);
 	rs->run[rs->count++] = run;
 	rs->kept += run->npages;
 	store_relaxed(&run->kept, true);
@@ -42,6 +43,7 @@ static struct run *take_out(struct runs *rs, struct run **slot)
 {
 	struct run *run = *slot, **last = &rs->run[--rs->count];
 
+	ASSERT(run->kept && run->npages <= rs->kept);
 	for (; slot != last; slot++)
 		slot[0] = slot[1];
 	*slot = NULL;

@@ -41,6 +41,7 @@ void slabs_promote(struct slabs *ss, unsigned sc)
 /* Counts the slab's free bytes as retained, until they are used, purged or given back. */
 static void keep_idle(struct slabs *ss, struct slab *s)
 {
+	ASSERT(!s->kept && s->owner == ss->owner);
 	s->kept = (uint32_t)slab_idle_bytes(s);
 	if (!s->kept)
 		return;
@@ -59,6 +60,7 @@ static void forget_idle(struct slabs *ss, struct slab *s)
 
 static void free_slab(struct slabs *ss, struct slab *s)
 {
+	ASSERT(!s->out && ss->count[s->class]);
 	forget_idle(ss, s);
 	ss->given_back++;
 	ss->count[s->class]--;
@@ -67,6 +69,7 @@ static void free_slab(struct slabs *ss, struct slab *s)
 
 static void list_empty_slab(struct slabs *ss, struct slab *s)
 {
+	ASSERT(!s->out && s->state == SLAB_LISTED);
 	s->state = SLAB_EMPTY;
 	ss->empty_bytes += ORDER_BYTES(s->order);
 	list_push_back(&ss->listed[s->class], &s->link);
@@ -75,6 +78,7 @@ static void list_empty_slab(struct slabs *ss, struct slab *s)
 
 static void unlist_empty_slab(struct slabs *ss, struct slab *s)
 {
+	ASSERT(s->state == SLAB_EMPTY && ss->empty_bytes >= ORDER_BYTES(s->order));
 	list_remove(&s->link);
 	ss->empty_bytes -= ORDER_BYTES(s->order);
 	forget_idle(ss, s);
@@ -148,6 +152,7 @@ static void obey_rule(struct slabs *ss)
    and, if its objects are large, when it is sparse. */
 static void list_slab(struct slabs *ss, struct slab *s)
 {
+	ASSERT(s->out < s->capacity);
 	s->state = SLAB_LISTED;
 	s->notify = s->size < SPARSE_SIZE ? 1 : s->capacity / 4 + 1;
 	list_push_back(&ss->listed[s->class], &s->link);
@@ -179,6 +184,7 @@ static void note_empty(struct slabs *ss, struct slab *s)
 
 void slabs_notice(struct slabs *ss, struct slab *s)
 {
+	ASSERT(s->state != SLAB_CURRENT && s->out < s->capacity);
 	if (s->state == SLAB_FULL) {
 		list_remove(&s->link);
 		list_slab(ss, s);
@@ -191,6 +197,7 @@ void slabs_notice(struct slabs *ss, struct slab *s)
 
 static void make_current(struct slabs *ss, struct slab *s)
 {
+	ASSERT(s->state == SLAB_LISTED || s->state == SLAB_EMPTY);
 	if (s->state == SLAB_EMPTY)
 		unlist_empty_slab(ss, s);
 	else
@@ -205,6 +212,7 @@ static void make_current(struct slabs *ss, struct slab *s)
 /* Puts a current slab without a free object among the full ones. */
 static void retire_full(struct slabs *ss, struct slab *s)
 {
+	ASSERT(s->out == s->capacity && ss->current[s->class] == s);
 	s->state = SLAB_FULL;
 	s->notify = s->capacity;
 	list_push(&ss->full, &s->link);

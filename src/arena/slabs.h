@@ -25,6 +25,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "pages/region.h"
 #include "slab/slab.h"
 
 struct slabs {
@@ -95,3 +96,13 @@ COLD size_t slabs_demote_idle(struct slabs *ss);
 COLD void slabs_purge(struct slabs *ss);
 
 COLD bool slabs_check(const struct slabs *ss);
+
+/* How many objects the slabs have, at most. */
+static inline size_t slabs_objects(const struct slabs *ss)
+{
+	size_t objects = 0;
+
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		objects += ss->count[sc] * (ORDER_BYTES(class_order(sc)) / class_size(sc));
+	return objects;
+}

@@ -51,6 +51,7 @@ static uint32_t fill_shut(struct cache *c, struct magazine *m)
 	}
 	m->last = m->none + n;
 	m->fills++;
+	ASSERT_SLOW(magazine_check(m));
 	return n;
 }
 

@@ -149,6 +149,7 @@ static bool add(struct cache *c)
 	bool held;
 
 	lock_acquire(&caches_lock);
+	ASSERT(c->arena && !c->magazines);
 	held = robust_hold_anew(&c->holder);
 	if (held) {
 		c->next = all;
@@ -246,6 +247,7 @@ struct magazine *cache_learn(struct cache *c, unsigned sc)
 {
 	struct magazine *m;
 
+	ASSERT(!cache_magazine(c, sc));
 	if (++c->uses[sc] < LEARNED_AFTER || !make_magazines(c))
 		return NULL;
 	c->uses[sc] = 0;
@@ -253,6 +255,7 @@ struct magazine *cache_learn(struct cache *c, unsigned sc)
 	if (!magazine_make(m, sc))
 		return NULL;
 	open_fast_bins(c->magazines, sc);
+	ASSERT_SLOW(magazine_check(m));
 	return m;
 }
 
@@ -382,6 +385,7 @@ static void reap(struct cache *c, bool asks)
 	if (!c || c == mine.cache || !try_hold(c, asks))
 		return;
 	cache_flush(c);
+	ASSERT_SLOW(cache_check_step(c));
 	KEEP_ORDER();
 	store_relaxed(&c->inside, false);
 	robust_release(&c->holder);

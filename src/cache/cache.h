@@ -28,6 +28,7 @@
 #include "arena/ring.h"
 #include "cache/magazine.h"
 #include "os/robust.h"
+#include "os/steps.h"
 
 /* Requests up to FAST_MAX find their magazine by a fast bin, larger ones by their class. */
 #define FAST_MAX      ((size_t)1024)
@@ -128,8 +129,15 @@ ALWAYS_INLINE struct cache *cache_enter(void)
 	return c;
 }
 
+/* Proves C1 and M1 of the calling thread's cache. */
+COLD bool cache_check(const struct cache *c);
+
+/* What the slow path that ends may have changed of the cache, now and then (os/steps.h). */
+static inline bool cache_check_step(const struct cache *c);
+
 ALWAYS_INLINE void cache_leave(struct cache *c)
 {
+	ASSERT_SLOW(cache_check_step(c));
 	KEEP_ORDER();
 	store_relaxed(&c->inside, false);
 	cache_end();
@@ -160,6 +168,26 @@ void cache_give_home(struct object **objects, uint32_t n);
  */
 void cache_shut_doors(void);
 void cache_open_doors(const struct cache *c);
+
+/* A signal handler must not change the magazines meanwhile. */
+static inline bool cache_check_step(const struct cache *c)
+{
+	static uint32_t left;
+	bool is_open = c == mine.cache && c->magazines, ok;
+	size_t parts = CLASSES + FAST_GRANULES;
+
+	if (!step_is_due(&left))
+		return true;
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		parts += cache_magazine(c, sc) ? magazine_count(cache_magazine(c, sc)) : 0;
+	step_wait(&left, parts);
+	if (is_open)
+		cache_shut_doors();
+	ok = cache_check(c);
+	if (is_open)
+		cache_open_doors(c);
+	return ok;
+}
 
 /* Whether all caches were asked to flush since this one was flushed. */
 COLD bool cache_is_asked_to_flush(const struct cache *c);
@@ -192,9 +220,6 @@ NOINLINE void cache_wake_then_free(struct lock *waited, void *mem, void (*slow)(
 
 /* Every cache, newest first: c = cache_next(NULL), then cache_next(c), until NULL. */
 struct cache *cache_next(const struct cache *c);
-
-/* Proves C1 and M1 of the calling thread's cache. */
-COLD bool cache_check(const struct cache *c);
 
 /* Held while a cache is put into the list of all, which is whole after each single store. */
 extern HIDDEN struct lock caches_lock;

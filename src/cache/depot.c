@@ -4,6 +4,7 @@
 #include "os/check.h"
 #include "cache/array.h"
 #include "os/lock.h"
+#include "os/steps.h"
 #include "pages/retain.h"
 
 #include <string.h>
@@ -56,11 +57,23 @@ static void count(unsigned sc, uint32_t objects)
 		shelf->least = objects;
 }
 
+/* All of it, now and then (os/steps.h); the lock was released just now. */
+static bool check_step(void)
+{
+	static uint32_t left;
+
+	if (!step_is_due(&left))
+		return true;
+	step_wait(&left, load_relaxed(&nbytes) / CACHE_LINE);
+	return depot_check();
+}
+
 bool depot_put(unsigned sc, struct object *const *objects, uint32_t n)
 {
 	struct shelf *shelf = &shelves[sc];
 	struct crate *crate;
 
+	ASSERT(sc < CLASSES && n);
 	if (!has_room(sc, n) || words(n) > ARRAY_MOST)
 		return false;
 	crate = (struct crate *)array_alloc(words(n));
@@ -74,6 +87,7 @@ bool depot_put(unsigned sc, struct object *const *objects, uint32_t n)
 	shelf->crates = crate;
 	count(sc, shelf->objects + n);
 	lock_release(&depot_lock);
+	ASSERT_SLOW(check_step());
 	return true;
 }
 
@@ -86,10 +100,13 @@ static uint32_t take_locked(unsigned sc, struct object **ret_objects, uint32_t m
 	struct crate *crate = shelf->crates;
 	uint32_t n;
 
+	ASSERT(lock_held(&depot_lock));
 	*ret_empty = NULL;
 	if (!crate || !most)
 		return 0;
+	ASSERT(crate->count <= crate->made); /* 0: a fork came between */
 	n = crate->count < most ? crate->count : most;
+	ASSERT(n <= shelf->objects);
 	crate->count -= n;
 	KEEP_ORDER();
 	memcpy(ret_objects, crate->objects + crate->count, n * sizeof *ret_objects);
@@ -117,6 +134,7 @@ uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, boo
 	if (idle)
 		shelf->least = least - n;
 	lock_release(&depot_lock);
+	ASSERT_SLOW(check_step());
 	if (empty)
 		array_free((struct object **)empty, words(empty->made));
 	return n;
@@ -127,6 +145,7 @@ void depot_settle(unsigned sc)
 	lock_acquire(&depot_lock);
 	shelves[sc].least = shelves[sc].objects;
 	lock_release(&depot_lock);
+	ASSERT_SLOW(check_step());
 }
 
 bool depot_is_empty(void)

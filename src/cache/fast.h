@@ -123,6 +123,7 @@ ALWAYS_INLINE void *fast_take_run(size_t req, void *(*slow)(size_t))
 	}
 	run = runs_take_newest(&a->runs, run_pages(req));
 	mem = run ? run->mem : NULL;
+	ASSERT_SLOW(arena_check_step(a));
 	waited = lock_leave(&a->lock);
 	cache_leave(c);
 	if (UNLIKELY(waited))
@@ -149,6 +150,7 @@ ALWAYS_INLINE void fast_free_run(void *mem, struct run *run, void (*slow)(void *
 	}
 	add_hot(&c->ticks, 1);
 	kept = runs_push(&a->runs, run);
+	ASSERT_SLOW(arena_check_step(a));
 	waited = lock_leave(&a->lock);
 	cache_leave(c);
 	if (UNLIKELY(!kept))

@@ -22,6 +22,7 @@ static void spill(struct cache *c, struct magazine *m)
 		cache_give_home(m->none + 1, n);
 	magazine_drop(m, n);
 	magazine_learn_to_give(m, n, to_others);
+	ASSERT_SLOW(magazine_check(m));
 	cache_open_doors(c);
 }
 

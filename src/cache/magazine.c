@@ -44,6 +44,7 @@ static uint32_t most_capacity(size_t size)
 
 static void use_array(struct magazine *m, struct object **array, uint32_t n, uint32_t capacity)
 {
+	ASSERT(n <= capacity && capacity && capacity <= MAGAZINE_MOST);
 	array[0] = NULL;
 	m->none = array;
 	m->last = array + n;
@@ -71,6 +72,7 @@ static void resize(struct magazine *m, uint32_t capacity)
 	uint32_t n = magazine_count(m), before = magazine_capacity(m);
 	struct object **old = m->none, **array = array_alloc(capacity + 1);
 
+	ASSERT(n <= capacity);
 	if (!array)
 		return;
 	memcpy(array, old, (n + 1) * sizeof array[0]);
@@ -122,6 +124,7 @@ void magazine_drop(struct magazine *m, uint32_t n)
 {
 	struct object **first = m->none + 1;
 
+	ASSERT(n <= magazine_count(m));
 	memmove(first, first + n, (magazine_count(m) - n) * sizeof *first);
 	m->last -= n;
 }

@@ -65,6 +65,7 @@ ALWAYS_INLINE bool magazine_push(struct magazine *m, struct object *o, uint64_t 
 
 	if (UNLIKELY(last == m->end))
 		return false;
+	ASSERT(m->limit && ((uintptr_t)o & m->mask) * m->magic < m->limit);
 	o->link = (uintptr_t)o;
 	o->key = mark;
 	last[1] = o;
@@ -82,6 +83,7 @@ ALWAYS_INLINE struct object *magazine_take(struct magazine *m)
 	IN_REGISTER(o); /* the result's, from the start */
 	if (UNLIKELY(!o) || IS_WRONG(o->link != (uintptr_t)o))
 		return NULL;
+	ASSERT(last > m->none && last <= m->end);
 	m->last = last - 1;
 	KEEP_ORDER();
 	o->key = 0;

@@ -104,6 +104,7 @@ ALWAYS_INLINE void bins_push(struct bins *bins, unsigned index, struct chunk *c)
 {
 	struct chunk *first = bins->first[index];
 
+	ASSERT(index < BINS_LARGE && bit_test(bins->map, index) == (first != NULL));
 	bins_count(bins, 1);
 	if (first) {
 		ring_push(first, c);
@@ -117,6 +118,7 @@ ALWAYS_INLINE void bins_unlink(struct bins *bins, unsigned index, struct chunk *
 {
 	struct chunk *next = c->next;
 
+	ASSERT(index < BINS_LARGE && bins->first[index] && bins->count);
 	ring_remove(c);
 	bins_count(bins, (size_t)-1);
 	if (bins->first[index] != c)

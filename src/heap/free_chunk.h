@@ -7,22 +7,39 @@
 #include "heap/chunk_heap.h"
 #include "heap/heap_memory.h"
 
+/* What the step that made a free chunk touched: its neighbours, its size behind it, its bin. */
+static inline bool free_chunk_check(const struct chunk_heap *ch, const struct chunk *c,
+				    size_t csize, uint64_t word)
+{
+	const struct chunk *next = chunk_at(c, csize);
+	unsigned bin = word & CHUNK_UNSORTED ? BINS_UNSORTED : bins_index(csize);
+
+	return expect_eq("H8", next->prev_size, csize) &&
+	       expect_eq("H8", chunk_word(next) & CHUNK_IN_USE, CHUNK_IN_USE) &&
+	       expect_eq("H7", chunk_word(next) & CHUNK_PREV_IN_USE, 0) &&
+	       expect_eq("H11", (uintptr_t)pagemap_get(c), (uintptr_t)pagemap_get(next)) &&
+	       expect_eq("H4", bit_test(ch->bins.map, bin) && ch->bins.first[bin], true);
+}
+
 /* A free piece of memory, between neighbours in use, becomes a chunk in the bins. */
 static inline void free_chunk_put(struct chunk_heap *ch, struct chunk *c, size_t csize,
 				  size_t dirty, uint64_t flags)
 {
 	uint64_t word = csize | CHUNK_PREV_IN_USE | flags;
 
+	ASSERT(csize >= CHUNK_LEAST && is_aligned(csize, CHUNK_ALIGN));
 	chunk_at(c, csize)->prev_size = csize;
 	chunk_set(c, word);
 	if (csize >= CHUNK_BIG)
 		c->dirty = dirty < csize ? dirty : csize;
 	bins_insert(&ch->bins, c, word);
+	ASSERT_SLOW(free_chunk_check(ch, c, csize, word));
 }
 
 /* Takes the free chunk c out of the bins to be merged; the bytes of it that may hold memory. */
 static inline size_t free_chunk_absorb(struct chunk_heap *ch, struct chunk *c, uint64_t word)
 {
+	ASSERT(!(word & CHUNK_IN_USE));
 	bins_remove(&ch->bins, c, word);
 	heap_count(&ch->merges, 1);
 	return chunk_dirty(c, chunk_word_size(word));

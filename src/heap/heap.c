@@ -34,6 +34,7 @@ ALWAYS_INLINE size_t split(struct chunk_heap *ch, struct chunk *c, size_t csize,
 /* Hands out need bytes of the free chunk c, which is in no bin. */
 static void *carve(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t need)
 {
+	ASSERT(need >= CHUNK_LEAST && need <= csize);
 	need = split(ch, c, csize, need, chunk_dirty(c, csize));
 	chunk_set(c, need | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
 	heap_count(&ch->in_use, need);
@@ -76,6 +77,7 @@ ALWAYS_INLINE void release(struct chunk_heap *ch, struct chunk *c, uint64_t word
 	struct chunk *next = chunk_at(c, csize);
 	uint64_t next_word = chunk_word(next);
 
+	ASSERT(csize <= ch->in_use);
 	heap_count(&ch->in_use, -csize);
 	if (UNLIKELY(!(next_word & CHUNK_PREV_IN_USE)))
 		chunk_report_header(next);
@@ -217,6 +219,7 @@ static struct chunk *cut(struct chunk *c, size_t need)
 	uint64_t word = chunk_word(c);
 	struct chunk *second = chunk_at(c, need);
 
+	ASSERT(need >= CHUNK_LEAST && need + CHUNK_LEAST <= chunk_word_size(word));
 	chunk_set(second, (chunk_word_size(word) - need) | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
 	chunk_set(c, need | (word & CHUNK_FLAGS));
 	return second;
@@ -252,6 +255,7 @@ void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req)
 {
 	bool zero;
 
+	ASSERT(is_power_of_two(alignment));
 	if (alignment <= CHUNK_ALIGN)
 		return heap_malloc(ch, req, NULL);
 	if (req > HEAP_MAX_REQ || alignment > HEAP_MAX_REQ)
@@ -263,6 +267,7 @@ void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req)
 {
 	bool zero;
 
+	ASSERT(is_power_of_two(alignment));
 	if (req > ch->system || alignment > ch->system)
 		return NULL;
 	if (alignment <= CHUNK_ALIGN)

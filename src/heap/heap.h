@@ -56,3 +56,9 @@ COLD void heap_sizes(const struct chunk_heap *ch, struct heap_sizes *ret_sizes);
 
 /* Proves H1 to H11. */
 bool heap_check(const struct chunk_heap *ch);
+
+/* About how many chunks that is. */
+static inline size_t heap_chunks(const struct chunk_heap *ch)
+{
+	return ch->bins.count + ch->in_use / 64;
+}

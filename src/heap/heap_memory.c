@@ -112,6 +112,8 @@ static void enlist(struct chunk_heap *ch, struct heap *heap)
 {
 	size_t nbytes = (size_t)(heap->end - heap->base);
 
+	ASSERT(nbytes && is_aligned((uintptr_t)heap->base, PAGE_SIZE) &&
+	       is_aligned(nbytes, PAGE_SIZE));
 	heap->tag.kind = KIND_HEAP;
 	heap->owner = ch;
 	heap->next = ch->heaps;
@@ -145,6 +147,7 @@ bool heap_shorten(struct heap *heap, size_t nbytes)
 {
 	char *from = heap->end - nbytes;
 
+	ASSERT(from >= heap->base);
 	if (!break_is_at(heap))
 		return false;
 	pagemap_set(from, nbytes, NULL);
@@ -160,6 +163,7 @@ bool heap_release(struct chunk_heap *ch, struct heap *heap, size_t touched)
 {
 	size_t nbytes = (size_t)(heap->end - heap->base);
 
+	ASSERT(heap->owner == ch && ch->system >= nbytes && ch->in_use >= CHUNK_END);
 	if (heap->brk && !heap_shorten(heap, nbytes))
 		return false;
 	if (!heap->brk) {

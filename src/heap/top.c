@@ -10,6 +10,7 @@ void top_use_purged(struct chunk_heap *ch, char *until)
 {
 	size_t used = (size_t)(until - ch->top_clean);
 
+	ASSERT(until >= ch->top_clean);
 	used = smaller(used, ch->top_purged);
 	ch->top_purged -= used;
 	retain_faults(used);
@@ -47,6 +48,7 @@ bool top_close(struct chunk_heap *ch)
 
 void top_open(struct chunk_heap *ch, struct heap *heap, bool clean)
 {
+	ASSERT(!ch->top);
 	ch->top_clean = clean ? heap->base : heap->end;
 	ch->top_purged = 0;
 	store_relaxed(&ch->top_heap, heap);

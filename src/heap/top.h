@@ -48,6 +48,8 @@ COLD void top_use_purged(struct chunk_heap *ch, char *until);
 /* Top begins at c from now on: memory before it was freed or given out. */
 ALWAYS_INLINE void top_move(struct chunk_heap *ch, struct chunk *c)
 {
+	ASSERT((char *)c >= ch->top_heap->base &&
+	       (char *)c + CHUNK_LEAST <= ch->top_heap->end - CHUNK_END);
 	store_relaxed(&ch->top, c);
 	chunk_set(c, top_size(ch) | CHUNK_PREV_IN_USE);
 	if (ch->top_clean >= (char *)chunk_mem(c))

@@ -2,11 +2,24 @@
 #include "pages/huge.h"
 
 #include "base/bits.h"
+#include "os/check.h"
 #include "os/os.h"
+#include "os/steps.h"
 #include "pages/huge_map.h"
 #include "pages/huge_table.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
+
+/* All objects, now and then (os/steps.h); the lock was released just now. */
+static bool check_step(void)
+{
+	static uint32_t left;
+
+	if (!step_is_due(&left))
+		return true;
+	step_wait(&left, load_relaxed(&huge_table.sizes.count) * 4);
+	return huge_check();
+}
 
 /* Whether a is the better start for an object of nbytes: the smallest that holds it, else the
    largest. */
@@ -24,6 +37,7 @@ static struct huge *take_kept(size_t nbytes, size_t alignment)
 	struct huge *best = NULL;
 	unsigned looks = HUGE_LOOKS;
 
+	ASSERT(lock_held(&huge_lock));
 	list_for_each (l, &huge_table.kept) {
 		struct huge *h = huge_of_link(l);
 
@@ -43,6 +57,7 @@ static void keep(struct huge *h)
 	lock_acquire(&huge_lock);
 	huge_list_kept(h);
 	lock_release(&huge_lock);
+	ASSERT_SLOW(check_step());
 }
 
 /* What is over nbytes becomes a kept mapping of its own, unless it is little. */
@@ -81,6 +96,7 @@ static void *hand_out(struct huge *h)
 	lock_acquire(&huge_lock);
 	mem = hand_out_locked(h);
 	lock_release(&huge_lock);
+	ASSERT_SLOW(check_step());
 	return mem;
 }
 
@@ -116,6 +132,7 @@ static void *reuse(size_t nbytes, size_t alignment, bool grows)
 		mem = hand_out_locked(h);
 	}
 	lock_release(&huge_lock);
+	ASSERT_SLOW(check_step());
 	return mem || !h ? mem : hand_out(fit(h, nbytes, alignment));
 }
 
@@ -155,6 +172,7 @@ void huge_free(struct huge *h)
 	if (kept)
 		huge_list_kept(h);
 	lock_release(&huge_lock);
+	ASSERT_SLOW(check_step());
 	if (!kept) {
 		unmap(h);
 		return;
@@ -171,6 +189,7 @@ static size_t give_room(struct huge *h, bool unmap)
 	size_t dirty = h->dirty, mapped = h->mapped, nbytes = (unmap ? mapped : dirty) - h->nbytes;
 	char *room = h->mem + h->nbytes;
 
+	ASSERT(lock_held(&huge_lock));
 	if (!nbytes)
 		return 0;
 	huge_count_kept(-(intptr_t)(dirty - h->nbytes));
@@ -199,6 +218,7 @@ static size_t give_rooms(size_t nbytes, bool unmap)
 		given += give_room(huge_of_link(l), unmap);
 	}
 	lock_release(&huge_lock);
+	ASSERT_SLOW(check_step());
 	return given;
 }
 
@@ -215,6 +235,7 @@ size_t huge_purge(size_t nbytes)
 			huge_unlist_kept(h);
 		}
 		lock_release(&huge_lock);
+		ASSERT_SLOW(check_step());
 		if (!h)
 			break;
 		purged += h->dirty;
@@ -235,6 +256,8 @@ static void set_size(struct huge *h, size_t nbytes)
 {
 	size_t room = h->dirty - h->nbytes, dirty = larger(h->dirty, nbytes);
 
+	ASSERT(lock_held(&huge_lock));
+	ASSERT(nbytes <= h->mapped);
 	if (nbytes > h->dirty && nbytes <= HUGE_KEPT_MOST)
 		retain_faults(nbytes - h->dirty);
 	huge_count_use(0, (intptr_t)(nbytes - h->nbytes));
@@ -254,6 +277,7 @@ static bool grow_into_room(struct huge *h, size_t nbytes)
 	if (fits)
 		set_size(h, nbytes);
 	lock_release(&huge_lock);
+	ASSERT_SLOW(check_step());
 	return fits;
 }
 
@@ -265,6 +289,7 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 	lock_acquire(&huge_lock);
 	huge_leave_use(h);
 	lock_release(&huge_lock);
+	ASSERT_SLOW(check_step());
 	done = huge_remap(h, nbytes);
 	lock_acquire(&huge_lock);
 	if (done) {
@@ -275,6 +300,7 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 	}
 	huge_enter_use(h);
 	lock_release(&huge_lock);
+	ASSERT_SLOW(check_step());
 	return done;
 }
 

@@ -38,6 +38,7 @@ static struct huge *join(struct huge *a, struct huge *b)
 {
 	if (a->mem > b->mem)
 		return join(b, a);
+	ASSERT(a->mem + a->mapped == b->mem);
 	a->dirty += b->dirty;
 	a->mapped += b->mapped;
 	pool_free(&huge_pool, b);
@@ -48,6 +49,8 @@ void huge_list_kept(struct huge *h)
 {
 	struct huge *other;
 
+	ASSERT(lock_held(&huge_lock));
+	ASSERT(h->dirty <= h->mapped && h->dirty <= HUGE_KEPT_MOST);
 	while ((other = neighbour(h))) {
 		huge_unlist_kept(other);
 		h = join(h, other);
@@ -59,6 +62,8 @@ void huge_list_kept(struct huge *h)
 
 void *huge_enter_use(struct huge *h)
 {
+	ASSERT(lock_held(&huge_lock));
+	ASSERT(h->nbytes && h->nbytes <= h->dirty && h->dirty <= h->mapped && !pagemap_get(h->mem));
 	h->tag.kind = KIND_HUGE;
 	list_push(&huge_table.in_use, &h->link);
 	huge_count_use(1, (intptr_t)h->nbytes);
@@ -69,6 +74,8 @@ void *huge_enter_use(struct huge *h)
 
 void huge_leave_use(struct huge *h)
 {
+	ASSERT(lock_held(&huge_lock));
+	ASSERT(pagemap_get(h->mem) == &h->tag);
 	pagemap_set(h->mem, PAGE_SIZE, NULL);
 	list_remove(&h->link);
 	huge_count_use(-1, -(intptr_t)h->nbytes);

@@ -71,6 +71,7 @@ static void *cut(size_t nbytes)
 {
 	char *object;
 
+	ASSERT(lock_held(&metadata_lock));
 	if (area_left() < nbytes && !new_area(nbytes))
 		return NULL;
 	object = area_next;
@@ -115,6 +116,7 @@ void *pool_alloc_patiently(struct pool *pool)
 
 void pool_free(struct pool *pool, void *object)
 {
+	ASSERT(!pagemap_get(object) || pagemap_get(object) == &metadata_tag);
 	lock_acquire(&metadata_lock);
 	*link_of(pool, object) = pool->free;
 	KEEP_ORDER();

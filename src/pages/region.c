@@ -49,6 +49,7 @@ unsigned region_dirty(const struct region *r, struct pages pages)
 
 void region_touch(struct region *r, struct pages pages)
 {
+	ASSERT(pages.first + pages.count <= REGION_PAGES);
 	set_bits(r->dirty, pages, true);
 	KEEP_ORDER();
 }
@@ -67,12 +68,15 @@ static bool any_free(const struct region *r, enum state state, unsigned order)
 
 static void insert(struct region *r, enum state state, unsigned page, unsigned order)
 {
+	ASSERT(is_aligned(page, (size_t)1 << order) &&
+	       !bit_test(r->free[state], bit_of(page, order)));
 	bit_set(r->free[state], bit_of(page, order));
 	r->orders[state] |= (uint16_t)(1u << order);
 }
 
 static void remove(struct region *r, enum state state, unsigned page, unsigned order)
 {
+	ASSERT(bit_test(r->free[state], bit_of(page, order)));
 	bit_clear(r->free[state], bit_of(page, order));
 	if (!any_free(r, state, order))
 		r->orders[state] &= (uint16_t) ~(1u << order);
@@ -98,6 +102,7 @@ static void take(struct region *r, enum state state, unsigned page, unsigned ord
 {
 	struct pages pages = {page, 1u << order};
 
+	ASSERT(pages.count <= r->free_pages && region_dirty(r, pages) <= r->dirty_pages);
 	remove(r, state, page, order);
 	r->free_pages -= pages.count;
 	r->dirty_pages -= region_dirty(r, pages);
@@ -110,6 +115,7 @@ static unsigned give(struct region *r, unsigned page, unsigned order)
 	unsigned merged = order;
 	enum state state;
 
+	ASSERT(order < ORDERS && is_aligned(page, pages.count));
 	r->free_pages += pages.count;
 	r->dirty_pages += region_dirty(r, pages);
 	while (merged < ORDER_MAX &&
@@ -135,6 +141,7 @@ unsigned region_take(struct region *r, enum state state, unsigned order, uint64_
 	unsigned from = lowest_bit((uint64_t)r->orders[state] >> order) + order;
 	unsigned block = page_of(lowest(r, state, from), from), page = block;
 
+	ASSERT(block < REGION_PAGES);
 	for (unsigned half = from; half-- > order;) {
 		unsigned given = page;
 
@@ -214,6 +221,7 @@ void region_disown(struct region *r, enum state state, unsigned first, unsigned 
 {
 	struct pages pages = {first, 1u << order};
 
+	ASSERT(count_bits(r->owned, pages) == pages.count);
 	take(r, state, first, order);
 	KEEP_ORDER();
 	set_bits(r->owned, pages, false);
@@ -223,16 +231,19 @@ void region_disown(struct region *r, enum state state, unsigned first, unsigned 
 
 void region_own(struct region *r, struct pages pages)
 {
+	ASSERT(count_bits(r->owned, pages) == 0);
 	region_give(r, pages);
 	KEEP_ORDER();
 	set_bits(r->owned, pages, true);
 	r->owned_pages += pages.count;
+	ASSERT(r->owned_pages <= REGION_PAGES && r->free_pages <= r->owned_pages);
 }
 
 void region_clean(struct region *r, unsigned first, unsigned order)
 {
 	struct pages pages = {first, 1u << order};
 
+	ASSERT(bit_test(r->free[DIRTY], bit_of(first, order)));
 	r->dirty_pages -= region_dirty(r, pages);
 	set_bits(r->dirty, pages, false);
 	insert(r, CLEAN, first, order);

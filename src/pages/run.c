@@ -19,6 +19,7 @@ static void *make(void *mem, size_t npages)
 			zone_free_pages(mem, npages);
 		return NULL;
 	}
+	ASSERT(is_aligned((uintptr_t)mem, PAGE_SIZE) && npages <= RUN_MAX >> PAGE_SHIFT);
 	run->mem = mem;
 	run->npages = npages;
 	run->tag.kind = KIND_RUN;
@@ -48,6 +49,7 @@ void run_free(struct run *run)
 	char *mem = run->mem;
 	size_t npages = run->npages;
 
+	ASSERT(npages && pagemap_get(mem) == &run->tag);
 	pagemap_set(mem, npages << PAGE_SHIFT, NULL);
 	pool_free(&runs, run);
 	zone_free_pages(mem, npages);
@@ -58,6 +60,7 @@ static void shrink(struct run *run, size_t npages)
 	char *tail = run->mem + (npages << PAGE_SHIFT);
 	size_t tail_pages = run->npages - npages;
 
+	ASSERT(npages && npages < run->npages);
 	store_relaxed(&run->npages, npages);
 	pagemap_set(tail, tail_pages << PAGE_SHIFT, NULL);
 	zone_free_pages(tail, tail_pages);

@@ -42,6 +42,7 @@ void zone_start(void)
 	if (!zone.sizes.mapped)
 		zone_grow(0);
 	lock_release(&zone_lock);
+	ASSERT_SLOW(zone_check_step());
 }
 
 void zone_scatter(uint64_t secret)
@@ -58,6 +59,8 @@ static uint64_t some_halves(void)
 /* A block from the dirty ones, else from the clean ones; NULL when there is none. */
 static void *take_block(unsigned order, bool *ret_clean)
 {
+	ASSERT(lock_held(&zone_lock));
+	ASSERT(order < ORDERS);
 	for (enum state s = DIRTY; s < STATES; s++) {
 		uint16_t fit = (uint16_t)(zone.orders[s] >> order << order);
 		struct region *r;
@@ -83,6 +86,7 @@ static void give_locked(struct region *r, struct pages pages)
 {
 	struct zone_change change = zone_change_begin(r);
 
+	ASSERT(pages.count && pages.first + pages.count <= REGION_PAGES);
 	zone.sizes.merges += region_give(r, pages);
 	zone_change_end(&change);
 }
@@ -115,6 +119,7 @@ static size_t purge_locked(size_t nbytes)
 {
 	size_t purged = 0;
 
+	ASSERT(lock_held(&zone_lock));
 	if (nbytes && zone.purge_pause) {
 		zone.purge_pause--;
 		return 0;
@@ -165,12 +170,14 @@ static void *alloc(size_t npages, unsigned order, unsigned room_order, bool *ret
 	unsigned roomy;
 	void *mem;
 
+	ASSERT(npages && npages <= (size_t)1 << order);
 	lock_acquire(&zone_lock);
 	roomy = room_locked(order, room_order);
 	mem = alloc_locked(npages, roomy, ret_clean);
 	if (!mem && roomy > order)
 		mem = alloc_locked(npages, order, ret_clean);
 	lock_release(&zone_lock);
+	ASSERT_SLOW(zone_check_step());
 	if (mem)
 		retain_add_live((intptr_t)(npages << PAGE_SHIFT));
 	return mem;
@@ -198,6 +205,7 @@ static void give_back(void *mem, size_t npages, size_t touched)
 	struct region *r;
 	unsigned page;
 
+	ASSERT(is_aligned((uintptr_t)mem, PAGE_SIZE) && npages && touched <= npages);
 	lock_acquire(&zone_lock);
 	r = region_of(mem);
 	page = page_index(r, mem);
@@ -206,6 +214,7 @@ static void give_back(void *mem, size_t npages, size_t touched)
 	retain_add_live(-(intptr_t)(npages << PAGE_SHIFT));
 	purge_locked(retain_excess());
 	lock_release(&zone_lock);
+	ASSERT_SLOW(zone_check_step());
 }
 
 void zone_free(void *block, unsigned order, size_t touched)
@@ -225,6 +234,7 @@ bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
 	struct region *r;
 	bool taken;
 
+	ASSERT(npages && npages < new_npages);
 	lock_acquire(&zone_lock);
 	r = region_of(mem);
 	more.first = page_index(r, mem) + (unsigned)npages;
@@ -234,6 +244,7 @@ bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
 	if (taken)
 		retain_faults((size_t)(more.count - region_dirty(r, more)) << PAGE_SHIFT);
 	lock_release(&zone_lock);
+	ASSERT_SLOW(zone_check_step());
 	if (taken)
 		retain_add_live((intptr_t)((size_t)more.count << PAGE_SHIFT));
 	return taken;
@@ -246,6 +257,7 @@ size_t zone_purge(size_t nbytes)
 	lock_acquire(&zone_lock);
 	purged = purge_locked(nbytes);
 	lock_release(&zone_lock);
+	ASSERT_SLOW(zone_check_step());
 	return purged;
 }
 

@@ -41,6 +41,7 @@ static void own(struct region *r, char *mem, size_t nbytes)
 {
 	struct zone_change change = zone_change_begin(r);
 
+	ASSERT(is_aligned((uintptr_t)mem | nbytes, PAGE_SIZE) && nbytes <= REGION_SIZE);
 	region_own(r, (struct pages){page_index(r, mem), (unsigned)(nbytes >> PAGE_SHIFT)});
 	zone_change_end(&change);
 	KEEP_ORDER();
@@ -87,6 +88,7 @@ bool zone_grow(unsigned order)
 	size_t least = larger(ORDER_BYTES(order), os_page_size()),
 	       step = larger(next_step(), least);
 
+	ASSERT(lock_held(&zone_lock));
 	while (!map(step)) {
 		if (step == least)
 			return false;
@@ -157,5 +159,6 @@ size_t zone_unmap_free(bool blocks)
 		if (zone_region(slot))
 			unmapped += unmap_free(zone_region(slot), least);
 	lock_release(&zone_lock);
+	ASSERT_SLOW(zone_check_step());
 	return unmapped;
 }

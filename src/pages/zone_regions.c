@@ -87,17 +87,20 @@ struct zone_change zone_change_begin(struct region *r)
 		r, {r->orders[DIRTY], r->orders[CLEAN]}, r->free_pages, r->dirty_pages};
 }
 
+static COLD bool check_sets(const struct region *r, size_t slot);
+
 void zone_change_end(const struct zone_change *before)
 {
 	struct region *r = before->region;
 	size_t dirty = ((size_t)r->dirty_pages - before->dirty_pages) << PAGE_SHIFT;
 	size_t all = ((size_t)r->free_pages - before->free_pages) << PAGE_SHIFT;
 
+	ASSERT(lock_held(&zone_lock));
 	for (enum state s = DIRTY; s < STATES; s++)
 		update_sets(r, s, before->orders[s]);
 	retain_add_with(&zone.sizes.free_dirty, (intptr_t)dirty);
 	zone.sizes.free_clean += all - dirty;
-	ASSERT_SLOW(region_check(r));
+	ASSERT_SLOW(region_check(r) & check_sets(r, r->slot));
 }
 
 bool zone_note_region(struct region *r)
@@ -105,6 +108,7 @@ bool zone_note_region(struct region *r)
 	struct part **part;
 	size_t slot = 0;
 
+	ASSERT(lock_held(&zone_lock));
 	while (slot < zone.slots && zone_region(slot))
 		slot++;
 	if (slot == SLOTS)
@@ -125,6 +129,8 @@ bool zone_note_region(struct region *r)
 
 void zone_forget_region(struct region *r)
 {
+	ASSERT(lock_held(&zone_lock));
+	ASSERT(!r->owned_pages && !r->free_pages && zone_region(r->slot) == r);
 	zone.sizes.regions--;
 	*pagemap_region(r->base) = NULL;
 	KEEP_ORDER();

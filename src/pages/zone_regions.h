@@ -9,6 +9,8 @@
 
 #include "base/bits.h"
 #include "base/compiler.h"
+#include "os/check.h"
+#include "os/steps.h"
 #include "pages/region.h"
 #include "pages/zone.h"
 
@@ -65,3 +67,14 @@ struct zone_change {
 };
 struct zone_change zone_change_begin(struct region *r);
 void zone_change_end(const struct zone_change *before);
+
+/* All of the zone, now and then (os/steps.h); its lock was released just now. */
+static inline bool zone_check_step(void)
+{
+	static uint32_t left;
+
+	if (!step_is_due(&left))
+		return true;
+	step_wait(&left, load_relaxed(&zone.slots) * REGION_PAGES);
+	return zone_check();
+}

@@ -220,6 +220,7 @@ static void open_page(struct slab *s, size_t page)
 	size_t rest = (size_t)s->capacity * s->size;
 	uint32_t end = first_object(s, page + 1);
 
+	ASSERT(page < (size_t)1 << s->order && !is_open(s, page));
 	touch(s, slab_page_set(page, 1));
 	for (uint32_t i = first_object(s, page); i < end && i < s->capacity; i++)
 		slab_set_marks(slab_object(s, i));
@@ -302,6 +303,7 @@ static struct object *take_object(struct slab *s, uint32_t i)
 {
 	uint64_t pages = slab_pages(s, i);
 
+	ASSERT(i < s->capacity && bit_test(s->free, i));
 	if (pages & ~s->touched)
 		touch(s, pages);
 	set_word(s, i / 64, s->free[i / 64] & ~((uint64_t)1 << (i % 64)));
@@ -336,6 +338,8 @@ static uint32_t take_word(struct slab *s, uint32_t w, struct object **ret_end, u
 	return n;
 }
 
+static bool check_bits(const struct slab *s);
+
 uint32_t slab_take_open(struct slab *s, struct object **ret_end, uint32_t most)
 {
 	uint32_t n = 0, i = next_open(s, 0);
@@ -353,6 +357,7 @@ uint32_t slab_take_open(struct slab *s, struct object **ret_end, uint32_t most)
 		}
 	}
 	store_relaxed(&s->out, s->out + n);
+	ASSERT_SLOW(check_bits(s));
 	return n;
 }
 
@@ -402,6 +407,7 @@ uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
 	uint32_t twice = 0, w = slab_index(s, objects[0]) / 64, i;
 	uint64_t word = s->free[w];
 
+	ASSERT(n && (uintptr_t)objects[0] - base < nbytes);
 	for (i = 0; i < n && (uintptr_t)objects[i] - base < nbytes; i++) {
 		struct object *o = objects[i];
 		uint32_t at = (uint32_t)((unsigned __int128)((uintptr_t)o - base) * magic >> 64);
@@ -422,6 +428,7 @@ uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
 	}
 	add_free(s, w, word);
 	store_relaxed(&s->out, s->out - (i - twice));
+	ASSERT_SLOW(check_bits(s));
 	return i;
 }
 
@@ -470,6 +477,7 @@ static uint64_t purge_pages(const struct slab *s, uint64_t pages)
 
 static void close_pages(struct slab *s, uint64_t pages)
 {
+	ASSERT(!(pages & ~s->open));
 	s->open &= ~pages;
 	for (; pages; pages &= pages - 1)
 		pagemap_set_hot((void *)(s->base + lowest_bit(pages) * PAGE_SIZE), PAGE_SIZE, 0);

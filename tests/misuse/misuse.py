@@ -113,8 +113,9 @@ def run_all(work):
 
 def under_loam(programs, update):
     """{line: [{outcomes} of each run]}"""
-    library = os.environ['LOAM_SO']
-    work = {(case, run, time): (program, case, {'LD_PRELOAD': library, 'LOAM_OPTIONS': f'harden={run[0]}'}, run[1])
+    # A build with all assertions would find what was overwritten before the program's next call does.
+    fixed = {'LD_PRELOAD': os.environ['LOAM_SO'], 'LOAM_STEPS': '0'}
+    work = {(case, run, time): (program, case, {**fixed, 'LOAM_OPTIONS': f'harden={run[0]}'}, run[1])
             for program in programs for case in cases(program) for run in runs_of(case)
             for time in range(TIMES_TO_UPDATE if update and times(case, run) > 1 else times(case, run))}
     results = {}

@@ -13,18 +13,23 @@ static unsigned sc; /* of SIZE */
 static struct object *objects[MOST], *taken[MOST];
 
 /* As many distinct objects, out of slabs and marked. */
+static void make(unsigned class, struct object **ret_objects, uint32_t most)
+{
+	for (uint32_t n = 0; n < most;) {
+		struct slab *s = slab_new(owner, class, class_order(class));
+		uint32_t more;
+
+		REQUIRE(s);
+		while (n < most && (more = slab_take(s, ret_objects + n + 1, 1)))
+			n += more;
+	}
+}
+
 static void start(void)
 {
 	slab_start(0x5eed);
 	sc = class_of(SIZE);
-	for (uint32_t n = 0; n < MOST;) {
-		struct slab *s = slab_new(owner, sc, class_order(sc));
-		uint32_t more;
-
-		REQUIRE(s);
-		while (n < MOST && (more = slab_take(s, objects + n + 1, 1)))
-			n += more;
-	}
+	make(sc, objects, MOST);
 }
 
 /* Empties it. */
@@ -71,7 +76,8 @@ TEST(small_objects_are_not_taken)
 {
 	start_anew();
 	for (size_t size = 16; size <= 128; size += 16) {
-		EXPECT_EQ(depot_put(class_of(size), objects, 1), size >= CACHE_LINE);
+		make(class_of(size), taken, 1);
+		EXPECT_EQ(depot_put(class_of(size), taken, 1), size >= CACHE_LINE);
 		depot_take(class_of(size), taken, 1, false);
 	}
 }
@@ -97,10 +103,11 @@ TEST(beside_much_that_is_live_there_may_be_more)
 	size_t live = 16 * (DEPOT_BYTES + 64 * 4096);
 
 	start_anew();
+	make(other, large, 64);
 	store_relaxed(&retain_live, live - 1);
 	EXPECT(depot_put(sc, objects, 512));
-	EXPECT(depot_put(other, objects, 64)); /* as much as there may be of it in any case */
-	EXPECT(!depot_put(other, objects, 1));
+	EXPECT(depot_put(other, large, 64)); /* as much as there may be of it in any case */
+	EXPECT(!depot_put(other, large, 1));
 	EXPECT_EQ(depot_take(other, large, 64, false), 64);
 	EXPECT(!depot_put(sc, objects, 513 - 1));
 	store_relaxed(&retain_live, 16 * (DEPOT_BYTES + SIZE) - 1);
@@ -142,6 +149,8 @@ TEST(more_than_an_array_holds_is_not_taken)
 	static struct object *many[ARRAY_MOST];
 
 	start_anew();
+	for (uint32_t i = 0; i < ARRAY_MOST; i++)
+		many[i] = objects[i % MOST];
 	store_relaxed(&retain_live, GIB);
 	EXPECT(!depot_put(sc, many, ARRAY_MOST - 1));
 	EXPECT(depot_put(sc, many, ARRAY_MOST - 2));
@@ -238,8 +247,9 @@ TEST(check_sees_what_is_wrong)
 	EXPECT(!depot_check()); /* D2: of the class and of all */
 	++*count;
 	EXPECT(depot_check());
-	EXPECT(depot_put(class_of(4096), objects + 20, 1));
+	make(class_of(4096), taken, 1);
+	*in_crate = taken[0];
 	EXPECT(!depot_check()); /* D1: of the class */
-	depot_take(class_of(4096), taken, 1, false);
+	*in_crate = o;
 	EXPECT(depot_check());
 }
