@@ -85,6 +85,13 @@ void arena_tend(struct arena *a)
 	}
 	runs_flush(&a->runs);
 	heap_share(&a->chunks);
+	arena_obey_rule(a);
+}
+
+void arena_obey_rule(struct arena *a)
+{
+	if (a->slabs)
+		slabs_obey_rule(a->slabs);
 	heap_obey_rule(&a->chunks);
 }
 

@@ -77,6 +77,10 @@ void *arena_alloc_hot(struct arena *a, unsigned sc, size_t alignment, size_t req
    slabs and kept runs to the zone, and of the chunk heap what pages/retain.h does not allow. */
 COLD void arena_tend(struct arena *a);
 
+/* Gives memory back in a bounded step while more is retained than the rule of pages/retain.h
+   allows: of slabs, of the chunk heap, of the zone. */
+COLD void arena_obey_rule(struct arena *a);
+
 /* As arena_tend(), and gives back all free pages of the chunk heap, except pad bytes of top; purge:
    those of slabs too. */
 COLD void arena_trim(struct arena *a, size_t pad, bool purge);

@@ -6,14 +6,14 @@
 #include "pages/retain.h"
 #include "pages/zone.h"
 
-/* Slabs of smaller objects seldom have a whole free page before they are empty. */
-#define SPARSE_SIZE KIB
-
 /* Bytes of empty slabs that an arena keeps, before it learns that it needs more. */
 #define EMPTY_LEAST (256 * KIB)
 
 /* Listed slabs that are compared when one becomes current. */
 #define LOOKS 8
+
+/* Idle slabs that one call purges, so that none takes long. */
+#define PURGES_MOST 4
 
 static struct pool pool = POOL_INIT(struct slabs);
 
@@ -127,12 +127,15 @@ static size_t purge(struct slabs *ss, struct slab *s)
 
 /* Purges pages of idle slabs, and gives back empty ones, while more is retained than the rule
    allows. Purged slabs are used after those that need no memory. */
-static void obey_rule(struct slabs *ss)
+void slabs_obey_rule(struct slabs *ss)
 {
 	size_t excess = retain_excess(), kept, purged;
+	unsigned purges = 0;
 	struct slab *s;
 
 	for (; excess && !list_empty(&ss->idle); excess -= kept < excess ? kept : excess) {
+		if (purges++ == PURGES_MOST)
+			return;
 		s = slabs_of_idle(ss->idle.next);
 		kept = s->kept;
 		purged = purge(ss, s);
@@ -148,23 +151,24 @@ static void obey_rule(struct slabs *ss)
 
 /* --- states --------------------------------------------------------------------------------- */
 
-/* Lists a slab that was full or current until now. slabs_notice() is called again when it is empty
-   and, if its objects are large, when it is sparse. */
+/* Lists a slab that was full or current until now. slabs_notice() is called again when it is
+   sparse. */
 static void list_slab(struct slabs *ss, struct slab *s)
 {
 	ASSERT(s->out < s->capacity);
 	s->state = SLAB_LISTED;
-	s->notify = s->size < SPARSE_SIZE ? 1 : s->capacity / 4 + 1;
+	s->notify = s->capacity / 4 + 1;
 	list_push_back(&ss->listed[s->class], &s->link);
 }
 
-/* Counts anew what a listed slab retains that has become sparse; next at half as many objects. */
+/* Counts anew what a listed slab retains that has become sparse; next at three quarters as many
+   objects, so that a free of an object pays for a small part of a look at the slab. */
 static void note_sparse(struct slabs *ss, struct slab *s)
 {
-	s->notify = (s->notify - 1) / 2 + 1;
+	s->notify = (s->out * 3 + 3) / 4;
 	forget_idle(ss, s);
 	keep_idle(ss, s);
-	obey_rule(ss);
+	slabs_obey_rule(ss);
 }
 
 /* Takes a listed slab without an object out as an empty one, or gives it back. */
@@ -179,7 +183,7 @@ static void note_empty(struct slabs *ss, struct slab *s)
 	list_empty_slab(ss, s);
 	if (ss->empty_bytes > ss->empty_most)
 		ss->empty_given += free_empty(ss, ss->empty_most);
-	obey_rule(ss);
+	slabs_obey_rule(ss);
 }
 
 void slabs_notice(struct slabs *ss, struct slab *s)

@@ -9,9 +9,9 @@
  * already. An empty slab stays listed for a while, since making a slab costs more than taking all
  * its objects.
  *
- * A listed slab of larger objects (from 1 KiB on) that has become sparse is noted as idle. Its
- * pages without an object in use are purged while more is retained than the rule of pages/retain.h
- * allows.
+ * A listed slab that has become sparse and has whole pages without an object in use is noted as
+ * idle. These pages are purged while more is retained than the rule of pages/retain.h allows, of a
+ * few slabs a call.
  *
  * Invariants, proved by slabs_check():
  *	A1  the current slab is CURRENT, listed slabs are LISTED or EMPTY and of their class, full
@@ -94,6 +94,10 @@ COLD size_t slabs_demote_idle(struct slabs *ss);
 
 /* Gives back empty slabs, and purges all pages of the others on which no object is in use. */
 COLD void slabs_purge(struct slabs *ss);
+
+/* Gives memory back while more is retained than the rule allows: pages of a few idle slabs, and
+   when none is left, empty slabs. */
+COLD void slabs_obey_rule(struct slabs *ss);
 
 COLD bool slabs_check(const struct slabs *ss);
 

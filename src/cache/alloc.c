@@ -18,15 +18,21 @@
 static uint32_t take_from_slabs(struct cache *c, unsigned sc, struct object **first, uint32_t most)
 {
 	struct arena *a = ring_lock(&c->arena);
+	size_t made = 0;
 	uint32_t n = 0;
 
 	if (!a)
 		return 0;
-	if (arena_is_hot(a, sc))
+	if (arena_is_hot(a, sc)) {
+		made = a->slabs->made;
 		n = slabs_take(a->slabs, sc, first + most, most);
+		made = a->slabs->made - made;
+	}
 	a->counts.refills++;
 	a->counts.objects += n;
 	ring_unlock(a);
+	if (UNLIKELY(made))
+		cache_obey_rule(c);
 	for (uint32_t i = 0; n < most && i < n; i++)
 		first[i] = first[most - n + i];
 	return n;
@@ -116,10 +122,28 @@ static void *alloc_small(struct cache *c, size_t req, bool *zero)
 static void *alloc_chunk(struct cache *c, size_t req, bool *ret_zero)
 {
 	struct arena *a = ring_lock(&c->arena);
-	void *mem = a ? heap_malloc(&a->chunks, req, ret_zero) : NULL;
+	size_t system;
+	bool grew;
+	void *mem;
 
-	if (a)
-		ring_unlock(a);
+	if (!a)
+		return NULL;
+	system = a->chunks.system;
+	mem = heap_malloc(&a->chunks, req, ret_zero);
+	grew = a->chunks.system != system;
+	ring_unlock(a);
+	if (UNLIKELY(grew))
+		cache_obey_rule(c);
+	return mem;
+}
+
+/* A new run; *ret_zero says that it reads as zero, and so is not in RAM. */
+static NOINLINE void *new_run(struct cache *c, size_t req, size_t alignment, bool *ret_zero)
+{
+	void *mem = run_alloc(req, alignment, ret_zero);
+
+	if (*ret_zero)
+		cache_obey_rule(c);
 	return mem;
 }
 
@@ -132,7 +156,7 @@ static void *alloc_run(struct cache *c, size_t req, size_t alignment, bool *ret_
 	if (a)
 		ring_unlock(a);
 	if (!run)
-		return run_alloc(req, alignment, ret_zero);
+		return new_run(c, req, alignment, ret_zero);
 	*ret_zero = false;
 	return run->mem;
 }
@@ -160,7 +184,10 @@ static void *alloc_pages(struct cache *c, size_t req, size_t alignment, bool *ze
 	if (mem)
 		return mem;
 	*zero = wanted;
-	return huge_alloc(req, alignment, zero);
+	mem = huge_alloc(req, alignment, zero);
+	if (*zero)
+		cache_obey_rule(c);
+	return mem;
 }
 
 /* *zero is as in cache_alloc(). */

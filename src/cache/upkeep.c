@@ -8,6 +8,28 @@
 
 #define SECOND ((uint64_t)1000 * 1000 * 1000)
 
+static void obey_in(struct arena *a)
+{
+	if (!a || !ring_try(a))
+		return;
+	arena_obey_rule(a);
+	ring_unlock(a);
+}
+
+void cache_obey_rule(struct cache *c)
+{
+	static struct arena *other;
+	struct arena *next;
+
+	if (!retain_excess())
+		return;
+	next = ring_next(load_relaxed(&other));
+	obey_in(c->arena);
+	store_relaxed(&other, next);
+	if (next != c->arena && retain_excess())
+		obey_in(next);
+}
+
 /* Tends every arena that is not locked just now. */
 static void tend_all(void)
 {

@@ -18,6 +18,10 @@ ALWAYS_INLINE void cache_tick(struct cache *c)
 		cache_tick_slowly(c);
 }
 
+/* Called after memory was taken that is not in RAM: what is retained may be too much beside it.
+   Gives back a bounded step's worth in the thread's arena, and in another one each time. */
+COLD NOINLINE void cache_obey_rule(struct cache *c);
+
 /* Gives back all free memory in whole pages, except pad bytes of each top. */
 COLD void cache_trim_all(struct cache *c, size_t pad);
 

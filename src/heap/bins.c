@@ -128,8 +128,10 @@ void bins_insert(struct bins *bins, struct chunk *c, uint64_t word)
 	size_t csize = chunk_word_size(word);
 	unsigned index = bins_index(csize);
 
-	if (csize >= CHUNK_BIG)
+	if (csize >= CHUNK_BIG) {
 		bins->dirty += c->dirty;
+		bins->clean += c->clean;
+	}
 	if (word & CHUNK_UNSORTED) {
 		bins_push(bins, BINS_UNSORTED, c);
 	} else if (index < BINS_LARGE) {
@@ -146,8 +148,10 @@ void bins_remove(struct bins *bins, struct chunk *c, uint64_t word)
 	size_t csize = chunk_word_size(word);
 	unsigned index = bins_index(csize);
 
-	if (csize >= CHUNK_BIG)
+	if (csize >= CHUNK_BIG) {
 		bins->dirty -= c->dirty;
+		bins->clean -= c->clean;
+	}
 	if (word & CHUNK_UNSORTED) {
 		bins_unlink(bins, BINS_UNSORTED, c);
 	} else if (index < BINS_LARGE) {
@@ -222,7 +226,7 @@ void bins_visit(struct bins *bins, unsigned least, bins_visitor *visit, void *ar
 
 /* What bins_check() sums up. */
 struct sums {
-	size_t count, dirty;
+	size_t count, dirty, clean;
 };
 
 static COLD bool check_chunk(const struct chunk *c, unsigned index, struct sums *sums)
@@ -233,6 +237,7 @@ static COLD bool check_chunk(const struct chunk *c, unsigned index, struct sums 
 
 	sums->count++;
 	sums->dirty += csize < CHUNK_BIG ? 0 : c->dirty;
+	sums->clean += chunk_clean(c, csize);
 	return expect_eq("H2", chunk_verify(c), true) &&
 	       expect_eq("H2", word & CHUNK_FLAGS & ~CHUNK_RECUT,
 			 CHUNK_PREV_IN_USE | (unsorted ? CHUNK_UNSORTED : 0)) &&
@@ -291,5 +296,6 @@ bool bins_check(const struct bins *bins)
 				i == BINS_LAST ? 0 : bins_least(i), &sums))
 			return false;
 	}
-	return expect_eq("H5", sums.count, bins->count) && expect_eq("H5", sums.dirty, bins->dirty);
+	return expect_eq("H5", sums.count, bins->count) &&
+	       expect_eq("H5", sums.dirty, bins->dirty) && expect_eq("H5", sums.clean, bins->clean);
 }

@@ -22,7 +22,7 @@
  *	    exactly when its header says so;
  *	H3  a tree's node is where the bits of its size lead, and its slot points to it;
  *	H4  a bin's bit in the map is set exactly when the bin is not empty;
- *	H5  count and dirty are the sums over all bins.
+ *	H5  count, dirty and clean are the sums over all bins.
  *
  * Locking: the owner's.
  */
@@ -38,9 +38,10 @@
 #define BINS_LAST     (BINS - 1)
 
 struct bins {
-	size_t count;		   /* H5: free chunks; written by the owner, read by any thread */
-	size_t dirty;		   /* H5: bytes of big chunks that may hold memory, at most */
-	uint64_t map[2];	   /* H4: a bit a bin */
+	size_t count;	 /* H5: free chunks; written by the owner, read by any thread */
+	size_t dirty;	 /* H5: bytes of whole pages of big chunks that may hold memory, at most */
+	size_t clean;	 /* H5: bytes of the others of these pages */
+	uint64_t map[2]; /* H4: a bit a bin */
 	struct chunk *first[BINS]; /* the oldest of a ring, the root of a tree */
 };
 
@@ -129,7 +130,7 @@ ALWAYS_INLINE void bins_unlink(struct bins *bins, unsigned index, struct chunk *
 }
 
 /* Puts a free chunk into its bin, and takes it out again; word is its header's, and says whether it
-   is for unsorted.  Of a big chunk dirty must be set. */
+   is for unsorted.  Of a big chunk dirty and clean must be set. */
 void bins_insert(struct bins *bins, struct chunk *c, uint64_t word);
 void bins_remove(struct bins *bins, struct chunk *c, uint64_t word);
 

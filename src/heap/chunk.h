@@ -7,7 +7,7 @@
  *	  +8  | checksum 16 | size 44 | END or RECUT, UNSORTED PREV_IN_USE IN_USE |
  *	 +16  | user memory <- mem          |      | next, prev: ring of a list  |
  *	      |                             |      | child, slot: tree (large)   |
- *	      |                             |      | dirty (big)                 |
+ *	      |                             |      | dirty, clean (big)          |
  *	 +size|  ... 8 bytes more           |      | prev_size: a copy of size   |
  *	  +8  | header of the next chunk    |      | header of the next chunk    |
  *	      +-----------------------------+      +-----------------------------+
@@ -26,6 +26,7 @@
 
 #include "base/bits.h"
 #include "os/check.h"
+#include "os/os.h"
 #include "base/compiler.h"
 #include "pages/pagemap.h"
 
@@ -37,15 +38,16 @@ struct chunk {
 	struct chunk *child[2]; /* in the tree of a large bin: by the next bit of the size */
 	struct chunk *
 		*slot; /* what points here in that tree; NULL: another of this size is there */
-	size_t dirty;  /* big ones: bytes of it that may hold memory, at most */
+	size_t dirty;  /* big ones: bytes of whole pages that may hold memory, at most */
+	size_t clean;  /* big ones: bytes of its other whole pages; they hold none */
 };
 
 #define CHUNK_ALIGN 16
 #define CHUNK_MEM   16 /* from a chunk to its user memory */
 #define CHUNK_LEAST ((size_t)32)
-#define CHUNK_LARGE ((size_t)1024)     /* from here on: large bins */
-#define CHUNK_BIG   ((size_t)64 * KIB) /* from here on: whole pages are purged */
-#define CHUNK_END   ((size_t)16)       /* bytes of an end */
+#define CHUNK_LARGE ((size_t)1024)  /* from here on: large bins */
+#define CHUNK_BIG   (2 * PAGE_SIZE) /* from here on: whole pages are purged */
+#define CHUNK_END   ((size_t)16)    /* bytes of an end */
 
 static_assert(offsetof(struct chunk, header) == 8, "the header lies right before mem");
 static_assert(offsetof(struct chunk, next) == CHUNK_MEM, "links lie in user memory");
@@ -204,10 +206,26 @@ static inline struct chunk *chunk_prev(const struct chunk *c)
 	return prev;
 }
 
-/* Bytes of a free chunk that may hold memory, at most. */
+/* The whole hardware pages of a free chunk, behind its links. */
+static inline char *chunk_pages(const struct chunk *c, size_t csize, size_t *ret_nbytes)
+{
+	size_t page = os_page_size(), from = align_up((size_t)(c + 1), page);
+	size_t end = align_down((size_t)c + csize, page);
+
+	*ret_nbytes = end > from ? end - from : 0;
+	return (char *)from;
+}
+
+/* Bytes of a free chunk's whole pages that may hold memory, at most, and that hold none, at
+   least. */
 static inline size_t chunk_dirty(const struct chunk *c, size_t csize)
 {
 	return csize < CHUNK_BIG ? csize : c->dirty;
+}
+
+static inline size_t chunk_clean(const struct chunk *c, size_t csize)
+{
+	return csize < CHUNK_BIG ? 0 : c->clean;
 }
 
 /* Bytes that the program may use at mem; 0, and reported in the name of call, if it starts no chunk

@@ -59,6 +59,7 @@ struct chunk_heap {
 	size_t system;		      /* bytes of all heaps */
 	size_t in_use;	     /* bytes of chunks in use, and of ends, that of top's heap too */
 	size_t retained;     /* as far as pages/retain.h has been told */
+	size_t told_clean;   /* bytes of bins.clean that do not count as live there */
 	struct heap *heaps;  /* the newest first */
 	struct arena *arena; /* not looked at here */
 	bool brk;	     /* may use the data segment; set once, by who makes it */

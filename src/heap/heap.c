@@ -26,7 +26,7 @@ ALWAYS_INLINE size_t split(struct chunk_heap *ch, struct chunk *c, size_t csize,
 		chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
 		return csize;
 	}
-	free_chunk_put(ch, chunk_at(c, need), csize - need, dirty, CHUNK_UNSORTED | CHUNK_RECUT);
+	free_chunk_put(ch, chunk_at(c, need), csize - need, dirty, 0, CHUNK_UNSORTED | CHUNK_RECUT);
 	heap_count(&ch->splits, 1);
 	return need;
 }
@@ -44,7 +44,7 @@ static void *carve(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t 
 /* Merges c, whose header is word, with its free neighbours. */
 static NOINLINE void merge(struct chunk_heap *ch, struct chunk *c, uint64_t word)
 {
-	size_t own = chunk_word_size(word), csize = own, dirty = csize;
+	size_t own = chunk_word_size(word), csize = own, clean = 0;
 	struct chunk *next = chunk_at(c, csize);
 
 	/* It may be read again, if the program frees it twice. */
@@ -52,7 +52,7 @@ static NOINLINE void merge(struct chunk_heap *ch, struct chunk *c, uint64_t word
 	if (!(word & CHUNK_PREV_IN_USE)) {
 		c = chunk_prev(c);
 		word = chunk_word(c);
-		dirty += free_chunk_absorb(ch, c, word);
+		clean += free_chunk_absorb(ch, c, word);
 		csize += chunk_word_size(word);
 	}
 	if (next == ch->top) {
@@ -63,11 +63,11 @@ static NOINLINE void merge(struct chunk_heap *ch, struct chunk *c, uint64_t word
 	}
 	word = chunk_word(next);
 	if (!(word & CHUNK_IN_USE)) {
-		dirty += free_chunk_absorb(ch, next, word);
+		clean += free_chunk_absorb(ch, next, word);
 		csize += chunk_word_size(word);
 	}
-	if (free_chunk_settle(ch, c, csize, dirty, csize == own ? 0 : CHUNK_RECUT))
-		heap_obey(ch);
+	if (free_chunk_settle(ch, c, csize, clean, csize == own ? 0 : CHUNK_RECUT))
+		heap_obey_with(ch, c);
 }
 
 /* Frees the chunk in use c, whose header is word. */
@@ -280,14 +280,16 @@ void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req)
 static NOINLINE bool grow(struct chunk_heap *ch, struct chunk *c, uint64_t word, size_t need)
 {
 	uint64_t next_word;
-	size_t csize = chunk_word_size(word), whole;
+	size_t csize = chunk_word_size(word), whole, dirty;
 	struct chunk *next = chunk_at(c, csize);
 
 	next_word = chunk_word(next);
 	whole = csize + chunk_word_size(next_word);
 	if (next_word & CHUNK_IN_USE || whole < need)
 		return false;
-	need = split(ch, c, whole, need, free_chunk_absorb(ch, next, next_word));
+	dirty = chunk_dirty(next, whole - csize);
+	free_chunk_absorb(ch, next, next_word);
+	need = split(ch, c, whole, need, dirty);
 	chunk_set(c, need | (word & CHUNK_FLAGS));
 	heap_count(&ch->in_use, need - csize);
 	return true;

@@ -159,11 +159,18 @@ bool heap_shorten(struct heap *heap, size_t nbytes)
 	return true;
 }
 
+void heap_tell_clean(struct chunk_heap *ch)
+{
+	retain_add_live((intptr_t)(ch->told_clean - ch->bins.clean));
+	ch->told_clean = ch->bins.clean;
+}
+
 bool heap_release(struct chunk_heap *ch, struct heap *heap, size_t touched)
 {
 	size_t nbytes = (size_t)(heap->end - heap->base);
 
 	ASSERT(heap->owner == ch && ch->system >= nbytes && ch->in_use >= CHUNK_END);
+	heap_tell_clean(ch);
 	if (heap->brk && !heap_shorten(heap, nbytes))
 		return false;
 	if (!heap->brk) {

@@ -20,6 +20,9 @@ size_t heap_extend(struct heap *heap, size_t need);
    set. */
 bool heap_shorten(struct heap *heap, size_t nbytes);
 
+/* Tells pages/retain.h how many bytes of free chunks hold no memory, and so are not live. */
+void heap_tell_clean(struct chunk_heap *ch);
+
 /* Unlists the heap and gives its memory back, a block or the end of the data segment; its first
    `touched` bytes may have been written.  False, and nothing done, when the system refuses. */
 bool heap_release(struct chunk_heap *ch, struct heap *heap, size_t touched);

@@ -2,46 +2,69 @@
 #include "heap/heap_retain.h"
 
 #include "base/options.h"
+#include "heap/heap_memory.h"
 #include "heap/top.h"
 #include "os/os.h"
 #include "pages/zone.h"
 
+/* Chunks that one call looks at, so that none takes long. */
+#define VISITS_MOST 256
+
 struct purge {
 	struct chunk_heap *ch;
-	size_t wanted, done;
+	size_t wanted, done, visits;
 };
 
-static bool purge_chunk(struct chunk *c, size_t csize, void *arg)
+/* Purges the whole pages of a big free chunk in the bins; false when the system refuses. */
+static bool purge_chunk(struct chunk_heap *ch, struct chunk *c, size_t csize)
 {
-	struct purge *purge = arg;
-	size_t page = os_page_size();
-	char *from = (char *)align_up((size_t)(c + 1), page);
-	char *end = (char *)align_down((size_t)c + csize, page);
+	size_t nbytes;
+	char *from = chunk_pages(c, csize, &nbytes);
 
-	if (csize < CHUNK_BIG || c->dirty == 0)
-		return true;
-	if (from >= end || !os_purge(from, (size_t)(end - from)))
+	if (!os_purge(from, nbytes))
 		return false;
-	heap_count(&purge->ch->purged_bytes, c->dirty);
-	purge->done += c->dirty;
-	purge->ch->bins.dirty -= c->dirty;
+	heap_count(&ch->purged_bytes, c->dirty);
+	ch->bins.dirty -= c->dirty;
+	ch->bins.clean += c->dirty;
+	c->clean += c->dirty;
 	c->dirty = 0;
-	return purge->done < purge->wanted;
+	return true;
 }
 
-/* Purges big free chunks, the largest bins first, until `wanted` bytes are; how many. */
-static size_t purge_chunks(struct chunk_heap *ch, size_t wanted)
+static bool visit_chunk(struct chunk *c, size_t csize, void *arg)
 {
-	struct purge purge = {.ch = ch, .wanted = wanted};
+	struct purge *purge = arg;
+	size_t dirty = chunk_dirty(c, csize);
+
+	if (csize < CHUNK_BIG || !dirty)
+		return --purge->visits;
+	if (!purge_chunk(purge->ch, c, csize))
+		return false;
+	purge->done += dirty;
+	return purge->done < purge->wanted && --purge->visits;
+}
+
+/* Purges big free chunks, the largest bins first, until `wanted` bytes are, or so many chunks were
+   visited; how many bytes. */
+static size_t purge_chunks(struct chunk_heap *ch, size_t wanted, size_t visits)
+{
+	struct purge purge = {.ch = ch, .wanted = wanted, .visits = visits};
 
 	if (ch->bins.dirty)
-		bins_visit(&ch->bins, bins_index(CHUNK_BIG), purge_chunk, &purge);
+		bins_visit(&ch->bins, bins_index(CHUNK_BIG), visit_chunk, &purge);
 	return purge.done;
 }
 
 void heap_tell(struct chunk_heap *ch, intptr_t change)
 {
 	retain_add_idle_with(&ch->retained, change);
+}
+
+void heap_tell_clean_used(struct chunk_heap *ch)
+{
+	if (ch->bins.clean < ch->told_clean)
+		retain_faults(ch->told_clean - ch->bins.clean);
+	heap_tell_clean(ch);
 }
 
 void heap_share(struct chunk_heap *ch)
@@ -61,14 +84,14 @@ void heap_obey_rule(struct chunk_heap *ch)
 		top_trim(ch, pad + (before > excess ? before - excess : 0));
 	done = before - top_retained(ch);
 	if (done < excess)
-		done += purge_chunks(ch, excess - done);
+		done += purge_chunks(ch, excess - done, VISITS_MOST);
 	retain_purged(done);
 	heap_tell_retained(ch);
 	if (done < excess)
 		zone_purge(excess - done);
 }
 
-void heap_obey(struct chunk_heap *ch)
+void heap_obey_slowly(struct chunk_heap *ch)
 {
 	size_t before = ch->retained;
 
@@ -82,10 +105,21 @@ void heap_obey(struct chunk_heap *ch)
 	heap_obey_rule(ch);
 }
 
+void heap_obey_with_slowly(struct chunk_heap *ch, struct chunk *c)
+{
+	size_t csize = chunk_size(c), dirty = chunk_dirty(c, csize);
+
+	if (csize >= CHUNK_BIG && dirty && retain_excess() && purge_chunk(ch, c, csize))
+		retain_purged(dirty);
+	heap_obey(ch);
+}
+
 size_t heap_trim(struct chunk_heap *ch, size_t pad)
 {
-	size_t done = top_trim(ch, pad) + purge_chunks(ch, SIZE_MAX);
+	size_t done;
 
+	heap_tell_retained(ch);
+	done = top_trim(ch, pad) + purge_chunks(ch, SIZE_MAX, SIZE_MAX);
 	heap_tell_retained(ch);
 	return done;
 }

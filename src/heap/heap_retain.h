@@ -1,5 +1,5 @@
 /*
- * What a chunk heap retains, whole pages in big free chunks and those of top beyond the pad, and
+ * What a chunk heap retains, whole pages of big free chunks and those of top beyond the pad, and
  * how it goes back under the rule of pages/retain.h, or when it is asked for.
  */
 #pragma once
@@ -9,24 +9,65 @@
 #include "heap/top.h"
 #include "pages/retain.h"
 
+/* heap_obey() and heap_obey_with() where there is something to do. */
+NOINLINE void heap_obey_slowly(struct chunk_heap *ch);
+NOINLINE void heap_obey_with_slowly(struct chunk_heap *ch, struct chunk *c);
+
 #define HEAP_TOLD_STEP ((intptr_t)(64 * KIB)) /* changes below it are not worth an atomic add */
 
 /* Tells pages/retain.h that the heap retains so many bytes more, or fewer. */
 void heap_tell(struct chunk_heap *ch, intptr_t change);
 
-/* Tells pages/retain.h what the heap retains, when that has changed by much. */
-ALWAYS_INLINE void heap_tell_retained(struct chunk_heap *ch)
-{
-	size_t retained = ch->bins.dirty + top_retained(ch);
-	intptr_t change = (intptr_t)(retained - ch->retained);
+/* Does what heap_tell_clean() does, where bytes that held no memory may have been used since. */
+void heap_tell_clean_used(struct chunk_heap *ch);
 
-	if (UNLIKELY(change >= HEAP_TOLD_STEP || -change >= HEAP_TOLD_STEP))
-		heap_tell(ch, change);
+/* How many bytes more the heap retains than it was told. */
+ALWAYS_INLINE intptr_t heap_untold(const struct chunk_heap *ch)
+{
+	return (intptr_t)(ch->bins.dirty + top_retained(ch) - ch->retained);
 }
 
-/* To be called when a big chunk or top has become free: gives back what is over the rule, and what
+ALWAYS_INLINE bool heap_is_much(intptr_t change)
+{
+	return change >= HEAP_TOLD_STEP || -change >= HEAP_TOLD_STEP;
+}
+
+/* Whether much more is clean than pages/retain.h was told; or less by anything, where the
+   difference wraps around. */
+ALWAYS_INLINE bool heap_is_clean_untold(const struct chunk_heap *ch)
+{
+	return ch->bins.clean - ch->told_clean >= (size_t)HEAP_TOLD_STEP;
+}
+
+/* Tells pages/retain.h what the heap retains and what of it is clean, when that has changed by
+   much. */
+ALWAYS_INLINE void heap_tell_retained(struct chunk_heap *ch)
+{
+	intptr_t change = heap_untold(ch);
+
+	if (UNLIKELY(heap_is_much(change)))
+		heap_tell(ch, change);
+	if (UNLIKELY(heap_is_clean_untold(ch)))
+		heap_tell_clean_used(ch);
+}
+
+/* To be called when top, or a chunk, has become free: gives back what is over the rule, and what
    top has over trim_threshold. */
-void heap_obey(struct chunk_heap *ch);
+ALWAYS_INLINE void heap_obey(struct chunk_heap *ch)
+{
+	if (UNLIKELY(heap_is_much(heap_untold(ch)) || heap_is_clean_untold(ch)))
+		heap_obey_slowly(ch);
+}
+
+/* As heap_obey() for the big chunk c, which is in the bins; what is over the rule goes back from
+   that one first. */
+ALWAYS_INLINE void heap_obey_with(struct chunk_heap *ch, struct chunk *c)
+{
+	if (UNLIKELY(retain_is_over_floor()))
+		heap_obey_with_slowly(ch, c);
+	else
+		heap_obey(ch);
+}
 
 /* Gives a top that fills a block to the zone, for other threads to take it. */
 COLD void heap_share(struct chunk_heap *ch);

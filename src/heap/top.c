@@ -36,14 +36,16 @@ void *top_malloc(struct chunk_heap *ch, size_t need, bool *ret_zero)
 bool top_close(struct chunk_heap *ch)
 {
 	struct chunk *c = ch->top;
-	size_t csize = top_size(ch);
+	size_t csize = top_size(ch), from, end;
 
 	if (!c)
 		return false;
 	chunk_set(chunk_at(c, csize), CHUNK_END | CHUNK_IS_END | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
 	store_relaxed(&ch->top, NULL);
 	store_relaxed(&ch->top_heap, NULL);
-	return free_chunk_settle(ch, c, csize, (size_t)(ch->top_clean - (char *)c), CHUNK_RECUT);
+	from = align_up(larger((size_t)ch->top_clean, (size_t)(c + 1)), os_page_size());
+	end = align_down((size_t)c + csize, os_page_size());
+	return free_chunk_settle(ch, c, csize, end > from ? end - from : 0, CHUNK_RECUT);
 }
 
 void top_open(struct chunk_heap *ch, struct heap *heap, bool clean)

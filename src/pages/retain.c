@@ -11,39 +11,59 @@ size_t retain_idle;
 size_t retain_tally;
 size_t retain_regret;
 
-/* What is kept in any case. */
-static size_t base(void)
+/* What is live without what lies idle in heaps and slabs; below 0 where threads race. */
+ALWAYS_INLINE intptr_t used(void)
 {
-	return larger(options.retain_floor, load_relaxed(&retain_live) / options.retain_share);
+	return (intptr_t)(load_relaxed(&retain_live) - load_relaxed(&retain_idle));
+}
+
+static size_t used_or_none(void)
+{
+	intptr_t now = used();
+
+	return now > 0 ? (size_t)now : 0;
+}
+
+void retain_note_peak(size_t live)
+{
+	intptr_t now = used();
+
+	if (live > load_relaxed(&retain_most))
+		store_relaxed(&retain_most, live);
+	if (now > (intptr_t)load_relaxed(&retain_peak))
+		store_relaxed(&retain_peak, (size_t)now);
 }
 
 /* How much larger than it was the process may become; more while it loses bet after bet. */
 static size_t slack(size_t peak, size_t regret)
 {
-	return larger(peak / 8, RETAIN_SLACK + smaller(regret / 16, RETAIN_SLACK));
+	return larger(peak / 8, RETAIN_SLACK + smaller(smaller(regret, peak) / 16, RETAIN_SLACK));
 }
 
-/* What is kept beyond that because purging it was a mistake before. */
-static size_t learned(void)
+/* What is kept beyond the share because purging it was a mistake before. */
+static size_t learned(intptr_t now)
 {
 	size_t peak = load_relaxed(&retain_peak), regret = load_relaxed(&retain_regret);
-	size_t used = load_relaxed(&retain_live) - load_relaxed(&retain_idle);
+	intptr_t room = (intptr_t)(peak + slack(peak, regret)) - now;
 
-	return smaller(regret, peak + slack(peak, regret) - used);
+	return smaller(regret, room > 0 ? (size_t)room : 0);
 }
 
 /* Most calls find that there is none, without a division. */
 size_t retain_excess(void)
 {
 	size_t retained = load_relaxed(&retain_retained), more, kept;
+	intptr_t now;
 
 	if (retained <= options.retain_floor)
 		return 0;
-	more = learned();
+	now = used();
+	more = learned(now);
 	if (retained <= options.retain_floor + more ||
-	    (retained - more) * options.retain_share <= load_relaxed(&retain_live))
+	    (intptr_t)((retained - more) * options.retain_share) <= now)
 		return 0;
-	kept = base();
+	kept = now > 0 ? (size_t)now / options.retain_share : 0;
+	kept = larger(kept, options.retain_floor);
 	return retained <= kept + more ? 0 : retained - (kept / 2 + more);
 }
 
@@ -65,17 +85,17 @@ void retain_faults(size_t nbytes)
 
 void retain_fade(void)
 {
-	size_t live = load_relaxed(&retain_live), peak = load_relaxed(&retain_peak);
+	size_t now = used_or_none(), peak = load_relaxed(&retain_peak);
 
 	store_relaxed(&retain_tally, load_relaxed(&retain_tally) / 4 * 3);
 	store_relaxed(&retain_regret, load_relaxed(&retain_regret) / 4 * 3);
-	if (peak > live)
-		store_relaxed(&retain_peak, peak - (peak - live) / 4);
+	if (peak > now)
+		store_relaxed(&retain_peak, peak - (peak - now) / 4);
 }
 
 void retain_forget(void)
 {
 	store_relaxed(&retain_tally, 0);
 	store_relaxed(&retain_regret, 0);
-	store_relaxed(&retain_peak, load_relaxed(&retain_live));
+	store_relaxed(&retain_peak, used_or_none());
 }

@@ -1,22 +1,27 @@
 /*
  * The one rule for giving memory back: free bytes that are kept in RAM for reuse never exceed
  *
- *	max(retain_floor, live / retain_share) + learned
+ *	max(retain_floor, used / retain_share) + learned
  *
- * over free blocks, freed huge objects, big free chunks and top together.  Whoever frees reports
- * here, and purges its own when the line is crossed, to half of the first term below it, so that
- * the cost of purging is spread over as many bytes freed.
+ * over free blocks, freed huge objects, top, and the whole free pages of chunk heaps (in chunks of
+ * two pages and more) and of sparse slabs together.  Used is what is live without what lies idle in
+ * heaps and slabs; live are blocks handed out, without their pages that were purged.  Whoever frees
+ * reports here, and purges its own when the line is crossed, to half of the first term below it, so
+ * that the cost of purging is spread over as many bytes freed; and whoever takes memory that must
+ * be faulted in looks too, since a process that is full of what it keeps must not grow beside it.
+ * One call purges a few slabs, or looks at a few hundred chunks, at most.
  *
  * Purged bytes stay on a tally; when memory is then taken that has to be faulted in, as many move
  * from the tally to the regret.  So a program that frees much once is small at once, and one that
  * frees and allocates much again and again pays for the first time only.
  *
  *	learned = min(regret, peak + slack - used)
- *	slack = max(peak / 8, 8 MiB + min(regret / 16, 8 MiB))
+ *	slack = max(peak / 8, 8 MiB + min(regret / 16, peak / 16, 8 MiB))
  *
- * keeps such a program from growing beyond what it was: peak is the most that was live, used is
- * what is live without what lies idle in heaps and slabs.  Tally, regret and peak fade by a quarter
- * a second (retain_fade), so that what was needed once is not kept for ever.
+ * keeps such a program from growing beyond what it was: peak is the most that was used.  If it were
+ * the most that was live, what is kept would raise the peak, and the peak what is kept, round after
+ * round.  Tally, regret and peak fade by a quarter a second (retain_fade), so that what was needed
+ * once is not kept for ever.
  */
 #pragma once
 
@@ -29,21 +34,21 @@
 /* All in bytes; atomic, relaxed: each change is somebody's own. */
 extern HIDDEN size_t retain_live; /* in blocks, runs and huge objects handed out, brk included */
 extern HIDDEN size_t retain_most; /* the highest that retain_live was */
-extern HIDDEN size_t retain_peak; /* the same, but fading */
+extern HIDDEN size_t retain_peak; /* the most that was used; fading */
 extern HIDDEN size_t retain_retained; /* free and resident */
 extern HIDDEN size_t retain_idle;     /* of that: in blocks handed out, to heaps and slabs */
 extern HIDDEN size_t retain_tally;    /* purged by the rule, and not taken again */
 extern HIDDEN size_t retain_regret;   /* purged, and taken again; approximate where threads race */
 
+/* Called when more is live than the peak: it may be used. */
+void retain_note_peak(size_t live);
+
 static inline void retain_add_live(intptr_t nbytes)
 {
 	size_t live = add_relaxed(&retain_live, (size_t)nbytes) + (size_t)nbytes;
 
-	if (live > load_relaxed(&retain_peak)) {
-		store_relaxed(&retain_peak, live);
-		if (live > load_relaxed(&retain_most))
-			store_relaxed(&retain_most, live);
-	}
+	if (live > load_relaxed(&retain_peak))
+		retain_note_peak(live);
 }
 
 static inline void retain_add(intptr_t nbytes)
@@ -54,8 +59,12 @@ static inline void retain_add(intptr_t nbytes)
 /* The same for what is free within a block, and so is live and retained at once. */
 static inline void retain_add_idle(intptr_t nbytes)
 {
+	size_t live = load_relaxed(&retain_live);
+
 	add_relaxed(&retain_idle, (size_t)nbytes);
 	retain_add(nbytes);
+	if (nbytes < 0 && live > load_relaxed(&retain_peak))
+		retain_note_peak(live);
 }
 
 /* The same together with a sum of the caller's that is part of it.  The child of a fork may find
@@ -85,6 +94,12 @@ static inline void retain_add_with(size_t *sum, intptr_t nbytes)
 static inline void retain_add_idle_with(size_t *sum, intptr_t nbytes)
 {
 	retain_with(retain_add_idle, sum, nbytes);
+}
+
+/* Whether retain_excess() has to be asked: up to the floor it is 0. */
+ALWAYS_INLINE bool retain_is_over_floor(void)
+{
+	return load_relaxed(&retain_retained) > options.retain_floor;
 }
 
 /* How many bytes are to be purged now: 0 below the line. */

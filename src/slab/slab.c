@@ -441,23 +441,38 @@ void slab_report_written(const struct slab *s, const struct object *o)
 
 /* --- purging -------------------------------------------------------------------------------- */
 
-/* The pages of objects in use. */
-static uint64_t busy_pages(const struct slab *s)
+/* Whether all objects from first to last are free; a few words of free[]. */
+static bool are_free(const struct slab *s, uint32_t first, uint32_t last)
+{
+	for (uint32_t w = first / 64; w <= last / 64; w++) {
+		unsigned from = w == first / 64 ? first % 64 : 0;
+		unsigned to = w == last / 64 ? last % 64 : 63;
+
+		if (slab_page_set(from, to - from + 1) & ~s->free[w])
+			return false;
+	}
+	return true;
+}
+
+/* Whether an object in use overlaps a page. */
+static bool is_busy(const struct slab *s, size_t page)
+{
+	const char *mem = (const char *)s->base + page * PAGE_SIZE;
+	uint32_t first = slab_index(s, mem), last = slab_index(s, mem + PAGE_SIZE - 1);
+
+	return first < s->capacity &&
+	       !are_free(s, first, last < s->capacity ? last : s->capacity - 1);
+}
+
+/* The touched pages of whole hardware pages without an object in use. */
+static uint64_t idle_pages(const struct slab *s)
 {
 	uint64_t busy = 0;
 
-	for (uint32_t w = 0; 64 * w < s->capacity; w++) {
-		uint64_t out = ~s->free[w];
-
-		for (; out; out &= out - 1) {
-			uint32_t i = 64 * w + lowest_bit(out);
-
-			if (i >= s->capacity)
-				break;
-			busy |= slab_pages(s, i);
-		}
-	}
-	return busy;
+	for (uint64_t pages = s->touched; pages; pages &= pages - 1)
+		if (is_busy(s, lowest_bit(pages)))
+			busy |= pages & -pages;
+	return s->touched & ~hardware_pages(busy);
 }
 
 /* Purges a set of whole hardware pages; returns those that the system took. */
@@ -487,11 +502,11 @@ static void close_pages(struct slab *s, uint64_t pages)
    larger than a first, small slab, and hold memory of others. */
 size_t slab_purge(struct slab *s)
 {
-	uint64_t busy = hardware_pages(busy_pages(s)), done;
+	uint64_t done;
 
 	if (ORDER_BYTES(s->order) < os_page_size())
 		return 0;
-	done = purge_pages(s, hardware_pages(s->touched & ~busy));
+	done = purge_pages(s, hardware_pages(idle_pages(s)));
 	close_pages(s, s->open & done);
 	done &= s->touched;
 	s->touched &= ~done;
@@ -502,7 +517,7 @@ size_t slab_purge(struct slab *s)
 
 size_t slab_idle_bytes(const struct slab *s)
 {
-	return slab_page_bytes(s->touched) - (size_t)s->out * s->size; /* by S3 not below 0 */
+	return slab_page_bytes(idle_pages(s));
 }
 
 /* --- proofs --------------------------------------------------------------------------------- */

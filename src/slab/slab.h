@@ -236,7 +236,7 @@ uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
    that the system got back. */
 size_t slab_purge(struct slab *s);
 
-/* Bytes of touched pages less bytes of objects that are out. */
+/* Bytes of the pages that slab_purge() would purge. */
 size_t slab_idle_bytes(const struct slab *s);
 
 /* The constants by which a magazine proves the start of an object of its class: the mask of an

@@ -163,9 +163,11 @@ static void ask_for(size_t excess, size_t more)
 	options.retain_share = 1024;
 	retain_forget();
 	retain_retained += more;
-	retain_regret = retain_retained - excess - retain_live / 1024 / 2;
+	retain_idle += more;
+	retain_regret = retain_retained - excess - (retain_live - retain_idle) / 1024 / 2;
 	EXPECT_EQ(retain_excess(), excess);
 	retain_retained -= more;
+	retain_idle -= more;
 }
 
 static bool is_listed(const struct slabs *ss, const struct slab *s)
@@ -491,9 +493,9 @@ TEST(fresh_memory_is_zero)
 
 /* --- sparse slabs --------------------------------------------------------------------------- */
 
-TEST(a_slab_of_large_objects_is_idle_from_a_quarter_on_and_counted_anew_at_each_half)
+TEST(a_slab_is_idle_from_a_quarter_on_and_counted_anew_at_each_quarter_less)
 {
-	static const uint32_t noted[] = {16, 8, 4, 2, 1};
+	static const uint32_t noted[] = {16, 11, 8, 5, 3, 2, 1};
 	struct slabs *ss = begin();
 	size_t idle, retained;
 	struct slab *s;
@@ -505,8 +507,8 @@ TEST(a_slab_of_large_objects_is_idle_from_a_quarter_on_and_counted_anew_at_each_
 	retained = retain_retained;
 	for (uint32_t out = 63, kept = 0; out > 0; out--) {
 		thin_out(ss, s, out);
-		if (next < 5 && out == noted[next]) {
-			kept = (64 - out) * 1024;
+		if (next < 7 && out == noted[next]) {
+			kept = (64 - out) / 4 * 4096; /* whole pages */
 			next++;
 		}
 		EXPECT_EQ(s->kept, kept);
@@ -514,29 +516,59 @@ TEST(a_slab_of_large_objects_is_idle_from_a_quarter_on_and_counted_anew_at_each_
 		EXPECT_EQ(retain_idle, idle + kept);
 		EXPECT_EQ(retain_retained, retained + kept);
 	}
-	EXPECT_EQ(next, 5);
+	EXPECT_EQ(next, 7);
 	end(ss);
 }
 
-TEST(a_slab_of_small_objects_is_noted_when_it_is_empty_alone)
+TEST(whole_free_pages_of_a_slab_of_small_objects_are_idle)
 {
 	struct slabs *ss = begin();
 	struct slab *s;
 
-	make_full(ss, class_of(896), &s, 1);
-	thin_out(ss, s, 1);
+	make_full(ss, class_of(64), &s, 1);
+	thin_out(ss, s, s->capacity / 4 + 1);
+	EXPECT_EQ(s->kept, 0);
+	thin_out(ss, s, s->capacity / 4);
+	EXPECT_EQ(s->kept, BLOCK / 4 * 3);
+	EXPECT(is_idle(ss, s));
+	end(ss);
+}
+
+/* However little is out: nothing can be given back. */
+TEST(a_slab_with_an_object_out_on_each_page_is_not_idle)
+{
+	struct slabs *ss = begin();
+	struct slab *s;
+
+	make_full(ss, class_of(64), &s, 1);
+	for (uint32_t i = 0; i < s->capacity; i++)
+		if (i % 64)
+			give(ss, slab_object(s, i));
+	EXPECT_EQ(s->out, 16);
 	EXPECT_EQ(s->kept, 0);
 	EXPECT(list_empty(&ss->idle));
-	thin_out(ss, s, 0);
-	EXPECT_EQ(s->state, SLAB_EMPTY);
-	EXPECT(s->kept > 0);
+	give(ss, slab_object(s, 0));
+	give(ss, slab_object(s, 64 * 15));
+	give(ss, slab_object(s, 64 * 2));
+	give(ss, slab_object(s, 64 * 3));
+	give(ss, slab_object(s, 64 * 4));
+	EXPECT(s->kept > 0 && s->kept <= 5 * PAGE_SIZE);
+	EXPECT(slabs_check(ss));
 	end(ss);
 }
 
 /* How much more is counted of an idle slab with one object fewer. */
-static size_t more_of(const struct slab *s)
+static size_t more_of(struct slab *s)
 {
-	return slab_idle_bytes(s) + s->size - s->kept;
+	uint32_t i = 0;
+	size_t idle;
+
+	while (bit_test(s->free, i))
+		i++;
+	bit_set(s->free, i);
+	idle = slab_idle_bytes(s);
+	bit_clear(s->free, i);
+	return idle - s->kept;
 }
 
 /* Gives one object back, which is noted; just then the rule asks for so much. */
@@ -586,6 +618,27 @@ TEST(as_many_idle_slabs_are_purged_as_the_rule_asks_for)
 	EXPECT_EQ(s[2]->purged, 0);
 	EXPECT(is_idle(ss, s[2]));
 	EXPECT_EQ(retain_tally, slab_page_bytes(s[0]->purged) + slab_page_bytes(s[1]->purged));
+	end(ss);
+}
+
+TEST(one_call_purges_four_slabs_at_most)
+{
+	struct slabs *ss = begin();
+	struct slab *s[6];
+	int purged = 0;
+
+	os_sim_need_small_pages();
+	make_full(ss, class_of(64), s, 6);
+	for (int i = 0; i < 6; i++)
+		thin_out(ss, s[i], s[i]->capacity / 4);
+	thin_out(ss, s[5], s[5]->notify);
+	note(ss, s[5], ss->told);
+	for (int i = 0; i < 6; i++)
+		purged += s[i]->purged != 0;
+	EXPECT_EQ(purged, 4);
+	slabs_obey_rule(ss);
+	EXPECT(s[4]->purged != 0);
+	EXPECT(slabs_check(ss));
 	end(ss);
 }
 

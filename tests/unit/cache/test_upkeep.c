@@ -53,6 +53,36 @@ TEST(each_256th_slow_path_reaps_a_cache)
 	EXPECT_EQ(magazine_count(m), 0);
 }
 
+/* Else a process grows beside what it keeps. */
+TEST(memory_that_must_be_faulted_in_makes_what_is_idle_go)
+{
+	enum { OBJECTS = 4096, LARGE = 3000 };
+	static void *mems[OBJECTS];
+	struct options defaults = options;
+	size_t retained;
+
+	settle();
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	for (int i = 0; i < OBJECTS; i++)
+		mems[i] = loam_malloc(LARGE);
+	for (int i = 0; i < OBJECTS; i++)
+		if (i % 8)
+			loam_free(mems[i]);
+	cache_flush(mine.cache);
+	zone_purge(SIZE_MAX);
+	retained = retain_retained;
+	REQUIRE(retain_idle > 4 * MIB);
+	retain_forget();
+	options.retain_floor = MIB;
+	for (int i = 0; i < 40; i++)
+		REQUIRE(loam_malloc(RUN + 4096 * (size_t)i));
+	EXPECT(retain_retained + 3 * MIB < retained);
+	for (int i = 0; i < OBJECTS; i += 8)
+		loam_free(mems[i]);
+	options = defaults;
+}
+
 TEST(what_an_arena_keeps_of_runs_is_told_exactly)
 {
 	void *mem;

@@ -1,6 +1,6 @@
 /*
  * Bins against a table of what is in them.  Bins touch nothing of a chunk but
- * its first 64 bytes, so the chunks here have any size and lie side by side.
+ * struct chunk, so the chunks here have any size and lie side by side.
  */
 #include "heap/bins.h"
 #include "heap/heap.h"
@@ -37,6 +37,7 @@ static void insert(int i, size_t csize, bool unsorted)
 	words[i] = csize | CHUNK_PREV_IN_USE | (unsorted ? CHUNK_UNSORTED : 0);
 	chunk_set(&chunks[i], words[i]);
 	chunks[i].dirty = csize / 2;
+	chunks[i].clean = csize / 4;
 	bins_insert(&bins, &chunks[i], words[i]);
 }
 
@@ -254,6 +255,9 @@ TEST(the_check_sees_what_is_wrong)
 	bins.dirty++;
 	EXPECT(!bins_check(&bins));
 	bins.dirty--;
+	bins.clean++;
+	EXPECT(!bins_check(&bins)); /* H5 */
+	bins.clean--;
 	chunk_set(&chunks[1], 90000 | CHUNK_PREV_IN_USE);
 	EXPECT(!bins_check(&bins));
 	chunk_set(&chunks[1], words[1] | CHUNK_IN_USE);

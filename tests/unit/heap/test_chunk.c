@@ -5,7 +5,7 @@
 
 #include <stdalign.h>
 
-static alignas(PAGE_SIZE) struct chunk chunks[PAGE_SIZE / sizeof(struct chunk)];
+static alignas(PAGE_SIZE) struct chunk chunks[64];
 
 TEST(need_is_the_least_chunk_that_holds_the_request)
 {
@@ -109,19 +109,20 @@ TEST(a_broken_chunk_ends_the_program)
 {
 	static struct chunk_heap owner = {.number = 7};
 	static struct heap heap = {.tag.kind = KIND_HEAP, .owner = &owner};
-	struct chunk *free = &chunks[0], *next = &chunks[1];
+	enum { SIZE = 80 };
+	struct chunk *free = &chunks[0], *next = chunk_at(free, SIZE);
 
 	REQUIRE(pagemap_reserve(chunks, sizeof chunks));
 	pagemap_set(chunks, sizeof chunks, &heap.tag);
-	chunk_set(free, sizeof *free | CHUNK_PREV_IN_USE);
+	chunk_set(free, SIZE | CHUNK_PREV_IN_USE);
 	chunk_set(next, 48 | CHUNK_IN_USE);
-	next->prev_size = sizeof *free;
+	next->prev_size = SIZE;
 	EXPECT(chunk_prev(next) == free);
 	EXPECT_ABORT(read_broken_header, next, "corrupted size vs. prev_size");
 	EXPECT_ABORT(read_broken_header, next, ": header of a chunk (arena 7, thread 0x");
-	chunk_set(free, sizeof *free | CHUNK_PREV_IN_USE | CHUNK_IN_USE);
+	chunk_set(free, SIZE | CHUNK_PREV_IN_USE | CHUNK_IN_USE);
 	EXPECT_ABORT(follow_prev, next, "corrupted size vs. prev_size");
-	chunk_set(free, sizeof *free | CHUNK_PREV_IN_USE);
+	chunk_set(free, SIZE | CHUNK_PREV_IN_USE);
 	next->prev_size = 48;
 	EXPECT_ABORT(follow_prev, next, "corrupted size vs. prev_size");
 	next->prev_size = SIZE_MAX;

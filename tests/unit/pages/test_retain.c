@@ -63,10 +63,29 @@ TEST(what_is_learned_never_makes_the_process_much_larger_than_it_was)
 	reset(8 * MIB, 0);
 	retain_purged(1000 * MIB);
 	retain_faults(1000 * MIB);
-	retain_add((intptr_t)(options.retain_floor + 2 * RETAIN_SLACK));
+	retain_add((intptr_t)(options.retain_floor + RETAIN_SLACK + 8 * MIB / 16));
 	EXPECT_EQ(retain_excess(), 0);
 	retain_add(1);
 	EXPECT(retain_excess() > 0);
+}
+
+/* Else it could grow by what it keeps, again and again. */
+TEST(the_peak_is_of_what_is_used_not_of_what_is_idle)
+{
+	reset(40 * MIB, 0);
+	retain_add_idle(38 * MIB);
+	retain_add_live(30 * MIB);
+	EXPECT_EQ(retain_peak, 40 * MIB);
+	EXPECT_EQ(retain_most, 70 * MIB);
+	retain_add_idle(-(intptr_t)(20 * MIB)); /* used again */
+	EXPECT_EQ(retain_peak, 52 * MIB);
+}
+
+TEST(the_share_is_of_what_is_used)
+{
+	reset(160 * MIB, 0);
+	retain_add_idle(80 * MIB);
+	EXPECT_EQ(retain_excess(), 75 * MIB);
 }
 
 TEST(what_lies_idle_in_a_block_is_not_counted_twice)
