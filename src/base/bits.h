@@ -34,6 +34,8 @@ static inline bool is_aligned(uintptr_t n, size_t alignment)
 	return (n & (alignment - 1)) == 0;
 }
 
+static_assert(sizeof(size_t) == 8, "the bits of a size are counted in a word of 64");
+
 /* n > 0 */
 static inline unsigned log2_floor(size_t n)
 {

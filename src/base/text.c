@@ -1,6 +1,11 @@
 /* Text in a buffer; see text.h. */
 #include "base/text.h"
 
+#define NUMBER_MOST 20 /* characters */
+
+static_assert(sizeof "18446744073709551615" - 1 <= NUMBER_MOST, "in decimal");
+static_assert(sizeof "0xffffffffffffffff" - 1 <= NUMBER_MOST, "in hexadecimal");
+
 void text_put_bytes(struct text *t, const char *bytes, size_t nbytes)
 {
 	for (size_t i = 0; i < nbytes && t->length < t->capacity; i++)
@@ -48,7 +53,7 @@ static void put_padded(struct text *t, const char *bytes, size_t nbytes, size_t 
 /* Prints one conversion, whose format begins after '%'; where the format goes on. */
 static const char *put_conversion(struct text *t, const char *format, va_list *arguments)
 {
-	char buffer[20], *end = buffer + sizeof buffer, *start;
+	char buffer[NUMBER_MOST], *end = buffer + sizeof buffer, *start;
 	bool left = *format == '-';
 	size_t width = 0;
 	const char *string;

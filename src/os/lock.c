@@ -8,6 +8,10 @@
 
 #define CLOSED ((uintptr_t)2) /* no thread's */
 
+static_assert(LOCK_RANKS <= 32, "held_ranks has a bit each");
+static_assert(sizeof(uintptr_t) == 2 * sizeof(uint32_t), "a futex is half of a word");
+static_assert(!(CLOSED & LOCK_WAITED) && CLOSED < 16, "no address of a thread's control block");
+
 SEALED void (*lock_before_wait)(void);
 
 /* Ranks that the thread holds, a bit each; kept at assert_level 1 only. */
@@ -15,12 +19,14 @@ static __thread uint32_t held_ranks __attribute__((tls_model("initial-exec")));
 
 void lock_note_taken(const struct lock *lock)
 {
+	ASSERT(lock->rank < LOCK_RANKS && lock_held(lock));
 	ASSERT(held_ranks >> lock->rank == 0);
 	held_ranks |= 1u << lock->rank;
 }
 
 void lock_note_released(const struct lock *lock)
 {
+	ASSERT(lock_held(lock));
 	ASSERT(held_ranks >> lock->rank & 1);
 	held_ranks &= ~(1u << lock->rank);
 }

@@ -13,6 +13,7 @@
 
 #include "base/bits.h"
 #include "os/calls.h"
+#include "os/check.h"
 #include "os/os.h"
 #include "os/syscall.h"
 
@@ -28,6 +29,8 @@
 #define TEMPLATE_PAGES	      8
 #define TEMPLATES_MOST	      256
 
+static_assert(TEMPLATE_PAGES < 4096, "a count of pages fits below the address of a page");
+
 SEALED static size_t page_size = 4096;
 SEALED static bool emulated;	 /* what answers here is no kernel (qemu-user) */
 SEALED static bool keeps_purged; /* madvise says that it has purged, and has not */
@@ -36,6 +39,12 @@ SEALED static bool keeps_purged; /* madvise says that it has purged, and has not
    where mappings have no names. */
 static uintptr_t templates[OS_USES];
 static unsigned templates_made; /* after the first of each use; atomic */
+
+/* What os.h asks of every range. */
+static bool is_range(const void *mem, size_t nbytes)
+{
+	return nbytes && is_aligned((uintptr_t)mem | nbytes, page_size);
+}
 
 static void *map_at(void *address, size_t nbytes, int protection, int flags)
 {
@@ -116,11 +125,13 @@ void *os_map(size_t nbytes, enum os_use use)
 {
 	void *mem = map_named(nbytes, use);
 
+	ASSERT(is_range(NULL, nbytes) && use < OS_USES);
 	return mem ? mem : map_at(NULL, nbytes, PROT_READ | PROT_WRITE, 0);
 }
 
 bool os_unmap(void *mem, size_t nbytes)
 {
+	ASSERT(is_range(mem, nbytes));
 	return !syscall_failed(call_munmap(mem, nbytes));
 }
 
@@ -147,11 +158,13 @@ bool os_word_is(const uint32_t *word, uint32_t value)
 /* By mapping anew, since programs run under filters that know no mprotect of ours. */
 bool os_guard(void *mem, size_t nbytes)
 {
+	ASSERT(is_range(mem, nbytes));
 	return map_at(mem, nbytes, PROT_NONE, MAP_FIXED | MAP_NORESERVE) != NULL;
 }
 
 bool os_unguard(void *mem, size_t nbytes)
 {
+	ASSERT(is_range(mem, nbytes));
 	return map_at(mem, nbytes, PROT_READ | PROT_WRITE, MAP_FIXED) != NULL;
 }
 
@@ -178,6 +191,7 @@ void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use)
 	size_t whole = nbytes + alignment - page_size;
 	char *mem, *start;
 
+	ASSERT(is_power_of_two(alignment));
 	if (alignment <= page_size)
 		return os_map(nbytes, use);
 	if (whole < nbytes)
@@ -211,6 +225,7 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 {
 	long result = call_mremap(mem, old_nbytes, new_nbytes, may_move ? MREMAP_MAYMOVE : 0, NULL);
 
+	ASSERT(is_range(mem, old_nbytes) && is_range(NULL, new_nbytes));
 	return syscall_failed(result) ? NULL : (void *)result;
 }
 
@@ -226,6 +241,7 @@ static bool is_one_mapping(void *mem, size_t nbytes)
    unmapped what they were to replace. */
 bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 {
+	ASSERT(is_range(mem, old_nbytes) && is_range(onto, new_nbytes));
 	return is_one_mapping(mem, old_nbytes) &&
 	       !syscall_failed(call_mremap(mem, old_nbytes, new_nbytes,
 					   MREMAP_MAYMOVE | MREMAP_FIXED, onto));
@@ -233,11 +249,13 @@ bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 
 bool os_purge(void *mem, size_t nbytes)
 {
+	ASSERT(is_range(mem, nbytes));
 	return !keeps_purged && !syscall_failed(call_madvise(mem, nbytes, MADV_DONTNEED));
 }
 
 bool os_wipe_on_fork(void *mem, size_t nbytes)
 {
+	ASSERT(is_range(mem, nbytes));
 	return !emulated &&
 	       !syscall_failed(syscall3(SYS_madvise, (long)mem, (long)nbytes, MADV_WIPEONFORK_));
 }
@@ -278,6 +296,7 @@ static AT_START bool is_purged_kept(void)
 
 AT_START void os_linux_map_start(size_t nbytes)
 {
+	ASSERT(is_power_of_two(nbytes) && nbytes >= 4096 && nbytes <= 64 * KIB);
 	page_size = nbytes;
 	emulated = is_emulator();
 	keeps_purged = emulated && is_purged_kept();

@@ -1,6 +1,7 @@
 /* Robust mutexes; see robust.h. */
 #include "os/robust.h"
 
+#include "os/check.h"
 #include "os/libc.h"
 #include "os/os.h"
 
@@ -14,6 +15,8 @@
 
 /* Bytes of libc's description of a thread that are searched for its number; all have more. */
 #define SEARCHED 1024
+
+static_assert(ROBUST_KIND & 16, "the bit by which pthread_mutex_consistent() accepts a mutex");
 
 SEALED static struct {
 	int (*trylock)(pthread_mutex_t *);
@@ -66,6 +69,7 @@ static void note_holder(struct robust *r)
 	const char *thread = code.self ? (const char *)code.self() : NULL;
 
 	r->number = (uint32_t)r->mutex.__data.__owner;
+	ASSERT(r->number && r->mutex.__data.__kind == ROBUST_KIND);
 	if (thread)
 		learn_place(thread, r->number);
 	r->thread = thread && place.number && number_at(thread, place.offset) == r->number ? thread
@@ -105,5 +109,6 @@ enum robust_state robust_ask(struct robust *r)
 void robust_release(struct robust *r)
 {
 	left_by(r);
+	ASSERT(code.unlock && r->number); /* robust_try() gave it to the caller */
 	code.unlock(&r->mutex);
 }

@@ -59,6 +59,8 @@ static inline long syscall6(long number, long a, long b, long c, long d, long e,
 #error "loam knows the system calls of x86-64 and aarch64 only"
 #endif
 
+static_assert(sizeof(long) == sizeof(void *), "addresses are arguments and results");
+
 static inline long syscall3(long number, long a, long b, long c)
 {
 	return syscall6(number, a, b, c, 0, 0, 0);

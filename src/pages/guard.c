@@ -1,6 +1,7 @@
 /* Guard pages; see guard.h. */
 #include "pages/guard.h"
 
+#include "os/check.h"
 #include "os/os.h"
 #include "pages/zone.h"
 
@@ -8,6 +9,7 @@ static size_t guards; /* relaxed */
 
 void guard_lay(struct descriptor *tag, void *mem, size_t nbytes)
 {
+	ASSERT(!tag->guarded && tag->kind != KIND_NONE);
 	tag->guarded = add_relaxed(&guards, 1) < GUARDS_MOST && os_guard(mem, nbytes);
 	if (!tag->guarded)
 		add_relaxed(&guards, (size_t)-1);
@@ -17,6 +19,7 @@ bool guard_lift(struct descriptor *tag, void *mem, size_t nbytes)
 {
 	if (!tag->guarded)
 		return true;
+	ASSERT(load_relaxed(&guards) > 0);
 	/* A limit of data counts what is readable: where that is used up, free blocks go first. */
 	if (!os_unguard(mem, nbytes) && !(zone_unmap_free(true) > 0 && os_unguard(mem, nbytes)))
 		return false;

@@ -2,6 +2,7 @@
 #include "pages/huge_map.h"
 
 #include "base/bits.h"
+#include "os/check.h"
 #include "os/os.h"
 #include "pages/huge_table.h"
 #include "pages/metadata.h"
@@ -30,6 +31,7 @@ struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped)
 {
 	struct huge *h = pool_alloc(&huge_pool);
 
+	ASSERT(nbytes && nbytes <= mapped && is_power_of_two(alignment));
 	if (!h)
 		return NULL;
 	h->mem = map(mapped, alignment);
@@ -74,6 +76,7 @@ static bool grow_anywhere(struct huge *h, size_t nbytes)
 	pagemap_reserve_page(mem, &spare);
 	if (!mem)
 		return false;
+	ASSERT(nbytes > h->mapped && is_aligned((uintptr_t)mem, os_page_size()));
 	h->mem = mem;
 	h->mapped = nbytes;
 	return true;
@@ -82,8 +85,10 @@ static bool grow_anywhere(struct huge *h, size_t nbytes)
 bool huge_move(struct huge *h, size_t nbytes)
 {
 	size_t mapped = huge_with_room(nbytes);
-	char *mem = move_to(h, mapped);
+	char *mem;
 
+	ASSERT(nbytes > h->mapped && !pagemap_get(h->mem));
+	mem = move_to(h, mapped);
 	if (!mem && mapped > nbytes)
 		mem = move_to(h, mapped = nbytes);
 	if (!mem)
@@ -97,6 +102,7 @@ bool huge_remap(struct huge *h, size_t nbytes)
 {
 	size_t mapped = nbytes > h->nbytes ? huge_with_room(nbytes) : nbytes;
 
+	ASSERT(!lock_held(&huge_lock) && !pagemap_get(h->mem));
 	if (!os_remap(h->mem, h->mapped, mapped, false))
 		return nbytes > h->mapped && huge_move(h, nbytes);
 	h->mapped = mapped;

@@ -65,6 +65,7 @@ static void split(struct huge *h, size_t nbytes)
 {
 	struct huge *rest;
 
+	ASSERT(nbytes && nbytes <= h->dirty && is_aligned(nbytes, os_page_size()));
 	if (h->dirty - nbytes <= nbytes / 8)
 		return;
 	rest = pool_alloc(&huge_pool);
@@ -83,6 +84,7 @@ static void split(struct huge *h, size_t nbytes)
 
 static void *hand_out_locked(struct huge *h)
 {
+	ASSERT(is_aligned((uintptr_t)h->mem | h->nbytes, os_page_size()));
 	huge_table.sizes.made++;
 	return huge_enter_use(h);
 }
@@ -140,6 +142,7 @@ void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
 {
 	void *mem;
 
+	ASSERT(nbytes && nbytes <= PTRDIFF_MAX && is_power_of_two(alignment));
 	nbytes = align_up(nbytes, os_page_size());
 	mem = *zero ? NULL : reuse(nbytes, alignment, false);
 	*zero = !mem;
@@ -150,6 +153,7 @@ void *huge_alloc_with_room(size_t nbytes)
 {
 	void *mem;
 
+	ASSERT(nbytes && nbytes <= PTRDIFF_MAX);
 	nbytes = align_up(nbytes, os_page_size());
 	mem = reuse(nbytes, PAGE_SIZE, true);
 	return mem ? mem : hand_out(huge_map(nbytes, PAGE_SIZE, huge_with_room(nbytes)));
@@ -157,6 +161,7 @@ void *huge_alloc_with_room(size_t nbytes)
 
 static void unmap(struct huge *h)
 {
+	ASSERT(!pagemap_get(h->mem)); /* nobody finds it any more */
 	os_unmap(h->mem, h->mapped);
 	pool_free(&huge_pool, h);
 }
@@ -166,6 +171,7 @@ void huge_free(struct huge *h)
 	size_t excess;
 	bool kept;
 
+	ASSERT(h->tag.kind == KIND_HUGE && !lock_held(&huge_lock));
 	lock_acquire(&huge_lock);
 	huge_leave_use(h);
 	kept = h->dirty <= HUGE_KEPT_MOST;
@@ -192,6 +198,7 @@ static size_t give_room(struct huge *h, bool unmap)
 	ASSERT(lock_held(&huge_lock));
 	if (!nbytes)
 		return 0;
+	ASSERT(h->nbytes <= dirty && dirty <= mapped); /* G3 */
 	huge_count_kept(-(intptr_t)(dirty - h->nbytes));
 	h->dirty = h->nbytes;
 	KEEP_ORDER();
@@ -306,6 +313,7 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 
 void *huge_resize(struct huge *h, size_t nbytes)
 {
+	ASSERT(nbytes && pagemap_get(h->mem) == &h->tag);
 	nbytes = align_up(nbytes, os_page_size());
 	if (nbytes == h->nbytes || grow_into_room(h, nbytes) || resize_mapping(h, nbytes))
 		return h->mem;

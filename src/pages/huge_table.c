@@ -39,6 +39,7 @@ static struct huge *join(struct huge *a, struct huge *b)
 	if (a->mem > b->mem)
 		return join(b, a);
 	ASSERT(a->mem + a->mapped == b->mem);
+	ASSERT(a->dirty == a->mapped && !pagemap_get(a->mem) && !pagemap_get(b->mem));
 	a->dirty += b->dirty;
 	a->mapped += b->mapped;
 	pool_free(&huge_pool, b);
@@ -51,6 +52,7 @@ void huge_list_kept(struct huge *h)
 
 	ASSERT(lock_held(&huge_lock));
 	ASSERT(h->dirty <= h->mapped && h->dirty <= HUGE_KEPT_MOST);
+	ASSERT(h->dirty && !pagemap_get(h->mem));
 	while ((other = neighbour(h))) {
 		huge_unlist_kept(other);
 		h = join(h, other);
@@ -76,6 +78,7 @@ void huge_leave_use(struct huge *h)
 {
 	ASSERT(lock_held(&huge_lock));
 	ASSERT(pagemap_get(h->mem) == &h->tag);
+	ASSERT(huge_table.sizes.count && h->nbytes <= h->dirty && h->dirty <= h->mapped); /* G3 */
 	pagemap_set(h->mem, PAGE_SIZE, NULL);
 	list_remove(&h->link);
 	huge_count_use(-1, -(intptr_t)h->nbytes);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/compiler.h"
+#include "os/check.h"
 #include "pages/huge.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
@@ -29,6 +30,7 @@ static inline void huge_count_use(intptr_t objects, intptr_t nbytes)
 {
 	struct huge_sizes *s = &huge_table.sizes;
 
+	ASSERT(lock_held(&huge_lock) && (nbytes >= 0 || s->nbytes >= (size_t)-nbytes));
 	s->count += (size_t)objects;
 	retain_add_live_with(&s->nbytes, nbytes);
 	if (s->count > s->most_count)
@@ -39,6 +41,7 @@ static inline void huge_count_use(intptr_t objects, intptr_t nbytes)
 
 static inline void huge_count_kept(intptr_t nbytes)
 {
+	ASSERT(lock_held(&huge_lock) && (nbytes >= 0 || huge_table.sizes.kept >= (size_t)-nbytes));
 	retain_add_with(&huge_table.sizes.kept, nbytes);
 }
 
@@ -48,6 +51,7 @@ void huge_list_kept(struct huge *h);
 /* Takes a kept one off the list. */
 ALWAYS_INLINE void huge_unlist_kept(struct huge *h)
 {
+	ASSERT(h->nbytes == h->dirty && !pagemap_get(h->mem)); /* G3 */
 	list_remove(&h->link);
 	huge_count_kept(-(intptr_t)h->dirty);
 }

@@ -39,6 +39,7 @@ static bool map_area(size_t nbytes)
 {
 	char *area = os_map_guarded(nbytes, OS_METADATA);
 
+	ASSERT(lock_held(&metadata_lock));
 	if (!area)
 		return false;
 	if (!pagemap_reserve(area, nbytes)) {
@@ -71,11 +72,13 @@ static void *cut(size_t nbytes)
 {
 	char *object;
 
+	ASSERT(nbytes && is_aligned(nbytes, CACHE_LINE));
 	ASSERT(lock_held(&metadata_lock));
 	if (area_left() < nbytes && !new_area(nbytes))
 		return NULL;
 	object = area_next;
 	store_relaxed(&area_next, object + nbytes);
+	ASSERT(is_aligned((uintptr_t)object, CACHE_LINE) && pagemap_get(object) == &metadata_tag);
 	return object;
 }
 
@@ -118,6 +121,7 @@ void pool_free(struct pool *pool, void *object)
 {
 	ASSERT(!pagemap_get(object) || pagemap_get(object) == &metadata_tag);
 	lock_acquire(&metadata_lock);
+	ASSERT(object != load_relaxed(&pool->free)); /* freed twice */
 	*link_of(pool, object) = pool->free;
 	KEEP_ORDER();
 	store_relaxed(&pool->free, object);

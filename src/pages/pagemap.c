@@ -10,6 +10,9 @@ ALIGNED(PAGE_SIZE) struct pagemap pagemap; /* so that leaves have no more pages 
 static_assert(offsetof(struct pagemap, none) == 0, "distances are from the empty leaf");
 static_assert(sizeof(intptr_t) == 8 && sizeof(void *) == 8, "places are counted in bytes");
 static_assert(ADDRESS_BITS <= 31 + LEAF_UNIT_SHIFT, "a distance has room for any two addresses");
+static_assert(LEAF_TABLES * TABLE_TAGS == LEAF_PAGES, "a leaf's tables have a tag a page");
+static_assert(sizeof(struct table) % PAGE_SIZE == 0, "tables that are mapped at once lie in a row");
+static_assert(LEAF_SHIFT > REGION_SHIFT && TABLE_SHIFT > REGION_SHIFT, "a region has one of each");
 
 static void unmap(char *from, const char *to)
 {
@@ -29,6 +32,7 @@ static char *map_leaf(void)
 	if (!mem)
 		return NULL;
 	leaf = mem + (((uintptr_t)&pagemap.none - (uintptr_t)mem) & (LEAF_UNIT - 1));
+	ASSERT(is_aligned((uintptr_t)leaf - (uintptr_t)&pagemap.none, LEAF_UNIT));
 	unmap(mem, (char *)align_down((uintptr_t)leaf, page));
 	unmap((char *)align_up((uintptr_t)leaf + sizeof(struct leaf), page), mem + nbytes);
 	return leaf;
@@ -53,6 +57,7 @@ static void add_leaf(uintptr_t address, char *leaf)
 	int32_t none = 0, distance = (int32_t)((leaf - (char *)&pagemap) >> LEAF_UNIT_SHIFT);
 
 	((struct leaf *)leaf)->number = address >> LEAF_SHIFT;
+	ASSERT(distance && ((intptr_t)distance << LEAF_UNIT_SHIFT) == leaf - (char *)&pagemap);
 	if (!__atomic_compare_exchange_n(root_of(address), &none, distance, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_ACQUIRE))
 		unmap_leaf(leaf);
@@ -93,6 +98,7 @@ static void add_table(struct leaf *leaf, size_t i, char *table)
 {
 	intptr_t none = 0, distance = table - (char *)&pagemap.no_tags;
 
+	ASSERT(distance && leaf != &pagemap.none);
 	if (!__atomic_compare_exchange_n(&leaf->tables[i], &none, distance, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_ACQUIRE))
 		os_unmap(table, table_bytes());
@@ -126,6 +132,7 @@ bool pagemap_reserve(const void *mem, size_t nbytes)
 {
 	uintptr_t from = (uintptr_t)mem, last = from + nbytes - 1, end;
 
+	ASSERT(nbytes && from <= last);
 	for (; from <= last; from = end + 1) {
 		struct leaf *leaf = reserve_leaf(from);
 
@@ -170,6 +177,8 @@ void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag)
 	uintptr_t address = (uintptr_t)mem;
 
 	ASSERT(is_aligned(address, PAGE_SIZE));
+	ASSERT(nbytes && is_aligned(nbytes, PAGE_SIZE));
+	ASSERT(!tag || (tag->kind > KIND_NONE && tag->kind < KINDS)); /* P1 */
 	for (uintptr_t end = address + nbytes; address < end; address += PAGE_SIZE) {
 		struct leaf *leaf = pagemap_leaf(&pagemap, address);
 		struct descriptor **place = pagemap_tag(&pagemap, leaf, address);
@@ -183,6 +192,9 @@ void pagemap_set_hot(const void *mem, size_t nbytes, uint16_t word)
 {
 	uintptr_t address = (uintptr_t)mem;
 
+	ASSERT(is_aligned(address, PAGE_SIZE) && is_aligned(nbytes, PAGE_SIZE));
+	ASSERT(pagemap_leaf(&pagemap, address) != &pagemap.none);
+	ASSERT(!word || (pagemap_get(mem) && pagemap_get(mem)->kind == KIND_SLAB)); /* P2 */
 	for (uintptr_t end = address + nbytes; address < end; address += PAGE_SIZE)
 		store_relaxed(&pagemap_leaf(&pagemap, address)->hot[pagemap_index(address)], word);
 }

@@ -9,11 +9,13 @@
 /* Where the bits of an order begin; they end where those of the next begin. */
 static unsigned order_start(unsigned order)
 {
+	ASSERT(order <= ORDERS);
 	return 2 * REGION_PAGES - (2 * REGION_PAGES >> order);
 }
 
 static size_t bit_of(unsigned page, unsigned order)
 {
+	ASSERT(page < REGION_PAGES && order < ORDERS);
 	return order_start(order) + (page >> order);
 }
 
@@ -26,6 +28,7 @@ static unsigned count_bits(const uint64_t *words, struct pages p)
 {
 	unsigned n = 0, end = p.first + p.count;
 
+	ASSERT(end >= p.first && end <= REGION_PAGES);
 	for (unsigned w = p.first / 64; w * 64 < end; w++)
 		n += (unsigned)__builtin_popcountll(words[w] & bits_mask(w, p.first, end));
 	return n;
@@ -133,6 +136,7 @@ unsigned region_highest(const struct region *r, enum state state, unsigned order
 {
 	const uint64_t *free = r->free[state];
 
+	ASSERT(r->orders[state] >> order & 1);
 	return page_of(bits_last(free, order_start(order), order_start(order + 1)), order);
 }
 
@@ -141,6 +145,7 @@ unsigned region_take(struct region *r, enum state state, unsigned order, uint64_
 	unsigned from = lowest_bit((uint64_t)r->orders[state] >> order) + order;
 	unsigned block = page_of(lowest(r, state, from), from), page = block;
 
+	ASSERT(r->orders[state] >> order && bit_test(r->free[state], bit_of(block, from)));
 	ASSERT(block < REGION_PAGES);
 	for (unsigned half = from; half-- > order;) {
 		unsigned given = page;
@@ -197,6 +202,7 @@ bool region_take_exactly(struct region *r, struct pages pages)
 	unsigned end = pages.first + pages.count, order;
 	enum state state;
 
+	ASSERT(pages.count && end > pages.first);
 	if (end > REGION_PAGES)
 		return false;
 	for (unsigned page = pages.first; page < end; page = (page | ((1u << order) - 1)) + 1)
@@ -227,6 +233,7 @@ void region_disown(struct region *r, enum state state, unsigned first, unsigned 
 	set_bits(r->owned, pages, false);
 	set_bits(r->dirty, pages, false);
 	r->owned_pages -= pages.count;
+	ASSERT(r->free_pages <= r->owned_pages); /* B6 */
 }
 
 void region_own(struct region *r, struct pages pages)
@@ -272,6 +279,7 @@ void region_rebuild(struct region *r)
 			end++;
 		region_give(r, (struct pages){page, end - page});
 	}
+	ASSERT_SLOW(region_check(r));
 }
 
 static bool check_block(const struct region *r, enum state state, unsigned page, unsigned order,

@@ -42,6 +42,10 @@
 
 #define REGION_PAGES (REGION_SIZE / PAGE_SIZE)
 
+static_assert(ORDER_BYTES(ORDER_MAX) == REGION_SIZE, "the largest block is a region");
+static_assert(ORDERS <= 16, "orders[] has a bit each");
+static_assert(REGION_PAGES % 64 == 0, "bitmaps of pages are whole words");
+
 enum state { DIRTY, CLEAN, STATES };
 
 /* A stretch of pages of a region. */

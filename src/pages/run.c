@@ -2,6 +2,7 @@
 #include "pages/run.h"
 
 #include "base/bits.h"
+#include "os/check.h"
 #include "pages/metadata.h"
 #include "pages/zone.h"
 
@@ -20,6 +21,7 @@ static void *make(void *mem, size_t npages)
 		return NULL;
 	}
 	ASSERT(is_aligned((uintptr_t)mem, PAGE_SIZE) && npages <= RUN_MAX >> PAGE_SHIFT);
+	ASSERT(!pagemap_get(mem)); /* Z5 */
 	run->mem = mem;
 	run->npages = npages;
 	run->tag.kind = KIND_RUN;
@@ -33,6 +35,7 @@ void *run_alloc(size_t nbytes, size_t alignment, bool *ret_zero)
 	unsigned align_order = alignment > PAGE_SIZE ? log2_floor(alignment) - PAGE_SHIFT : 0;
 	size_t npages = run_pages(nbytes);
 
+	ASSERT(is_power_of_two(alignment) && alignment <= RUN_MAX);
 	return make(zone_alloc_pages(npages, align_order, ret_zero), npages);
 }
 
@@ -41,6 +44,7 @@ void *run_alloc_with_room(size_t nbytes, bool *ret_zero)
 	size_t npages = run_pages(nbytes);
 	unsigned room_order = log2_floor(RUN_ROOM >> PAGE_SHIFT);
 
+	ASSERT(nbytes <= RUN_ROOM);
 	return make(zone_alloc_with_room(npages, room_order, ret_zero), npages);
 }
 
@@ -50,6 +54,7 @@ void run_free(struct run *run)
 	size_t npages = run->npages;
 
 	ASSERT(npages && pagemap_get(mem) == &run->tag);
+	ASSERT(!run->kept && pagemap_get(mem + (npages - 1) * PAGE_SIZE) == &run->tag);
 	pagemap_set(mem, npages << PAGE_SHIFT, NULL);
 	pool_free(&runs, run);
 	zone_free_pages(mem, npages);
@@ -70,6 +75,7 @@ bool run_resize(struct run *run, size_t nbytes)
 {
 	size_t npages = run_pages(nbytes);
 
+	ASSERT(npages && !run->kept && pagemap_get(run->mem) == &run->tag);
 	if (npages < run->npages) {
 		shrink(run, npages);
 	} else if (npages > run->npages) {

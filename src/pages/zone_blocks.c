@@ -33,6 +33,7 @@ bool zone_is_free(const void *mem)
 
 UNSYNCHRONIZED bool zone_is_ready(unsigned order)
 {
+	ASSERT(order < ORDERS);
 	return (load_relaxed(&zone.orders[DIRTY]) | load_relaxed(&zone.orders[CLEAN])) >> order;
 }
 
@@ -47,12 +48,14 @@ void zone_start(void)
 
 void zone_scatter(uint64_t secret)
 {
+	ASSERT(secret);
 	zone.scatter = secret;
 }
 
 /* Which halves are taken; zone lock. */
 static uint64_t some_halves(void)
 {
+	ASSERT(lock_held(&zone_lock));
 	return zone.scatter ? mix64(zone.scatter++) : 0;
 }
 
@@ -87,6 +90,8 @@ static void give_locked(struct region *r, struct pages pages)
 	struct zone_change change = zone_change_begin(r);
 
 	ASSERT(pages.count && pages.first + pages.count <= REGION_PAGES);
+	ASSERT(!region_page_free(r, pages.first)); /* freed twice */
+	ASSERT(!region_page_free(r, pages.first + pages.count - 1));
 	zone.sizes.merges += region_give(r, pages);
 	zone_change_end(&change);
 }
@@ -104,6 +109,7 @@ static bool purge_one(size_t *purged)
 	order = highest_bit(zone.orders[DIRTY]);
 	r = zone_highest(DIRTY, order);
 	page = region_highest(r, DIRTY, order);
+	ASSERT(ORDER_BYTES(order) >= os_page_size() && region_page_free(r, page));
 	if (!os_purge(page_address(r, page), ORDER_BYTES(order))) {
 		zone.purge_pause = 256;
 		return false;
@@ -146,6 +152,7 @@ static void *alloc_locked(size_t npages, unsigned order, bool *ret_clean)
 
 		give_locked(r, (struct pages){end, (1u << order) - (unsigned)npages});
 	}
+	ASSERT(!pagemap_get(block) && !pagemap_hot(block)); /* Z5, P2 */
 	if (*ret_clean)
 		retain_faults(npages << PAGE_SHIFT);
 	return block;
@@ -159,6 +166,7 @@ static unsigned room_locked(unsigned least, unsigned most)
 	size_t free = zone.sizes.free_dirty + zone.sizes.free_clean;
 	unsigned order = orders ? highest_bit(orders) : 0;
 
+	ASSERT(lock_held(&zone_lock) && free <= zone.sizes.mapped && most < ORDERS);
 	if (order < most && 2 * free < zone.sizes.mapped && os_memory_limit() == SIZE_MAX)
 		order = most;
 	return (unsigned)larger(least, smaller(order, most));
@@ -171,6 +179,7 @@ static void *alloc(size_t npages, unsigned order, unsigned room_order, bool *ret
 	void *mem;
 
 	ASSERT(npages && npages <= (size_t)1 << order);
+	ASSERT(order < ORDERS && !lock_held(&zone_lock));
 	lock_acquire(&zone_lock);
 	roomy = room_locked(order, room_order);
 	mem = alloc_locked(npages, roomy, ret_clean);
@@ -206,6 +215,7 @@ static void give_back(void *mem, size_t npages, size_t touched)
 	unsigned page;
 
 	ASSERT(is_aligned((uintptr_t)mem, PAGE_SIZE) && npages && touched <= npages);
+	ASSERT(!pagemap_get(mem) && !pagemap_get((char *)mem + (npages - 1) * PAGE_SIZE)); /* Z5 */
 	lock_acquire(&zone_lock);
 	r = region_of(mem);
 	page = page_index(r, mem);
@@ -219,6 +229,7 @@ static void give_back(void *mem, size_t npages, size_t touched)
 
 void zone_free(void *block, unsigned order, size_t touched)
 {
+	ASSERT(order < ORDERS && is_aligned((uintptr_t)block, ORDER_BYTES(order)));
 	give_back(block, (size_t)1 << order, (touched + PAGE_SIZE - 1) >> PAGE_SHIFT);
 }
 

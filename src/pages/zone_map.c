@@ -1,6 +1,7 @@
 /* Mapping and unmapping of regions; see zone_map.h and zone.h. */
 #include "pages/zone_map.h"
 
+#include "os/check.h"
 #include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/zone_regions.h"
@@ -24,6 +25,7 @@ static struct region *window(char *mem)
 
 	if (r)
 		return r;
+	ASSERT(lock_held(&zone_lock));
 	r = pool_alloc(&regions);
 	if (!r)
 		return NULL;
@@ -57,6 +59,7 @@ static bool map(size_t nbytes)
 
 	if (!mem)
 		return false;
+	ASSERT(nbytes < REGION_SIZE ? is_power_of_two(nbytes) : is_aligned(nbytes, REGION_SIZE));
 	if (pagemap_reserve(mem, nbytes))
 		for (; done < nbytes; done += alignment) {
 			struct region *r = window(mem + done);
@@ -88,6 +91,7 @@ bool zone_grow(unsigned order)
 	size_t least = larger(ORDER_BYTES(order), os_page_size()),
 	       step = larger(next_step(), least);
 
+	ASSERT(order < ORDERS && step >= least);
 	ASSERT(lock_held(&zone_lock));
 	while (!map(step)) {
 		if (step == least)
@@ -104,6 +108,8 @@ static bool unmap_blocks(struct region *r, enum state state, unsigned order)
 		unsigned page = region_highest(r, state, order);
 		struct zone_change change = zone_change_begin(r);
 
+		ASSERT(ORDER_BYTES(order) >= os_page_size() &&
+		       zone.sizes.mapped >= ORDER_BYTES(order));
 		zone.sizes.mapped -= ORDER_BYTES(order);
 		KEEP_ORDER();
 		region_disown(r, state, page, order);
@@ -125,6 +131,7 @@ static size_t unmap_free(struct region *r, unsigned least)
 	size_t before = zone.sizes.mapped;
 	bool done = true;
 
+	ASSERT(lock_held(&zone_lock) && r->free_pages <= r->owned_pages);
 	if (r->free_pages == r->owned_pages)
 		least = log2_floor(os_page_size() >> PAGE_SHIFT);
 	for (unsigned order = ORDERS; done && order-- > least;)

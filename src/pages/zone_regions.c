@@ -24,10 +24,12 @@ struct region *zone_region(size_t slot)
 {
 	const struct part *part = parts[slot / ZONE_PART];
 
+	ASSERT(slot < SLOTS);
 	return part ? part->regions[slot % ZONE_PART] : NULL;
 }
 
 /* The lowest number in a set; ZONE_PART of an empty one. */
+
 static size_t lowest(const struct zone_set *set)
 {
 	return bits_first(set->words, 0, ZONE_PART);
@@ -56,6 +58,7 @@ struct region *zone_lowest(enum state state, unsigned order)
 {
 	const struct part *part = parts[lowest(&zone.with[state][order])];
 
+	ASSERT(zone.orders[state] >> order & 1 && part);
 	return part->regions[lowest(&part->with[state][order])];
 }
 
@@ -63,6 +66,7 @@ struct region *zone_highest(enum state state, unsigned order)
 {
 	const struct part *part = parts[bits_last(zone.with[state][order].words, 0, ZONE_PART)];
 
+	ASSERT(zone.orders[state] >> order & 1 && part);
 	return part->regions[bits_last(part->with[state][order].words, 0, ZONE_PART)];
 }
 
@@ -83,6 +87,7 @@ static void update_sets(const struct region *r, enum state state, uint16_t befor
 
 struct zone_change zone_change_begin(struct region *r)
 {
+	ASSERT(lock_held(&zone_lock) && r->free_pages <= r->owned_pages);
 	return (struct zone_change){
 		r, {r->orders[DIRTY], r->orders[CLEAN]}, r->free_pages, r->dirty_pages};
 }
@@ -114,6 +119,7 @@ bool zone_note_region(struct region *r)
 	if (slot == SLOTS)
 		return false;
 	part = &parts[slot / ZONE_PART];
+	ASSERT(is_aligned((uintptr_t)r->base, REGION_SIZE) && !*pagemap_region(r->base));
 	if (!*part)
 		*part = metadata_alloc(sizeof **part);
 	if (!*part)
@@ -131,6 +137,7 @@ void zone_forget_region(struct region *r)
 {
 	ASSERT(lock_held(&zone_lock));
 	ASSERT(!r->owned_pages && !r->free_pages && zone_region(r->slot) == r);
+	ASSERT(zone.sizes.regions && *pagemap_region(r->base) == r); /* Z2 */
 	zone.sizes.regions--;
 	*pagemap_region(r->base) = NULL;
 	KEEP_ORDER();

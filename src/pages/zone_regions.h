@@ -17,6 +17,8 @@
 /* The table has two levels, so that a small one is small: so many parts of so many regions. */
 #define ZONE_PART ((size_t)512)
 
+static_assert(ZONE_PART % 64 == 0, "a set is whole words");
+
 /* A bit for each region of a part, or for each part. */
 struct zone_set {
 	uint64_t words[ZONE_PART / 64];

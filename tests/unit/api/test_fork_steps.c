@@ -19,7 +19,7 @@
 #include "pages/huge.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
-#include "pages/zone.h"
+#include "pages/zone_regions.h"
 #include "test.h"
 
 #include <loam/loam.h>
@@ -241,7 +241,7 @@ static void scattered_block(void)
 
 	zone_scatter(1);
 	zone_free(zone_alloc(0, &clean), 0, 0);
-	zone_scatter(0);
+	zone.scatter = 0;
 }
 
 TEST(the_upper_half_of_a_block_is_taken)

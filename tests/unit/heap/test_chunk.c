@@ -113,7 +113,7 @@ TEST(a_broken_chunk_ends_the_program)
 	struct chunk *free = &chunks[0], *next = chunk_at(free, SIZE);
 
 	REQUIRE(pagemap_reserve(chunks, sizeof chunks));
-	pagemap_set(chunks, sizeof chunks, &heap.tag);
+	pagemap_set(chunks, align_up(sizeof chunks, PAGE_SIZE), &heap.tag);
 	chunk_set(free, SIZE | CHUNK_PREV_IN_USE);
 	chunk_set(next, 48 | CHUNK_IN_USE);
 	next->prev_size = SIZE;

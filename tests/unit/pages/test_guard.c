@@ -19,6 +19,7 @@ TEST(only_so_many_are_laid)
 
 	REQUIRE(area);
 	for (size_t i = 0; i <= GUARDS_MOST; i++) {
+		tags[i].kind = KIND_RUN;
 		guard_lay(&tags[i], page_of(area, i), os_page_size());
 		EXPECT_EQ(tags[i].guarded, i < GUARDS_MOST);
 	}
@@ -35,7 +36,7 @@ TEST(only_so_many_are_laid)
 TEST(a_refusal_leaves_all_as_before)
 {
 	char *page = os_map(os_page_size(), OS_PAGES);
-	struct descriptor tag = {0};
+	struct descriptor tag = {.kind = KIND_RUN};
 
 	os_sim_fail_once(1);
 	guard_lay(&tag, page, os_page_size());

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-static struct descriptor one, two;
+static struct descriptor one = {.kind = KIND_RUN}, two = {.kind = KIND_HEAP};
 
 static char *const low = (char *)0x7000000000; /* nothing is there: the map does not look */
 

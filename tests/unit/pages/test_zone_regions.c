@@ -57,12 +57,13 @@ TEST(check_sees_a_tag_that_is_no_descriptor_in_use)
 
 TEST(check_sees_a_hot_word_on_a_page_of_no_slab)
 {
-	struct descriptor tag = {.kind = KIND_HEAP};
+	struct descriptor tag = {.kind = KIND_SLAB};
 	bool clean;
 	char *block = zone_alloc(1, &clean);
 
 	pagemap_set(block, ORDER_BYTES(1), &tag);
 	pagemap_set_hot(block + PAGE_SIZE, PAGE_SIZE, 1);
+	tag.kind = KIND_HEAP;
 	EXPECT(!zone_check());
 	tag.kind = KIND_SLAB;
 	EXPECT(zone_check());
@@ -75,9 +76,10 @@ TEST(check_sees_a_hot_word_on_a_free_page)
 {
 	bool clean;
 	void *block = zone_alloc(2, &clean);
+	uintptr_t address = (uintptr_t)block;
 
 	zone_free(block, 2, 0);
-	pagemap_set_hot(block, PAGE_SIZE, 1);
+	pagemap_leaf(&pagemap, address)->hot[pagemap_index(address)] = 1;
 	EXPECT(!zone_check());
 	pagemap_set_hot(block, PAGE_SIZE, 0);
 	EXPECT(zone_check());
