@@ -12,16 +12,16 @@ struct arena arena_main;
 
 struct lock ring_list_lock = LOCK_INIT(LOCK_RING);
 
-static struct arena *all; /* newest first; ring lock, release-published */
-static uint32_t count;	  /* ring lock; read relaxed */
-static uint32_t retired;  /* of these; written in a forked child while it has one thread */
+struct arena *ring_all;	 /* newest first; ring lock, release-published */
+static uint32_t count;	 /* ring lock; read relaxed */
+static uint32_t retired; /* of these; written in a forked child while it has one thread */
 static struct pool pool = POOL_INIT(struct arena);
 
 void ring_start(bool brk)
 {
 	/* Heaps by brk lie apart from all else, and take a leaf of the page map for themselves. */
 	arena_init(&arena_main, brk && os_memory_limit() >= OS_MEMORY_SCARCE, 1);
-	store_release(&all, &arena_main);
+	store_release(&ring_all, &arena_main);
 	count = 1;
 }
 
@@ -37,7 +37,7 @@ static size_t most(void)
 
 struct arena *ring_next(const struct arena *a)
 {
-	return a ? a->next : load_acquire(&all);
+	return a ? a->next : load_acquire(&ring_all);
 }
 
 struct arena *ring_at(size_t number)
@@ -87,9 +87,9 @@ static struct arena *make(void)
 		a = pool_alloc(&pool);
 	if (a) {
 		arena_init(a, false, count + 1);
-		a->next = all;
+		a->next = ring_all;
 		lock_acquire(&a->lock);
-		store_release(&all, a);
+		store_release(&ring_all, a);
 		store_relaxed(&count, count + 1);
 	}
 	lock_release(&ring_list_lock);

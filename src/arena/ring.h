@@ -15,6 +15,9 @@
 
 extern HIDDEN struct arena arena_main;
 
+/* For observe/figures.c alone; others call ring_next(). */
+extern HIDDEN struct arena *ring_all;
+
 /* Puts arena_main into the ring. brk: no other heap of the process grows by brk. */
 AT_START void ring_start(bool brk);
 

@@ -45,7 +45,7 @@ static struct cache cache_first;  /* of the thread that starts loam */
 static struct cache cache_shared; /* of threads for which there is no memory; has no magazines */
 
 struct lock caches_lock = LOCK_INIT(LOCK_CACHES);
-static struct cache *all;	     /* newest first; caches lock, release-published */
+struct cache *cache_all;	     /* newest first; caches lock, release-published */
 static struct cache *cursor;	     /* where the next look begins; a hint */
 static struct cache *recent[RECENT]; /* a ring; hints */
 static uint32_t recent_last;
@@ -56,7 +56,7 @@ static struct pool caches = POOL_INIT(struct cache), pool = POOL_INIT(struct mag
 
 struct cache *cache_next(const struct cache *c)
 {
-	return c ? c->next : load_acquire(&all);
+	return c ? c->next : load_acquire(&cache_all);
 }
 
 /* --- threads that come and go ---------------------------------------------------------------- */
@@ -105,7 +105,7 @@ static struct cache *advance(void)
 {
 	struct cache *c = load_acquire(&cursor);
 
-	c = c && c->next ? c->next : load_acquire(&all);
+	c = c && c->next ? c->next : load_acquire(&cache_all);
 	store_release(&cursor, c);
 	return c;
 }
@@ -152,8 +152,8 @@ static bool add(struct cache *c)
 	ASSERT(c->arena && !c->magazines);
 	held = robust_hold_anew(&c->holder);
 	if (held) {
-		c->next = all;
-		store_release(&all, c);
+		c->next = cache_all;
+		store_release(&cache_all, c);
 		magazine_set_threads(++ncaches);
 	}
 	lock_release(&caches_lock);

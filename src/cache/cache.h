@@ -218,6 +218,9 @@ COLD void *cache_wake_then_alloc(struct lock *waited, void *mem, size_t req, voi
 /* slow(mem), after waking one that waits for a lock; NULL: nobody does. */
 NOINLINE void cache_wake_then_free(struct lock *waited, void *mem, void (*slow)(void *mem));
 
+/* For observe/figures.c alone; others call cache_next(). */
+extern HIDDEN struct cache *cache_all;
+
 /* Every cache, newest first: c = cache_next(NULL), then cache_next(c), until NULL. */
 struct cache *cache_next(const struct cache *c);
 

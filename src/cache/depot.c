@@ -21,12 +21,7 @@ struct crate {
 
 struct lock depot_lock = LOCK_INIT(LOCK_DEPOT);
 
-/* Of each class; depot lock. */
-static struct shelf {
-	struct crate *crates;
-	uint32_t objects; /* read without the lock */
-	uint32_t least;	  /* that there were since the last settling */
-} shelves[CLASSES];
+struct shelf depot_shelves[CLASSES];
 
 static size_t nbytes; /* of all classes; depot lock, read without it */
 
@@ -41,14 +36,14 @@ static bool has_room(unsigned sc, uint32_t n)
 	size_t size = class_size(sc);
 
 	return size >= CACHE_LINE &&
-	       ((load_relaxed(&shelves[sc].objects) + (size_t)n) * size <= DEPOT_BYTES ||
+	       ((load_relaxed(&depot_shelves[sc].objects) + (size_t)n) * size <= DEPOT_BYTES ||
 		load_relaxed(&nbytes) + n * size <= load_relaxed(&retain_live) / DEPOT_SHARE);
 }
 
 /* Notes that objects came, or went; depot lock. */
 static void count(unsigned sc, uint32_t objects)
 {
-	struct shelf *shelf = &shelves[sc];
+	struct shelf *shelf = &depot_shelves[sc];
 
 	store_relaxed(&nbytes, nbytes + (size_t)objects * class_size(sc) -
 				       (size_t)shelf->objects * class_size(sc));
@@ -70,7 +65,7 @@ static bool check_step(void)
 
 bool depot_put(unsigned sc, struct object *const *objects, uint32_t n)
 {
-	struct shelf *shelf = &shelves[sc];
+	struct shelf *shelf = &depot_shelves[sc];
 	struct crate *crate;
 
 	ASSERT(sc < CLASSES && n);
@@ -96,7 +91,7 @@ bool depot_put(unsigned sc, struct object *const *objects, uint32_t n)
 static uint32_t take_locked(unsigned sc, struct object **ret_objects, uint32_t most,
 			    struct crate **ret_empty)
 {
-	struct shelf *shelf = &shelves[sc];
+	struct shelf *shelf = &depot_shelves[sc];
 	struct crate *crate = shelf->crates;
 	uint32_t n;
 
@@ -122,7 +117,7 @@ static uint32_t take_locked(unsigned sc, struct object **ret_objects, uint32_t m
 /* Any objects of the shelf are as idle as others, since all of a class are alike. */
 uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, bool idle)
 {
-	struct shelf *shelf = &shelves[sc];
+	struct shelf *shelf = &depot_shelves[sc];
 	struct crate *empty;
 	uint32_t n, least;
 
@@ -143,7 +138,7 @@ uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, boo
 void depot_settle(unsigned sc)
 {
 	lock_acquire(&depot_lock);
-	shelves[sc].least = shelves[sc].objects;
+	depot_shelves[sc].least = depot_shelves[sc].objects;
 	lock_release(&depot_lock);
 	ASSERT_SLOW(check_step());
 }
@@ -155,14 +150,14 @@ bool depot_is_empty(void)
 
 size_t depot_objects(unsigned sc)
 {
-	return load_relaxed(&shelves[sc].objects);
+	return load_relaxed(&depot_shelves[sc].objects);
 }
 
 void depot_visit(void (*visit)(const struct object *o, void *arg), void *arg)
 {
 	lock_acquire(&depot_lock);
 	for (unsigned sc = 0; sc < CLASSES; sc++)
-		for (const struct crate *c = shelves[sc].crates; c; c = c->next)
+		for (const struct crate *c = depot_shelves[sc].crates; c; c = c->next)
 			for (uint32_t i = 0; i < c->count; i++)
 				visit(c->objects[i], arg);
 	lock_release(&depot_lock);
@@ -177,12 +172,12 @@ bool depot_check(void)
 	for (unsigned sc = 0; sc < CLASSES; sc++) {
 		uint32_t objects = 0;
 
-		for (const struct crate *c = shelves[sc].crates; c; c = c->next) {
+		for (const struct crate *c = depot_shelves[sc].crates; c; c = c->next) {
 			for (uint32_t i = 0; i < c->count; i++)
 				ok &= slab_check_cached(c->objects[i], sc, "D1");
 			objects += c->count;
 		}
-		ok &= expect_eq("D2", shelves[sc].objects, objects);
+		ok &= expect_eq("D2", depot_shelves[sc].objects, objects);
 		sum += objects * class_size(sc);
 	}
 	ok &= expect_eq("D2", nbytes, sum);
@@ -196,9 +191,9 @@ void depot_recover(void)
 	for (unsigned sc = 0; sc < CLASSES; sc++) {
 		uint32_t objects = 0;
 
-		for (const struct crate *c = shelves[sc].crates; c; c = c->next)
+		for (const struct crate *c = depot_shelves[sc].crates; c; c = c->next)
 			objects += c->count;
-		shelves[sc].objects = 0;
+		depot_shelves[sc].objects = 0;
 		count(sc, objects);
 	}
 }

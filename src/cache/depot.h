@@ -48,6 +48,15 @@ bool depot_is_empty(void);
 /* How many objects of a class are in the depot; perhaps a moment old. */
 size_t depot_objects(unsigned sc);
 
+/* The crates of a class; depot lock. For observe/figures.c: others call depot_objects(). */
+struct shelf {
+	struct crate *crates;
+	uint32_t objects; /* read without the lock */
+	uint32_t least;	  /* that there were since the last settling */
+};
+
+extern HIDDEN struct shelf depot_shelves[CLASSES];
+
 /* Calls visit for each object in the depot, which is locked meanwhile. */
 COLD void depot_visit(void (*visit)(const struct object *o, void *arg), void *arg);
 

@@ -13,6 +13,7 @@ static_assert(sizeof(uintptr_t) == 2 * sizeof(uint32_t), "a futex is half of a w
 static_assert(!(CLOSED & LOCK_WAITED) && CLOSED < 16, "no address of a thread's control block");
 
 SEALED void (*lock_before_wait)(void);
+size_t lock_waits;
 
 /* Ranks that the thread holds, a bit each; kept at assert_level 1 only. */
 static __thread uint32_t held_ranks __attribute__((tls_model("initial-exec")));
@@ -57,6 +58,7 @@ static NOINLINE void wait(struct lock *lock)
 {
 	void (*before)(void) = load_acquire(&lock_before_wait);
 
+	add_relaxed(&lock_waits, 1);
 	if (before)
 		before();
 	if (os_cpus() > 1 && spin(lock))

@@ -96,3 +96,6 @@ COLD bool lock_recover(struct lock *lock);
 /* Called before a lock is waited for, unless NULL: its owner may not exist in this process.  Set at
    start. */
 extern HIDDEN void (*lock_before_wait)(void);
+
+/* How often a thread found a lock taken and waited for it. */
+extern HIDDEN size_t lock_waits;

@@ -18,7 +18,7 @@ struct lock metadata_lock = LOCK_INIT(LOCK_METADATA);
 
 static char *area_next, *area_end; /* metadata lock; no area: area_end is NULL */
 static size_t area_bytes = AREA_FIRST;
-static size_t mapped; /* metadata lock; read relaxed */
+size_t metadata_bytes; /* metadata lock; read relaxed */
 
 static struct descriptor metadata_tag = {.kind = KIND_METADATA};
 
@@ -52,7 +52,7 @@ static bool map_area(size_t nbytes)
 	store_relaxed(&area_next, area);
 	KEEP_ORDER();
 	store_relaxed(&area_end, area + nbytes);
-	store_relaxed(&mapped, mapped + nbytes);
+	store_relaxed(&metadata_bytes, metadata_bytes + nbytes);
 	return true;
 }
 
@@ -140,5 +140,5 @@ void *metadata_alloc(size_t nbytes)
 
 size_t metadata_mapped(void)
 {
-	return load_relaxed(&mapped);
+	return load_relaxed(&metadata_bytes);
 }

@@ -1,0 +1,36 @@
+"""What ends a look: one line that names the process and says what is the matter."""
+import os
+import signal
+import sys
+
+
+class Failure(Exception):
+    """A message of one line, and the exit status: 1, or 2 for wrong usage."""
+
+    def __init__(self, message, status=1):
+        super().__init__(message)
+        self.status = status
+
+
+class Gone(Failure):
+    """The process ended, or became another program, while it was looked at."""
+
+
+class Torn(Exception):
+    """Memory that makes no sense: it was changed while it was read, or is damaged."""
+
+
+def run_main(main):
+    """Ends the process with what main() returns; a Failure is printed, not traced."""
+    try:
+        status = main()
+        sys.stdout.flush()
+    except Failure as failure:
+        print(f'loam: {failure}', file=sys.stderr)
+        status = failure.status
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        status = 128 + signal.SIGPIPE
+    sys.exit(status)

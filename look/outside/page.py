@@ -1,0 +1,182 @@
+"""The page of figures (src/observe/figures.h): found in a process's memory, and read.
+
+The lists below are those of figures.h for LAYOUT; tests/look compares them.
+"""
+import struct
+
+from .failure import Failure, Torn
+from .process import Writable
+
+LAYOUT = 1
+MAGIC = b'loamfigs'
+NOTE = (b'loam\0', 1)
+
+OBJECTS = '''
+    pagemap ring caches shelves zone_sizes huge_sizes live most retained metadata runs_made lock_waits
+'''.split()
+
+NUMBERS = '''
+    page_shift region_shift leaf_shift leaf_unit_shift table_shift root_leaves classes class_size_max
+    kind_slab kind_heap kind_run kind_huge kind_early kind_metadata kind_sampled
+    pagemap_root pagemap_no_tags leaf_bytes leaf_tables leaf_regions leaf_number
+    region_bytes region_base region_owned tag_kind
+    slab_bytes slab_size slab_out slab_base slab_owner slab_capacity slab_touched slab_class slab_order
+    heap_bytes heap_owner run_bytes run_mem run_npages run_kept
+    huge_bytes huge_mem huge_nbytes huge_mapped
+    arena_bytes arena_number arena_next arena_chunks arena_system arena_in_use arena_small_hits
+    arena_unsorted_hits arena_large_hits arena_remainder_hits arena_top_hits arena_purged arena_refills
+    arena_objects cache_bytes cache_magazines cache_arena cache_next cache_thread
+    magazine_bytes magazine_last magazine_none magazine_most shelf_bytes shelf_objects
+    zone_sizes_bytes zone_mapped zone_free_dirty zone_purged
+    huge_sizes_bytes huge_sizes_count huge_sizes_nbytes huge_sizes_kept huge_sizes_made
+'''.split()
+
+HEAD = struct.Struct('<8sII16sQ')       # magic, layout, nbytes, version, self: the same in every layout
+BODY = struct.Struct(f'<{len(OBJECTS)}Q{len(NUMBERS)}I')
+ALIGNED = 8
+NBYTES = (HEAD.size + BODY.size + len(MAGIC) + ALIGNED - 1) // ALIGNED * ALIGNED
+
+ELF = struct.Struct('<4sBB10xHHIQQQIHHHHHH')
+SEGMENT = struct.Struct('<IIQQQQQQ')
+PT_LOAD, PT_NOTE = 1, 4
+SEGMENTS_MOST, NOTES_MOST = 256, 1 << 16    # bytes of notes; what has more is no program of ours
+
+
+class Page:
+    """Objects and numbers as attributes; version is loam's."""
+
+    def __init__(self, address, version, objects, numbers):
+        self.address, self.version = address, version
+        self.__dict__.update(zip(OBJECTS, objects))
+        self.__dict__.update(zip(NUMBERS, numbers))
+
+    def wrong(self, writable):
+        """What cannot be so, or None."""
+        for name in OBJECTS:
+            if getattr(self, name) % 4 or not writable.has(getattr(self, name)):
+                return f'{name} is at {getattr(self, name):#x}'
+        limits = {'page_shift': (12, 12), 'region_shift': (16, 30), 'table_shift': (20, 30),
+                  'leaf_shift': (24, 40), 'leaf_unit_shift': (1, 40), 'root_leaves': (1, 1 << 20),
+                  'classes': (1, 254), 'class_size_max': (16, 1 << 20), 'magazine_most': (1, 1 << 16)}
+        for name in NUMBERS:
+            least, most = limits.get(name, (0, 1 << 21))
+            if not least <= getattr(self, name) <= most:
+                return f'{name} is {getattr(self, name)}'
+        for prefix in ('leaf', 'region', 'slab', 'heap', 'run', 'huge', 'arena', 'cache', 'magazine', 'shelf'):
+            nbytes = getattr(self, f'{prefix}_bytes')
+            for name in NUMBERS:
+                if name.startswith(prefix + '_') and not name.endswith(('_shift', '_sizes', '_most', '_leaves')) \
+                        and not name.startswith('huge_sizes') and getattr(self, name) > nbytes:
+                    return f'{name} is {getattr(self, name)}'
+        return None
+
+
+def notes(data):
+    """Owner, type, offset and size of each note's contents."""
+    at = 0
+    while at + 12 <= len(data):
+        name_size, size, kind = struct.unpack_from('<III', data, at)
+        name_at, at = at + 12, at + 12 + (name_size + 3) // 4 * 4
+        yield data[name_at:name_at + name_size], kind, at, size
+        at += (size + 3) // 4 * 4
+
+
+def distance_of_page(process, start):
+    """From a mapping of the first bytes of an ELF file to its page of figures; None: it has none."""
+    try:
+        head = process.read_some(start, ELF.size)
+        if len(head) < ELF.size or not head.startswith(b'\x7fELF\x02\x01'):
+            return None
+        fields = ELF.unpack(head)
+        offset, entry, count = fields[7], fields[11], fields[12]
+        if entry != SEGMENT.size or count > SEGMENTS_MOST or offset > NOTES_MOST:
+            return None
+        table = process.read(start + offset, count * entry)
+        segments = list(SEGMENT.iter_unpack(table))
+        first = next((s[3] for s in segments if s[0] == PT_LOAD), 0)
+        for kind, _, _, address, _, size, _, _ in segments:
+            if kind != PT_NOTE or size > NOTES_MOST or size > 1 << 62:
+                continue
+            at = start + address - first
+            data = process.read(at, size)
+            for name, note, place, length in notes(data):
+                if (name, note) == NOTE and length == 4 and place + 4 <= size:
+                    return at - start + place + struct.unpack_from('<i', data, place)[0]
+    except Torn:
+        pass
+    return None
+
+
+class Finder:
+    """Remembers which files hold loam, for many processes in a row."""
+
+    def __init__(self):
+        self.distances = {}
+
+    def addresses(self, process, mappings):
+        """Where pages of figures should be."""
+        runs = {m.file for m in mappings if 'x' in m.flags}
+        for m in mappings:
+            if m.offset or not m.path or m.path.startswith('[') or m.flags[0] != 'r' or m.file not in runs:
+                continue
+            key = m.file, m.path
+            if key not in self.distances:
+                self.distances[key] = distance_of_page(process, m.start)
+            if self.distances[key] is not None:
+                yield m.start + self.distances[key]
+
+    def find(self, process):
+        """The page of figures.  Of two loams in one process, that which holds more."""
+        try:
+            mappings = process.mappings()
+        except OSError as error:
+            raise process.failure(error) from None
+        writable = Writable(mappings)
+        found, wrong = [], None
+        for address in self.addresses(process, mappings):
+            try:
+                found.append(read_page(process, address, writable))
+            except Failure as failure:
+                wrong = failure
+        if not found:
+            raise wrong or no_loam(process, mappings)
+        return max(found, key=lambda page: size_at(process, page.live))
+
+
+def size_at(process, address):
+    return struct.unpack('<Q', process.read(address, 8))[0]
+
+
+def no_loam(process, mappings):
+    if not mappings:
+        return process.no_memory()
+    return Failure(f'{process} does not run on loam: start it by `loam run`, or link it with loam')
+
+
+def damaged(process, what):
+    return Failure(f'the page of figures of {process} is damaged: {what}')
+
+
+def read_page(process, address, writable):
+    try:
+        magic, layout, nbytes, version, own = HEAD.unpack(process.read(address, HEAD.size))
+        if magic != MAGIC:
+            raise damaged(process, 'it does not begin as one')
+        version = version.rstrip(b'\0').decode('ascii', 'replace')
+        if layout != LAYOUT:
+            raise Failure(f'{process} runs on loam {version}, whose figures have layout {layout}, and this loam'
+                          f' reads layout {LAYOUT}: use the `loam top` of that version')
+        if nbytes != NBYTES:
+            raise damaged(process, f'it says that it has {nbytes} bytes')
+        if own != address:
+            raise damaged(process, f'it says that it lies at {own:#x}, and lies at {address:#x}')
+        data = process.read(address, nbytes)
+    except Torn as torn:
+        raise damaged(process, f'{torn} cannot be read') from None
+    values = BODY.unpack_from(data, HEAD.size)
+    page = Page(address, version, values[:len(OBJECTS)], values[len(OBJECTS):])
+    end = HEAD.size + BODY.size
+    wrong = 'it does not end as one' if data[end:end + len(MAGIC)] != MAGIC else page.wrong(writable)
+    if wrong:
+        raise damaged(process, wrong)
+    return page

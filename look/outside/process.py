@@ -1,0 +1,279 @@
+"""A process as the kernel shows it: its memory, its mappings, and what it holds of RAM.
+
+Memory is read through /proc/PID/mem, which belongs to one address space: when the process ends or
+becomes another program, a read gives nothing, and never the bytes of another process.
+"""
+import bisect
+import dataclasses
+import errno
+import os
+import pwd
+
+from .failure import Failure, Gone, Torn
+
+ABSENT, PRESENT, SWAPPED = 0, 1, 2      # of a page
+PAGE = os.sysconf('SC_PAGE_SIZE')
+
+# The highest byte of an entry of /proc/PID/pagemap: bit 63 says present, bit 62 swapped.
+STATES = bytes(PRESENT if byte & 0x80 else SWAPPED if byte & 0x40 else ABSENT for byte in range(256))
+
+REFUSED = (errno.EACCES, errno.EPERM)
+ENDED = (errno.ENOENT, errno.ESRCH)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mapping:
+    start: int
+    end: int
+    flags: str      # as "r-xp"
+    offset: int
+    file: tuple     # device and inode
+    path: str       # '' of anonymous memory
+
+
+def text_of(path):
+    """A file of /proc as text; names of programs may hold any bytes."""
+    with open(path, encoding='utf-8', errors='replace') as file:
+        return file.read()
+
+
+def name_of(pid):
+    try:
+        return printable(text_of(f'/proc/{pid}/comm').rstrip('\n'))
+    except OSError:
+        return '?'
+
+
+def printable(text):
+    return ''.join(c if c.isprintable() else '?' for c in text)
+
+
+def user_name(uid):
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def why_refused(pid):
+    """Why the kernel does not let this user look at a process."""
+    try:
+        owner = os.stat(f'/proc/{pid}').st_uid
+        scope = int(text_of('/proc/sys/kernel/yama/ptrace_scope'))
+    except (OSError, ValueError):
+        owner, scope = os.geteuid(), 0
+    if os.geteuid() == 0:
+        return 'the kernel refuses root as well: a container or a security module has set limits'
+    if owner != os.geteuid():
+        return f'it is of user {user_name(owner)}: ask as that user, or as root'
+    if scope:
+        return f'kernel.yama.ptrace_scope is {scope}: ask as root'
+    return 'it does not let itself be looked at (PR_SET_DUMPABLE, or rights of its own): ask as root'
+
+
+class Process:
+    """An open process; close() it, or use it with `with`."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.memory = self.pagemap = -1
+        self.name = name_of(pid)
+        try:
+            self.uid = os.stat(f'/proc/{pid}').st_uid
+            self.memory = os.open(f'/proc/{pid}/mem', os.O_RDONLY | os.O_CLOEXEC)
+            self.mappings()
+        except OSError as error:
+            self.close()
+            raise self.no_memory() if error.errno == errno.ESRCH else self.failure(error) from None
+        try:
+            self.pagemap = os.open(f'/proc/{pid}/pagemap', os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self.pagemap = -1   # the kernel was built without it
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for descriptor in (self.memory, self.pagemap):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.memory = self.pagemap = -1
+
+    def __str__(self):
+        return f'process {self.pid} ({self.name})'
+
+    def failure(self, error):
+        if error.errno in ENDED and self.name == '?':
+            return Failure(f'there is no process {self.pid}')
+        if error.errno in ENDED:
+            return self.gone()
+        if error.errno in REFUSED:
+            return Failure(f'{self} may not be looked at: {why_refused(self.pid)}')
+        return Failure(f'{self} cannot be read: {os.strerror(error.errno)}')
+
+    def no_memory(self):
+        """What the kernel says where there is no address space."""
+        if os.path.exists(f'/proc/{self.pid}') and not self.is_dead():
+            return Failure(f'{self} is of the kernel: it has no heap')
+        return self.gone()
+
+    def gone(self):
+        there = os.path.exists(f'/proc/{self.pid}') and not self.is_dead()
+        return Gone(f'{self} has become another program' if there else f'{self} has ended')
+
+    def is_dead(self):
+        try:
+            return text_of(f'/proc/{self.pid}/stat').rpartition(')')[2].split()[0] in 'ZX'
+        except (OSError, IndexError):
+            return True
+
+    # ---- Memory.
+
+    def read_some(self, address, nbytes):
+        """Up to nbytes, as many as are mapped from address on; raises Torn if none are."""
+        try:
+            read = os.pread(self.memory, nbytes, address)
+        except (OverflowError, ValueError):
+            raise Torn(f'address {address:#x}') from None
+        except OSError as error:
+            if error.errno in (errno.EIO, errno.EFAULT, errno.EINVAL):
+                raise Torn(f'address {address:#x}') from None
+            raise self.failure(error) from None
+        if not read and nbytes:
+            raise self.gone()
+        return read
+
+    def read(self, address, nbytes):
+        """Exactly nbytes; raises Torn if not all are mapped."""
+        read = self.read_some(address, nbytes)
+        while len(read) < nbytes:
+            read += self.read_some(address + len(read), nbytes - len(read))
+        return read
+
+    def states(self, address, nbytes):
+        """A byte a page of the system: ABSENT, PRESENT or SWAPPED; None where nobody can tell."""
+        if self.pagemap < 0:
+            return None
+        first, last = address // PAGE, (address + nbytes - 1) // PAGE
+        parts = []
+        while first <= last:
+            try:
+                part = os.pread(self.pagemap, min(last - first + 1, 1 << 17) * 8, first * 8)
+            except OSError as error:
+                raise self.failure(error) from None
+            if not part:
+                raise self.gone()
+            parts.append(part[7::8].translate(STATES))
+            first += len(part) // 8
+        return b''.join(parts)
+
+    def read_there(self, address, nbytes):
+        """As read(), but pages that hold no memory are zeroes, and are not touched."""
+        states = self.states(address, nbytes)
+        if states is None or len(states) == 1:
+            return self.read(address, nbytes)
+        result = bytearray(nbytes)
+        page = 0
+        while page < len(states):
+            if states[page] == ABSENT:
+                page += 1
+                continue
+            last = states.find(ABSENT, page)
+            last = len(states) if last < 0 else last
+            start = max(address, (address // PAGE + page) * PAGE)
+            end = min(address + nbytes, (address // PAGE + last) * PAGE)
+            result[start - address:end - address] = self.read(start, end - start)
+            page = last
+        return bytes(result)
+
+    # ---- What the kernel says.
+
+    def lines(self, name):
+        try:
+            return text_of(f'/proc/{self.pid}/{name}').splitlines()
+        except OSError as error:
+            raise self.failure(error) from None
+
+    def mappings(self):
+        found = []
+        for line in self.lines_of_maps():
+            words = line.split(None, 5)
+            start, _, end = words[0].partition('-')
+            found.append(Mapping(int(start, 16), int(end, 16), words[1], int(words[2], 16),
+                                 (words[3], words[4]), words[5] if len(words) > 5 else ''))
+        return found
+
+    def lines_of_maps(self):
+        with open(f'/proc/{self.pid}/maps', encoding='utf-8', errors='replace') as file:
+            return file.read().splitlines()
+
+    def kernel(self):
+        """In bytes: what it holds of addresses, RAM and swap; and its faults so far."""
+        status = dict(line.split(':', 1) for line in self.lines('status') if ':' in line)
+        if 'VmRSS' not in status:
+            raise self.gone()
+        kib = {name: int(status.get(name, '0').split()[0]) * 1024
+               for name in ('VmSize', 'VmRSS', 'RssAnon', 'RssFile', 'RssShmem', 'VmSwap')}
+        fields = self.lines('stat')[0].rpartition(')')[2].split()
+        return {'virt': kib['VmSize'], 'rss': kib['VmRSS'], 'anonymous': kib['RssAnon'],
+                'files': kib['RssFile'], 'shared': kib['RssShmem'], 'swap': kib['VmSwap'],
+                'minor_faults': int(fields[7]), 'major_faults': int(fields[9]),
+                'threads': int(status['Threads'])}
+
+    def threads(self):
+        """Names by number, the number being what the thread itself takes for it."""
+        found = {}
+        try:
+            numbers = os.listdir(f'/proc/{self.pid}/task')
+            inner = self.has_own_numbers()
+        except OSError as error:
+            raise self.failure(error) from None
+        for number in numbers:
+            try:
+                own = self.own_number(number) if inner else int(number)
+                found[own] = printable(text_of(f'/proc/{self.pid}/task/{number}/comm').rstrip('\n'))
+            except OSError:
+                continue    # it ended meanwhile
+        return found
+
+    def has_own_numbers(self):
+        """Whether it is in a namespace where processes have other numbers than here."""
+        return len(self.number_line(str(self.pid))) > 1
+
+    def own_number(self, number):
+        return int(self.number_line(number)[-1])
+
+    def number_line(self, number):
+        for line in text_of(f'/proc/{self.pid}/task/{number}/status').splitlines():
+            if line.startswith('NSpid:'):
+                return line.split()[1:]
+        return [number]
+
+
+class Writable:
+    """Where a process may write: what a pointer to a variable must lie in."""
+
+    def __init__(self, mappings):
+        self.ranges = sorted((m.start, m.end) for m in mappings if m.flags.startswith('rw'))
+
+    def has(self, address, nbytes=8):
+        i = bisect.bisect_right(self.ranges, (address, 1 << 64)) - 1
+        return i >= 0 and self.ranges[i][0] <= address and address + nbytes <= self.ranges[i][1]
+
+
+def all_processes():
+    """The numbers of the processes that this user may look at."""
+    found = []
+    for name in os.listdir('/proc'):
+        if not name.isdigit():
+            continue
+        try:
+            owner = os.stat(f'/proc/{name}').st_uid
+        except OSError:
+            continue
+        if owner == os.geteuid() or os.geteuid() == 0:
+            found.append(int(name))
+    return sorted(found)

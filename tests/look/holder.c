@@ -1,0 +1,149 @@
+/*
+ * A program whose heap others look into: it holds what it was told to, says on a line of output
+ * what that is, and then does what its input says.
+ *
+ *	holder rest          objects of many kinds; one small object in eight is kept
+ *	holder busy          eight threads always allocate and free, and hold the same much
+ *
+ *	poke ADDRESS BYTE    writes into its own memory, were it read-only
+ *	exec PROGRAM         becomes another program, which gets the input from then on
+ *	die                  is killed by a signal
+ *
+ * It ends with its input.  The line: what it holds in usable bytes; how many objects of SMALL
+ * bytes; bytes of huge ones; and the first sum as mallinfo2 has it.
+ */
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum { COUNT = 200000, SMALL = 96, SHARE = 8, RUN = 300000, HUGE_SIZE = 20 << 20 };
+enum { THREADS = 8, SLOTS = 2000 };
+
+static size_t held, small, huge;
+
+static void *hold(size_t nbytes)
+{
+	char *mem = malloc(nbytes);
+
+	if (!mem)
+		exit(3);
+	memset(mem, 'x', nbytes);
+	held += malloc_usable_size(mem);
+	return mem;
+}
+
+static void let_go(void *mem)
+{
+	held -= malloc_usable_size(mem);
+	free(mem);
+}
+
+static void rest(void)
+{
+	void **all = calloc(COUNT, sizeof *all);
+	void *twenty;
+
+	held += malloc_usable_size(all);
+	for (int i = 0; i < COUNT; i++)
+		all[i] = hold(SMALL);
+	for (int i = 0; i < COUNT; i++)
+		if (i % SHARE)
+			let_go(all[i]);
+	small = COUNT / SHARE;
+	for (int i = 0; i < 10; i++)
+		hold(RUN);
+	for (int i = 0; i < 50; i++)
+		hold(3000 + (size_t)i * 700);
+	twenty = hold(HUGE_SIZE);
+	huge = malloc_usable_size(twenty);
+}
+
+static pthread_barrier_t all_hold;
+
+/* Each thread holds SLOTS objects, of which it always replaces one by one of the same size. */
+static void *churn(void *arg)
+{
+	uint64_t chance = (uintptr_t)arg * 0x9e3779b97f4a7c15u;
+	char *slots[SLOTS], name[16];
+	size_t nbytes = 0;
+
+	snprintf(name, sizeof name, "churn-%d", (int)(uintptr_t)arg);
+	prctl(PR_SET_NAME, name);
+	for (int i = 0; i < SLOTS; i++) {
+		slots[i] = malloc(16 + (size_t)i % 1000);
+		nbytes += malloc_usable_size(slots[i]);
+	}
+	__atomic_fetch_add(&held, nbytes, __ATOMIC_SEQ_CST);
+	pthread_barrier_wait(&all_hold);
+	for (;;) {
+		int i;
+
+		chance = chance * 6364136223846793005u + 1442695040888963407u;
+		i = (int)(chance >> 33) % SLOTS;
+		free(slots[i]);
+		slots[i] = malloc(16 + (size_t)i % 1000);
+		*slots[i] = 1;
+	}
+	return NULL;
+}
+
+static void be_busy(void)
+{
+	pthread_t thread;
+
+	pthread_barrier_init(&all_hold, NULL, THREADS + 1);
+	for (uintptr_t i = 1; i <= THREADS; i++)
+		if (pthread_create(&thread, NULL, churn, (void *)i) != 0)
+			exit(3);
+	pthread_barrier_wait(&all_hold);
+}
+
+static void poke(uintptr_t address, int byte)
+{
+	uintptr_t page = address & -(uintptr_t)sysconf(_SC_PAGESIZE);
+
+	if (mprotect((void *)page, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE) != 0)
+		exit(4);
+	*(char *)address = (char)byte;
+}
+
+static void obey(const char *line)
+{
+	unsigned long address;
+	char program[256];
+	int byte;
+
+	if (sscanf(line, "poke %lx %x", &address, (unsigned *)&byte) == 2)
+		poke(address, byte);
+	else if (sscanf(line, "exec %255s", program) == 1)
+		execl(program, program, (char *)NULL);
+	else if (strcmp(line, "die\n") == 0)
+		kill(getpid(), SIGKILL);
+	printf("done\n");
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	struct mallinfo2 info;
+	char line[512];
+
+	setvbuf(stdin, NULL, _IONBF, 0); /* what comes after an exec is not ours */
+	if (argc > 1 && strcmp(argv[1], "busy") == 0)
+		be_busy();
+	else
+		rest();
+	info = mallinfo2();
+	printf("%zu %zu %zu %zu\n", held, small, huge, info.uordblks + info.hblkhd);
+	fflush(stdout);
+	while (fgets(line, sizeof line, stdin))
+		obey(line);
+	return 0;
+}
