@@ -57,7 +57,7 @@ static size_t usable_of(const void *mem, struct descriptor *tag, const char *cal
 static uint32_t owner_of(const struct descriptor *tag)
 {
 	if (tag->kind == KIND_SLAB)
-		return ((const struct slab *)tag)->owner->number + 1;
+		return ((const struct slab *)tag)->owner->number;
 	return tag->kind == KIND_HEAP ? ((const struct heap *)tag)->owner->number : 0;
 }
 

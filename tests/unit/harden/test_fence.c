@@ -120,6 +120,11 @@ TEST(a_second_free_is_seen)
 	}
 }
 
+TEST(the_arena_is_named_by_its_number)
+{
+	EXPECT_ABORT(free_twice, make(100), "(arena 1, ");
+}
+
 TEST(a_byte_behind_the_object_is_seen)
 {
 	char part[80];
