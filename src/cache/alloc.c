@@ -301,7 +301,7 @@ static size_t aligned_class_size(size_t alignment, size_t req)
 {
 	size_t size = align_up(req ? req : 1, alignment);
 
-	return size <= CLASS_SIZE_MAX ? class_size(class_of(size)) : 0;
+	return size - 1 < CLASS_SIZE_MAX ? class_size(class_of(size)) : 0; /* 0: it wrapped */
 }
 
 /* An object of the class of that size, whose objects are all aligned, if the class is hot; else
