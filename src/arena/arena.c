@@ -11,6 +11,7 @@
 
 void arena_init(struct arena *a, bool brk, uint32_t number)
 {
+	ASSERT(number && !a->slabs && !a->chunks.heaps && !a->runs.count); /* all bytes zero */
 	a->lock = (struct lock)LOCK_INIT(LOCK_ARENA);
 	a->number = number;
 	a->chunks.arena = a;
@@ -27,6 +28,7 @@ static size_t promote_after(void)
 
 bool arena_use_again(struct arena *a, unsigned sc)
 {
+	ASSERT(sc < CLASSES);
 	return LIKELY(arena_is_hot(a, sc)) || ++a->uses[sc] >= promote_after();
 }
 
@@ -65,6 +67,8 @@ void *arena_alloc_hot(struct arena *a, unsigned sc, size_t alignment, size_t req
 {
 	void *mem = take_from_slabs(a, sc, false, ret_zero);
 
+	ASSERT(is_power_of_two(alignment) && req <= class_size(sc) &&
+	       class_size(sc) % alignment == 0);
 	if (mem)
 		return mem;
 	*ret_zero = false;
@@ -77,6 +81,7 @@ void *arena_alloc_hot(struct arena *a, unsigned sc, size_t alignment, size_t req
 
 void arena_tend(struct arena *a)
 {
+	ASSERT(lock_held(&a->lock));
 	if (a->slabs) {
 		a->counts.demotions += slabs_demote_idle(a->slabs);
 		for (unsigned sc = 0; sc < CLASSES; sc++)
@@ -105,6 +110,7 @@ void arena_trim(struct arena *a, size_t pad, bool purge)
 
 void arena_forget(struct arena *a)
 {
+	ASSERT(a->retired && !lock_held(&a->lock));
 	retain_add_idle(-(intptr_t)a->chunks.retained);
 	if (a->slabs)
 		retain_add_idle(-(intptr_t)a->slabs->told);

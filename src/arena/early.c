@@ -2,6 +2,7 @@
 #include "arena/early.h"
 
 #include "base/bits.h"
+#include "os/check.h"
 #include "os/os.h"
 #include "pages/pagemap.h"
 
@@ -55,6 +56,7 @@ static void *cut(struct area *from, size_t alignment, size_t nbytes)
 {
 	char *next = load_relaxed(&from->next), *mem, *past;
 
+	ASSERT(nbytes && is_power_of_two(alignment) && alignment >= sizeof(struct header));
 	do {
 		mem = (char *)align_up((uintptr_t)next + sizeof(struct header), alignment);
 		past = (char *)align_up((uintptr_t)mem + nbytes, sizeof(struct header));

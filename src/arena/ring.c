@@ -44,6 +44,7 @@ struct arena *ring_at(size_t number)
 {
 	struct arena *a = ring_next(NULL);
 
+	ASSERT(number >= 1 && number <= ring_count());
 	while (a->number != number)
 		a = ring_next(a);
 	return a;
@@ -90,6 +91,7 @@ static struct arena *make(void)
 		a->next = ring_all;
 		lock_acquire(&a->lock);
 		store_release(&ring_all, a);
+		ASSERT(a->number == count + 1 && retired <= count);
 		store_relaxed(&count, count + 1);
 	}
 	lock_release(&ring_list_lock);
@@ -129,6 +131,7 @@ void ring_recover_list(void)
 
 void ring_retire(struct arena *a)
 {
+	ASSERT(!a->retired && load_relaxed(&a->lock.word) == LOCK_FREE);
 	store_relaxed(&a->retired, true);
 	lock_close(&a->lock);
 }

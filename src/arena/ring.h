@@ -12,6 +12,7 @@
 #pragma once
 
 #include "arena/arena.h"
+#include "os/check.h"
 
 extern HIDDEN struct arena arena_main;
 
@@ -33,6 +34,7 @@ ALWAYS_INLINE struct arena *ring_lock(struct arena **arena)
 	/* once: threads without memory for a cache share one */
 	struct arena *a = load_relaxed(arena);
 
+	ASSERT(a);
 	return LIKELY(lock_try(&a->lock)) ? a : ring_lock_another(arena);
 }
 
@@ -50,6 +52,7 @@ static inline bool ring_try(struct arena *a)
 
 ALWAYS_INLINE void ring_unlock(struct arena *a)
 {
+	ASSERT(lock_held(&a->lock) && !a->retired);
 	ASSERT_SLOW(arena_check_step(a));
 	lock_release_inline(&a->lock);
 }

@@ -9,6 +9,7 @@
    retain_add_with() the child of a fork never finds that it was told of more than it was. */
 static void tell(struct runs *rs, intptr_t npages)
 {
+	ASSERT(npages >= 0 || rs->told >= (size_t)-npages);
 	if (npages < 0)
 		rs->told += (size_t)npages;
 	KEEP_ORDER();
@@ -78,6 +79,7 @@ struct run *runs_take_larger(struct runs *rs, size_t npages)
 		take_out(rs, &rs->run[i]);
 		tell_all(rs);
 		run_resize(run, npages << PAGE_SHIFT);
+		ASSERT(run->npages == npages); /* to shrink is never refused */
 		return run;
 	}
 	return NULL;
@@ -97,12 +99,14 @@ static void give_back_oldest(struct runs *rs)
 {
 	struct run *run = take_out(rs, rs->run);
 
+	ASSERT(!run->kept && pagemap_get(run->mem) == &run->tag);
 	tell(rs, -(intptr_t)run->npages);
 	run_free(run);
 }
 
 void runs_keep(struct runs *rs, struct run *run)
 {
+	ASSERT(run->npages && pagemap_get(run->mem) == &run->tag);
 	while (rs->count == RUNS_SLOTS || (rs->count && rs->kept + run->npages > RUNS_KEPT))
 		give_back_oldest(rs);
 	push(rs, run);

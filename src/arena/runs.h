@@ -22,6 +22,7 @@
  */
 #pragma once
 
+#include "os/check.h"
 #include "pages/run.h"
 
 #define RUNS_SLOTS 16
@@ -58,6 +59,7 @@ ALWAYS_INLINE struct run *runs_take_newest(struct runs *rs, size_t npages)
 	run = rs->run[rs->count - 1];
 	if (UNLIKELY(!runs_fits(run, npages) || rs->told + run->npages - rs->kept > RUNS_SLACK))
 		return NULL;
+	ASSERT(run->kept && rs->kept >= run->npages); /* R1, R2 */
 	rs->run[--rs->count] = NULL;
 	rs->kept -= run->npages;
 	store_relaxed(&run->kept, false);
@@ -81,6 +83,7 @@ ALWAYS_INLINE bool runs_push(struct runs *rs, struct run *run)
 {
 	size_t kept = rs->kept + run->npages;
 
+	ASSERT(!run->kept && run->tag.kind == KIND_RUN);
 	if (UNLIKELY(rs->count == RUNS_SLOTS || kept > RUNS_KEPT || kept > rs->told))
 		return false;
 	rs->run[rs->count++] = run;

@@ -2,6 +2,7 @@
    slabs.h. */
 #include "arena/slabs.h"
 
+#include "os/check.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
@@ -33,6 +34,7 @@ struct slabs *slabs_new(struct arena *owner, bool may_map)
 
 void slabs_promote(struct slabs *ss, unsigned sc)
 {
+	ASSERT(!slabs_serve(ss, sc) && !ss->current[sc] && !ss->count[sc]); /* A2 */
 	list_init(&ss->listed[sc]);
 }
 
@@ -53,6 +55,7 @@ static void forget_idle(struct slabs *ss, struct slab *s)
 {
 	if (!s->kept)
 		return;
+	ASSERT(ss->told >= s->kept); /* A3 */
 	list_remove(&s->idle);
 	retain_add_idle_with(&ss->told, -(intptr_t)s->kept);
 	s->kept = 0;
@@ -120,6 +123,7 @@ static void forget_empty(struct slabs *ss)
    purge that is refused is not tried again until more objects are back. */
 static size_t purge(struct slabs *ss, struct slab *s)
 {
+	ASSERT(s->state == SLAB_LISTED && s->out);
 	forget_idle(ss, s);
 	s->swept = s->out;
 	return slab_purge(s);
@@ -174,6 +178,7 @@ static void note_sparse(struct slabs *ss, struct slab *s)
 /* Takes a listed slab without an object out as an empty one, or gives it back. */
 static void note_empty(struct slabs *ss, struct slab *s)
 {
+	ASSERT(!s->out && s->state == SLAB_LISTED);
 	list_remove(&s->link);
 	forget_idle(ss, s);
 	if (s->purged) {
@@ -247,6 +252,7 @@ static bool refill(struct slabs *ss, unsigned sc, bool may_map)
 {
 	struct slab *s = choose(ss, sc);
 
+	ASSERT(!ss->current[sc] && slabs_serve(ss, sc));
 	if (s) {
 		make_current(ss, s);
 		return true;
@@ -258,6 +264,7 @@ static bool refill(struct slabs *ss, unsigned sc, bool may_map)
 	if (!s)
 		return false;
 	learn_to_keep(ss, ORDER_BYTES(s->order));
+	ASSERT(s->state == SLAB_CURRENT && !s->out && !s->kept);
 	ss->made++;
 	ss->count[sc]++;
 	ss->current[sc] = s;
@@ -270,6 +277,7 @@ static struct slab *spare_a_page(struct slabs *ss, struct slab *s)
 {
 	struct slab *other = choose(ss, s->class);
 
+	ASSERT(ss->current[s->class] == s && s->out < s->capacity);
 	if (!other || other->purged || !s->out ||
 	    other->out > other->capacity - other->capacity / 8)
 		return s;
@@ -288,6 +296,7 @@ static uint32_t take(struct slabs *ss, struct slab *s, struct object **ret_end, 
 
 uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint32_t most)
 {
+	ASSERT(slabs_serve(ss, sc) && most);
 	for (;;) {
 		struct slab *s = ss->current[sc];
 		uint32_t n = s ? take(ss, s, ret_end, most) : 0;
@@ -325,6 +334,7 @@ static bool demote(struct slabs *ss, unsigned sc)
 
 	if (ss->count[sc] > 1 || (ss->count[sc] == 1 && (!s || s->out)))
 		return false;
+	ASSERT(list_empty(&ss->listed[sc]) || !s);
 	ss->current[sc] = NULL;
 	ss->listed[sc] = (struct link){NULL, NULL};
 	if (s)

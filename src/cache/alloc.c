@@ -6,6 +6,7 @@
 #include "cache/depot.h"
 #include "cache/fast.h"
 #include "cache/upkeep.h"
+#include "os/check.h"
 #include "os/os.h"
 #include "pages/huge.h"
 #include "pages/retain.h"
@@ -43,6 +44,7 @@ static uint32_t fill_shut(struct cache *c, struct magazine *m)
 {
 	uint32_t most = (magazine_capacity(m) + 1) / 2, n = magazine_count(m);
 
+	ASSERT(mine.libc.magazines != c->magazines->magazine); /* the doors are shut */
 	if (IS_WRONG(n && (*m->last)->link != (uintptr_t)*m->last))
 		magazine_report_written(m);
 	if (n)
@@ -55,6 +57,7 @@ static uint32_t fill_shut(struct cache *c, struct magazine *m)
 		most = (magazine_capacity(m) + 1) / 2;
 		n = take_from_slabs(c, m->sc, m->none + 1, most);
 	}
+	ASSERT(n <= most && most <= magazine_capacity(m));
 	m->last = m->none + n;
 	m->fills++;
 	ASSERT_SLOW(magazine_check(m));
@@ -157,6 +160,7 @@ static void *alloc_run(struct cache *c, size_t req, size_t alignment, bool *ret_
 		ring_unlock(a);
 	if (!run)
 		return new_run(c, req, alignment, ret_zero);
+	ASSERT(is_aligned((uintptr_t)run->mem, alignment) && run_usable(run) >= req);
 	*ret_zero = false;
 	return run->mem;
 }
@@ -256,6 +260,7 @@ void *cache_alloc(size_t req, bool *zero)
 		mem = alloc_again(c, req, zero);
 	}
 	cache_leave(c);
+	ASSERT(is_aligned((uintptr_t)mem, GRANULE));
 	return mem;
 }
 
@@ -313,6 +318,7 @@ static void *alloc_hot(struct cache *c, size_t alignment, size_t req, size_t siz
 	void *mem = NULL;
 	bool zero;
 
+	ASSERT(req <= size && size % alignment == 0 && class_size(class_of(size)) == size);
 	if (m) {
 		mem = magazine_take(m);
 		if (!mem && fill(c, m))
@@ -358,6 +364,7 @@ void *cache_alloc_aligned(size_t alignment, size_t req)
 	bool zero = false;
 	void *mem;
 
+	ASSERT(is_power_of_two(alignment));
 	if (alignment <= GRANULE)
 		return cache_alloc(req, &zero);
 	if (req > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
@@ -377,5 +384,6 @@ void *cache_alloc_aligned(size_t alignment, size_t req)
 	if (UNLIKELY(!mem))
 		mem = alloc_held(alignment, req);
 	cache_leave(c);
+	ASSERT(is_aligned((uintptr_t)mem, alignment));
 	return mem;
 }

@@ -19,7 +19,7 @@ static struct pool pools[SIZES] = {POOL_OF(0), POOL_OF(1), POOL_OF(2), POOL_OF(3
 
 static struct pool *pool_of(uint32_t words)
 {
-	ASSERT(words <= ARRAY_MOST);
+	ASSERT(words && words <= ARRAY_MOST);
 	return &pools[words <= WORDS_LEAST ? 0 : log2_ceil(words) - log2_floor(WORDS_LEAST)];
 }
 

@@ -2,12 +2,14 @@
 #include "cache/bad_pointer.h"
 
 #include "arena/arena.h"
+#include "os/check.h"
 #include "pages/huge.h"
 #include "pages/zone.h"
 #include "report/report.h"
 
 static struct report_about about_slab(const struct slab *s, const void *mem)
 {
+	ASSERT((uintptr_t)mem - s->base < ORDER_BYTES(s->order));
 	return (struct report_about){.kind = "object",
 				     .usable = s->size,
 				     .start = slab_object_around(s, mem),

@@ -67,6 +67,7 @@ static enum robust_state take_holder(struct cache *c, bool asks)
 	enum robust_state state;
 
 	lock_acquire(&caches_lock);
+	ASSERT(c != mine.cache && c != &cache_shared); /* another thread's */
 	state = robust_try(&c->holder);
 	if (state == ROBUST_BUSY && asks) {
 		state = robust_ask(&c->holder);
@@ -149,7 +150,7 @@ static bool add(struct cache *c)
 	bool held;
 
 	lock_acquire(&caches_lock);
-	ASSERT(c->arena && !c->magazines);
+	ASSERT(c->arena && !c->magazines && c != &cache_shared);
 	held = robust_hold_anew(&c->holder);
 	if (held) {
 		c->next = cache_all;
@@ -179,6 +180,7 @@ static struct cache *make(void)
 
 void cache_open_doors(const struct cache *c)
 {
+	ASSERT(c->magazines);
 	KEEP_ORDER();
 	mine.libc = (struct door){c->magazines->magazine, c->magazines->fast};
 	if (operators_open)
@@ -201,7 +203,10 @@ void cache_open_operators(void)
 
 struct cache *cache_bind(void)
 {
-	struct cache *c = adopt();
+	struct cache *c;
+
+	ASSERT(!mine.cache && mine.inside);
+	c = adopt();
 
 	if (!c)
 		c = make();
@@ -210,6 +215,7 @@ struct cache *cache_bind(void)
 		return &cache_shared;
 	}
 	note_recent(c);
+	ASSERT(c->arena && c->holder.number && !c->lost);
 	if (c->magazines)
 		cache_open_doors(c);
 	mine.cache = c;
@@ -239,6 +245,7 @@ static void open_fast_bins(struct magazines *ms, unsigned sc)
 {
 	size_t least = sc ? class_size(sc - 1) / GRANULE + 1 : 1; /* 0 is what SIZE_MAX wraps to */
 
+	ASSERT(magazine_is_ready(&ms->magazine[sc + 1]) && ms->magazine[sc + 1].sc == sc);
 	for (size_t g = least; g <= class_size(sc) / GRANULE && g < FAST_GRANULES; g++)
 		ms->fast[g] = &ms->magazine[sc + 1];
 }
@@ -252,6 +259,7 @@ struct magazine *cache_learn(struct cache *c, unsigned sc)
 		return NULL;
 	c->uses[sc] = 0;
 	m = &c->magazines->magazine[sc + 1];
+	ASSERT((uintptr_t)m - (uintptr_t)c->magazines->magazine == slab_hot_word(sc));
 	if (!magazine_make(m, sc))
 		return NULL;
 	open_fast_bins(c->magazines, sc);
@@ -282,6 +290,7 @@ static uint32_t give_to_one(struct object **objects, uint32_t n, struct object *
 	}
 	if (is_in_use)
 		ring_unlock(a);
+	ASSERT(others < n); /* so that it ends */
 	return others;
 }
 
@@ -300,6 +309,7 @@ void cache_give_home(struct object **objects, uint32_t n)
 
 static void flush(struct magazine *m)
 {
+	ASSERT(mine.libc.magazines != m - m->sc - 1); /* the doors are shut */
 	cache_give_home(m->none + 1, magazine_count(m));
 	m->last = m->none;
 }
@@ -312,6 +322,7 @@ static void for_each_magazine(struct cache *c, void (*call)(struct magazine *m))
 	if (!c->magazines)
 		return;
 	if (is_mine)
+
 		cache_shut_doors();
 	for (unsigned sc = 0; sc < CLASSES; sc++)
 		if (cache_magazine(c, sc))

@@ -1,6 +1,8 @@
 /* Frees that wait; see deferred.h. */
 #include "cache/deferred.h"
 
+#include "os/check.h"
+
 struct object *deferred_first; /* atomic */
 
 /* Links lie in the objects' own memory, and so are encoded. */
@@ -13,6 +15,7 @@ void deferred_add(void *mem, bool is_of_slab)
 {
 	struct object *o = mem, *first = load_relaxed(&deferred_first);
 
+	ASSERT(is_aligned((uintptr_t)mem, GRANULE)); /* deferred_has() looks at no other */
 	o->key = is_of_slab ? slab_mark(o) : deferred_mark(o);
 	do
 		o->link = encoded(o, (uintptr_t)first);

@@ -19,6 +19,9 @@ struct crate {
 
 #define CRATE_WORDS (sizeof(struct crate) / sizeof(struct object *))
 
+static_assert(CRATE_WORDS * sizeof(struct object *) == offsetof(struct crate, objects),
+	      "objects follow a whole number of words");
+
 struct lock depot_lock = LOCK_INIT(LOCK_DEPOT);
 
 struct shelf depot_shelves[CLASSES];
@@ -45,6 +48,7 @@ static void count(unsigned sc, uint32_t objects)
 {
 	struct shelf *shelf = &depot_shelves[sc];
 
+	ASSERT(nbytes >= (size_t)shelf->objects * class_size(sc)); /* D2 */
 	store_relaxed(&nbytes, nbytes + (size_t)objects * class_size(sc) -
 				       (size_t)shelf->objects * class_size(sc));
 	store_relaxed(&shelf->objects, objects);
@@ -108,6 +112,7 @@ static uint32_t take_locked(unsigned sc, struct object **ret_objects, uint32_t m
 	if (!crate->count) {
 		shelf->crates = crate->next;
 		KEEP_ORDER(); /* before the caller gives it back */
+		ASSERT(crate != shelf->crates);
 		*ret_empty = crate;
 	}
 	count(sc, shelf->objects - n);
@@ -121,6 +126,7 @@ uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, boo
 	struct crate *empty;
 	uint32_t n, least;
 
+	ASSERT(sc < CLASSES);
 	if (!depot_objects(sc))
 		return 0;
 	lock_acquire(&depot_lock);
@@ -137,6 +143,7 @@ uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, boo
 
 void depot_settle(unsigned sc)
 {
+	ASSERT(sc < CLASSES);
 	lock_acquire(&depot_lock);
 	depot_shelves[sc].least = depot_shelves[sc].objects;
 	lock_release(&depot_lock);

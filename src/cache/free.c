@@ -17,6 +17,7 @@ static void spill(struct cache *c, struct magazine *m)
 
 	cache_shut_doors();
 	n = (magazine_count(m) + 1) / 2;
+	ASSERT(mine.libc.magazines != c->magazines->magazine); /* the doors are shut */
 	to_others = n && depot_put(m->sc, m->none + 1, n);
 	if (!to_others)
 		cache_give_home(m->none + 1, n);
@@ -28,6 +29,8 @@ static void spill(struct cache *c, struct magazine *m)
 
 static void push(struct cache *c, struct magazine *m, struct object *o)
 {
+	ASSERT(((const struct slab *)pagemap_get(o))->class == m->sc &&
+	       !slab_has_free((const struct slab *)pagemap_get(o), o));
 	while (!magazine_push(m, o, slab_mark(o))) /* a signal handler may fill it again */
 		spill(c, m);
 }
@@ -91,6 +94,7 @@ static COLD void defer(struct descriptor *tag, void *mem, const char *call)
 {
 	if (tag->kind == KIND_EARLY || !cache_usable(mem, tag, call))
 		return;
+	ASSERT(mine.inside);
 	if (deferred_has(mem))
 		cache_report_double_free(mem, tag, call);
 	else
@@ -120,6 +124,7 @@ bool cache_release_full(void *mem)
 	struct slab *s = (struct slab *)pagemap_get(mem);
 	struct cache *c = UNLIKELY(load_relaxed(&deferred_first)) ? NULL : cache_enter();
 
+	ASSERT(s->tag.kind == KIND_SLAB && slab_starts_object(s, mem));
 	if (UNLIKELY(!c))
 		return false;
 	cache_tick(c);

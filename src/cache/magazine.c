@@ -12,7 +12,7 @@
 #define FILLS_OFTEN 8
 
 static_assert(MAGAZINE_BYTES >= CLASS_SIZE_MAX, "each magazine holds an object at least");
-static_assert((CLASSES + 1) << HOT_SHIFT <= UINT16_MAX, "a hot word holds each distance");
+static_assert(MAGAZINE_MOST + 1 <= ARRAY_MOST, "NULL and all objects fit the largest array");
 
 /* A new magazine holds at most so many objects, and one at least. */
 #define FIRST_OBJECTS 7
@@ -30,6 +30,7 @@ void magazine_set_threads(size_t nthreads)
 
 static uint32_t least_capacity(size_t size)
 {
+	ASSERT(size && size <= CLASS_SIZE_MAX);
 	size_t n = FIRST_BYTES / size;
 
 	return n > FIRST_OBJECTS ? FIRST_OBJECTS : n ? (uint32_t)n : 1;
@@ -57,6 +58,7 @@ bool magazine_make(struct magazine *m, unsigned sc)
 	struct object **array = array_alloc(capacity + 1);
 	uint64_t limit;
 
+	ASSERT(!magazine_is_ready(m)); /* made once */
 	if (!array)
 		return false;
 	m->sc = (uint16_t)sc;
@@ -76,6 +78,7 @@ static void resize(struct magazine *m, uint32_t capacity)
 	if (!array)
 		return;
 	memcpy(array, old, (n + 1) * sizeof array[0]);
+	ASSERT(old[0] == NULL); /* below the first object */
 	use_array(m, array, n, capacity);
 	array_free(old, before + 1);
 }
@@ -85,6 +88,7 @@ static void grow(struct magazine *m, size_t most)
 	size_t capacity = smaller(smaller(2 * magazine_capacity(m) + 1, most),
 				  most_capacity(class_size(m->sc)));
 
+	ASSERT(magazine_is_ready(m) && most <= MAGAZINE_MOST);
 	if (capacity > magazine_capacity(m))
 		resize(m, (uint32_t)capacity);
 }
@@ -116,6 +120,7 @@ void magazine_shrink(struct magazine *m)
 {
 	uint32_t least = least_capacity(class_size(m->sc)), capacity = magazine_capacity(m) / 2;
 
+	ASSERT(magazine_capacity(m) >= least);
 	if (capacity >= least && capacity >= magazine_count(m))
 		resize(m, capacity);
 }

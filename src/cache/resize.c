@@ -5,6 +5,7 @@
 #include "cache/deferred.h"
 #include "cache/free.h"
 #include "cache/upkeep.h"
+#include "os/check.h"
 #include "pages/huge.h"
 
 bool cache_is_in_use(struct slab *s, const struct object *o, const char *call)
@@ -32,6 +33,7 @@ static size_t chunk_usable_in(const struct heap *h, const void *mem, const char 
 
 size_t cache_usable(const void *mem, struct descriptor *tag, const char *call)
 {
+	ASSERT(pagemap_get(mem) == tag && tag->kind > KIND_NONE && tag->kind < KINDS);
 	switch (tag->kind) {
 	case KIND_SLAB:
 		return cache_is_in_use((struct slab *)tag, mem, call) ? ((struct slab *)tag)->size
@@ -79,6 +81,7 @@ static bool resize_run(struct cache *c, struct run *run, size_t req)
 	struct arena *a;
 	bool moves = false;
 
+	ASSERT(!run->kept);
 	if (req < options.mmap_threshold / 2)
 		return false;
 	if (req > run_usable(run)) {
@@ -131,6 +134,7 @@ void *cache_resize(void *mem, struct descriptor *tag, size_t req, size_t *ret_us
 	if (!c)
 		return NULL;
 	resized = resize(c, mem, tag, req, *ret_usable);
+	ASSERT(!resized || resized == mem || tag->kind == KIND_HUGE); /* which alone may move */
 	if (!resized && tag->kind == KIND_HEAP) /* heap_resize() may have reported it */
 		*ret_usable = chunk_is_in_use(mem) ? chunk_usable(mem) : 0;
 	cache_leave(c);

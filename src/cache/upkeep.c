@@ -1,6 +1,7 @@
 /* What is due now and then, trimming, and what is tried before memory is refused; see upkeep.h. */
 #include "cache/upkeep.h"
 
+#include "os/check.h"
 #include "os/os.h"
 #include "pages/huge.h"
 #include "pages/retain.h"
@@ -47,6 +48,7 @@ void cache_tick_slowly(struct cache *c)
 	uint64_t now = os_clock();
 	bool shrink = now - c->shrunk >= SECOND;
 
+	ASSERT(c->inside && mine.inside);
 	if (cache_is_asked_to_flush(c))
 		cache_flush(c);
 	cache_reap_next();
@@ -94,6 +96,7 @@ void cache_trim_all(struct cache *c, size_t pad)
 
 void cache_reclaim(struct cache *c, unsigned step)
 {
+	ASSERT(step < RECLAIM_STEPS && c->inside);
 	if (step == 0 && ring_lock_this(c->arena)) {
 		runs_flush(&c->arena->runs);
 		ring_unlock(c->arena);

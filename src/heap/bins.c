@@ -32,6 +32,7 @@ static void tree_insert(struct chunk **slot, unsigned bit, struct chunk *c, size
 	struct chunk *node = *slot;
 	unsigned side;
 
+	ASSERT(csize >= CHUNK_LARGE && chunk_size(c) == csize);
 	for (; node; node = child_of(node, side), bit--) {
 		if (chunk_size(node) == csize) {
 			c->slot = NULL;
@@ -69,6 +70,7 @@ static struct chunk *tree_take_leaf(struct chunk *c)
 /* Puts heir, which is in no tree, or nothing in the place of c. */
 static void tree_replace(struct chunk *c, struct chunk *heir)
 {
+	ASSERT(*c->slot == c && heir != c); /* H3 */
 	*c->slot = heir;
 	if (!heir)
 		return;
@@ -128,6 +130,7 @@ void bins_insert(struct bins *bins, struct chunk *c, uint64_t word)
 	size_t csize = chunk_word_size(word);
 	unsigned index = bins_index(csize);
 
+	ASSERT(!(word & CHUNK_IN_USE) && word & CHUNK_PREV_IN_USE); /* H2, H8 */
 	if (csize >= CHUNK_BIG) {
 		bins->dirty += c->dirty;
 		bins->clean += c->clean;
@@ -148,6 +151,7 @@ void bins_remove(struct bins *bins, struct chunk *c, uint64_t word)
 	size_t csize = chunk_word_size(word);
 	unsigned index = bins_index(csize);
 
+	ASSERT(bins->count && (csize < CHUNK_BIG || bins->dirty >= c->dirty)); /* H5 */
 	if (csize >= CHUNK_BIG) {
 		bins->dirty -= c->dirty;
 		bins->clean -= c->clean;
@@ -181,11 +185,13 @@ struct chunk *bins_best(struct bins *bins, size_t csize)
 	unsigned index = bins_index(csize);
 	struct chunk *best;
 
+	ASSERT(csize >= CHUNK_LEAST && is_aligned(csize, CHUNK_ALIGN));
 	for (index = next_bin(bins, index); index < BINS; index = next_bin(bins, index + 1)) {
 		best = bins->first[index];
 		if (index >= BINS_LARGE)
 			best = tree_best(best, bins_top_bit(index),
 					 csize > bins_least(index) ? csize : bins_least(index));
+		ASSERT(!best || chunk_size(best) >= csize);
 		/* In its own bin there may be smaller ones only; the next has none. */
 		if (best)
 			return best;

@@ -31,11 +31,14 @@
 #include "base/bits.h"
 #include "base/compiler.h"
 #include "heap/chunk.h"
+#include "os/check.h"
 
 #define BINS	      127
 #define BINS_UNSORTED 0
 #define BINS_LARGE    64
 #define BINS_LAST     (BINS - 1)
+
+static_assert(BINS <= 128, "the map has a bit each");
 
 struct bins {
 	size_t count;	 /* H5: free chunks; written by the owner, read by any thread */
@@ -60,11 +63,13 @@ static inline unsigned bins_index(size_t csize)
 /* The least size of a large bin, and the highest bit by which sizes in it differ. */
 static inline size_t bins_least(unsigned index)
 {
+	ASSERT(index >= BINS_LARGE && index < BINS);
 	return (4 + (size_t)(index - BINS_LARGE) % 4) << (8 + (index - BINS_LARGE) / 4);
 }
 
 static inline unsigned bins_top_bit(unsigned index)
 {
+	ASSERT(index >= BINS_LARGE && index < BINS);
 	return index == BINS_LAST ? CHUNK_WORD_BITS - 1 : 7 + (index - BINS_LARGE) / 4;
 }
 
@@ -78,6 +83,7 @@ ALWAYS_INLINE void ring_push(struct chunk *first, struct chunk *c)
 {
 	struct chunk *last = chunk_link(first, first->prev);
 
+	ASSERT(c != first && !(chunk_header(c) & CHUNK_IN_USE));
 	if (UNLIKELY(last->next != first))
 		chunk_report_links(first);
 	c->next = first;

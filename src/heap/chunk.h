@@ -52,12 +52,15 @@ struct chunk {
 static_assert(offsetof(struct chunk, header) == 8, "the header lies right before mem");
 static_assert(offsetof(struct chunk, next) == CHUNK_MEM, "links lie in user memory");
 static_assert(offsetof(struct chunk, child) == CHUNK_LEAST, "the least chunk holds a ring");
+static_assert(sizeof(struct chunk) + sizeof(size_t) <= CHUNK_LARGE, "a large one is a tree's node");
 
 #define CHUNK_IN_USE	  ((uint64_t)1)
 #define CHUNK_PREV_IN_USE ((uint64_t)2)
 #define CHUNK_UNSORTED	  ((uint64_t)4) /* free and in the unsorted list */
 #define CHUNK_IS_END	  ((uint64_t)8)
 #define CHUNK_FLAGS	  ((uint64_t)15)
+
+static_assert(CHUNK_FLAGS < CHUNK_ALIGN, "flags lie below the bits of a size");
 
 /* Of a free chunk: merged, or the rest of another, so that its size is none of an object that was
    freed. */
@@ -104,6 +107,7 @@ static inline size_t chunk_need(size_t req)
 {
 	size_t csize = (req + 8 + CHUNK_ALIGN - 1) & ~(size_t)(CHUNK_ALIGN - 1);
 
+	ASSERT(req <= PTRDIFF_MAX);
 	return csize < CHUNK_LEAST ? CHUNK_LEAST : csize;
 }
 
@@ -169,6 +173,7 @@ ALWAYS_INLINE size_t chunk_size(const struct chunk *c)
 
 ALWAYS_INLINE void chunk_set(struct chunk *c, uint64_t word)
 {
+	ASSERT(!(word & ~CHUNK_WORD) && chunk_word_size(word) >= CHUNK_END);
 	store_relaxed(&c->header, word | (chunk_checksum(c, word) & ~CHUNK_WORD));
 }
 
@@ -220,6 +225,7 @@ static inline char *chunk_pages(const struct chunk *c, size_t csize, size_t *ret
    least. */
 static inline size_t chunk_dirty(const struct chunk *c, size_t csize)
 {
+	ASSERT(csize < CHUNK_BIG || c->dirty <= csize);
 	return csize < CHUNK_BIG ? csize : c->dirty;
 }
 

@@ -5,6 +5,7 @@
 #include "heap/heap_memory.h"
 #include "heap/heap_retain.h"
 #include "heap/top.h"
+#include "os/check.h"
 
 #define SWEEP_MOST 64 /* chunks of unsorted that one request sorts */
 
@@ -22,6 +23,7 @@ ALWAYS_INLINE size_t split(struct chunk_heap *ch, struct chunk *c, size_t csize,
 {
 	struct chunk *next = chunk_at(c, csize);
 
+	ASSERT(need <= csize && is_aligned(need, CHUNK_ALIGN) && dirty <= csize);
 	if (csize - need < CHUNK_LEAST) {
 		chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
 		return csize;
@@ -47,6 +49,7 @@ static NOINLINE void merge(struct chunk_heap *ch, struct chunk *c, uint64_t word
 	size_t own = chunk_word_size(word), csize = own, clean = 0;
 	struct chunk *next = chunk_at(c, csize);
 
+	ASSERT(word & CHUNK_IN_USE && c != ch->top);
 	/* It may be read again, if the program frees it twice. */
 	chunk_set(c, word & ~CHUNK_IN_USE);
 	if (!(word & CHUNK_PREV_IN_USE)) {
@@ -95,8 +98,10 @@ void heap_free(struct chunk_heap *ch, void *mem)
 {
 	struct chunk *c = chunk_in_use(mem, "free");
 
-	if (c)
-		release(ch, c, c->header & CHUNK_WORD);
+	if (!c)
+		return;
+	ASSERT(((const struct heap *)pagemap_get(mem))->owner == ch);
+	release(ch, c, c->header & CHUNK_WORD);
 }
 
 /* Looks at the chunks of unsorted, oldest first, `most` of them: one that fits exactly is handed
@@ -140,6 +145,7 @@ static void *take_best(struct chunk_heap *ch, size_t need)
 		return NULL;
 	word = chunk_word(c);
 	csize = chunk_word_size(word);
+	ASSERT(csize >= need && !(word & CHUNK_IN_USE) && !(word & CHUNK_UNSORTED));
 	bins_remove(&ch->bins, c, word);
 	if (need < CHUNK_LARGE && csize >= need + CHUNK_LEAST)
 		ch->last_remainder = chunk_at(c, need);
@@ -191,6 +197,7 @@ ALWAYS_INLINE void *take(struct chunk_heap *ch, size_t need, bool *ret_zero)
 {
 	struct chunk *c, *next;
 
+	ASSERT(need >= CHUNK_LEAST && is_aligned(need, CHUNK_ALIGN));
 	if (need >= CHUNK_LARGE || !(c = ch->bins.first[need / CHUNK_ALIGN]))
 		return find(ch, need, ret_zero, true);
 	if (UNLIKELY((chunk_word(c) | CHUNK_RECUT) != (need | CHUNK_PREV_IN_USE | CHUNK_RECUT)))
@@ -219,6 +226,7 @@ static struct chunk *cut(struct chunk *c, size_t need)
 	uint64_t word = chunk_word(c);
 	struct chunk *second = chunk_at(c, need);
 
+	ASSERT(word & CHUNK_IN_USE && is_aligned(need, CHUNK_ALIGN));
 	ASSERT(need >= CHUNK_LEAST && need + CHUNK_LEAST <= chunk_word_size(word));
 	chunk_set(second, (chunk_word_size(word) - need) | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
 	chunk_set(c, need | (word & CHUNK_FLAGS));
@@ -241,6 +249,7 @@ static void *align(struct chunk_heap *ch, char *mem, size_t alignment, size_t re
 		mem = chunk_mem(cut(c, lead));
 		release(ch, c, chunk_word(c));
 	}
+	ASSERT(is_aligned((uintptr_t)mem, alignment));
 	heap_resize(ch, mem, req);
 	return mem;
 }
@@ -283,6 +292,7 @@ static NOINLINE bool grow(struct chunk_heap *ch, struct chunk *c, uint64_t word,
 	size_t csize = chunk_word_size(word), whole, dirty;
 	struct chunk *next = chunk_at(c, csize);
 
+	ASSERT(need > csize && next != ch->top);
 	next_word = chunk_word(next);
 	whole = csize + chunk_word_size(next_word);
 	if (next_word & CHUNK_IN_USE || whole < need)
@@ -301,6 +311,7 @@ static NOINLINE bool grow_into_top(struct chunk_heap *ch, struct chunk *c, uint6
 {
 	size_t more = need - chunk_word_size(word);
 
+	ASSERT(need > chunk_word_size(word) && is_aligned(need, CHUNK_ALIGN));
 	if (UNLIKELY(top_size(ch) < more + CHUNK_LEAST) && !top_extend(ch, more))
 		return false;
 	chunk_set(c, need | (word & CHUNK_FLAGS));
@@ -324,6 +335,7 @@ bool heap_resize(struct chunk_heap *ch, void *mem, size_t req)
 
 	if (!c || req > HEAP_MAX_REQ)
 		return false;
+	ASSERT(((const struct heap *)pagemap_get(mem))->owner == ch);
 	word = chunk_header(c) & CHUNK_WORD;
 	csize = chunk_word_size(word);
 	need = chunk_need(req);

@@ -35,6 +35,7 @@ static char *break_advance(char *at, size_t nbytes)
 	if (!end || (at && end != at))
 		return NULL;
 	skip = align_up((size_t)end, os_page_size()) - (size_t)end;
+	ASSERT(nbytes && is_aligned(nbytes, os_page_size()));
 	mem = end + skip;
 	if (!pagemap_reserve(mem, nbytes) || os_sbrk((intptr_t)(skip + nbytes)) != end)
 		return NULL;
@@ -70,6 +71,7 @@ size_t heap_extend(struct heap *heap, size_t need)
 
 static void set_bounds(struct heap *heap, char *base, size_t nbytes)
 {
+	ASSERT(nbytes && is_aligned((uintptr_t)base | nbytes, PAGE_SIZE));
 	heap->base = base;
 	store_relaxed(&heap->end, base + nbytes);
 }
@@ -104,6 +106,7 @@ static bool obtain_block(const struct chunk_heap *ch, struct heap *heap, size_t 
 	}
 	if (!block)
 		return false;
+	ASSERT(ORDER_BYTES(order) >= need);
 	set_bounds(heap, block, ORDER_BYTES(order));
 	return true;
 }
@@ -114,6 +117,7 @@ static void enlist(struct chunk_heap *ch, struct heap *heap)
 
 	ASSERT(nbytes && is_aligned((uintptr_t)heap->base, PAGE_SIZE) &&
 	       is_aligned(nbytes, PAGE_SIZE));
+	ASSERT(!pagemap_get(heap->base)); /* Z5; of the break, new */
 	heap->tag.kind = KIND_HEAP;
 	heap->owner = ch;
 	heap->next = ch->heaps;
@@ -148,6 +152,7 @@ bool heap_shorten(struct heap *heap, size_t nbytes)
 	char *from = heap->end - nbytes;
 
 	ASSERT(from >= heap->base);
+	ASSERT(heap->brk && nbytes && is_aligned(nbytes, os_page_size()));
 	if (!break_is_at(heap))
 		return false;
 	pagemap_set(from, nbytes, NULL);
@@ -170,6 +175,7 @@ bool heap_release(struct chunk_heap *ch, struct heap *heap, size_t touched)
 	size_t nbytes = (size_t)(heap->end - heap->base);
 
 	ASSERT(heap->owner == ch && ch->system >= nbytes && ch->in_use >= CHUNK_END);
+	ASSERT((heap->prev ? heap->prev->next : ch->heaps) == heap && touched <= nbytes);
 	heap_tell_clean(ch);
 	if (heap->brk && !heap_shorten(heap, nbytes))
 		return false;
@@ -190,6 +196,7 @@ bool heap_release_filled(struct chunk_heap *ch, const struct chunk *c, size_t cs
 {
 	struct heap *heap = (struct heap *)pagemap_get(c);
 
+	ASSERT(heap->tag.kind == KIND_HEAP && heap->owner == ch);
 	if (heap->brk || heap->base != (char *)c || heap->end != (char *)c + csize + CHUNK_END)
 		return false;
 	return heap_release(ch, heap, csize + CHUNK_END);

@@ -4,6 +4,7 @@
 #include "base/options.h"
 #include "heap/heap_memory.h"
 #include "heap/top.h"
+#include "os/check.h"
 #include "os/os.h"
 #include "pages/zone.h"
 
@@ -21,6 +22,7 @@ static bool purge_chunk(struct chunk_heap *ch, struct chunk *c, size_t csize)
 	size_t nbytes;
 	char *from = chunk_pages(c, csize, &nbytes);
 
+	ASSERT(chunk_size(c) == csize && !(chunk_header(c) & CHUNK_IN_USE) && c->dirty);
 	if (!os_purge(from, nbytes))
 		return false;
 	heap_count(&ch->purged_bytes, c->dirty);
@@ -57,6 +59,7 @@ static size_t purge_chunks(struct chunk_heap *ch, size_t wanted, size_t visits)
 
 void heap_tell(struct chunk_heap *ch, intptr_t change)
 {
+	ASSERT(change >= 0 || ch->retained >= (size_t)-change);
 	retain_add_idle_with(&ch->retained, change);
 }
 

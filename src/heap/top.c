@@ -3,6 +3,7 @@
 
 #include "heap/free_chunk.h"
 #include "heap/heap_memory.h"
+#include "os/check.h"
 #include "os/os.h"
 #include "pages/retain.h"
 
@@ -11,6 +12,7 @@ void top_use_purged(struct chunk_heap *ch, char *until)
 	size_t used = (size_t)(until - ch->top_clean);
 
 	ASSERT(until >= ch->top_clean);
+	ASSERT(until <= ch->top_heap->end && ch->top_purged);
 	used = smaller(used, ch->top_purged);
 	ch->top_purged -= used;
 	retain_faults(used);
@@ -23,6 +25,7 @@ void *top_malloc(struct chunk_heap *ch, size_t need, bool *ret_zero)
 
 	if (csize < need + CHUNK_LEAST)
 		return NULL;
+	ASSERT((char *)c + csize + CHUNK_END == ch->top_heap->end);
 	if (UNLIKELY(chunk_word(c) != (csize | CHUNK_PREV_IN_USE)))
 		chunk_report_header(c);
 	*ret_zero = ch->top_clean == (char *)chunk_mem(c);
@@ -40,6 +43,7 @@ bool top_close(struct chunk_heap *ch)
 
 	if (!c)
 		return false;
+	ASSERT(csize >= CHUNK_LEAST && (char *)c + csize + CHUNK_END == ch->top_heap->end);
 	chunk_set(chunk_at(c, csize), CHUNK_END | CHUNK_IS_END | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
 	store_relaxed(&ch->top, NULL);
 	store_relaxed(&ch->top_heap, NULL);
@@ -51,6 +55,7 @@ bool top_close(struct chunk_heap *ch)
 void top_open(struct chunk_heap *ch, struct heap *heap, bool clean)
 {
 	ASSERT(!ch->top);
+	ASSERT(ch->heaps == heap && heap->owner == ch);
 	ch->top_clean = clean ? heap->base : heap->end;
 	ch->top_purged = 0;
 	store_relaxed(&ch->top_heap, heap);
@@ -80,6 +85,7 @@ static size_t purge_top(struct chunk_heap *ch, char *from)
 	char *end = (char *)align_up((size_t)ch->top_clean, page);
 	char *heap_end = (char *)align_down((size_t)ch->top_heap->end, page);
 
+	ASSERT(is_aligned((uintptr_t)from, page) && from > (char *)ch->top + CHUNK_MEM);
 	if (end > heap_end)
 		end = heap_end;
 	if (from >= end || !os_purge(from, (size_t)(end - from)))

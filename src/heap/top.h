@@ -15,6 +15,7 @@
 #include "base/compiler.h"
 #include "base/options.h"
 #include "heap/chunk_heap.h"
+#include "os/check.h"
 
 /* Bytes of top; 0 when there is none. */
 static inline size_t top_size(const struct chunk_heap *ch)
@@ -64,6 +65,7 @@ static inline size_t top_retained(const struct chunk_heap *ch)
 {
 	size_t dirty = ch->top ? (size_t)(ch->top_clean - (char *)ch->top) : 0;
 
+	ASSERT(!ch->top || (ch->top_clean > (char *)ch->top && ch->top_clean <= ch->top_heap->end));
 	return dirty > top_pad(ch) ? dirty - top_pad(ch) : 0;
 }
 

@@ -78,6 +78,7 @@ static void *take_block(unsigned order, bool *ret_clean)
 		page = region_take(r, s, order, some_halves());
 		zone_change_end(&change);
 		zone.sizes.splits += from - order;
+		ASSERT(is_aligned(page, (size_t)1 << order) && !region_page_free(r, page));
 		*ret_clean = region_dirty(r, (struct pages){page, 1u << order}) == 0;
 		zone.sizes.takes++;
 		return page_address(r, page);

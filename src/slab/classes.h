@@ -15,6 +15,7 @@
 #pragma once
 
 #include "base/bits.h"
+#include "os/check.h"
 
 #define GRANULE	       ((size_t)16)
 #define CLASSES	       72
@@ -26,6 +27,7 @@ static inline unsigned class_of(size_t req)
 	size_t last = (req - 1) / GRANULE; /* the last granule that it touches */
 	unsigned shift;
 
+	ASSERT(req - 1 < CLASS_SIZE_MAX);
 	if (last < 8)
 		return (unsigned)last;
 	shift = log2_floor(last) - 3;
@@ -37,6 +39,7 @@ static inline size_t class_size(unsigned class)
 {
 	unsigned shift = class < 16 ? 0 : class / 8 - 1;
 
+	ASSERT(class < CLASSES);
 	return (((size_t)(class < 16 ? class : class % 8 + 8) + 1) << shift) * GRANULE;
 }
 

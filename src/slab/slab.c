@@ -13,6 +13,8 @@
 
 #define OBJECTS_MOST (ORDER_BYTES(4) / GRANULE) /* of a slab */
 
+static_assert(OBJECTS_MOST <= 64 * 64, "words has a bit for each word of free[]");
+
 /* Descriptors with bits for so many objects. */
 struct slab_pool {
 	struct pool pool;
@@ -52,6 +54,7 @@ void slab_geometry(unsigned sc, uint64_t *ret_mask, uint64_t *ret_magic, uint64_
 	*ret_mask = nbytes - 1;
 	*ret_magic = magic_of(size);
 	*ret_limit = nbytes / size * (*ret_magic * size);
+	ASSERT(nbytes / size <= OBJECTS_MOST && *ret_limit / (*ret_magic * size) == nbytes / size);
 }
 
 void slab_watch_all(void)
@@ -108,6 +111,8 @@ static void describe(struct slab *s, unsigned sc, void *block, unsigned order)
 	s->capacity = (uint32_t)((ORDER_BYTES(order) - guard_bytes(s)) / s->size);
 	s->magic = magic_of(s->size);
 	s->limit = s->capacity * (s->magic * s->size);
+	ASSERT(s->capacity && s->capacity <= OBJECTS_MOST && order <= class_order(sc));
+	ASSERT(is_aligned(s->base, ORDER_BYTES(class_order(sc)))); /* offsets are lower bits */
 	memset(s->free, 0xff, s->capacity / 64 * sizeof s->free[0]);
 	if (s->capacity % 64)
 		s->free[s->capacity / 64] = slab_page_set(0, s->capacity % 64);
@@ -178,6 +183,7 @@ static uint64_t hardware_pages(uint64_t pages)
 	unsigned each = (unsigned)(os_page_size() / PAGE_SIZE);
 	uint64_t whole = 0;
 
+	ASSERT(is_power_of_two(each) && each <= 64);
 	for (; pages; pages &= ~whole)
 		whole |= slab_page_set(align_down(lowest_bit(pages), each), each);
 	return whole;
@@ -189,6 +195,7 @@ static void touch(struct slab *s, uint64_t pages)
 	uint64_t back;
 
 	s->touched |= pages;
+	ASSERT(!(pages & ~all_pages(s)));
 	if (LIKELY(!(pages & s->purged)))
 		return;
 	back = s->purged & hardware_pages(pages);
@@ -276,6 +283,7 @@ static COLD uint32_t another(const struct slab *s, uint32_t i)
 	size_t page = page_of(s, i);
 	uint32_t first = first_object(s, page), end = first_object(s, page + 1), other;
 
+	ASSERT(first <= i && i < end);
 	random = mix64(random + 1);
 	other = next_free(s, first + (uint32_t)(random % (end - first)));
 	return other < end && other < s->capacity ? other : i;
@@ -294,6 +302,7 @@ ALWAYS_INLINE struct object *verified(const struct slab *s, uint32_t i)
 
 static void set_word(struct slab *s, uint32_t w, uint64_t word)
 {
+	ASSERT(w <= (s->capacity - 1) / 64 && !(word & ~s->free[w])); /* takes only */
 	store_relaxed(&s->free[w], word);
 	if (!word)
 		s->words &= ~((uint64_t)1 << w);
@@ -327,6 +336,7 @@ static uint32_t take_word(struct slab *s, uint32_t w, struct object **ret_end, u
 	uint64_t word = s->free[w];
 	uint32_t n = 0;
 
+	ASSERT(is_word_open(s, w));
 	for (; word && n < most; word &= word - 1, n++) {
 		struct object *o = (struct object *)(first + lowest_bit(word) * size);
 
@@ -365,6 +375,7 @@ uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most)
 {
 	uint32_t n = slab_take_open(s, ret_end, most), first;
 
+	ASSERT(most);
 	if (n)
 		return n;
 	first = next_free(s, 0);
@@ -384,6 +395,7 @@ struct object *slab_take_one(struct slab *s, bool *ret_zero)
 	if (IS_WRONG(o->link != (uintptr_t)o))
 		slab_report_written(s, o);
 	*ret_zero = !(slab_pages(s, slab_index(s, o)) & touched);
+	ASSERT(slab_starts_object(s, o) && !slab_has_free(s, o));
 	o->link = 0;
 	o->key = 0;
 	return o;
@@ -392,6 +404,7 @@ struct object *slab_take_one(struct slab *s, bool *ret_zero)
 /* Stores a word of free[] to which bits were added. */
 static void add_free(struct slab *s, uint32_t w, uint64_t word)
 {
+	ASSERT(w <= (s->capacity - 1) / 64 && !(s->free[w] & ~word)); /* adds only */
 	store_relaxed(&s->free[w], word);
 	s->words |= (uint64_t)1 << w;
 }
@@ -511,6 +524,7 @@ size_t slab_purge(struct slab *s)
 	done &= s->touched;
 	s->touched &= ~done;
 	s->purged |= done;
+	ASSERT(!(s->open & ~s->touched) && !(s->purged & s->touched)); /* S5 */
 	retain_add_live(-(intptr_t)slab_page_bytes(done));
 	return slab_page_bytes(done);
 }

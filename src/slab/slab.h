@@ -68,6 +68,7 @@
 #include "base/bits.h"
 #include "base/compiler.h"
 #include "base/list.h"
+#include "os/check.h"
 #include "pages/pagemap.h"
 #include "slab/classes.h"
 
@@ -106,13 +107,17 @@ struct slab {
 };
 
 static_assert(offsetof(struct slab, touched) == CACHE_LINE, "what a free reads is one line");
+static_assert(sizeof(struct object) <= GRANULE, "the smallest object holds its address and mark");
 
 /* The hot word of a class's pages: the distance in bytes, not 0, of its magazine from the first one
    in every thread's cache (cache/magazine.h). */
 #define HOT_SHIFT 6
 
+static_assert((CLASSES + 1) << HOT_SHIFT <= UINT16_MAX, "a hot word holds each distance");
+
 static inline uint16_t slab_hot_word(unsigned sc)
 {
+	ASSERT(sc < CLASSES);
 	return (uint16_t)((sc + 1) << HOT_SHIFT);
 }
 
@@ -175,6 +180,7 @@ static inline bool slab_is_free(const struct slab *s, const struct object *o)
 /* The set of n pages from a first one on, a bit each; n > 0. */
 static inline uint64_t slab_page_set(size_t first, size_t n)
 {
+	ASSERT(n > 0 && first + n <= 64);
 	return UINT64_MAX >> (64 - n) << first;
 }
 
@@ -184,6 +190,7 @@ static inline uint64_t slab_pages(const struct slab *s, uint32_t i)
 	size_t first = (size_t)i * s->size / PAGE_SIZE;
 	size_t last = ((size_t)(i + 1) * s->size - 1) / PAGE_SIZE;
 
+	ASSERT(i < s->capacity);
 	return slab_page_set(first, last - first + 1);
 }
 

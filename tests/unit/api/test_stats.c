@@ -234,7 +234,9 @@ TEST(check_notices_a_planted_fault)
 	pagemap_set(huge, PAGE_SIZE, tag);
 	EXPECT(loam_check());
 	loam_free(run);
+	REQUIRE(ring_lock_this(&arena_main));
 	arena_trim(&arena_main, 0, true);
+	ring_unlock(&arena_main);
 	EXPECT(!pagemap_get(run));
 	pagemap_set(run, PAGE_SIZE, tag);
 	EXPECT(!loam_check());

@@ -2,6 +2,7 @@
    upkeep. */
 #include "arena/arena.h"
 
+#include "arena/ring.h"
 #include "base/bits.h"
 #include "heap/top.h"
 #include "os/os.h"
@@ -95,6 +96,20 @@ static void fill_heap_alone(struct arena *a)
 	os_sim_fail_from(0);
 }
 
+static void tend(struct arena *a)
+{
+	REQUIRE(ring_lock_this(a));
+	arena_tend(a);
+	ring_unlock(a);
+}
+
+static void trim(struct arena *a, size_t pad, bool purge)
+{
+	REQUIRE(ring_lock_this(a));
+	arena_trim(a, pad, purge);
+	ring_unlock(a);
+}
+
 TEST(an_arena_is_ready_once_it_is_set_up)
 {
 	static struct arena main;
@@ -110,8 +125,8 @@ TEST(an_arena_is_ready_once_it_is_set_up)
 	EXPECT(arena_check(a));
 	arena_init(&main, true, 1);
 	EXPECT(main.chunks.brk);
-	arena_tend(a);
-	arena_trim(a, 0, true);
+	tend(a);
+	trim(a, 0, true);
 	EXPECT(arena_check(a));
 }
 
@@ -280,7 +295,7 @@ TEST(the_first_class_of_an_arena_waits_for_metadata_too)
 	give(a, heap_malloc(&a->chunks, 1000, NULL));
 	use(other, 1000, options.promote_after);
 	use_up_metadata();
-	arena_tend(other); /* frees the descriptor of its slab */
+	tend(other); /* frees the descriptor of its slab */
 	REQUIRE(slab_is_ready(class_of(1000)));
 	os_sim_fail_from(0);
 	use(a, 1000, options.promote_after - 1);
@@ -318,12 +333,12 @@ TEST(a_class_is_demoted_when_all_is_back_and_its_uses_begin_anew)
 
 	use(a, 776, options.promote_after);
 	mem = alloc(a, 776);
-	arena_tend(a);
+	tend(a);
 	EXPECT(arena_is_hot(a, sc));
 	EXPECT_EQ(a->counts.demotions, 0);
 	give(a, mem);
 	use(a, 100, options.promote_after / 2);
-	arena_tend(a);
+	tend(a);
 	EXPECT(!arena_is_hot(a, sc));
 	EXPECT_EQ(a->counts.demotions, 1);
 	use(a, 776, options.promote_after - 1);
@@ -353,7 +368,7 @@ TEST(what_is_tended_gives_back_kept_runs_and_a_top_that_nobody_uses)
 	keep_run(a);
 	heap_free(&a->chunks, heap_malloc(&a->chunks, 100, NULL));
 	EXPECT(a->chunks.system > 0);
-	arena_tend(a);
+	tend(a);
 	EXPECT_EQ(a->runs.count, 0);
 	EXPECT_EQ(a->chunks.system, 0);
 	EXPECT(arena_check(a));
@@ -375,12 +390,12 @@ TEST(what_is_tended_obeys_the_rule)
 	struct arena *a = begin();
 
 	big_hole(a);
-	arena_tend(a);
+	tend(a);
 	EXPECT_EQ(a->chunks.purged_bytes, 0);
 	options.retain_floor = 0;
 	options.retain_share = 1024;
 	retain_forget();
-	arena_tend(a);
+	tend(a);
 	EXPECT(a->chunks.purged_bytes > 500 * KIB);
 	EXPECT(arena_check(a));
 }
@@ -402,7 +417,7 @@ TEST(trim_gives_back_pages_of_runs_chunks_and_slabs)
 	for (int i = 0; i < 39; i++)
 		give(a, mems[i]);
 	live = retain_live;
-	arena_trim(a, 0, true);
+	trim(a, 0, true);
 	EXPECT_EQ(a->runs.count, 0);
 	EXPECT(a->chunks.purged_bytes > 500 * KIB);
 	EXPECT(s->purged != 0);
@@ -421,10 +436,10 @@ TEST(trim_leaves_as_much_of_top_as_is_asked_for)
 	heap_free(&a->chunks, heap_malloc(&a->chunks, 400 * KIB, NULL));
 	REQUIRE(heap_malloc(&a->chunks, 100, NULL));
 	REQUIRE(a->chunks.top_heap->brk);
-	arena_trim(a, 200 * KIB, true);
+	trim(a, 200 * KIB, true);
 	EXPECT(top_size(&a->chunks) >= 200 * KIB);
 	EXPECT(top_size(&a->chunks) <= 200 * KIB + 2 * PAGE_SIZE);
-	arena_trim(a, 0, true);
+	trim(a, 0, true);
 	EXPECT(top_size(&a->chunks) <= 2 * PAGE_SIZE);
 	EXPECT(arena_check(a));
 }

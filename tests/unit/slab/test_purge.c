@@ -202,6 +202,7 @@ TEST(of_a_full_slab_with_one_object_left_all_other_pages_are_purged_and_used_aga
 	for (unsigned class = 0; class < CLASSES; class ++) {
 		uint64_t random = class + 1;
 		struct slab *s;
+		size_t rest;
 
 		begin(class);
 		s = shadow.s;
@@ -214,8 +215,8 @@ TEST(of_a_full_slab_with_one_object_left_all_other_pages_are_purged_and_used_aga
 		       (size_t)s->capacity * s->size);
 		while (take())
 			check();
-		EXPECT_EQ(s->purged & ~slab_page_set((size_t)s->capacity * s->size / PAGE_SIZE, 1),
-			  0);
+		rest = (size_t)s->capacity * s->size / PAGE_SIZE;
+		EXPECT_EQ(s->purged & ~(rest < 64 ? slab_page_set(rest, 1) : 0), 0);
 		end();
 	}
 }
