@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "harden/fence.h"
 #include "harden/sampled.h"
+#include "os/check.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ static void *aligned(size_t alignment, size_t req)
 	unsigned watch;
 	void *mem;
 
+	ASSERT(is_power_of_two(alignment));
 	if (LIKELY(cache_is_plain())) {
 		start_seen();
 		return cache_alloc_aligned(alignment, req);

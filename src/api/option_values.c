@@ -2,6 +2,7 @@
 #include "api/option_values.h"
 
 #include "api/option_hints.h"
+#include "os/check.h"
 #include "os/line.h"
 
 /* The power of 1,024 that a unit stands for: "", K, KB, KiB, and so with M and G; false: none. */
@@ -61,6 +62,7 @@ static bool parse_word(const struct option *o, struct word w, size_t *ret_value)
 {
 	const char *c = words_of(o);
 
+	ASSERT(*c); /* a row of words has some */
 	for (size_t n = 0;; n++) {
 		struct word one = {c, 0};
 
@@ -172,6 +174,7 @@ struct text *option_line_begin(struct option_line *line)
 
 void option_line_say(struct option_line *line)
 {
+	ASSERT(line->text.length < sizeof line->buffer);
 	line->buffer[line->text.length] = '\0';
 	line_say("%s", line->buffer);
 }
@@ -182,6 +185,7 @@ void option_complain(const struct option *o, struct word value, const char *sour
 	struct option_line line;
 	struct text *t = option_line_begin(&line);
 
+	ASSERT(source && o->value);
 	text_printf(t, "%s: %s=%s is not ", source, o->name, word_shown(value, buffer));
 	option_put_range(t, o);
 	text_put(t, "; ");
@@ -192,5 +196,6 @@ void option_complain(const struct option *o, struct word value, const char *sour
 
 size_t option_what_length(const struct option *o)
 {
+	ASSERT(o->type != WORD || words_of(o) != o->what); /* the words stand behind ": " */
 	return word_of(o->what).length - (o->type == WORD ? word_of(words_of(o)).length + 2 : 0);
 }

@@ -1,6 +1,8 @@
 /* The rows of options.def, and where each value comes from; see options_table.h. */
 #include "api/options_table.h"
 
+#include "os/check.h"
+
 const struct option option_table[] = {
 #define OPTION(type, name, default_value, least, most, what)                                       \
 	{#name, what, &options.name, default_value, least, most, type},
@@ -51,6 +53,7 @@ const struct option *option_find(struct word name)
 
 void option_set(const struct option *o, size_t value, const char *source)
 {
+	ASSERT((size_t)(o - option_table) < option_count && source);
 	store_relaxed(o->value, value);
 	sources[o - option_table] = source;
 }

@@ -9,6 +9,7 @@
 #include "cache/alloc.h"
 #include "cache/free.h"
 #include "harden/fence.h"
+#include "os/check.h"
 
 #include <errno.h>
 #include <loam/loam.h>
@@ -27,6 +28,7 @@ static NOINLINE void *move(void *mem, size_t usable, size_t req)
 {
 	void *moved = grows(usable, req) ? cache_alloc_growing(req) : malloc_inline(req);
 
+	ASSERT(moved != mem);
 	if (!moved)
 		return out_of_memory();
 	memcpy(moved, mem, usable < req ? usable : req);

@@ -1,7 +1,9 @@
 /* Read-only from the start of the process on; see seal.h. */
 #include "api/seal.h"
 
+#include "base/bits.h"
 #include "base/options.h"
+#include "os/check.h"
 #include "os/os.h"
 #include "os/syscall.h"
 
@@ -22,6 +24,7 @@ struct pages {
 
 static struct pages pages_between(char *start, char *stop)
 {
+	ASSERT(start <= stop && is_aligned((uintptr_t)start | (uintptr_t)stop, 4096)); /* seal.ld */
 	return (struct pages){start, (size_t)(stop - start)};
 }
 

@@ -3,6 +3,7 @@
 
 #include "api/alloc.h"
 #include "api/foreign.h"
+#include "os/check.h"
 #include "report/report.h"
 #include "cache/free.h"
 #include "harden/tools.h"
@@ -13,6 +14,7 @@ LATER size_t exact_size(const void *mem, struct descriptor *tag, const char *cal
 {
 	size_t size;
 
+	ASSERT(is_exact(tag));
 	if (tag->kind == KIND_SAMPLED)
 		return sampled_size(mem, tag, call);
 	tools_enter();

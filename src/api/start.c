@@ -8,6 +8,7 @@
 #include "arena/ring.h"
 #include "base/bits.h"
 #include "observe/error_words.h"
+#include "os/check.h"
 #include "os/line.h"
 #include "report/report.h"
 #include "harden/fence.h"
@@ -53,6 +54,7 @@ static bool constructed; /* start lock */
    new a one, and kill. */
 static void seal_if_ready(void)
 {
+	ASSERT(lock_held(&start_lock));
 	if (constructed && start_done)
 		seal(options.harden >= 2);
 }
@@ -81,6 +83,7 @@ static bool may_use_brk(void)
 
 static void start_once(void)
 {
+	ASSERT(lock_held(&start_lock) && !start_done && early_is_over());
 	os_start();
 	slab_start(mix64(os_random()));
 	heap_start(mix64(os_random() + 1));

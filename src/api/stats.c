@@ -3,6 +3,7 @@
 
 #include "api/start.h"
 #include "arena/ring.h"
+#include "os/check.h"
 #include "os/line.h"
 #include "cache/cache.h"
 #include "harden/tools.h"
@@ -120,6 +121,7 @@ static struct arena_stats *in_batch(const struct batch *b, const struct arena *a
 {
 	size_t i = a->number - 1 - b->first;
 
+	ASSERT(a->number);
 	return i < b->count ? &b->of[i] : NULL;
 }
 

@@ -3,6 +3,7 @@
 
 #include "cache/alloc.h"
 #include "cache/free.h"
+#include "os/check.h"
 #include "report/report.h"
 #include "harden/fence_bytes.h"
 #include "harden/quarantine.h"
@@ -24,6 +25,7 @@ SEALED static bool guard_pages;
 
 void fence_start(uint64_t random, bool guards)
 {
+	ASSERT(!fences);
 	fence_secret = random | 1;
 	guard_pages = guards;
 	slab_harden(guards);
@@ -141,6 +143,7 @@ void *fence_alloc(size_t alignment, size_t req, bool *zero)
 		cache_release(mem, tag, "malloc");
 		return NULL;
 	}
+	ASSERT(is_aligned(usable, WORD) && is_aligned((uintptr_t)mem, alignment));
 	if (has_room_for_guard(tag))
 		guard_lay(tag, (char *)mem + usable, os_page_size());
 	if (alignment > GRANULE)
@@ -186,6 +189,7 @@ static size_t checked_size(const void *mem, struct descriptor *tag, size_t usabl
 	uint64_t said = trailer(mem, usable), key = key_of(mem);
 	size_t size = said ^ key, broken;
 
+	ASSERT(usable >= FENCE_LEAST + TRAILER);
 	if (said == ~key || !said || is_slabs_own(mem, tag)) {
 		report_double_free(call, about(mem, tag, usable));
 		return SIZE_MAX;
@@ -228,6 +232,7 @@ static void wipe(char *mem, size_t nbytes)
    alone. */
 static char *readable(void *mem, size_t usable, const struct descriptor *tag)
 {
+	ASSERT(!is_guarded(tag) || usable % os_page_size() == 0); /* a guard page begins there */
 	return is_guarded(tag) ? (char *)mem + usable - os_page_size() : mem;
 }
 
@@ -270,6 +275,7 @@ static void leave(void *mem, size_t usable)
 {
 	struct descriptor *tag = pagemap_get(mem);
 
+	ASSERT(fences && tag);
 	if (tools)
 		tools_forgotten(mem, usable);
 	if (!is_locked_up(mem, usable, tag)) {

@@ -1,6 +1,8 @@
 /* Laying fences and looking at them; see fence_bytes.h. */
 #include "harden/fence_bytes.h"
 
+#include "os/check.h"
+
 SEALED uint64_t fence_secret;
 
 /* What a fence is made of, word by word.  No byte is 0 or text, as overflows mostly are. */
@@ -19,6 +21,7 @@ void lay_fence(void *mem, size_t size, size_t usable)
 	uint64_t word = fence_word(mem);
 	size_t i = size, end = fence_end(size, usable);
 
+	ASSERT(usable % WORD == 0 && size + FENCE_LEAST + TRAILER <= usable);
 	for (; i % WORD; i++)
 		((unsigned char *)mem)[i] = byte_of(&word, i);
 	for (; i < end; i += WORD)
@@ -32,6 +35,7 @@ size_t fence_break(const void *mem, size_t size, size_t usable)
 	uint64_t word = fence_word(mem);
 	size_t i = size, end = fence_end(size, usable);
 
+	ASSERT(usable % WORD == 0 && size <= usable - TRAILER);
 	while (i % WORD && bytes[i] == byte_of(&word, i))
 		i++;
 	while (i % WORD == 0 && i < end && *word_at(mem, i) == word)

@@ -12,6 +12,8 @@
 #define FENCE_LEAST ((size_t)8)
 #define FENCE_MOST  ((size_t)64)
 
+static_assert(FENCE_LEAST % WORD == 0 && FENCE_MOST % WORD == 0, "fences are laid by words");
+
 /* Written once, at start. */
 extern HIDDEN uint64_t fence_secret;
 

@@ -2,6 +2,7 @@
 #include "harden/quarantine.h"
 
 #include "base/bits.h"
+#include "os/check.h"
 #include "os/os.h"
 
 #define BYTES_AN_OBJECT ((size_t)256) /* how large objects are, for the size of the ring */
@@ -26,6 +27,7 @@ bool quarantine_start(size_t nbytes)
 {
 	size_t capacity = nbytes / BYTES_AN_OBJECT;
 
+	ASSERT(!quarantine.ring);
 	if (capacity < RING_LEAST)
 		capacity = RING_LEAST;
 	capacity = (size_t)1 << log2_ceil(capacity);
@@ -33,6 +35,7 @@ bool quarantine_start(size_t nbytes)
 		os_map(align_up(capacity * sizeof(struct inmate), os_page_size()), OS_METADATA);
 	if (!quarantine.ring)
 		return false;
+	ASSERT(is_power_of_two(capacity)); /* slot() masks */
 	quarantine.capacity = capacity;
 	quarantine.most = nbytes;
 	return true;
@@ -53,6 +56,7 @@ static struct inmate let_out(void)
 {
 	struct inmate oldest = *slot(quarantine.first);
 
+	ASSERT(lock_held(&quarantine_lock) && count() && quarantine.nbytes >= oldest.nbytes);
 	quarantine.first++;
 	quarantine.nbytes -= oldest.nbytes;
 	return oldest;
@@ -79,6 +83,7 @@ void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nb
 		return;
 	}
 	lock_acquire(&quarantine_lock);
+	ASSERT(count() < quarantine.capacity);
 	*slot(quarantine.end) = (struct inmate){mem, nbytes};
 	KEEP_ORDER();
 	quarantine.end++;

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/list.h"
 #include "base/options.h"
+#include "os/check.h"
 #include "os/line.h"
 #include "report/report.h"
 #include "os/os.h"
@@ -131,6 +132,7 @@ static uint32_t some_time(void)
 {
 	uint64_t random = add_relaxed(&sampled.random, 1);
 
+	ASSERT(options.guard && options.guard <= UINT32_MAX / 2);
 	return (uint32_t)(mix64(random) % (2 * options.guard - 1)) + 1;
 }
 
@@ -162,6 +164,7 @@ static void give_slot(struct slot *s)
 {
 	if (lock_held(&sampled_lock))
 		return;
+	ASSERT(!s->in_use && s->tag.kind == KIND_SAMPLED);
 	lock_acquire(&sampled_lock);
 	list_push_back(&sampled.free, &s->link);
 	lock_release(&sampled_lock);
@@ -224,6 +227,7 @@ void *sampled_alloc(size_t alignment, size_t req)
 		give_slot(s);
 		return NULL;
 	}
+	ASSERT(!s->in_use);
 	s->size = req;
 	s->mem = (char *)align_down((uintptr_t)slot_end(s) - req, alignment < 16 ? 16 : alignment);
 	if (s->mem < s->start) {
@@ -231,6 +235,7 @@ void *sampled_alloc(size_t alignment, size_t req)
 		give_slot(s);
 		return NULL;
 	}
+	ASSERT(is_aligned((uintptr_t)s->mem, alignment) && s->mem + req <= slot_end(s));
 	catch_faults();
 	s->freed = (struct stack){0};
 	stack_note(&s->allocated);

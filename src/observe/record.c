@@ -6,6 +6,7 @@
 #include "observe/error_words.h"
 #include "observe/file.h"
 #include "observe/proc.h"
+#include "os/check.h"
 #include "os/clock.h"
 #include "os/line.h"
 #include "os/os.h"
@@ -62,6 +63,7 @@ static void stop(const char *why)
 
 static void seal_block(void)
 {
+	ASSERT(recorder.block && recorder.block->used <= recorder.block->capacity);
 	recorder.block->checksum = recorder.sum ? recorder.sum : 1;
 }
 
@@ -107,6 +109,7 @@ static bool open_block(void)
 	recorder.sum = TRACE_CHECKSUM_NONE;
 	recorder.address = 0;
 	recorder.thread = 0;
+	ASSERT(nbytes > sizeof *block + TRACE_EVENT_MAX && nbytes - sizeof *block <= UINT32_MAX);
 	*block = (struct trace_block){
 		.magic = TRACE_BLOCK_MAGIC,
 		.capacity = (uint32_t)(nbytes - sizeof *block),
@@ -245,6 +248,7 @@ static unsigned char *put_event(unsigned char *at, const struct record_call *cal
 		at = put_address(at, call->given);
 	if (flags & TRACE_ODD_ADDRESS)
 		at = put_number(at, (uintptr_t)call->given % 16);
+	ASSERT(op != TRACE_ALIGNED || is_power_of_two(call->alignment));
 	if (op == TRACE_ALIGNED)
 		at = put_number(at, log2_floor(call->alignment));
 	if (op != TRACE_FREE)
@@ -260,6 +264,10 @@ static void write_event(const struct record_call *call)
 	unsigned char *end = put_event(recorder.at, call);
 	uint32_t nbytes = (uint32_t)(end - recorder.at);
 
+	ASSERT(lock_held(&record_lock));
+	ASSERT(nbytes <= TRACE_EVENT_MAX);
+	ASSERT(recorder.at ==
+	       (unsigned char *)(recorder.block + 1) + recorder.block->used); /* T2 */
 	recorder.sum = trace_checksum_more(recorder.sum, recorder.at, nbytes);
 	recorder.at = end;
 	store_release(&recorder.block->used, recorder.block->used + nbytes);
@@ -287,6 +295,7 @@ bool record_enter(enum trace_op op)
 
 void record_end(struct record_call call)
 {
+	ASSERT(lock_held(&record_lock) && recorder.op > TRACE_END && recorder.op < TRACE_OPS);
 	if (load_relaxed(&recording) && make_room())
 		write_event(&call);
 	lock_release(&record_lock);

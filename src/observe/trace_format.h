@@ -63,6 +63,8 @@ enum {
 	TRACE_EVENT_MAX = 48 /* bytes of the longest event */
 };
 
+static_assert(TRACE_OPS <= TRACE_OP_MASK + 1, "an op leaves its flags alone");
+
 /* Numbers are little-endian. */
 struct trace_header {
 	char magic[8];

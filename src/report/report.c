@@ -3,6 +3,7 @@
 
 #include "base/options.h"
 #include "base/text.h"
+#include "os/check.h"
 #include "os/line.h"
 #include "report/maps.h"
 #include "os/os.h"
@@ -12,6 +13,8 @@
 #define JSON_LEAST 900					 /* without frames of stacks */
 #define FRAME_MOST (2 * (MAPS_NAME + SYMBOL_NAME) + 256) /* and what follows the last one */
 #define JSON_MOST  (16 * KIB)
+
+static_assert(JSON_MOST >= JSON_LEAST + 3 * FRAME_MOST, "each stack has room for a frame");
 
 SEALED void (*report_details)(const void *mem, const void *at);
 
@@ -43,6 +46,8 @@ static void put_place(struct text *t, const struct report_about *about)
 	size_t distance = mem - start;
 	const char *where = "inside";
 
+	ASSERT(about->kind &&
+	       about->start != about->mem); /* what mem lies in, and does not begin */
 	if (mem < start) {
 		distance = start - mem;
 		where = "before";
@@ -140,6 +145,7 @@ static void put_frame(struct text *t, const void *frame)
 /* As many frames as there is room for. */
 static void put_stack(struct text *t, const char *name, const struct stack *s)
 {
+	ASSERT(!s || s->count <= STACK_FRAMES);
 	if (!s || !s->thread)
 		return;
 	text_printf(t, ",\"%s\":{\"thread\":\"%p\",\"frames\":[", name, (const void *)s->thread);
@@ -181,6 +187,7 @@ static void say_json(const struct report *r)
 	struct text t = {.buffer = mine ? shared : own,
 			 .capacity = mine ? sizeof shared : sizeof own};
 
+	ASSERT(json_fd >= 0);
 	put_json(&t, r);
 	os_write(json_fd, t.buffer, t.length);
 	if (mine)
@@ -226,6 +233,7 @@ static void make(struct report *r)
 
 static void misuse(struct report r)
 {
+	ASSERT(r.call && r.what);
 	if (!options.harden)
 		return;
 	r.by = "called";

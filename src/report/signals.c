@@ -17,6 +17,7 @@
  */
 #include "report/signals.h"
 
+#include "os/check.h"
 #include "os/libc.h"
 #include "os/os.h"
 #include "os/syscall.h"
@@ -41,6 +42,7 @@ static void handle(int signal, siginfo_t *info, void *context);
 
 static struct sigaction *before(int signal)
 {
+	ASSERT(signal == SIGSEGV || signal == SIGBUS);
 	return signal == SIGSEGV ? &before_segv : &before_bus;
 }
 
@@ -68,6 +70,7 @@ static struct arrival look_at(int signal, siginfo_t *info, void *context)
 	struct sigaction now = {.sa_handler = SIG_DFL};
 	bool known;
 
+	ASSERT(set && ask); /* they are there before the handler */
 	set(signal, NULL, &now);
 	a.in_place = is_ours(&now) || !is_handler(&now);
 	known = is_ours(&now) ? (now.sa_flags & SA_SIGINFO) != 0

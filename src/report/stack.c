@@ -1,6 +1,7 @@
 /* Stacks; see stack.h. */
 #include "report/stack.h"
 
+#include "os/check.h"
 #include "os/line.h"
 #include "os/libc.h"
 #include "report/maps.h"
@@ -21,6 +22,7 @@ void stack_start(const void *own_start, const void *own_end)
 	int (*found)(void **, int);
 	void *frames[2];
 
+	ASSERT((uintptr_t)own_start <= (uintptr_t)own_end);
 	own_code = (uintptr_t)own_start;
 	own_code_end = (uintptr_t)own_end;
 	libc_find(&found, "backtrace");
@@ -62,6 +64,7 @@ void stack_note(struct stack *ret_stack)
 	int saved = errno, n = by ? by(frames, OWN_MOST + STACK_FRAMES) : 0,
 	    own = count_own(frames, n);
 
+	ASSERT(own >= 0 && own <= n && n <= OWN_MOST + STACK_FRAMES);
 	n = n - own < STACK_FRAMES ? n - own : STACK_FRAMES;
 	ret_stack->thread = thread_self();
 	ret_stack->count = (uint32_t)n;
