@@ -71,7 +71,7 @@ def sums(found, kernel):
             'untouched': max(sum(live.values()) - sum(resident.values()), 0), 'cached': cached,
             'free': sum(free.values()), 'metadata': found.metadata.resident, 'swapped': found.swapped,
             'live_by_floor': live, 'free_by_floor': free, 'metadata_mapped': found.metadata.nbytes,
-            'mapped': found.sums['zone_mapped'], 'retained_by_rule': found.sums['retained'],
+            'mapped': found.sums['zone_mapped'] + found.outside + found.huge.nbytes, 'retained_by_rule': found.sums['retained'],
             'most_live_in_blocks': found.sums['most'],
             'foreign': {'files': kernel['files'], 'shared': kernel['shared'],
                         'anonymous': max(kernel['anonymous'] - held, 0)}}

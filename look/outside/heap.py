@@ -130,6 +130,7 @@ class Heap:
         self.runs, self.kept_runs, self.huge, self.special = Pages(), Pages(), Pages(), Pages()
         self.metadata = Pages()
         self.free_blocks = 0    # resident bytes
+        self.outside = 0        # bytes of loam's that no region has: the data segment, metadata
         self.left_out = 0       # descriptors that made no sense
         self.swapped = 0
         began = time.monotonic()
@@ -251,6 +252,7 @@ class Heap:
             if number & page.root_leaves - 1 != i or number << page.leaf_shift >> 56:
                 raise Torn(f'leaf {i} says that it is {number}')
             self.add_resident(self.metadata, leaf, page.leaf_bytes)
+            self.outside += page.leaf_bytes
             yield leaf, number << page.leaf_shift
 
     def windows(self, leaf, start):
@@ -270,6 +272,7 @@ class Heap:
             table = page.pagemap + page.pagemap_no_tags + distance
             data = process.read_there(table, nwindows * npages * 8)
             self.add_resident(self.metadata, table, len(data))
+            self.outside += len(data)
             for k in range(nwindows):
                 tags = data[k * npages * 8:(k + 1) * npages * 8]
                 region = regions[i * nwindows + k]
@@ -308,6 +311,7 @@ class Heap:
                 if stretch[0] is None:
                     stretch[0] = first + (at << shift)
                 stretch[1] += end - at << shift
+                self.outside += 0 if owned is not None else end - at << shift
                 stretch[2] += states.count(PRESENT, at, end) << shift
                 self.swapped += states.count(SWAPPED, at, end) << shift
             elif owned is not None:

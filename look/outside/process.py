@@ -59,9 +59,12 @@ def why_refused(pid):
     """Why the kernel does not let this user look at a process."""
     try:
         owner = os.stat(f'/proc/{pid}').st_uid
+    except OSError:
+        owner = os.geteuid()
+    try:
         scope = int(text_of('/proc/sys/kernel/yama/ptrace_scope'))
     except (OSError, ValueError):
-        owner, scope = os.geteuid(), 0
+        scope = 0   # the kernel has no such limit
     if os.geteuid() == 0:
         return 'the kernel refuses root as well: a container or a security module has set limits'
     if owner != os.geteuid():

@@ -78,7 +78,7 @@ def summary(account):
              f" stacks and others' memory {size(foreign['anonymous'])}")]
     if heap['untouched']:
         rows[0] = (*rows[0][:2], f"{live}; {size(heap['untouched'])} more are not in RAM")
-    lines = [f"VIRT {size(kernel['virt'])}   RSS {size(kernel['rss'])}   SWAP {size(kernel['swap'])}"
+    lines = [f"VIRT {size(kernel['virt'])} ({size(heap['mapped'])} of it loam's)   RSS {size(kernel['rss'])}   SWAP {size(kernel['swap'])}"
              f"   faults {count(kernel['minor_faults'])} minor, {count(kernel['major_faults'])} major"]
     lines += [f'  {name:<9}{size(nbytes):>8}  {what}'.rstrip() for name, nbytes, what in rows]
     return lines

@@ -3,7 +3,7 @@
 MIB = 1 << 20
 LITTLE = 4 * MIB        # what nobody needs to look into
 SHARE = 0.15            # nor what is less than that of what is held
-MOST_OF = 0.7           # the classes that are named have so much of what is free in slabs
+MOST_OF = 0.9           # the classes that are named have so much of what is free in slabs
 GROWS = 64 << 10        # a second
 
 WHY = {
@@ -32,13 +32,14 @@ def largest_classes(classes):
 
 
 def about_slabs(classes):
+    """How much is free there, and why."""
     named = largest_classes(classes)
     first, last = named[0]['size'], named[-1]['size']
     sizes = f'{first} bytes' if first == last else f'{first} to {last} bytes'
     free, empty = sum(one['free_bytes'] for one in named), sum(one['empty_bytes'] for one in named)
     if empty > free / 2:
-        return f'in slabs of {sizes}, most of them empty and kept for reuse'
-    return f'in slabs of {sizes}, whose pages survivors pin'
+        return f'{mib(free)} free in slabs of {sizes}, most of them empty and kept for reuse'
+    return f'{mib(free)} free in slabs of {sizes}, whose pages survivors pin'
 
 
 def tell(account):
@@ -51,8 +52,8 @@ def tell(account):
         said += f" ({mib(heap['untouched'])} of it never touched, or swapped out)"
     parts = []
     if floors[floor] > least:
-        where = about_slabs(account['classes']) if floor == 'slabs' else WHY[floor]
-        parts.append(f'{mib(floors[floor])} free {where}')
+        parts.append(about_slabs(account['classes']) if floor == 'slabs'
+                     else f'{mib(floors[floor])} free {WHY[floor]}')
     if heap['cached'] > least:
         parts.append(f"{mib(heap['cached'])} free in thread caches and the depot")
     if heap['metadata'] > least:

@@ -12,11 +12,12 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ['bench', 'docs', 'include', 'preload', 'src', 'meson.build', 'meson_options.txt']
+SOURCES = ['bench', 'docs', 'include', 'look', 'preload', 'src', 'meson.build', 'meson_options.txt']
 VERSION = re.search(r"version: '(.*)'", (ROOT / 'meson.build').read_text())[1]
 SONAME = f'libloam.so.{VERSION.partition(".")[0]}'
 
@@ -220,6 +221,18 @@ class Install(unittest.TestCase):
         self.assertEqual(loam['version'], VERSION)
         self.assertTrue(results['command'].startswith('loam compare '))
         self.assertIn('in the source tree', self.loam('compare', '--set', 'macro', status=2))
+        self.assertEqual(content(self.prefix), self.installed)      # no __pycache__
+
+    def test_top(self):
+        path = f'{self.prefix / "bin"}:/usr/bin:/bin'
+        with subprocess.Popen(['loam', 'run', 'sleep', '100'], env=environment(PATH=path), cwd=self.dir) as made:
+            while Path(f'/proc/{made.pid}/comm').read_text() != 'sleep\n':
+                time.sleep(0.01)
+            time.sleep(0.2)     # until the loader has it all
+            said = self.loam('top', str(made.pid), '--once')
+            made.kill()
+        self.assertRegex(said, rf'^sleep \({made.pid}\) of \S+, loam {VERSION},')
+        self.assertIn('there is no process 4194303', self.loam('top', '4194303', status=1))
         self.assertEqual(content(self.prefix), self.installed)      # no __pycache__
 
     def test_a_prefix_that_was_moved(self):

@@ -47,6 +47,13 @@ cp "${LOAM_SO:-$root/build/release/preload/libloam.so}" libloam.so || exit
 export LOAM_SO=$dir/libloam.so
 line=$'\n'
 
+# ---- What it looks into: tests/look has the rest.
+
+refused 'top of no process' 1 'there is no process 4194303' "$loam" top 4194303
+refused 'top with a wrong option' 2 'unrecognized arguments: --bad' "$loam" top --bad
+expect 'top of one on loam' 0 '' "$loam" run sh -c '"$1" top $$ --once >"$0/top"' "$dir" "$loam"
+grep -q 'MiB held for' top || fail "top of one on loam: $(cat top)"
+
 # ---- What it starts.
 
 for status in 0 1 77 126 255; do

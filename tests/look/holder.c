@@ -66,8 +66,15 @@ static void rest(void)
 }
 
 static pthread_barrier_t all_hold;
+static char *given[SLOTS]; /* an object of each size, by one thread for another */
 
-/* Each thread holds SLOTS objects, of which it always replaces one by one of the same size. */
+static char *of_slot(int i)
+{
+	return malloc(16 + (size_t)i % 1000);
+}
+
+/* Each thread holds SLOTS objects. It always gives one of these away, frees what another thread
+   gave of its size, and allocates one anew. */
 static void *churn(void *arg)
 {
 	uint64_t chance = (uintptr_t)arg * 0x9e3779b97f4a7c15u;
@@ -77,7 +84,7 @@ static void *churn(void *arg)
 	snprintf(name, sizeof name, "churn-%d", (int)(uintptr_t)arg);
 	prctl(PR_SET_NAME, name);
 	for (int i = 0; i < SLOTS; i++) {
-		slots[i] = malloc(16 + (size_t)i % 1000);
+		slots[i] = of_slot(i);
 		nbytes += malloc_usable_size(slots[i]);
 	}
 	__atomic_fetch_add(&held, nbytes, __ATOMIC_SEQ_CST);
@@ -87,8 +94,8 @@ static void *churn(void *arg)
 
 		chance = chance * 6364136223846793005u + 1442695040888963407u;
 		i = (int)(chance >> 33) % SLOTS;
-		free(slots[i]);
-		slots[i] = malloc(16 + (size_t)i % 1000);
+		free(__atomic_exchange_n(&given[i], slots[i], __ATOMIC_ACQ_REL));
+		slots[i] = of_slot(i);
 		*slots[i] = 1;
 	}
 	return NULL;
@@ -98,6 +105,10 @@ static void be_busy(void)
 {
 	pthread_t thread;
 
+	for (int i = 0; i < SLOTS; i++) {
+		given[i] = of_slot(i);
+		held += malloc_usable_size(given[i]);
+	}
 	pthread_barrier_init(&all_hold, NULL, THREADS + 1);
 	for (uintptr_t i = 1; i <= THREADS; i++)
 		if (pthread_create(&thread, NULL, churn, (void *)i) != 0)
