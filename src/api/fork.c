@@ -22,6 +22,7 @@
 #include "observe/record.h"
 #include "cache/cache.h"
 #include "cache/depot.h"
+#include "cache/shared_pages.h"
 #include "harden/quarantine.h"
 #include "harden/sampled.h"
 #include "os/lock.h"
@@ -103,6 +104,7 @@ void fork_recover(void)
 			recoveries[i].recover();
 	ring_retire_locked();
 	cache_recover();
+	shared_pages_begin();
 	record_begin_anew();
 	if (entered)
 		cache_end();

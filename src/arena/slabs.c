@@ -204,6 +204,15 @@ void slabs_notice(struct slabs *ss, struct slab *s)
 		note_sparse(ss, s);
 }
 
+bool slabs_give_unmarked(struct slabs *ss, struct slab *s, const struct object *o)
+{
+	bool given = slab_give_unmarked(s, o);
+
+	if (given && s->out < s->notify)
+		slabs_notice(ss, s);
+	return given;
+}
+
 static void make_current(struct slabs *ss, struct slab *s)
 {
 	ASSERT(s->state == SLAB_LISTED || s->state == SLAB_EMPTY);
@@ -351,6 +360,21 @@ size_t slabs_demote_idle(struct slabs *ss)
 		if (slabs_serve(ss, sc))
 			demoted += demote(ss, sc);
 	return demoted;
+}
+
+void slabs_close(struct slabs *ss)
+{
+	list_for_each (l, &ss->full)
+		slab_close(slabs_of_link(l));
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		if (!slabs_serve(ss, sc))
+			continue;
+		if (ss->current[sc])
+			slab_close(ss->current[sc]);
+		list_for_each (l, &ss->listed[sc])
+			if (slabs_of_link(l)->state == SLAB_LISTED)
+				slab_close(slabs_of_link(l));
+	}
 }
 
 /* A listed slab is purged again only after an object of it was freed. */

@@ -88,6 +88,12 @@ static inline uint32_t slabs_give(struct slabs *ss, struct slab *s, struct objec
 	return n;
 }
 
+/* Gives back an object in use on a closed page, as slab_give_unmarked() does. */
+COLD bool slabs_give_unmarked(struct slabs *ss, struct slab *s, const struct object *o);
+
+/* Closes all pages of all slabs with an object out. */
+COLD void slabs_close(struct slabs *ss);
+
 /* Demotes classes without an object out, and gives empty slabs back to the zone. Returns how many
    classes. */
 COLD size_t slabs_demote_idle(struct slabs *ss);

@@ -5,6 +5,7 @@
 #include "os/check.h"
 #include "cache/deferred.h"
 #include "cache/depot.h"
+#include "cache/shared_pages.h"
 #include "cache/upkeep.h"
 #include "pages/huge.h"
 #include "report/report.h"
@@ -15,6 +16,8 @@ static void spill(struct cache *c, struct magazine *m)
 	bool to_others;
 	uint32_t n;
 
+	if (UNLIKELY(load_relaxed(&shared_pages_due)))
+		shared_pages_close();
 	cache_shut_doors();
 	n = (magazine_count(m) + 1) / 2;
 	ASSERT(mine.libc.magazines != c->magazines->magazine); /* the doors are shut */
@@ -40,6 +43,8 @@ static void release_object(struct cache *c, struct slab *s, struct object *o, co
 	struct magazine *m = cache_magazine(c, s->class);
 
 	if (!cache_is_in_use(s, o, call))
+		return;
+	if (UNLIKELY(load_relaxed(&shared_pages_closed)) && shared_pages_give(s, o))
 		return;
 	if (!m)
 		m = cache_learn(c, s->class);

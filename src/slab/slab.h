@@ -27,6 +27,9 @@
  *	closed     free, without mark           any              0
  *	open       out, or free with mark       touched          the slab's
  *
+ * In the child of a fork, slab_close() closes pages with objects that are out, and then objects are
+ * free there with or without mark: to write one would copy the page, which parent and child share.
+ *
  * An object is "out" while the program holds it, and also while a magazine or the depot holds it
  * (cache/magazine.h); there it bears its mark.
  *
@@ -52,7 +55,8 @@
  *	S1  out + the number of bits in free[] is capacity; words has the bit of each word of free[]
  *	    that is not zero;
  *	S2  a free object that starts in an open page bears its mark;
- *	S3  a page that an object in use overlaps is touched, and open if it starts there;
+ *	S3  a page that an object in use overlaps is touched, and open if it starts there and the
+ *	    slab was never closed;
  *	S4  the tag of every page of the block is the slab;
  *	S5  an open page is touched; a purged page is neither open nor touched;
  *	S6  the hot word of an open page is the slab's, of others it is 0.
@@ -99,6 +103,7 @@ struct slab {
 	struct link idle; /* in the arena's list while kept != 0 */
 	uint32_t kept;	  /* its free bytes that are counted as retained (pages/retain.h) */
 	uint32_t swept;	  /* `out` at the last purge, if the slab was LISTED ever since */
+	bool was_closed;  /* S3 */
 	uint8_t class;	  /* constant */
 	uint8_t order;	  /* constant */
 	uint8_t state;	  /* enum slab_state */
@@ -238,6 +243,13 @@ struct object *slab_take_one(struct slab *s, bool *ret_zero);
    was free already, if there is one. */
 uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
 		   struct object **ret_twice);
+
+/* Closes all pages, so that objects are freed by slab_give_unmarked(). */
+COLD void slab_close(struct slab *s);
+
+/* Makes an object free that is in use on a closed page, and writes nothing there. False: the page
+   is open, or the object free, and nothing was done. */
+COLD bool slab_give_unmarked(struct slab *s, const struct object *o);
 
 /* Purges all whole hardware pages without an object that is out, and closes them; returns the bytes
    that the system got back. */

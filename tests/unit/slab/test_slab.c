@@ -347,6 +347,32 @@ TEST(check_sees_what_is_wrong)
 	EXPECT(slab_check(s));
 }
 
+TEST(a_closed_page_is_not_written_to_when_an_object_is_freed)
+{
+	struct slab *s = fresh(class_of(64));
+	struct object *o = take_one(s), *held = take_one(s), *listed = take(s), *twice = NULL;
+
+	EXPECT(!slab_give_unmarked(s, o)); /* an open page */
+	slab_close(s);
+	EXPECT_EQ(pagemap_hot(o), 0);
+	o->key = 7;
+	EXPECT(slab_give_unmarked(s, o));
+	EXPECT_EQ(o->key, 7);
+	EXPECT(slab_is_free(s, o));
+	EXPECT(!slab_give_unmarked(s, o));
+	EXPECT_EQ(slab_give(s, &listed, 1, &twice), 1); /* of a magazine: it bears its mark */
+	EXPECT_EQ(s->out, 1);
+	EXPECT(slab_check(s));
+	held->key = 8;
+	EXPECT(take(s) == o); /* opens the page: the free objects alone get their marks */
+	EXPECT_EQ(held->key, 8);
+	EXPECT_EQ(pagemap_hot(o), HOT);
+	EXPECT(slab_check(s));
+	slab_set_marks(held);
+	EXPECT(give_one(s, held) && give_one(s, o));
+	slab_free(s);
+}
+
 /* The last tests: what they ask for stays. */
 TEST(hardened_slabs_are_cleared_and_take_objects_of_a_page_in_no_order)
 {
