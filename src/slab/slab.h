@@ -73,6 +73,7 @@
 #include "base/compiler.h"
 #include "base/list.h"
 #include "os/check.h"
+#include "os/os.h"
 #include "pages/pagemap.h"
 #include "slab/classes.h"
 
@@ -279,5 +280,55 @@ static inline uint32_t slab_objects_out(const struct slab *s)
 
 COLD bool slab_check(const struct slab *s);
 
+/* Proves S1 alone. */
+COLD bool slab_check_bits(const struct slab *s);
+
 /* Proves that o is an object of the class, out of its slab, and bears its mark. */
 COLD bool slab_check_cached(const struct object *o, unsigned sc, const char *label);
+
+/* --- for slab_purge.c and slab_check.c ------------------------------------------------------- */
+
+/* Whether slab_watch_all() was called; atomic. */
+extern HIDDEN bool slab_all_watched;
+
+/* The set of all pages of the block. */
+static inline uint64_t slab_all_pages(const struct slab *s)
+{
+	return slab_page_set(0, (size_t)1 << s->order);
+}
+
+/* The hardware pages that a set of pages lies in. */
+static inline uint64_t slab_hardware_pages(uint64_t pages)
+{
+	unsigned each = (unsigned)(os_page_size() / PAGE_SIZE);
+	uint64_t whole = 0;
+
+	ASSERT(is_power_of_two(each) && each <= 64);
+	for (; pages; pages &= ~whole)
+		whole |= slab_page_set(align_down(lowest_bit(pages), each), each);
+	return whole;
+}
+
+/* The first object that starts at or behind the start of a page. */
+static inline uint32_t slab_first_object(const struct slab *s, size_t page)
+{
+	return (uint32_t)((page * PAGE_SIZE + s->size - 1) / s->size);
+}
+
+static inline bool slab_is_open(const struct slab *s, size_t page)
+{
+	return s->open >> page & 1;
+}
+
+static inline size_t slab_page_of(const struct slab *s, uint32_t i)
+{
+	return (size_t)i * s->size / PAGE_SIZE;
+}
+
+/* Stores a word of free[] to which bits were added. */
+static inline void slab_add_free(struct slab *s, uint32_t w, uint64_t word)
+{
+	ASSERT(w <= (s->capacity - 1) / 64 && !(s->free[w] & ~word)); /* adds only */
+	store_relaxed(&s->free[w], word);
+	s->words |= (uint64_t)1 << w;
+}

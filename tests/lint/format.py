@@ -26,7 +26,7 @@ def sources(folders):
                 for folder in folders for suffix in SUFFIXES]
     done = subprocess.run(['git', 'ls-files', *dict.fromkeys(patterns)], cwd=ROOT,
                           capture_output=True, text=True, check=True)
-    return done.stdout.split()
+    return [name for name in done.stdout.split() if (ROOT / name).exists()]
 
 
 def formatted(name):

@@ -1,0 +1,114 @@
+/* Pages of slabs that are given back to the system, closed, or watched; see slab.h. */
+#include "pages/retain.h"
+#include "pages/zone.h"
+#include "slab/slab.h"
+
+bool slab_all_watched;
+
+void slab_watch_all(void)
+{
+	store_relaxed(&slab_all_watched, true);
+}
+
+void slab_watch(struct slab *s)
+{
+	pagemap_set_hot((void *)s->base, ORDER_BYTES(s->order), 0);
+}
+
+/* Whether all objects from first to last are free; a few words of free[]. */
+static bool are_free(const struct slab *s, uint32_t first, uint32_t last)
+{
+	for (uint32_t w = first / 64; w <= last / 64; w++) {
+		unsigned from = w == first / 64 ? first % 64 : 0;
+		unsigned to = w == last / 64 ? last % 64 : 63;
+
+		if (slab_page_set(from, to - from + 1) & ~s->free[w])
+			return false;
+	}
+	return true;
+}
+
+/* Whether an object in use overlaps a page. */
+static bool is_busy(const struct slab *s, size_t page)
+{
+	const char *mem = (const char *)s->base + page * PAGE_SIZE;
+	uint32_t first = slab_index(s, mem), last = slab_index(s, mem + PAGE_SIZE - 1);
+
+	return first < s->capacity &&
+	       !are_free(s, first, last < s->capacity ? last : s->capacity - 1);
+}
+
+/* The touched pages of whole hardware pages without an object in use. */
+static uint64_t idle_pages(const struct slab *s)
+{
+	uint64_t busy = 0;
+
+	for (uint64_t pages = s->touched; pages; pages &= pages - 1)
+		if (is_busy(s, lowest_bit(pages)))
+			busy |= pages & -pages;
+	return s->touched & ~slab_hardware_pages(busy);
+}
+
+/* Purges a set of whole hardware pages; returns those that the system took. */
+static uint64_t purge_pages(const struct slab *s, uint64_t pages)
+{
+	uint64_t done = 0;
+	unsigned first, n;
+
+	for (; pages; pages &= ~slab_page_set(first, n)) {
+		first = lowest_bit(pages);
+		n = ~(pages >> first) ? lowest_bit(~(pages >> first)) : 64;
+		if (os_purge((char *)s->base + first * PAGE_SIZE, n * PAGE_SIZE))
+			done |= slab_page_set(first, n);
+	}
+	return done;
+}
+
+static void close_pages(struct slab *s, uint64_t pages)
+{
+	ASSERT(!(pages & ~s->open));
+	s->open &= ~pages;
+	for (; pages; pages &= pages - 1)
+		pagemap_set_hot((void *)(s->base + lowest_bit(pages) * PAGE_SIZE), PAGE_SIZE, 0);
+}
+
+void slab_close(struct slab *s)
+{
+	s->was_closed = true;
+	close_pages(s, s->open);
+}
+
+bool slab_give_unmarked(struct slab *s, const struct object *o)
+{
+	uint32_t i = slab_index(s, o);
+
+	ASSERT(slab_starts_object(s, o));
+	if (slab_is_open(s, slab_page_of(s, i)) || bit_test(s->free, i))
+		return false;
+	slab_add_free(s, i / 64, s->free[i / 64] | (uint64_t)1 << (i % 64));
+	store_relaxed(&s->out, s->out - 1);
+	return true;
+}
+
+/* An object that is out keeps every hardware page that it overlaps. A hardware page may be
+   larger than a first, small slab, and hold memory of others. */
+size_t slab_purge(struct slab *s)
+{
+	uint64_t done;
+
+	if (ORDER_BYTES(s->order) < os_page_size())
+		return 0;
+	done = purge_pages(s, slab_hardware_pages(idle_pages(s)));
+	close_pages(s, s->open & done);
+	done &= s->touched;
+	s->touched &= ~done;
+	s->purged |= done;
+	ASSERT(!(s->open & ~s->touched) && !(s->purged & s->touched)); /* S5 */
+	retain_add_live(-(intptr_t)slab_page_bytes(done));
+	return slab_page_bytes(done);
+}
+
+size_t slab_idle_bytes(const struct slab *s)
+{
+	return slab_page_bytes(idle_pages(s));
+}
