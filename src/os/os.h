@@ -82,8 +82,12 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move);
 bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes);
 
 /* Gives the pages' memory back; they then read as zero.  False, and all as before, when the system
-   refuses (locked memory). */
+   refuses (locked memory, before Linux 5.18). */
 bool os_purge(void *mem, size_t nbytes);
+
+/* Whether memory is locked, as all is that is mapped after mlockall(): it is in RAM at once.  Asked
+   of a page that holds zeros, which may be purged by it. */
+bool os_is_locked(void *page);
 
 /* Moves the end of the data segment by nbytes, no multiple of anything; its old end, or NULL when
    the system refuses. */

@@ -23,6 +23,7 @@
 #include <sys/prctl.h>
 
 #define MADV_WIPEONFORK_      18
+#define MADV_DONTNEED_LOCKED_ 24
 #define NO_ADVICE	      (-1)
 #define PR_SET_VMA_	      0x53564d41
 #define PR_SET_VMA_ANON_NAME_ 0
@@ -247,10 +248,23 @@ bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 					   MREMAP_MAYMOVE | MREMAP_FIXED, onto));
 }
 
+/* Locked memory goes by an advice of its own, since Linux 5.18. */
 bool os_purge(void *mem, size_t nbytes)
 {
+	long result;
+
 	ASSERT(is_range(mem, nbytes));
-	return !keeps_purged && !syscall_failed(call_madvise(mem, nbytes, MADV_DONTNEED));
+	if (keeps_purged)
+		return false;
+	result = call_madvise(mem, nbytes, MADV_DONTNEED);
+	if (result == -EINVAL)
+		result = call_madvise(mem, nbytes, MADV_DONTNEED_LOCKED_);
+	return !syscall_failed(result);
+}
+
+bool os_is_locked(void *page)
+{
+	return !keeps_purged && call_madvise(page, page_size, MADV_DONTNEED) == -EINVAL;
 }
 
 bool os_wipe_on_fork(void *mem, size_t nbytes)

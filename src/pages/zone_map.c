@@ -41,13 +41,42 @@ static struct region *window(char *mem)
 
 static void own(struct region *r, char *mem, size_t nbytes)
 {
+	struct pages pages = {page_index(r, mem), (unsigned)(nbytes >> PAGE_SHIFT)};
 	struct zone_change change = zone_change_begin(r);
 
 	ASSERT(is_aligned((uintptr_t)mem | nbytes, PAGE_SIZE) && nbytes <= REGION_SIZE);
-	region_own(r, (struct pages){page_index(r, mem), (unsigned)(nbytes >> PAGE_SHIFT)});
+	if (zone.locked)
+		region_touch(r, pages);
+	region_own(r, pages);
 	zone_change_end(&change);
 	KEEP_ORDER();
 	zone.sizes.mapped += nbytes;
+}
+
+/* Everything that is mapped became resident: what is free and clean is dirty. */
+static COLD void lock_regions(void)
+{
+	for (size_t slot = 0; slot < zone.slots; slot++) {
+		struct region *r = zone_region(slot);
+		struct zone_change change;
+
+		if (!r)
+			continue;
+		change = zone_change_begin(r);
+		region_touch(r, (struct pages){0, REGION_PAGES});
+		region_rebuild(r);
+		zone_change_end(&change);
+	}
+}
+
+/* Asks whether new memory is locked. */
+static void note_locked(char *mem)
+{
+	bool locked = os_is_locked(mem);
+
+	if (locked && !zone.locked)
+		lock_regions();
+	zone.locked = locked;
 }
 
 /* Maps nbytes aligned to a region, or to their size if they are less, and frees them here. */
@@ -60,6 +89,7 @@ static bool map(size_t nbytes)
 	if (!mem)
 		return false;
 	ASSERT(nbytes < REGION_SIZE ? is_power_of_two(nbytes) : is_aligned(nbytes, REGION_SIZE));
+	note_locked(mem);
 	if (pagemap_reserve(mem, nbytes))
 		for (; done < nbytes; done += alignment) {
 			struct region *r = window(mem + done);
@@ -74,12 +104,13 @@ static bool map(size_t nbytes)
 }
 
 /* Half of what is mapped, in bounds: so a small program stays small, and a large one asks seldom.
-   Of a limited space no more than a small part is taken at once. */
+   Of a limited space no more than a small part is taken at once, and of locked memory no more than
+   is soon used. */
 static size_t next_step(void)
 {
 	size_t step = STEP_LEAST;
 
-	while (step < STEP_MOST && 4 * step <= zone.sizes.mapped)
+	while (!zone.locked && step < STEP_MOST && 4 * step <= zone.sizes.mapped)
 		step *= 2;
 	while (step > STEP_LIMITED && step > os_memory_limit() / 64)
 		step /= 2;

@@ -21,7 +21,7 @@ static struct {
 	size_t mapped;			    /* atomic */
 	size_t most_mapped, page_size, memory_limit;
 	void *place; /* of the next mapping, or NULL; atomic */
-	bool refuse_purge, refuse_unmap, secure;
+	bool refuse_purge, refuse_unmap, locked, secure;
 	uint64_t clock;
 	const char *const *environment;
 	void (*at_start)(void);
@@ -66,6 +66,11 @@ static bool refused(void)
 void os_sim_refuse_purge(bool refuse)
 {
 	sim.refuse_purge = refuse;
+}
+
+void os_sim_lock(bool locked)
+{
+	sim.locked = locked;
 }
 
 void os_sim_map_at(void *place)
@@ -316,6 +321,12 @@ bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 	CHECK(new_nbytes >= old_nbytes);
 	add_relaxed(&sim.mapped, -old_nbytes);
 	return true;
+}
+
+bool os_is_locked(void *page)
+{
+	check_range(page, sim.page_size);
+	return sim.locked;
 }
 
 bool os_purge(void *mem, size_t nbytes)

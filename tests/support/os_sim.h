@@ -36,8 +36,11 @@ void os_sim_brk_limit(size_t nbytes);
 /* The program itself moves the break, by any amount: what sbrk() gave it, or NULL. */
 void *os_sim_foreign_sbrk(intptr_t nbytes);
 
-/* Refuses purges, as for locked memory. */
+/* Refuses purges, as older systems do for locked memory. */
 void os_sim_refuse_purge(bool refuse);
+
+/* From now on what is mapped is locked, or is not. */
+void os_sim_lock(bool locked);
 
 /* Skips a test whose figures are those of pages of 4 KiB. */
 static inline void os_sim_need_small_pages(void)

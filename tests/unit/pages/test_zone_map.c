@@ -1,5 +1,7 @@
 /* Memory of a zone: pieces where regions are refused, and what is unmapped. */
+#include "base/options.h"
 #include "os_sim.h"
+#include "pages/retain.h"
 #include "pages/zone.h"
 #include "test.h"
 
@@ -73,5 +75,39 @@ TEST(a_small_piece_serves_where_a_region_is_refused)
 	zone_free(block, 2, 0);
 	EXPECT(zone_check());
 	zone_unmap_free(false);
+	EXPECT(zone_check());
+}
+
+/* A region that is mapped is in RAM as a whole, so little is mapped ahead, and none is clean. */
+TEST(what_is_mapped_while_memory_is_locked_counts_as_dirty)
+{
+	enum { BLOCKS = 16 };
+	void *held[BLOCKS], *before;
+	size_t mapped, retained = retain_retained;
+	bool clean;
+
+	options.retain_floor = GIB;
+	before = zone_alloc(0, &clean);
+	REQUIRE(before);
+	EXPECT(sizes().free_clean > 0);
+	mapped = sizes().mapped;
+	os_sim_lock(true);
+	for (int i = 0; i < BLOCKS; i++) {
+		REQUIRE(held[i] = zone_alloc(ORDER_MAX, &clean));
+		EXPECT_EQ(clean, false);
+	}
+	EXPECT_EQ(sizes().free_clean, 0); /* not of what was mapped before either */
+	EXPECT_EQ(sizes().mapped, mapped + BLOCKS * REGION_SIZE);
+	EXPECT_EQ(retain_retained - retained, sizes().free_dirty);
+	for (int i = 0; i < BLOCKS; i++)
+		zone_free(held[i], ORDER_MAX, 0);
+	EXPECT_EQ(sizes().free_clean, 0);
+	EXPECT(zone_check());
+	EXPECT(zone_purge(SIZE_MAX) >= BLOCKS * REGION_SIZE);
+	os_sim_lock(false);
+	zone_free(before, 0, 0);
+	zone_unmap_free(false);
+	REQUIRE(before = zone_alloc(0, &clean));
+	EXPECT(clean);
 	EXPECT(zone_check());
 }
