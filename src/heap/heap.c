@@ -59,7 +59,10 @@ static NOINLINE void merge(struct chunk_heap *ch, struct chunk *c, uint64_t word
 		csize += chunk_word_size(word);
 	}
 	if (next == ch->top) {
-		top_move(ch, c);
+		if (UNLIKELY(clean))
+			top_move_over_clean(ch, c, clean);
+		else
+			top_move(ch, c);
 		heap_count(&ch->merges, 1);
 		heap_obey(ch);
 		return;

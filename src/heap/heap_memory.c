@@ -164,9 +164,9 @@ bool heap_shorten(struct heap *heap, size_t nbytes)
 	return true;
 }
 
-void heap_tell_clean(struct chunk_heap *ch)
+void heap_restore_clean(struct chunk_heap *ch)
 {
-	retain_add_live((intptr_t)(ch->told_clean - ch->bins.clean));
+	retain_restore_live(ch->told_clean - ch->bins.clean);
 	ch->told_clean = ch->bins.clean;
 }
 
@@ -176,7 +176,7 @@ bool heap_release(struct chunk_heap *ch, struct heap *heap, size_t touched)
 
 	ASSERT(heap->owner == ch && ch->system >= nbytes && ch->in_use >= CHUNK_END);
 	ASSERT((heap->prev ? heap->prev->next : ch->heaps) == heap && touched <= nbytes);
-	heap_tell_clean(ch);
+	heap_restore_clean(ch);
 	if (heap->brk && !heap_shorten(heap, nbytes))
 		return false;
 	if (!heap->brk) {

@@ -20,8 +20,9 @@ size_t heap_extend(struct heap *heap, size_t need);
    set. */
 bool heap_shorten(struct heap *heap, size_t nbytes);
 
-/* Tells pages/retain.h how many bytes of free chunks hold no memory, and so are not live. */
-void heap_tell_clean(struct chunk_heap *ch);
+/* Tells pages/retain.h of bytes that hold no memory and are in the bins no longer: they count as
+   live again, as all of a heap that is not in a free chunk does. */
+void heap_restore_clean(struct chunk_heap *ch);
 
 /* Unlists the heap and gives its memory back, a block or the end of the data segment; its first
    `touched` bytes may have been written.  False, and nothing done, when the system refuses. */

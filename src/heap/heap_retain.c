@@ -63,11 +63,12 @@ void heap_tell(struct chunk_heap *ch, intptr_t change)
 	retain_add_idle_with(&ch->retained, change);
 }
 
-void heap_tell_clean_used(struct chunk_heap *ch)
+void heap_tell_clean(struct chunk_heap *ch)
 {
 	if (ch->bins.clean < ch->told_clean)
 		retain_faults(ch->told_clean - ch->bins.clean);
-	heap_tell_clean(ch);
+	retain_add_live((intptr_t)(ch->told_clean - ch->bins.clean));
+	ch->told_clean = ch->bins.clean;
 }
 
 void heap_share(struct chunk_heap *ch)

@@ -18,8 +18,9 @@ NOINLINE void heap_obey_with_slowly(struct chunk_heap *ch, struct chunk *c);
 /* Tells pages/retain.h that the heap retains so many bytes more, or fewer. */
 void heap_tell(struct chunk_heap *ch, intptr_t change);
 
-/* Does what heap_tell_clean() does, where bytes that held no memory may have been used since. */
-void heap_tell_clean_used(struct chunk_heap *ch);
+/* Tells pages/retain.h how many bytes of free chunks hold no memory, and so are not live; where
+   these are fewer, the others are used now. */
+void heap_tell_clean(struct chunk_heap *ch);
 
 /* How many bytes more the heap retains than it was told. */
 ALWAYS_INLINE intptr_t heap_untold(const struct chunk_heap *ch)
@@ -48,7 +49,7 @@ ALWAYS_INLINE void heap_tell_retained(struct chunk_heap *ch)
 	if (UNLIKELY(heap_is_much(change)))
 		heap_tell(ch, change);
 	if (UNLIKELY(heap_is_clean_untold(ch)))
-		heap_tell_clean_used(ch);
+		heap_tell_clean(ch);
 }
 
 /* To be called when top, or a chunk, has become free: gives back what is over the rule, and what

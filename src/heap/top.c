@@ -7,6 +7,8 @@
 #include "os/os.h"
 #include "pages/retain.h"
 
+#define CLEAN_MUCH (64 * KIB) /* what is worth a call of the system to stay clean */
+
 void top_use_purged(struct chunk_heap *ch, char *until)
 {
 	size_t used = (size_t)(until - ch->top_clean);
@@ -134,4 +136,18 @@ size_t top_trim(struct chunk_heap *ch, size_t pad)
 	heap_count(&ch->trims, 1);
 	top_move(ch, ch->top);
 	return nbytes;
+}
+
+/* What is clean of top lies at its end: where much is that came before, top is trimmed, so that it
+   does not count as retained; a little does. */
+void top_move_over_clean(struct chunk_heap *ch, struct chunk *c, size_t clean)
+{
+	size_t done;
+
+	heap_restore_clean(ch); /* without a fault: nothing was used */
+	top_move(ch, c);
+	if (clean < CLEAN_MUCH || options.trim_threshold)
+		return;
+	done = top_trim(ch, top_pad(ch));
+	retain_purged(done > clean ? done - clean : 0);
 }

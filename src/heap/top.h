@@ -60,6 +60,10 @@ ALWAYS_INLINE void top_move(struct chunk_heap *ch, struct chunk *c)
 	ch->top_clean = chunk_mem(c);
 }
 
+/* Top begins at c from now on: memory before it was freed, `clean` bytes of which hold no
+   memory. */
+COLD void top_move_over_clean(struct chunk_heap *ch, struct chunk *c, size_t clean);
+
 /* Bytes of top beyond the pad that may hold memory. */
 static inline size_t top_retained(const struct chunk_heap *ch)
 {

@@ -51,6 +51,13 @@ static inline void retain_add_live(intptr_t nbytes)
 		retain_note_peak(live);
 }
 
+/* Bytes that were purged count as live again because their block is about to go back whole. Nobody
+   uses them, so they are no peak. */
+static inline void retain_restore_live(size_t nbytes)
+{
+	add_relaxed(&retain_live, nbytes);
+}
+
 static inline void retain_add(intptr_t nbytes)
 {
 	add_relaxed(&retain_retained, (size_t)nbytes);

@@ -108,6 +108,29 @@ TEST(what_was_purged_of_a_chunk_is_not_live_until_it_is_used)
 	EXPECT(heap_check(ch));
 }
 
+/* Else a program that frees all in the order in which it took it would learn to keep all. */
+TEST(a_purged_chunk_that_becomes_top_was_not_used)
+{
+	struct chunk_heap *ch = fresh(true);
+	char *first = heap_malloc(ch, 500000, NULL), *mem = heap_malloc(ch, 500000, NULL),
+	     *last = heap_malloc(ch, 2000, NULL);
+	size_t regret = retain_regret, peak = retain_peak;
+
+	os_sim_need_small_pages();
+	REQUIRE(first && mem && last);
+	heap_free(ch, mem);
+	heap_trim(ch, 0);
+	EXPECT(ch->bins.clean > 400000);
+	retain_purged(ch->bins.clean);
+	heap_free(ch, last);
+	EXPECT_EQ(ch->bins.clean, 0);
+	EXPECT_EQ(retain_regret, regret);
+	EXPECT(retain_peak == peak);
+	EXPECT(top_retained(ch) <= 2 * PAGE_SIZE);
+	EXPECT(top_size(ch) <= options.top_pad + 2 * PAGE_SIZE);
+	EXPECT(heap_check(ch));
+}
+
 /* Without a walk through the bins, and though others retain too much. */
 TEST(over_the_line_a_chunk_is_purged_as_it_is_freed)
 {
