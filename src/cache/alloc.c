@@ -19,21 +19,16 @@
 static uint32_t take_from_slabs(struct cache *c, unsigned sc, struct object **first, uint32_t most)
 {
 	struct arena *a = ring_lock(&c->arena);
-	size_t made = 0;
 	uint32_t n = 0;
 
 	if (!a)
 		return 0;
-	if (arena_is_hot(a, sc)) {
-		made = a->slabs->made;
+	if (arena_is_hot(a, sc))
 		n = slabs_take(a->slabs, sc, first + most, most);
-		made = a->slabs->made - made;
-	}
 	a->counts.refills++;
 	a->counts.objects += n;
 	ring_unlock(a);
-	if (UNLIKELY(made))
-		cache_obey_rule(c);
+	cache_obey_if_due(c);
 	for (uint32_t i = 0; n < most && i < n; i++)
 		first[i] = first[most - n + i];
 	return n;
@@ -125,28 +120,11 @@ static void *alloc_small(struct cache *c, size_t req, bool *zero)
 static void *alloc_chunk(struct cache *c, size_t req, bool *ret_zero)
 {
 	struct arena *a = ring_lock(&c->arena);
-	size_t system;
-	bool grew;
-	void *mem;
+	void *mem = a ? heap_malloc(&a->chunks, req, ret_zero) : NULL;
 
-	if (!a)
-		return NULL;
-	system = a->chunks.system;
-	mem = heap_malloc(&a->chunks, req, ret_zero);
-	grew = a->chunks.system != system;
-	ring_unlock(a);
-	if (UNLIKELY(grew))
-		cache_obey_rule(c);
-	return mem;
-}
-
-/* A new run; *ret_zero says that it reads as zero, and so is not in RAM. */
-static NOINLINE void *new_run(struct cache *c, size_t req, size_t alignment, bool *ret_zero)
-{
-	void *mem = run_alloc(req, alignment, ret_zero);
-
-	if (*ret_zero)
-		cache_obey_rule(c);
+	if (a)
+		ring_unlock(a);
+	cache_obey_if_due(c);
 	return mem;
 }
 
@@ -155,14 +133,18 @@ static void *alloc_run(struct cache *c, size_t req, size_t alignment, bool *ret_
 {
 	struct arena *a = ring_lock(&c->arena);
 	struct run *run = a ? runs_take(&a->runs, run_pages(req), alignment) : NULL;
+	void *mem;
 
 	if (a)
 		ring_unlock(a);
-	if (!run)
-		return new_run(c, req, alignment, ret_zero);
-	ASSERT(is_aligned((uintptr_t)run->mem, alignment) && run_usable(run) >= req);
-	*ret_zero = false;
-	return run->mem;
+	if (run) {
+		ASSERT(is_aligned((uintptr_t)run->mem, alignment) && run_usable(run) >= req);
+		*ret_zero = false;
+		return run->mem;
+	}
+	mem = run_alloc(req, alignment, ret_zero);
+	cache_obey_if_due(c);
+	return mem;
 }
 
 /* Where the system limits the process, what is much less than the block that it would be cut
@@ -189,8 +171,7 @@ static void *alloc_pages(struct cache *c, size_t req, size_t alignment, bool *ze
 		return mem;
 	*zero = wanted;
 	mem = huge_alloc(req, alignment, zero);
-	if (*zero)
-		cache_obey_rule(c);
+	cache_obey_if_due(c);
 	return mem;
 }
 
@@ -343,6 +324,7 @@ static void *alloc_aligned_chunk(struct cache *c, size_t alignment, size_t req)
 
 	if (a)
 		ring_unlock(a);
+	cache_obey_if_due(c);
 	return mem;
 }
 

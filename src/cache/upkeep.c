@@ -20,15 +20,22 @@ static void obey_in(struct arena *a)
 void cache_obey_rule(struct cache *c)
 {
 	static struct arena *other;
+	static uint32_t in_vain; /* steps, one after the other */
 	struct arena *next;
+	size_t before;
 
+	store_relaxed(&retain_due, false);
 	if (!retain_excess())
 		return;
+	before = load_relaxed(&retain_retained);
 	next = ring_next(load_relaxed(&other));
-	obey_in(c->arena);
 	store_relaxed(&other, next);
+	obey_in(c->arena);
 	if (next != c->arena && retain_excess())
 		obey_in(next);
+	store_relaxed(&in_vain, load_relaxed(&retain_retained) < before ? 0 : in_vain + 1);
+	if (in_vain <= ring_count() && retain_excess())
+		store_relaxed(&retain_due, true);
 }
 
 /* Tends every arena that is not locked just now. */

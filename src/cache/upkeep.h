@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cache/cache.h"
+#include "pages/retain.h"
 
 /* The work of each 256th slow path: the flush that was asked for, and giving home what was not
    needed since; and once a second purging. */
@@ -18,9 +19,16 @@ ALWAYS_INLINE void cache_tick(struct cache *c)
 		cache_tick_slowly(c);
 }
 
-/* Called after memory was taken that is not in RAM: what is retained may be too much beside it.
-   Gives back a bounded step's worth in the thread's arena, and in another one each time. */
+/* Called when retain_due is set. Gives back a bounded step's worth of what is retained beyond the
+   rule, in the thread's arena and in another one each time; more is due while there is more. */
 COLD NOINLINE void cache_obey_rule(struct cache *c);
+
+/* Called where memory was allocated that may not be in RAM. */
+ALWAYS_INLINE void cache_obey_if_due(struct cache *c)
+{
+	if (UNLIKELY(load_hot(&retain_due)))
+		cache_obey_rule(c);
+}
 
 /* Gives back all free memory in whole pages, except pad bytes of each top. */
 COLD void cache_trim_all(struct cache *c, size_t pad);

@@ -10,6 +10,7 @@ size_t retain_retained;
 size_t retain_idle;
 size_t retain_tally;
 size_t retain_regret;
+bool retain_due;
 
 /* What is live without what lies idle in heaps and slabs; below 0 where threads race. */
 ALWAYS_INLINE intptr_t used(void)
@@ -40,31 +41,24 @@ static size_t slack(size_t peak, size_t regret)
 	return larger(peak / 8, RETAIN_SLACK + smaller(smaller(regret, peak) / 16, RETAIN_SLACK));
 }
 
-/* What is kept beyond the share because purging it was a mistake before. */
-static size_t learned(intptr_t now)
-{
-	size_t peak = load_relaxed(&retain_peak), regret = load_relaxed(&retain_regret);
-	intptr_t room = (intptr_t)(peak + slack(peak, regret)) - now;
-
-	return smaller(regret, room > 0 ? (size_t)room : 0);
-}
-
 /* Most calls find that there is none, without a division. */
 size_t retain_excess(void)
 {
-	size_t retained = load_relaxed(&retain_retained), more, kept;
-	intptr_t now;
+	size_t retained = load_relaxed(&retain_retained), floor = options.retain_floor;
+	size_t peak = load_relaxed(&retain_peak), regret = load_relaxed(&retain_regret);
+	intptr_t now, room;
+	size_t base, line;
 
-	if (retained <= options.retain_floor)
+	if (retained <= floor)
 		return 0;
 	now = used();
-	more = learned(now);
-	if (retained <= options.retain_floor + more ||
-	    (intptr_t)((retained - more) * options.retain_share) <= now)
+	room = (intptr_t)(peak + slack(peak, regret)) - now;
+	if (((intptr_t)retained <= room && retained <= floor + regret) ||
+	    (intptr_t)(retained * options.retain_share) <= now)
 		return 0;
-	kept = now > 0 ? (size_t)now / options.retain_share : 0;
-	kept = larger(kept, options.retain_floor);
-	return retained <= kept + more ? 0 : retained - (kept / 2 + more);
+	base = now > 0 ? larger((size_t)now / options.retain_share, floor) : floor;
+	line = room > (intptr_t)base ? smaller(base + regret, (size_t)room) : base;
+	return retained <= line ? 0 : retained - (line - base / 2);
 }
 
 void retain_purged(size_t nbytes)
@@ -77,6 +71,8 @@ void retain_faults(size_t nbytes)
 {
 	size_t tally = load_relaxed(&retain_tally), lost = smaller(nbytes, tally);
 
+	if (retain_is_over_floor())
+		store_relaxed(&retain_due, true);
 	if (!lost)
 		return;
 	store_relaxed(&retain_tally, tally - lost);

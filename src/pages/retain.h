@@ -1,7 +1,7 @@
 /*
  * The one rule for giving memory back: free bytes that are kept in RAM for reuse never exceed
  *
- *	max(retain_floor, used / retain_share) + learned
+ *	base + learned, base = max(retain_floor, used / retain_share)
  *
  * over free blocks, freed huge objects, top, and the whole free pages of chunk heaps (in chunks of
  * two pages and more) and of sparse slabs together.  Used is what is live without what lies idle in
@@ -15,10 +15,11 @@
  * from the tally to the regret.  So a program that frees much once is small at once, and one that
  * frees and allocates much again and again pays for the first time only.
  *
- *	learned = min(regret, peak + slack - used)
+ *	learned = min(regret, peak + slack - used - base), 0 at least
  *	slack = max(peak / 8, 8 MiB + min(regret / 16, peak / 16, 8 MiB))
  *
- * keeps such a program from growing beyond what it was: peak is the most that was used.  If it were
+ * keeps such a program from growing by more than the slack beyond what it was, with all that it
+ * keeps: peak is the most that was used.  If it were
  * the most that was live, what is kept would raise the peak, and the peak what is kept, round after
  * round.  Tally, regret and peak fade by a quarter a second (retain_fade), so that what was needed
  * once is not kept for ever.
@@ -39,6 +40,10 @@ extern HIDDEN size_t retain_retained; /* free and resident */
 extern HIDDEN size_t retain_idle;     /* of that: in blocks handed out, to heaps and slabs */
 extern HIDDEN size_t retain_tally;    /* purged by the rule, and not taken again */
 extern HIDDEN size_t retain_regret;   /* purged, and taken again; approximate where threads race */
+
+/* Memory that is not in RAM was taken while more was retained than the floor: what is retained may
+   be too much beside it (cache_obey_rule). A hint, set and cleared without order. */
+extern HIDDEN bool retain_due;
 
 /* Called when more is live than the peak: it may be used. */
 void retain_note_peak(size_t live);

@@ -88,6 +88,47 @@ TEST(memory_that_must_be_faulted_in_makes_what_is_idle_go)
 	options = defaults;
 }
 
+/* The system gives nothing more for it: it was purged, and is of the heap. */
+TEST(top_that_must_be_faulted_in_makes_what_is_idle_go)
+{
+	enum { OBJECTS = 2048, LARGE = 3000, CHUNK = 40000, CHUNKS = 100 };
+	static void *mems[OBJECTS], *chunks[CHUNKS];
+	struct options defaults = options;
+	size_t retained, system;
+
+	settle();
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	for (int i = 0; i < CHUNKS; i++)
+		REQUIRE(chunks[i] = loam_malloc(CHUNK));
+	for (int i = CHUNKS; i-- > 0;)
+		loam_free(chunks[i]);
+	for (int i = 0; i < OBJECTS; i++)
+		mems[i] = loam_malloc(LARGE);
+	REQUIRE(os_sim_foreign_sbrk(PAGE_SIZE)); /* top cannot shrink */
+	heap_trim(&arena_main.chunks, CHUNK);
+	system = arena_main.chunks.system;
+	for (int i = 0; i < OBJECTS; i++)
+		if (i % 8)
+			loam_free(mems[i]);
+	cache_flush(mine.cache);
+	zone_purge(SIZE_MAX);
+	retained = retain_retained;
+	REQUIRE(retain_idle > 2 * MIB);
+	retain_forget();
+	options.retain_floor = MIB;
+	for (int i = 0; i < CHUNKS; i++)
+		REQUIRE(chunks[i] = loam_malloc(CHUNK));
+	EXPECT_EQ(arena_main.chunks.system, system);
+	EXPECT(retain_retained + MIB < retained);
+	for (int i = 0; i < CHUNKS; i++)
+		loam_free(chunks[i]);
+	for (int i = 0; i < OBJECTS; i += 8)
+		loam_free(mems[i]);
+	os_sim_foreign_sbrk(-(intptr_t)PAGE_SIZE);
+	options = defaults;
+}
+
 TEST(what_an_arena_keeps_of_runs_is_told_exactly)
 {
 	void *mem;
