@@ -134,6 +134,7 @@ class Heap:
         self.left_out = 0       # descriptors that made no sense
         self.swapped = 0
         began = time.monotonic()
+        self.virt = process.kernel()['virt']
         self.read_sums()
         self.arenas = self.read_arenas()
         self.caches = self.read_caches()
@@ -359,7 +360,7 @@ class Heap:
         if kind == page.kind_huge:
             mem, size, mapped = (struct.unpack_from('<Q', data, at)[0]
                                  for at in (page.huge_mem, page.huge_nbytes, page.huge_mapped))
-            if mem != first or not 0 < size <= mapped or mapped >> 56:
+            if mem != first or not 0 < size <= mapped <= self.virt:
                 return False
             huge.append((mem, size))
         elif kind in (page.kind_early, page.kind_sampled):

@@ -2,13 +2,16 @@
 
 STATIC are the same program with libloam.a, linked in several ways.
 """
+import collections
 import os
+import random
 import re
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -21,6 +24,8 @@ HEADER = (ROOT / 'src/observe/figures.h').read_text()
 
 # What lives beside what the program counts: libc's own blocks, headers of chunks, and ends of heaps.
 BESIDE = 128 << 10
+
+NOISES = 60
 
 
 def opened(pid):
@@ -149,6 +154,45 @@ class Damaged(unittest.TestCase):
                         made.poke(first + step, was)
             watched.look()
             watched.close()
+
+
+class Noisy(process.Process):
+    """Of what is read, a byte in so many is another."""
+
+    def __init__(self, pid, seed, rate):
+        super().__init__(pid)
+        self.random, self.rate, self.is_noisy = random.Random(seed), rate, False
+
+    def read_some(self, address, nbytes):
+        data = bytearray(super().read_some(address, nbytes))
+        for _ in range(self.random.randrange(2 * len(data) // self.rate + 2) if self.is_noisy else 0):
+            data[self.random.randrange(len(data))] = self.random.choice((0, 1, 0x7f, 0xff, self.random.randrange(256)))
+        return bytes(data)
+
+
+class Nonsense(unittest.TestCase):
+    def test_whatever_is_read(self):
+        """A look ends soon, by a Failure or not."""
+        ends = collections.Counter()
+        with target(HOLDER, 'busy') as made:
+            for seed in range(NOISES):
+                watched = opened(made.pid)
+                noisy = Noisy(made.pid, seed, rate=random.Random(seed).choice((100, 10000, 1000000)))
+                watched.process.close()
+                watched.process, noisy.is_noisy = noisy, True
+                began = time.monotonic()
+                try:
+                    watched.look()
+                    ends['a look'] += 1
+                except Failure:
+                    ends['a failure'] += 1
+                except Exception:
+                    print(f'seed {seed}')
+                    raise
+                watched.close()
+                self.assertLess(time.monotonic() - began, 40, seed)
+        print(dict(ends))
+        self.assertEqual(len(ends), 2)
 
 
 class Ended(unittest.TestCase):

@@ -172,6 +172,7 @@ class Command(unittest.TestCase):
             plain.kill()
         self.refused('there is no process 4194303$', 4194303)
         self.refused('there is no process no-such-name that', 'no-such-name')
+        self.refused('there is no process \u00b2 that', '\u00b2')
         self.refused(r'unrecognized arguments: --bad \(loam top --help', '--bad', status=2)
         self.refused('argument --interval: invalid seconds value', '--interval', '0', status=2)
 
@@ -274,6 +275,15 @@ class Live(unittest.TestCase):
                 terminal.shows('loam top')
                 terminal.press('q')
                 self.assertEqual(terminal.end()[1], 0)
+
+    def test_terminals_that_cannot(self):
+        with target(HOLDER) as made:
+            said, status = Terminal(made.pid, term='no-such-terminal').end()
+            self.assertRegex(said, r'^loam: this terminal cannot show it .*: use --once\r\n$')
+            self.assertEqual(status, 1)
+            said, status = Terminal(made.pid, term='dumb').end()
+            self.assertRegex(said, r'^holder.*\r\n.* held for ')
+            self.assertEqual(status, 0)
 
     def test_the_list(self):
         with target(HOLDER) as made:
