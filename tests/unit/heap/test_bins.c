@@ -264,4 +264,11 @@ TEST(the_check_sees_what_is_wrong)
 	EXPECT(!bins_check(&bins));
 	chunk_set(&chunks[1], words[1]);
 	EXPECT(bins_check(&bins));
+	chunks[0].prev = &chunks[1]; /* H1 */
+	EXPECT(!bins_check(&bins));
+	chunks[0].prev = &chunks[0];
+	chunks[1].slot = NULL; /* H3 */
+	EXPECT(!bins_check(&bins));
+	chunks[1].slot = &bins.first[bins_index(70000)];
+	EXPECT(bins_check(&bins));
 }

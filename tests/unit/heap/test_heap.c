@@ -350,6 +350,46 @@ TEST(a_double_free_says_no_size_that_is_not_the_objects)
 	EXPECT(heap_check(ch));
 }
 
+/* A free chunk between two in use. */
+TEST(the_check_sees_what_is_wrong)
+{
+	struct chunk_heap *ch = fresh();
+	struct chunk *first, *free, *next;
+	struct descriptor *tag;
+	char *mems[3];
+	uint64_t word;
+
+	for (int i = 0; i < 3; i++)
+		mems[i] = heap_malloc(ch, 2000, NULL);
+	heap_free(ch, mems[1]);
+	first = chunk_of(mems[0]);
+	free = chunk_of(mems[1]);
+	next = chunk_of(mems[2]);
+	EXPECT(heap_check(ch));
+	word = chunk_word(next);
+	chunk_set(next, word | CHUNK_PREV_IN_USE); /* H7 */
+	EXPECT(!heap_check(ch));
+	chunk_set(next, word);
+	next->prev_size += CHUNK_ALIGN; /* H8 */
+	EXPECT(!heap_check(ch));
+	next->prev_size -= CHUNK_ALIGN;
+	word = chunk_word(first);
+	chunk_set(first, word | CHUNK_UNSORTED); /* H9 */
+	EXPECT(!heap_check(ch));
+	chunk_set(first, word);
+	bins_remove(&ch->bins, free, chunk_word(free)); /* H9 */
+	EXPECT(!heap_check(ch));
+	bins_insert(&ch->bins, free, chunk_word(free));
+	ch->in_use += CHUNK_ALIGN; /* H10 */
+	EXPECT(!heap_check(ch));
+	ch->in_use -= CHUNK_ALIGN;
+	tag = pagemap_get(ch->heaps->base);
+	pagemap_set(ch->heaps->base, PAGE_SIZE, NULL); /* H11 */
+	EXPECT(!heap_check(ch));
+	pagemap_set(ch->heaps->base, PAGE_SIZE, tag);
+	EXPECT(heap_check(ch));
+}
+
 TEST(overruns_are_reported)
 {
 	struct chunk_heap *ch = fresh();

@@ -111,6 +111,13 @@ TEST(check_finds_what_is_wrong)
 	fresh();
 	bit_set(r->dirty, 7);
 	EXPECT(!region_check(r));
+	fresh();
+	region_take(r, CLEAN, 0, 0);
+	bit_set(r->free[CLEAN], 0); /* B1: page 0 and its buddy */
+	EXPECT(!region_check(r));
+	fresh();
+	bit_clear(r->owned, 7); /* B6 */
+	EXPECT(!region_check(r));
 }
 
 /* Blocks that are out, as a plain array of pages knows them. */

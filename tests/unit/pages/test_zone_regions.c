@@ -55,6 +55,39 @@ TEST(check_sees_a_tag_that_is_no_descriptor_in_use)
 	zone_free(block, 1, 0);
 }
 
+TEST(check_sees_a_region_that_is_not_where_it_should_be_noted)
+{
+	bool clean;
+	void *block = zone_alloc(2, &clean);
+	struct region *r = *pagemap_region(block);
+
+	EXPECT(zone_check());
+	r->slot ^= 1; /* Z1 */
+	EXPECT(!zone_check());
+	r->slot ^= 1;
+	*pagemap_region(block) = NULL; /* Z2 */
+	EXPECT(!zone_check());
+	*pagemap_region(block) = r;
+	bit_clear(zone.with[CLEAN][2].words, 0); /* Z3: of a block that the split left */
+	EXPECT(!zone_check());
+	bit_set(zone.with[CLEAN][2].words, 0);
+	EXPECT(zone_check());
+	zone_free(block, 2, 0);
+}
+
+TEST(check_sees_a_tag_on_a_free_page)
+{
+	static struct descriptor tag = {.kind = KIND_RUN};
+	bool clean;
+	void *block = zone_alloc(2, &clean);
+
+	zone_free(block, 2, 0);
+	pagemap_set(block, PAGE_SIZE, &tag); /* Z5 */
+	EXPECT(!zone_check());
+	pagemap_set(block, PAGE_SIZE, NULL);
+	EXPECT(zone_check());
+}
+
 TEST(check_sees_a_hot_word_on_a_page_of_no_slab)
 {
 	struct descriptor tag = {.kind = KIND_SLAB};
