@@ -38,7 +38,7 @@ static bool has_room(unsigned sc, uint32_t n)
 {
 	size_t size = class_size(sc);
 
-	return size >= CACHE_LINE &&
+	return size >= CACHE_LINE && !retain_excess() &&
 	       ((load_relaxed(&depot_shelves[sc].objects) + (size_t)n) * size <= DEPOT_BYTES ||
 		load_relaxed(&nbytes) + n * size <= load_relaxed(&retain_live) / DEPOT_SHARE);
 }
@@ -49,8 +49,15 @@ static void count(unsigned sc, uint32_t objects)
 	struct shelf *shelf = &depot_shelves[sc];
 
 	ASSERT(nbytes >= (size_t)shelf->objects * class_size(sc)); /* D2 */
-	store_relaxed(&nbytes, nbytes + (size_t)objects * class_size(sc) -
-				       (size_t)shelf->objects * class_size(sc));
+	intptr_t change = ((intptr_t)objects - (intptr_t)shelf->objects) * (intptr_t)class_size(sc);
+
+	if (change > 0)
+		retain_add_idle(change);
+	KEEP_ORDER(); /* as retain_with() */
+	store_relaxed(&nbytes, nbytes + (size_t)change);
+	KEEP_ORDER();
+	if (change < 0)
+		retain_add_idle(change);
 	store_relaxed(&shelf->objects, objects);
 	if (objects < shelf->least)
 		shelf->least = objects;
@@ -194,6 +201,7 @@ bool depot_check(void)
 
 void depot_recover(void)
 {
+	retain_add_idle(-(intptr_t)nbytes);
 	nbytes = 0;
 	for (unsigned sc = 0; sc < CLASSES; sc++) {
 		uint32_t objects = 0;

@@ -15,12 +15,13 @@
  * line.
  *
  * Each class may have DEPOT_BYTES here, and more while the whole depot is less than a
- * DEPOT_SHARE-th of what is live. What was not needed for a while goes home.
+ * DEPOT_SHARE-th of what is live. What is here counts as retained (pages/retain.h); while more is
+ * retained than the rule allows, nothing is taken. What was not needed for a while goes home.
  *
  * Invariants, proved by depot_check():
  *	D1  all objects here are of their class, bear the mark of free ones, and are out of their
  *	    slabs;
- *	D2  the counts of objects and bytes are those of the crates.
+ *	D2  the counts of objects and bytes are those of the crates; retain.h was told the bytes.
  *
  * Locking: the depot lock, taken in these functions. Only depot_check() touches objects under it.
  */

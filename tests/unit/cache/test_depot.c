@@ -253,3 +253,33 @@ TEST(check_sees_what_is_wrong)
 	*in_crate = o;
 	EXPECT(depot_check());
 }
+
+TEST(what_is_here_counts_as_retained)
+{
+	size_t retained, idle;
+
+	start_anew();
+	retained = retain_retained;
+	idle = retain_idle;
+	EXPECT(depot_put(sc, objects, 30));
+	EXPECT_EQ(retain_retained, retained + (size_t)30 * SIZE);
+	EXPECT_EQ(retain_idle, idle + (size_t)30 * SIZE);
+	EXPECT_EQ(depot_take(sc, taken, 10, false), 10);
+	EXPECT_EQ(retain_retained, retained + (size_t)20 * SIZE);
+	depot_recover();
+	EXPECT_EQ(retain_retained, retained + (size_t)20 * SIZE);
+	start_anew();
+	EXPECT_EQ(retain_retained, retained);
+	EXPECT_EQ(retain_idle, idle);
+}
+
+/* Else what goes home to slabs, and so is purged, would be too little. */
+TEST(nothing_is_taken_while_too_much_is_retained)
+{
+	start_anew();
+	retain_add(GIB);
+	EXPECT(!depot_put(sc, objects, 1));
+	retain_add(-(intptr_t)GIB);
+	EXPECT(depot_put(sc, objects, 1));
+	start_anew();
+}
