@@ -108,7 +108,7 @@ enum robust_state robust_ask(struct robust *r)
 
 void robust_release(struct robust *r)
 {
-	left_by(r);
 	ASSERT(code.unlock && r->number); /* robust_try() gave it to the caller */
+	left_by(r);
 	code.unlock(&r->mutex);
 }

@@ -49,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct choices c = {data, data + size};
 
 	MUST(pagemap_reserve(chunks, sizeof chunks));
-	pagemap_set(chunks, sizeof chunks, &heap.tag); /* links are followed in heaps only */
+	/* links are followed in heaps only */
+	pagemap_set(chunks, align_up(sizeof chunks, PAGE_SIZE), &heap.tag);
 	memset(&bins, 0, sizeof bins);
 	memset(words, 0, sizeof words);
 	while (any_left(&c)) {

@@ -23,10 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct choices c = {data, data + size};
 
+	for (int i = 0; i < 16; i++)
+		descriptors[i].kind = KIND_SLAB;
 	while (any_left(&c)) {
 		uint32_t i = choose(&c, PLACES), n = 1 + choose(&c, 4);
 		struct descriptor *tag = choose(&c, 2) ? &descriptors[choose(&c, 16)] : NULL;
-		uint16_t hot = (uint16_t)choose(&c, 65536);
+		uint16_t hot = (uint16_t)choose(&c, tag ? 65536 : 1); /* P2 */
 
 		if (i % 8 + n > 8)
 			continue;
