@@ -1,8 +1,8 @@
 /*
  * The page of figures: what another process needs to know to read this one's heap, without its
- * help and without stopping it (look/top). It holds no figure itself. It says where the figures lie
- * that the allocator keeps anyway, and how its structures are laid out, so what is looked at costs
- * neither an instruction nor a byte of RAM.
+ * help and without stopping it (preload/look/top). It holds no figure itself. It says where the
+ * figures lie that the allocator keeps anyway, and how its structures are laid out, so what is
+ * looked at costs neither an instruction nor a byte of RAM.
  *
  *	ELF headers of libloam.so,    struct figures (read-only)      what the reader follows
  *	or of a static program
@@ -18,8 +18,8 @@
  * mapping, no section and no file on disk is needed.
  *
  * Whoever changes the lists below or what a row means raises FIGURES_LAYOUT, and changes
- * look/outside/page.py with it, which has the same lists (tests/look compares them). A field that
- * moves within its structure needs neither.
+ * preload/look/outside/page.py with it, which has the same lists (tests/look compares them). A
+ * field that moves within its structure needs neither.
  */
 #pragma once
 

@@ -17,7 +17,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ['bench', 'docs', 'include', 'look', 'preload', 'src', 'meson.build', 'meson_options.txt']
+SOURCES = ['bench', 'docs', 'include', 'preload', 'src', 'meson.build', 'meson_options.txt']
 VERSION = re.search(r"version: '(.*)'", (ROOT / 'meson.build').read_text())[1]
 SONAME = f'libloam.so.{VERSION.partition(".")[0]}'
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TOP = ROOT / 'look/top'
-sys.path.insert(0, str(ROOT / 'look'))
+TOP = ROOT / 'preload/look/top'
+sys.path.insert(0, str(ROOT / 'preload/look'))
 from outside import account, heap, page, process  # noqa: E402,F401
 
 

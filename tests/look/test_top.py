@@ -194,7 +194,7 @@ class Command(unittest.TestCase):
             return
         with tempfile.TemporaryDirectory() as folder, target(HOLDER) as made:
             os.chmod(folder, 0o755)
-            shutil.copytree(ROOT / 'look', Path(folder) / 'look')
+            shutil.copytree(ROOT / 'preload/look', Path(folder) / 'look')
             command = ['/usr/bin/python3', f'{folder}/look/top']
             done = subprocess.run([*command, str(made.pid)], user=65534, cwd='/', capture_output=True, text=True)
             self.assertEqual(done.returncode, 1, done)
