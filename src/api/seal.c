@@ -5,12 +5,9 @@
 #include "base/options.h"
 #include "os/check.h"
 #include "os/os.h"
-#include "os/syscall.h"
+#include "os/process.h"
 
 #include <string.h>
-#include <sys/mman.h>
-
-#define SYS_MSEAL 462 /* Linux 6.10 */
 
 /* Defined by seal.ld, each at the start of a page. */
 extern HIDDEN char seal_begin[], seal_options[], seal_end[];
@@ -30,8 +27,7 @@ static struct pages pages_between(char *start, char *stop)
 
 static bool protect(struct pages pages)
 {
-	return !syscall_failed(
-		syscall6(SYS_mprotect, (long)pages.mem, (long)pages.nbytes, PROT_READ, 0, 0, 0));
+	return os_protect(pages.mem, pages.nbytes);
 }
 
 void seal(bool for_good)
@@ -42,7 +38,7 @@ void seal(bool for_good)
 		return;
 	open = !protect(pages_between(seal_options, seal_end));
 	if (protect(sealed) && for_good)
-		syscall6(SYS_MSEAL, (long)sealed.mem, (long)sealed.nbytes, 0, 0, 0, 0);
+		os_protect_for_good(sealed.mem, sealed.nbytes);
 }
 
 /* By a copy that is moved there: a program may run under a filter that knows no mprotect. */

@@ -1,18 +1,15 @@
 /* What the kernel says of the process; see proc.h. */
 #include "observe/proc.h"
 
+#include "os/files.h"
 #include "os/os.h"
-#include "os/syscall.h"
-
-#include <fcntl.h>
-#include <sys/resource.h>
+#include "os/process.h"
 
 void proc_program(char *buffer, size_t size)
 {
-	long n = syscall6(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)buffer,
-			  (long)size - 1, 0, 0);
+	long n = os_read_link("/proc/self/exe", buffer, size - 1);
 
-	buffer[syscall_failed(n) ? 0 : n] = '\0';
+	buffer[n < 0 ? 0 : n] = '\0';
 }
 
 /* The second number of a line. */
@@ -30,22 +27,19 @@ static size_t second_number(const char *text)
 void proc_resident(size_t *ret_now, size_t *ret_most)
 {
 	char text[128] = "";
-	struct rusage usage = {.ru_maxrss = 0};
-	int fd = (int)syscall6(SYS_openat, AT_FDCWD, (long)"/proc/self/statm", O_RDONLY | O_CLOEXEC,
-			       0, 0, 0);
+	int fd = os_open("/proc/self/statm");
 
 	if (fd >= 0) {
-		syscall3(SYS_read, fd, (long)text, sizeof text - 1);
-		syscall3(SYS_close, fd, 0, 0);
+		os_read(fd, text, sizeof text - 1);
+		os_close(fd);
 	}
-	syscall3(SYS_getrusage, RUSAGE_SELF, (long)&usage, 0);
 	*ret_now = second_number(text) * os_page_size();
-	*ret_most = (size_t)usage.ru_maxrss * KIB;
+	*ret_most = os_most_resident();
 	if (*ret_most < *ret_now)
 		*ret_most = *ret_now; /* the kernel counts in batches */
 }
 
 uint64_t proc_number(void)
 {
-	return (uint64_t)syscall3(SYS_getpid, 0, 0, 0);
+	return os_process();
 }

@@ -4,7 +4,7 @@
 #include "base/bits.h"
 #include "report/maps.h"
 #include "os/os.h"
-#include "os/syscall.h"
+#include "os/process.h"
 
 /* How far from the frame a local is told as such on a stack that the program made. */
 #define NEAR (16 * KIB)
@@ -25,12 +25,6 @@ static bool may_have_header(uintptr_t address, const struct mapping *m)
 	       size <= m->end - (address - 2 * sizeof size);
 }
 
-/* True of a child that a thread forked, too. */
-static bool is_initial_thread(void)
-{
-	return syscall3(SYS_gettid, 0, 0, 0) == syscall3(SYS_getpid, 0, 0, 0);
-}
-
 /* Whether an address lies on the stack of the frame `here`, in a mapping that both are in. All
    between a frame and the end of a thread's stack is stack. Behind the end of a stack that the
    program made, other memory may follow in the same mapping. */
@@ -40,7 +34,7 @@ static bool is_above(uintptr_t here, uintptr_t address, const struct mapping *m)
 
 	if (here < end && end <= m->end)
 		return address < end;
-	if (here < self && self < m->end && !is_initial_thread())
+	if (here < self && self < m->end && !os_is_initial_thread())
 		return address < self; /* the control block, at the stack's end */
 	return address - here < NEAR && is_aligned(address, sizeof(size_t)) &&
 	       !may_have_header(address, m);

@@ -1,9 +1,7 @@
 /* A reader of /proc/self/maps; see maps.h. */
 #include "report/maps.h"
 
-#include "os/syscall.h"
-
-#include <fcntl.h>
+#include "os/files.h"
 
 /* The file, read in pieces. */
 struct reader {
@@ -17,7 +15,7 @@ static int next(struct reader *r)
 {
 	if (r->at == r->length) {
 		r->at = 0;
-		r->length = syscall3(SYS_read, r->fd, (long)r->buffer, sizeof r->buffer);
+		r->length = os_read(r->fd, r->buffer, sizeof r->buffer);
 		if (r->length <= 0)
 			r->length = 0;
 	}
@@ -45,8 +43,9 @@ static void skip_word(struct reader *r)
 	while (c >= 0 && c != ' ');
 }
 
-/* The rest of the line, which begins with c, without blanks before it. */
-static void read_name(struct reader *r, int c, char name[MAPS_NAME])
+/* The rest of the line, which begins with c, without blanks before it; false: the file ends in
+   it. */
+static bool read_name(struct reader *r, int c, char name[MAPS_NAME])
 {
 	size_t length = 0;
 
@@ -54,17 +53,21 @@ static void read_name(struct reader *r, int c, char name[MAPS_NAME])
 		if ((length || c != ' ') && length < MAPS_NAME - 1)
 			name[length++] = (char)c;
 	name[length] = '\0';
+	return c >= 0;
 }
 
-/* start-end rwxp offset device inode   name; false at the end. */
+/* start-end rwxp offset device inode   name; false at the end, and where a line is broken
+   off. */
 static bool read_line(struct reader *r, struct mapping *m)
 {
 	int c;
 
 	m->start = number(r, &c);
-	if (c < 0)
+	if (c != '-')
 		return false;
 	m->end = number(r, &c);
+	if (c != ' ' || m->end <= m->start)
+		return false;
 	m->readable = next(r) == 'r';
 	m->writable = next(r) == 'w';
 	skip_word(r);
@@ -72,8 +75,7 @@ static bool read_line(struct reader *r, struct mapping *m)
 	skip_word(r);
 	for (c = next(r); c >= '0' && c <= '9'; c = next(r)) /* the inode */
 		;
-	read_name(r, c, m->name);
-	return true;
+	return read_name(r, c, m->name);
 }
 
 bool maps_find(const void *address, struct mapping *ret_mapping)
@@ -81,14 +83,13 @@ bool maps_find(const void *address, struct mapping *ret_mapping)
 	struct reader r = {.at = 0};
 	bool found = false;
 
-	r.fd = (int)syscall6(SYS_openat, AT_FDCWD, (long)"/proc/self/maps", O_RDONLY | O_CLOEXEC, 0,
-			     0, 0);
+	r.fd = os_open("/proc/self/maps");
 	if (r.fd < 0)
 		return false;
 	while (!found && read_line(&r, ret_mapping))
 		found = (uintptr_t)address - ret_mapping->start <
 			ret_mapping->end - ret_mapping->start;
-	syscall3(SYS_close, r.fd, 0, 0);
+	os_close(r.fd);
 	if (found)
 		ret_mapping->offset += (uintptr_t)address - ret_mapping->start;
 	return found;

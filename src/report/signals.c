@@ -18,9 +18,8 @@
 #include "report/signals.h"
 
 #include "os/check.h"
-#include "os/libc.h"
 #include "os/os.h"
-#include "os/syscall.h"
+#include "os/process.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -28,7 +27,6 @@
 
 static bool (*ask)(const void *address);
 static struct sigaction before_segv, before_bus;
-static int (*set)(int, const struct sigaction *, struct sigaction *); /* libc's sigaction() */
 
 /* A signal that came, and what is known of it. */
 struct arrival {
@@ -70,8 +68,8 @@ static struct arrival look_at(int signal, siginfo_t *info, void *context)
 	struct sigaction now = {.sa_handler = SIG_DFL};
 	bool known;
 
-	ASSERT(set && ask); /* they are there before the handler */
-	set(signal, NULL, &now);
+	ASSERT(ask); /* it is there before the handler */
+	os_sigaction(signal, NULL, &now);
 	a.in_place = is_ours(&now) || !is_handler(&now);
 	known = is_ours(&now) ? (now.sa_flags & SA_SIGINFO) != 0
 			      : is_passed_on(signal, info, context);
@@ -89,17 +87,6 @@ static bool is_fault(const struct arrival *a)
 	       !(a->signal == SIGBUS && a->info->si_code == BUS_MCEERR_AO);
 }
 
-/* The signal is blocked here, and comes when the handler has returned: with the registers that it
-   had. */
-static void send_again(const struct arrival *a)
-{
-	long process = syscall3(SYS_getpid, 0, 0, 0), thread = syscall3(SYS_gettid, 0, 0, 0);
-
-	if (!a->info || syscall_failed(syscall6(SYS_rt_tgsigqueueinfo, process, thread, a->signal,
-						(long)a->info, 0, 0)))
-		syscall3(SYS_tgkill, process, thread, a->signal);
-}
-
 static void act_by_default(const struct arrival *a)
 {
 	if (!a->in_place && is_fault(a)) {
@@ -107,9 +94,9 @@ static void act_by_default(const struct arrival *a)
 		*(unsigned long *)&a->context->uc_sigmask |= 1ul << (a->signal - 1);
 		return;
 	}
-	set(a->signal, before(a->signal), NULL);
-	if (!is_fault(a))
-		send_again(a);
+	os_sigaction(a->signal, before(a->signal), NULL);
+	if (!is_fault(a)) /* blocked here, it comes when the handler has returned */
+		os_send_signal(a->signal, a->info);
 }
 
 static void handle(int signal, siginfo_t *info, void *context)
@@ -132,23 +119,20 @@ static void take(int signal)
 {
 	struct sigaction action, *old = before(signal);
 
-	if (set(signal, NULL, old) != 0 || old->sa_handler == SIG_IGN)
+	if (!os_sigaction(signal, NULL, old) || old->sa_handler == SIG_IGN)
 		return;
 	action = *old;
 	if (!is_handler(old))
 		action.sa_flags = SA_ONSTACK;
 	action.sa_flags |= SA_SIGINFO;
 	action.sa_sigaction = handle;
-	set(signal, &action, old);
+	os_sigaction(signal, &action, old);
 }
 
 void signals_catch(bool (*explain)(const void *address))
 {
 	int saved = errno;
 
-	libc_find(&set, "sigaction");
-	if (!set)
-		return;
 	ask = explain;
 	take(SIGSEGV);
 	take(SIGBUS);

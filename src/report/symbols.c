@@ -2,11 +2,7 @@
 #include "report/symbols.h"
 
 #include "os/elf.h"
-#include "os/syscall.h"
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "os/files.h"
 
 /* the dynamic linker's; a static program has none */
 extern struct r_debug _r_debug __attribute__((weak));
@@ -16,20 +12,6 @@ struct file {
 	const char *bytes;
 	size_t nbytes;
 };
-
-static bool map_file(const char *path, struct file *ret_file)
-{
-	long fd = syscall6(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0), nbytes,
-	     mem;
-
-	if (syscall_failed(fd))
-		return false;
-	nbytes = syscall3(SYS_lseek, fd, 0, SEEK_END);
-	mem = nbytes > 0 ? syscall6(SYS_mmap, 0, nbytes, PROT_READ, MAP_PRIVATE, fd, 0) : -1;
-	syscall3(SYS_close, fd, 0, 0);
-	*ret_file = (struct file){(const char *)mem, (size_t)nbytes};
-	return !syscall_failed(mem);
-}
 
 /* count items of a size from an offset on; NULL when the file has not as many, or not there. */
 static const void *items(const struct file *f, size_t offset, size_t count, size_t size)
@@ -183,10 +165,11 @@ static bool find_anywhere(const struct mapping *m, uintptr_t address, struct sym
 
 	if (m->name[0] != '/')
 		return false;
-	if (!map_file(m->name, &f))
+	f.bytes = os_map_file(m->name, &f.nbytes);
+	if (!f.bytes)
 		return find_in_memory(address, ret_symbol);
 	found = find_in_file(&f, m->offset - 1, ret_symbol);
-	syscall3(SYS_munmap, (long)f.bytes, (long)f.nbytes, 0);
+	os_unmap_file(f.bytes, f.nbytes);
 	return found;
 }
 

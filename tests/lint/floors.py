@@ -9,6 +9,8 @@
 3. Every src/x/y.c has tests/unit/x/test_y.c, or the reason stands below.
 4. Names of libc's are defined in preload alone.
 5. A file can be read in one sitting.
+6. The system is reached through os/ alone: no floor above it makes system calls, nor includes what
+   declares them.
 """
 import re
 import sys
@@ -27,6 +29,9 @@ FLOORS['observe'] = FLOORS['harden'] + ['harden']
 FLOORS['api'] = FLOORS['observe'] + ['observe', 'loam']
 FLOORS['preload'] = FLOORS['api'] + ['api']
 
+# What declares system calls, or leads to libc's own functions.
+SYSTEM = r'os/(?:syscall|calls|libc)\.h|fcntl\.h|unistd\.h|poll\.h|sys/(?!types)\w+\.h'
+
 MAY_CHOOSE = ('src/base/compiler.h', 'src/os/')
 CPLUSPLUS = ('include/loam/loam.h', '#ifdef __cplusplus')
 
@@ -39,6 +44,8 @@ NO_UNIT_TEST = {
     'os/line.c': 'tests/unit/report/test_report.c tests it',
     'os/os_linux.c': 'tests/unit/os/test_os.c tests it: each system is its os_<name>*.c',
     'os/os_linux_map.c': 'tests/unit/os/test_os.c tests it',
+    'os/os_linux_files.c': 'tests/unit/os/test_files.c, of the real system as of the simulated one',
+    'os/os_linux_process.c': 'tests/unit/os/test_process.c, in the same way',
     'slab/slab_check.c': 'tests/unit/slab/test_slab.c shows it each fault',
     'slab/slab_purge.c': 'tests/unit/slab/test_purge.c tests it',
     'heap/heap_check.c': 'tests/unit/heap/test_heap.c calls it after every step',
@@ -84,6 +91,13 @@ def wrong_includes(path, text):
                 yield f'includes {header}, which is above or beside it'
         elif (ROOT / 'src' / floor(path) / header).exists():
             yield f'"{header}" does not say its floor'
+
+
+def wrong_systems(path, text):
+    if floor(path) in ('base', 'os', 'preload', 'loam'):
+        return
+    for header in re.findall(rf'^\s*#\s*include ["<]({SYSTEM})[">]', text, re.M):
+        yield f'includes {header}, which src/os alone may'
 
 
 def included(path):
@@ -166,6 +180,7 @@ def main():
         found = list(wrong_choices(path, text))
         if floor(path) in FLOORS:
             found += wrong_includes(path, text)
+            found += wrong_systems(path, text)
         if floor(path) != 'preload':
             found += wrong_definitions(path, text, names)
         wrong += [f'{name(path)}: {what}' for what in found]

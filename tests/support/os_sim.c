@@ -23,6 +23,7 @@ static struct {
 	void *place; /* of the next mapping, or NULL; atomic */
 	bool refuse_purge, refuse_unmap, locked, secure;
 	uint64_t clock;
+	uintptr_t stack_end;
 	const char *const *environment;
 	void (*at_start)(void);
 } sim = {.most_mapped = SIZE_MAX, .page_size = 4096, .memory_limit = SIZE_MAX};
@@ -113,6 +114,11 @@ void os_sim_environment(const char *const *environment)
 	sim.environment = environment;
 }
 
+void os_sim_set_stack_end(uintptr_t end)
+{
+	sim.stack_end = end;
+}
+
 void os_sim_set_secure(bool secure)
 {
 	sim.secure = secure;
@@ -182,7 +188,7 @@ size_t os_memory_limit(void)
 
 uintptr_t os_stack_end(void)
 {
-	return (uintptr_t)__libc_stack_end;
+	return sim.stack_end ? sim.stack_end : (uintptr_t)__libc_stack_end;
 }
 
 /* What os.h asks of every range. */

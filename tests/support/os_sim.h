@@ -67,3 +67,37 @@ void os_sim_advance(uint64_t nanoseconds);
 /* The environment: strings "NAME=value" and a NULL, which must stay; NULL: unknown. */
 void os_sim_environment(const char *const *environment);
 void os_sim_set_secure(bool secure);
+
+/* --- files (os/files.h): those of this machine, but for what is said here ------------------- */
+
+/* From now on the file of that name has these bytes, which must stay; NULL: its own again. */
+void os_sim_file(const char *path, const char *bytes, size_t nbytes);
+
+/* A read gives at most so many bytes; SIZE_MAX at first. */
+void os_sim_read_most(size_t nbytes);
+
+/* Opening, making and mapping a file fails with that error; 0: it does not. */
+void os_sim_refuse_files(int error);
+
+/* A read fails with that error, after so many bytes of the file. */
+void os_sim_refuse_reads(int error, size_t after);
+
+/* No file gets another descriptor, as where the process may have no more. */
+void os_sim_refuse_descriptors(bool refuse);
+
+/* Files open now that were opened by os_open(). */
+int os_sim_open_files(void);
+
+/* --- the process (os/process.h) -------------------------------------------------------------- */
+
+/* What os_backtrace() finds from now on, once it was started; NULL: the stack. */
+void os_sim_backtrace(void *const *frames, int count);
+
+/* Handlers of signals cannot be set. */
+void os_sim_refuse_handlers(bool refuse);
+
+/* Pages cannot be made read-only. */
+void os_sim_refuse_protection(bool refuse);
+
+/* The end of the initial thread's stack, as os_stack_end() says; 0: the real one. */
+void os_sim_set_stack_end(uintptr_t end);

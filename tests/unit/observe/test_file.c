@@ -2,7 +2,7 @@
    descriptor that the program took away is noticed. */
 #include "observe/file.h"
 
-#include "os/os.h"
+#include "os_sim.h"
 #include "test.h"
 
 #include <errno.h>
@@ -34,6 +34,24 @@ TEST(a_file_is_new_and_out_of_the_way)
 	EXPECT_EQ(fcntl(file.fd, F_GETFD), FD_CLOEXEC);
 	EXPECT_EQ(file_create(&file, path), EEXIST);
 	EXPECT_EQ(file_create(&file, "/nowhere/at all"), ENOENT);
+	unlink(path);
+}
+
+TEST(where_there_are_no_more_descriptors_the_low_one_serves)
+{
+	struct file file;
+
+	os_sim_refuse_files(EMFILE);
+	EXPECT_EQ(file_create(&file, fresh("refused")), EMFILE);
+	EXPECT_EQ(file_open(path), -EMFILE);
+	EXPECT_EQ(access(path, F_OK), -1);
+	os_sim_refuse_files(0);
+	os_sim_refuse_descriptors(true);
+	EXPECT_EQ(file_create(&file, path), 0);
+	EXPECT(file.fd < 500);
+	EXPECT(file_append(&file, 0, os_page_size()) != NULL);
+	os_sim_refuse_descriptors(false);
+	file_close(&file);
 	unlink(path);
 }
 

@@ -1,8 +1,10 @@
 /* What the kernel says of this process. */
 #include "observe/proc.h"
 
+#include "os_sim.h"
 #include "test.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,4 +31,36 @@ TEST(what_is_touched_is_resident)
 	proc_resident(&now, &most);
 	EXPECT(now >= before + 7 * MIB);
 	EXPECT(most >= now);
+}
+
+TEST(where_no_file_can_be_opened_nothing_is_said_of_it)
+{
+	char name[16] = "x";
+	size_t now = 1, most = 1;
+
+	os_sim_refuse_files(EMFILE);
+	proc_program(name, sizeof name);
+	EXPECT_EQ(name[0], 0);
+	proc_resident(&now, &most);
+	EXPECT_EQ(now, 0);
+	EXPECT(most > 0); /* that is no file's */
+	os_sim_refuse_files(0);
+}
+
+TEST(a_file_that_breaks_off_counts_as_nothing)
+{
+	size_t now = 1, most;
+
+	os_sim_file("/proc/self/statm", "12345", 5);
+	proc_resident(&now, &most);
+	EXPECT_EQ(now, 0);
+	os_sim_file("/proc/self/statm", "12345 ", 6);
+	proc_resident(&now, &most);
+	EXPECT_EQ(now, 0);
+	os_sim_file("/proc/self/statm", "12345 678 9", 11);
+	proc_resident(&now, &most);
+	EXPECT_EQ(now, 678 * os_page_size());
+	EXPECT(most >= now);
+	os_sim_file(NULL, NULL, 0);
+	EXPECT_EQ(os_sim_open_files(), 0);
 }

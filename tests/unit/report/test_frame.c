@@ -2,8 +2,10 @@
 #include "report/frame.h"
 
 #include "base/bits.h"
+#include "os_sim.h"
 #include "test.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -137,4 +139,45 @@ TEST(nor_do_static_data_and_unmapped_addresses)
 	EXPECT(!frame_holds(data));
 	EXPECT(!frame_holds(NULL));
 	EXPECT(!frame_holds((void *)(uintptr_t)0xffff888000000010u));
+}
+
+/* A coroutine's stack, behind which nothing can be read. */
+TEST(a_stack_that_ends_at_a_page_without_access_is_not_left)
+{
+	char *stack = map();
+
+	mprotect(stack + STACK, STACK, PROT_NONE);
+	for (int distance = -16; distance <= 4096; distance += 8) {
+		place = stack + STACK + distance;
+		held = true;
+		on_own_stack(stack, ask_of_place);
+		EXPECT(distance < 0 || !held);
+	}
+	munmap(stack, 2 * STACK);
+}
+
+TEST(where_the_maps_say_nothing_nothing_is_held)
+{
+	os_sim_refuse_files(EMFILE);
+	held = true;
+	ask_of_local();
+	EXPECT(!held);
+	os_sim_refuse_files(0);
+	os_sim_file("/proc/self/maps", "7ff", 3);
+	held = true;
+	ask_of_local();
+	EXPECT(!held);
+	os_sim_file(NULL, NULL, 0);
+	ask_of_local();
+	EXPECT(held);
+}
+
+/* As it is when the system did not say. */
+TEST(without_a_known_end_of_the_stack_what_is_near_is_still_told)
+{
+	os_sim_set_stack_end(1);
+	held = false;
+	ask_of_local();
+	EXPECT(held);
+	os_sim_set_stack_end(0);
 }

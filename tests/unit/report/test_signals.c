@@ -2,6 +2,7 @@
 #include "report/signals.h"
 
 #include "os/line.h"
+#include "os_sim.h"
 #include "test.h"
 
 #include <setjmp.h>
@@ -141,4 +142,26 @@ TEST(without_one_the_process_ends_by_the_signal)
 
 	EXPECT_EQ(ended_by(fault, mem), SIGSEGV);
 	EXPECT_EQ(ended_by(send, NULL), SIGSEGV);
+}
+
+static bool end_if_asked(const void *address)
+{
+	(void)address;
+	_exit(3);
+}
+
+static void fault_without_a_handler(void *mem)
+{
+	signal(SIGSEGV, before);
+	os_sim_refuse_handlers(true);
+	signals_catch(end_if_asked);
+	*(volatile char *)mem = 1;
+}
+
+TEST(where_no_handler_can_be_set_faults_go_where_they_went)
+{
+	void *mem = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	EXPECT_ABORT(fault_without_a_handler, mem, "the program's own");
+	munmap(mem, 4096);
 }

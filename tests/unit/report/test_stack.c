@@ -2,7 +2,10 @@
 #include "report/stack.h"
 
 #include "os/os.h"
+#include "os_sim.h"
 #include "test.h"
+
+#include <errno.h>
 
 static struct stack seen;
 
@@ -64,4 +67,55 @@ TEST(a_stack_names_its_files)
 	EXPECT_ABORT(say, NULL, "#0 0x");
 	EXPECT_ABORT(say, NULL, "unit-report-stack+0x");
 	EXPECT_ABORT(say, NULL, " outer+0x");
+}
+
+static void say_where_nothing_is_mapped(void *unused)
+{
+	static void *const frames[] = {(void *)0x10, (void *)0x20};
+
+	(void)unused;
+	os_sim_backtrace(frames, 2);
+	stack_note(&seen);
+	stack_say("freed", &seen);
+	os_abort();
+}
+
+TEST(an_address_in_nothing_is_said_as_it_is)
+{
+	EXPECT_ABORT(say_where_nothing_is_mapped, NULL, "loam:     #0 0x10\n");
+	EXPECT_ABORT(say_where_nothing_is_mapped, NULL, "loam:     #1 0x20\n");
+}
+
+static void say_without_files(void *unused)
+{
+	os_sim_refuse_files(EMFILE);
+	say(unused);
+}
+
+TEST(where_no_file_can_be_opened_addresses_are_said)
+{
+	outer();
+	EXPECT_ABORT(say_without_files, NULL, "loam:   allocated by thread 0x");
+	EXPECT_ABORT(say_without_files, NULL, "loam:     #0 0x");
+}
+
+TEST(a_deep_stack_is_cut_off_and_an_empty_one_is_none)
+{
+	static void *frames[4 * STACK_FRAMES];
+
+	for (size_t i = 0; i < sizeof frames / sizeof *frames; i++)
+		frames[i] = (void *)(0x1000 + i);
+	os_sim_backtrace(frames, sizeof frames / sizeof *frames);
+	stack_note(&seen);
+	EXPECT_EQ(seen.count, STACK_FRAMES);
+	EXPECT(seen.frames[STACK_FRAMES - 1] == frames[STACK_FRAMES - 1]);
+	os_sim_backtrace(frames, 0);
+	stack_note(&seen);
+	EXPECT_EQ(seen.count, 0);
+	stack_start((void *)0x1000, (void *)0x2000); /* all are loam's own */
+	os_sim_backtrace(frames, 5);
+	stack_note(&seen);
+	EXPECT_EQ(seen.count, 0);
+	os_sim_backtrace(NULL, 0);
+	stack_start(NULL, NULL);
 }

@@ -1,9 +1,12 @@
 /* Names of functions, from the file of this test and from files that are damaged. */
 #include "report/symbols.h"
 
+#include "os/files.h"
+#include "os_sim.h"
 #include "test.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <link.h>
 #include <stdio.h>
@@ -156,4 +159,38 @@ TEST(damaged_files_do_no_harm)
 	unlink(path);
 	close(fd);
 	close(self);
+}
+
+/* A file of the size that a program has, cut off anywhere. */
+TEST(of_a_file_that_is_cut_off_nothing_behind_its_end_is_read)
+{
+	struct mapping m;
+	struct symbol symbol;
+	size_t nbytes, page = (size_t)sysconf(_SC_PAGESIZE);
+	const void *address = (const char *)a_static_function + 1;
+	const char *bytes;
+
+	REQUIRE(maps_find(address, &m));
+	bytes = os_map_file(m.name, &nbytes);
+	REQUIRE(bytes);
+	for (size_t n = 0; n < nbytes; n += n < 2 * page ? 61 : page) {
+		os_sim_file(m.name, bytes, n);
+		symbols_find(&m, address, &symbol); /* whatever it finds, it does not fault */
+	}
+	os_sim_file(m.name, bytes, nbytes);
+	EXPECT(symbols_find(&m, address, &symbol));
+	os_sim_file(NULL, NULL, 0);
+	os_unmap_file(bytes, nbytes);
+}
+
+TEST(where_no_file_can_be_opened_what_is_in_memory_is_asked)
+{
+	struct mapping m;
+	struct symbol symbol;
+
+	REQUIRE(maps_find((const char *)a_static_function + 1, &m));
+	os_sim_refuse_files(EMFILE);
+	EXPECT(!symbols_find(&m, (const char *)a_static_function + 1, &symbol)); /* not exported */
+	os_sim_refuse_files(0);
+	EXPECT_EQ(os_sim_open_files(), 0);
 }

@@ -1,0 +1,48 @@
+/*
+ * Files, by system calls alone: what the kernel says of the process under /proc, the files whose
+ * symbols name functions, traces and reports. Only for what the user asked to be said or written;
+ * allocation opens no file.
+ *
+ * A result below 0 is the negative of an error number. os_linux_files.c ships; tests link
+ * os_sim_files.c in its place, where any file can have other contents, or be refused.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+/* A descriptor to read the file by. */
+int os_open(const char *path);
+
+/* Up to nbytes of what follows, perhaps less; how many, 0 at the end. */
+long os_read(int fd, void *buffer, size_t nbytes);
+
+void os_close(int fd);
+
+/* Where a symbolic link leads, without an end mark and cut off at nbytes; how many bytes. */
+long os_read_link(const char *path, char *buffer, size_t nbytes);
+
+/* All of a file, to be read; NULL when it has nothing or cannot be mapped. */
+const char *os_map_file(const char *path, size_t *ret_nbytes);
+void os_unmap_file(const void *mem, size_t nbytes);
+
+/*
+ * A descriptor to write by. The file is made for the user alone if it is not there; no symbolic
+ * link is followed. OS_NEW: it must not be there yet, and can be mapped; OS_APPEND: what is written
+ * goes to its end.
+ */
+enum os_create { OS_NEW, OS_APPEND };
+int os_create(const char *path, enum os_create how);
+
+/* Gives an open file a descriptor of at least that number, and closes the other; the same one when
+   the system refuses. */
+int os_move_descriptor(int fd, int least);
+
+/* Which file a descriptor is; false: none. */
+bool os_identify(int fd, uint64_t *ret_device, uint64_t *ret_inode);
+
+/* Writes a zero at an offset; false when there is no room. */
+bool os_write_zero(int fd, uint64_t offset);
+
+/* Maps a part of a file, for os_unmap_file(): what is stored there is in the file. NULL when the
+   system refuses. */
+void *os_map_shared(int fd, uint64_t offset, size_t nbytes);

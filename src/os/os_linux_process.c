@@ -1,0 +1,90 @@
+/* process.h on Linux. */
+#include "os/check.h"
+#include "os/libc.h"
+#include "os/process.h"
+#include "os/syscall.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define SYS_MSEAL 462 /* Linux 6.10 */
+
+/* libc's backtrace(); NULL before os_backtrace_start() has tried it. Atomic. */
+static int (*unwind)(void **frames, int count);
+
+uint64_t os_process(void)
+{
+	return (uint64_t)syscall3(SYS_getpid, 0, 0, 0);
+}
+
+bool os_is_initial_thread(void)
+{
+	return (uint64_t)syscall3(SYS_gettid, 0, 0, 0) == os_process();
+}
+
+size_t os_most_resident(void)
+{
+	struct rusage usage = {.ru_maxrss = 0};
+
+	syscall3(SYS_getrusage, RUSAGE_SELF, (long)&usage, 0);
+	return (size_t)usage.ru_maxrss * KIB;
+}
+
+void os_backtrace_start(void)
+{
+	int (*found)(void **, int);
+	void *frames[2];
+
+	libc_find(&found, "backtrace");
+	if (found)
+		found(frames, 2);
+	store_relaxed(&unwind, found);
+}
+
+int os_backtrace(void **ret_frames, int most)
+{
+	int (*by)(void **, int) = load_relaxed(&unwind);
+
+	return by ? by(ret_frames, most) : 0;
+}
+
+bool os_is_sigreturn(const void *frame)
+{
+	static const unsigned char code[] = SYSCALL_SIGRETURN;
+	size_t same = 0;
+
+	while (same < sizeof code && ((const unsigned char *)frame)[same] == code[same])
+		same++;
+	return same == sizeof code;
+}
+
+bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_before)
+{
+	static int (*set)(int, const struct sigaction *, struct sigaction *); /* atomic */
+	int (*by)(int, const struct sigaction *, struct sigaction *) = load_relaxed(&set);
+
+	if (!by) {
+		libc_find(&by, "sigaction");
+		store_relaxed(&set, by);
+	}
+	return by && by(signal, action, ret_before) == 0;
+}
+
+void os_send_signal(int signal, const siginfo_t *info)
+{
+	long process = syscall3(SYS_getpid, 0, 0, 0), thread = syscall3(SYS_gettid, 0, 0, 0);
+
+	if (!info || syscall_failed(syscall6(SYS_rt_tgsigqueueinfo, process, thread, signal,
+					     (long)info, 0, 0)))
+		syscall3(SYS_tgkill, process, thread, signal);
+}
+
+bool os_protect(void *mem, size_t nbytes)
+{
+	return !syscall_failed(syscall3(SYS_mprotect, (long)mem, (long)nbytes, PROT_READ));
+}
+
+void os_protect_for_good(void *mem, size_t nbytes)
+{
+	syscall3(SYS_MSEAL, (long)mem, (long)nbytes, 0);
+}

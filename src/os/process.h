@@ -1,0 +1,41 @@
+/*
+ * The process and its threads: numbers, what a thread's stack holds, signals, pages that become
+ * read-only. os_linux_process.c ships; tests link os_sim_process.c in its place, where stacks and
+ * refusals are at the test's command.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+#include <signal.h>
+
+/* The number of this process. */
+uint64_t os_process(void);
+
+/* Whether the calling thread is the one that the process, or the child of a fork, began with. */
+bool os_is_initial_thread(void);
+
+/* The most bytes of the process that were in RAM so far, as the kernel counted; 0: unknown. */
+size_t os_most_resident(void);
+
+/* Makes libc's backtrace() ready, which loads a library at its first call. */
+COLD void os_backtrace_start(void);
+
+/* The return addresses on the calling thread's stack, the innermost first; how many, 0 before
+   os_backtrace_start(), and where libc has no such function. */
+COLD int os_backtrace(void **ret_frames, int most);
+
+/* Whether a return address is where a signal handler returns to. */
+COLD bool os_is_sigreturn(const void *frame);
+
+/* libc's own sigaction(); false, and nothing done, where that refuses or is not there. */
+COLD bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_before);
+
+/* Sends the calling thread a signal, with the registers that it came with; info NULL: without. */
+COLD void os_send_signal(int signal, const siginfo_t *info);
+
+/* Makes pages read-only; false when the system refuses. */
+bool os_protect(void *mem, size_t nbytes);
+
+/* Makes what they are unchangeable for as long as the process lives, where the system can. */
+void os_protect_for_good(void *mem, size_t nbytes);

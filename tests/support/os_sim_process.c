@@ -1,0 +1,101 @@
+/* The process for tests; see os_sim.h. */
+#include "os/process.h"
+#include "os/syscall.h"
+#include "os_sim.h"
+
+#include <execinfo.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static struct {
+	void *const *frames;
+	int count;
+	bool unwinds, refuse_handlers, refuse_protection;
+} process;
+
+void os_sim_backtrace(void *const *frames, int count)
+{
+	process.frames = frames;
+	process.count = count;
+}
+
+void os_sim_refuse_handlers(bool refuse)
+{
+	process.refuse_handlers = refuse;
+}
+
+void os_sim_refuse_protection(bool refuse)
+{
+	process.refuse_protection = refuse;
+}
+
+/* --- the contract of os/process.h ----------------------------------------------------------- */
+
+uint64_t os_process(void)
+{
+	return (uint64_t)getpid();
+}
+
+bool os_is_initial_thread(void)
+{
+	return gettid() == getpid();
+}
+
+size_t os_most_resident(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) == 0 ? (size_t)usage.ru_maxrss * KIB : 0;
+}
+
+void os_backtrace_start(void)
+{
+	void *frames[2];
+
+	process.unwinds = true;
+	backtrace(frames, 2);
+}
+
+int os_backtrace(void **ret_frames, int most)
+{
+	int n = 0;
+
+	if (!process.unwinds)
+		return 0;
+	if (!process.frames)
+		return backtrace(ret_frames, most);
+	for (; n < process.count && n < most; n++)
+		ret_frames[n] = process.frames[n];
+	return n;
+}
+
+bool os_is_sigreturn(const void *frame)
+{
+	static const unsigned char code[] = SYSCALL_SIGRETURN;
+
+	return memcmp(frame, code, sizeof code) == 0;
+}
+
+bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_before)
+{
+	return !process.refuse_handlers && sigaction(signal, action, ret_before) == 0;
+}
+
+void os_send_signal(int signal, const siginfo_t *info)
+{
+	if (!info || syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), signal, info) != 0)
+		syscall(SYS_tgkill, getpid(), gettid(), signal);
+}
+
+bool os_protect(void *mem, size_t nbytes)
+{
+	return !process.refuse_protection && mprotect(mem, nbytes, PROT_READ) == 0;
+}
+
+void os_protect_for_good(void *mem, size_t nbytes)
+{
+	(void)mem;
+	(void)nbytes;
+}
