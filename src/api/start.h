@@ -3,6 +3,7 @@
 
 #include "api/fork.h"
 #include "base/compiler.h"
+#include "cache/cache.h"
 
 extern HIDDEN bool start_done; /* start lock; release-published */
 
@@ -15,11 +16,11 @@ extern HIDDEN bool front_is_malloc(void) __attribute__((weak));
    loam starts. */
 COLD void start_constructed(void);
 
-/* Where a slow path begins that found the arena plain: what start_once() did is seen from here
-   on. */
+/* Where a slow path begins after load_hot(&fast_limit) was not 0: what start_once() did is seen
+   from here on. */
 ALWAYS_INLINE void start_seen(void)
 {
-	(void)load_acquire(&start_done);
+	acquire_hot(&fast_limit);
 	fork_notice();
 }
 

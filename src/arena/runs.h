@@ -52,16 +52,23 @@ struct run *runs_take(struct runs *rs, size_t npages, size_t alignment);
    corrected for that. NULL otherwise, with nothing done. */
 ALWAYS_INLINE struct run *runs_take_newest(struct runs *rs, size_t npages)
 {
+	uint32_t count = rs->count;
 	struct run *run;
+	size_t kept;
 
-	if (!rs->count)
+	if (!count--)
 		return NULL;
-	run = rs->run[rs->count - 1];
-	if (UNLIKELY(!runs_fits(run, npages) || rs->told + run->npages - rs->kept > RUNS_SLACK))
+	run = rs->run[count];
+	if (UNLIKELY(!runs_fits(run, npages)))
 		return NULL;
 	ASSERT(run->kept && rs->kept >= run->npages); /* R1, R2 */
-	rs->run[--rs->count] = NULL;
-	rs->kept -= run->npages;
+	kept = rs->kept - run->npages;
+	IN_REGISTER(kept);
+	if (UNLIKELY(rs->told - kept > RUNS_SLACK))
+		return NULL;
+	rs->count = count;
+	rs->run[count] = NULL;
+	rs->kept = kept;
 	store_relaxed(&run->kept, false);
 	return run;
 }

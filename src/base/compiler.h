@@ -66,21 +66,24 @@
 /*
  * What ThreadSanitizer cannot know by itself.  load_hot() and add_hot() are plain, so that the
  * compiler can make them part of another instruction, of words that others access atomically; a sum
- * may lose one that another thread adds just then.  left_by() and found_at() order what a thread
+ * may lose one that another thread adds just then.  acquire_hot(p) after load_hot(p) makes that
+ * load an acquire, without an instruction on x86-64.  left_by() and found_at() order what a thread
  * did before its end before what the finder of what it left does.
  */
 #if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
-#define load_hot(p)   load_relaxed(p)
-#define add_hot(p, v) store_relaxed(p, load_relaxed(p) + (v))
-#define left_by(p)    __tsan_release(p)
-#define found_at(p)   __tsan_acquire(p)
+#define load_hot(p)    load_relaxed(p)
+#define add_hot(p, v)  store_relaxed(p, load_relaxed(p) + (v))
+#define left_by(p)     __tsan_release(p)
+#define found_at(p)    __tsan_acquire(p)
+#define acquire_hot(p) __tsan_acquire(p)
 #else
-#define load_hot(p)   (*(p))
-#define add_hot(p, v) (*(p) += (v))
-#define left_by(p)    ((void)(p))
-#define found_at(p)   ((void)(p))
+#define load_hot(p)    (*(p))
+#define add_hot(p, v)  (*(p) += (v))
+#define left_by(p)     ((void)(p))
+#define found_at(p)    ((void)(p))
+#define acquire_hot(p) __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #endif
 
 /* The running thread, as the address of its thread control block: no system call, never 0. */

@@ -415,10 +415,17 @@ void cache_reap_all(void)
 
 /* --- the last steps of the fast path ---------------------------------------------------------- */
 
-void *cache_wake_then_alloc(struct lock *waited, void *mem, size_t req, void *(*slow)(size_t))
+void *cache_wake_then_return(struct lock *waited, void *mem)
 {
 	lock_wake(waited);
-	return mem ? mem : slow(req);
+	return mem;
+}
+
+void *cache_leave_then_alloc(struct cache *c, struct lock *held, size_t req, void *(*slow)(size_t))
+{
+	lock_release(held);
+	cache_leave(c);
+	return slow(req);
 }
 
 void cache_wake_then_free(struct lock *waited, void *mem, void (*slow)(void *mem))

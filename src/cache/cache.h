@@ -212,8 +212,12 @@ void cache_reap_next(void);
 /* Flushes every cache whose thread is gone. */
 COLD void cache_reap_all(void);
 
-/* Wakes one that waits for a lock, then returns mem, or slow(req) if that is NULL. */
-COLD void *cache_wake_then_alloc(struct lock *waited, void *mem, size_t req, void *(*slow)(size_t));
+/* Wakes one that waits for a lock, then returns mem. */
+COLD void *cache_wake_then_return(struct lock *waited, void *mem);
+
+/* slow(req), after releasing the lock and cache_leave(). */
+NOINLINE void *cache_leave_then_alloc(struct cache *c, struct lock *held, size_t req,
+				      void *(*slow)(size_t));
 
 /* slow(mem), after waking one that waits for a lock; NULL: nobody does. */
 NOINLINE void cache_wake_then_free(struct lock *waited, void *mem, void (*slow)(void *mem));

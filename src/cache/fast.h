@@ -112,7 +112,6 @@ ALWAYS_INLINE void *fast_take_run(size_t req, void *(*slow)(size_t))
 	struct run *run;
 	struct arena *a;
 	bool waited;
-	void *mem;
 
 	if (UNLIKELY(!c))
 		return slow(req);
@@ -122,13 +121,12 @@ ALWAYS_INLINE void *fast_take_run(size_t req, void *(*slow)(size_t))
 		return slow(req);
 	}
 	run = runs_take_newest(&a->runs, run_pages(req));
-	mem = run ? run->mem : NULL;
 	ASSERT_SLOW(arena_check_step(a));
+	if (UNLIKELY(!run))
+		return cache_leave_then_alloc(c, &a->lock, req, slow);
 	waited = lock_leave(&a->lock);
 	cache_leave(c);
-	if (UNLIKELY(waited))
-		return cache_wake_then_alloc(&a->lock, mem, req, slow);
-	return LIKELY(mem) ? mem : slow(req);
+	return UNLIKELY(waited) ? cache_wake_then_return(&a->lock, run->mem) : run->mem;
 }
 
 /* free of a run: the thread's arena keeps it, if no other run must go, and no upkeep is due; else

@@ -485,16 +485,19 @@ static void *slowly(size_t req)
 {
 	static char mem[16];
 
-	return req == 3 ? mem : NULL;
+	return req == 3 && !mine.inside ? mem : NULL;
 }
 
 /* Where no kept run was found, one is made. */
-TEST(after_a_waiter_was_woken_memory_comes_from_where_it_is)
+TEST(without_a_kept_run_the_slow_path_begins_with_nothing_held)
 {
 	struct lock lock = LOCK_INIT(LOCK_ARENA);
+	struct cache *c = cache_enter();
 	char mem[16];
 
-	EXPECT(cache_wake_then_alloc(&lock, mem, 3, slowly) == mem);
-	EXPECT(cache_wake_then_alloc(&lock, NULL, 3, slowly) == slowly(3));
+	REQUIRE(lock_try(&lock));
+	EXPECT(cache_leave_then_alloc(c, &lock, 3, slowly) == slowly(3));
+	EXPECT(!lock_held(&lock));
 	EXPECT(slowly(3));
+	EXPECT(cache_wake_then_return(&lock, mem) == mem);
 }
