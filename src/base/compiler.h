@@ -92,6 +92,13 @@ static inline uintptr_t thread_self(void)
 	return (uintptr_t)__builtin_thread_pointer();
 }
 
+/* The stack pointer of whatever function reads it. */
+#if defined(__x86_64__)
+register uintptr_t stack_pointer __asm__("rsp");
+#else
+register uintptr_t stack_pointer __asm__("sp");
+#endif
+
 /* Tells a spinning processor that it waits. */
 static inline void cpu_pause(void)
 {

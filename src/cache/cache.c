@@ -5,7 +5,9 @@
 #include "cache/bad_pointer.h"
 #include "cache/depot.h"
 #include "os/lock.h"
+#include "os/os.h"
 #include "pages/metadata.h"
+#include "report/report.h"
 
 /* Uses of a hot class after which a thread gets a magazine for it. */
 #define LEARNED_AFTER 32
@@ -220,6 +222,24 @@ struct cache *cache_bind(void)
 		cache_open_doors(c);
 	mine.cache = c;
 	return c;
+}
+
+/* --- a call that never came back -------------------------------------------------------------- */
+
+/*
+ * The frames of a signal handler, and of all that a slow path calls, lie below the stack pointer
+ * with which the thread went inside. A call that begins at it or just above, on the same stack, is
+ * none of theirs: the call that went inside was left. On another stack, it would be within its last
+ * 512 bytes, too few to run a handler. Only of the alternate stack of signals that is not taken for
+ * granted: the system is asked whether this is it. A call from further up may be that of a handler
+ * on another stack, and proves nothing.
+ */
+#define NOT_INSIDE ((uintptr_t)512)
+
+void cache_is_inside(uintptr_t here)
+{
+	if (here - mine.inside < NOT_INSIDE && !os_on_signal_stack())
+		report_left_inside();
 }
 
 /* --- magazines ------------------------------------------------------------------------------- */

@@ -67,7 +67,8 @@ struct mine {
 	struct door operators;	/* new, delete; shut where a program has its own */
 	struct cache *cache;	/* NULL: it has none yet */
 	uint32_t until_sampled; /* allocations to the next sample; 1 at first */
-	bool inside;		/* as cache->inside, without a cache too */
+	/* 0, or inside loam: the stack pointer with which the thread went there */
+	uintptr_t inside;
 };
 
 /* Not readable before the dynamic linker has set up thread variables: fast_limit is 0 until
@@ -97,13 +98,19 @@ COLD void cache_open_operators(void);
    cache, which has no magazines. */
 COLD struct cache *cache_bind(void);
 
+/* Ends the program, with a report, if the call with which the thread went inside was left by
+   longjmp or the like. Called where the thread is inside already, with the stack pointer. */
+COLD void cache_is_inside(uintptr_t here);
+
 /* Begins a slow path that needs no cache. False in a signal handler that interrupted its thread
    before cache_end(): the caller must then touch nothing and take no lock. */
 ALWAYS_INLINE bool cache_begin(void)
 {
-	if (UNLIKELY(mine.inside))
+	if (UNLIKELY(mine.inside)) {
+		cache_is_inside(stack_pointer);
 		return false;
-	store_relaxed(&mine.inside, true);
+	}
+	mine.inside = stack_pointer; /* an atomic store would copy the register first */
 	KEEP_ORDER();
 	return true;
 }
@@ -111,7 +118,7 @@ ALWAYS_INLINE bool cache_begin(void)
 ALWAYS_INLINE void cache_end(void)
 {
 	KEEP_ORDER();
-	store_relaxed(&mine.inside, false);
+	store_relaxed(&mine.inside, 0);
 }
 
 /* The calling thread's cache, until cache_leave(); NULL where cache_begin() is false. */

@@ -91,6 +91,11 @@ ALWAYS_INLINE void fast_free(const struct door *door, void *mem, void (*full)(vo
 
 /* --- runs ------------------------------------------------------------------------------------ */
 
+/* fast_enter() notes an address that far below its stack pointer: the slow path that follows where
+   it refuses begins further down, but not beyond that, so cache_is_inside() finds there, too, that
+   a fast path was left. The fast path calls nothing that allocates; a signal has a larger frame. */
+#define FAST_BELOW 256
+
 /* cache_enter() for a fast path that locks the arena. NULL where that would be refused, or make a
    cache. */
 ALWAYS_INLINE struct cache *fast_enter(void)
@@ -99,7 +104,7 @@ ALWAYS_INLINE struct cache *fast_enter(void)
 
 	if (UNLIKELY(mine.inside || !c))
 		return NULL;
-	store_relaxed(&mine.inside, true);
+	mine.inside = stack_pointer - FAST_BELOW;
 	store_relaxed(&c->inside, true);
 	KEEP_ORDER();
 	return c;

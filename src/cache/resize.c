@@ -135,8 +135,11 @@ void *cache_resize(void *mem, struct descriptor *tag, size_t req, size_t *ret_us
 		return NULL;
 	resized = resize(c, mem, tag, req, *ret_usable);
 	ASSERT(!resized || resized == mem || tag->kind == KIND_HUGE); /* which alone may move */
-	if (!resized && tag->kind == KIND_HEAP) /* heap_resize() may have reported it */
-		*ret_usable = chunk_is_in_use(mem) ? chunk_usable(mem) : 0;
+	if (!resized && tag->kind == KIND_HEAP) {
+		*ret_usable = 0;
+		if (chunk_is_in_use(mem)) /* else heap_resize() has reported it */
+			*ret_usable = chunk_usable(mem);
+	}
 	cache_leave(c);
 	return resized;
 }

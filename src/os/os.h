@@ -4,7 +4,7 @@
  *
  * Sizes are positive multiples of os_page_size(), and so are addresses.  Memory from the system
  * reads as zero.  Nothing here allocates, locks or touches errno.  After os_start() only mmap,
- * munmap, mremap, madvise, brk, futex and write are called.
+ * munmap, mremap, madvise, brk, futex and write are called, but for what a report asks.
  *
  * Nothing is called that a program or a preload can replace: it is libc's own (os/libc.h), the
  * vdso's, or the system's.  Code that others patched into libc (os/calls.h) runs under the caller's
@@ -106,8 +106,15 @@ void os_futex_wake(uint32_t *word, int waiters);
 /* Writes all that it can; never fails as far as the caller can tell. */
 void os_write(int fd, const char *bytes, size_t nbytes);
 
+/* Blocks all signals in this thread; os_abort() is not held up by that. */
+void os_block_signals(void);
+
 /* By SIGABRT. */
 _Noreturn void os_abort(void);
+
+/* Whether this runs on the alternate stack of signal handlers; true, too, where the system does not
+   say. Makes a system call of its own, so it is for reports alone. */
+bool os_on_signal_stack(void);
 
 /* The end of the initial thread's stack (its highest address); 0 when unknown. */
 uintptr_t os_stack_end(void);

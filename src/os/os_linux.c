@@ -178,6 +178,20 @@ void os_write(int fd, const char *bytes, size_t nbytes)
 	}
 }
 
+COLD bool os_on_signal_stack(void)
+{
+	stack_t s;
+
+	return syscall_failed(syscall3(SYS_sigaltstack, 0, (long)&s, 0)) || s.ss_flags & SS_ONSTACK;
+}
+
+COLD void os_block_signals(void)
+{
+	const unsigned long long all = ~0ull;
+
+	syscall6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, 0, sizeof all, 0, 0);
+}
+
 static void raise_abort(void)
 {
 	syscall3(SYS_tgkill, syscall3(SYS_getpid, 0, 0, 0), syscall3(SYS_gettid, 0, 0, 0), SIGABRT);

@@ -80,7 +80,9 @@ static void say(const struct report *r)
 	line_begin(&line);
 	if (r->call)
 		text_printf(t, "%s(): ", r->call);
-	text_printf(t, "%s: %p", r->what, r->about.mem);
+	text_put(t, r->what);
+	if (r->about.mem || r->call)
+		text_printf(t, ": %p", r->about.mem);
 	put_about(t, &r->about);
 	if (r->note)
 		text_printf(t, ", %s%zu", r->note, r->number);
@@ -333,5 +335,17 @@ void report_access(const char *what, struct report_about about)
 void report_corruption(const char *what, struct report_about about)
 {
 	make(&(struct report){.what = what, .about = about, .by = "found"});
+	os_abort();
+}
+
+#define LEFT_INSIDE                                                                                \
+	"a signal handler left malloc or free in the middle, by longjmp, an exception, "           \
+	"setcontext or cancellation, after which nothing may call them: set a flag in the "        \
+	"handler, or block the signal around them"
+
+void report_left_inside(void)
+{
+	os_block_signals(); /* the handler would leave this, too */
+	make(&(struct report){.what = LEFT_INSIDE, .by = "found"});
 	os_abort();
 }

@@ -62,6 +62,10 @@ COLD void report_access(const char *what, struct report_about about);
    glibc's words ("corrupted size vs. prev_size"). */
 _Noreturn COLD void report_corruption(const char *what, struct report_about about);
 
+/* A signal handler did not return to the call of loam that it had interrupted, and that holds locks
+   and has things half changed: nothing can go on. */
+_Noreturn COLD void report_left_inside(void);
+
 /* Prints what lies around a pointer, and the bytes around `at`, by line_say(); for report=full. */
 extern HIDDEN void (*report_details)(const void *mem, const void *at);
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -373,6 +374,21 @@ void os_write(int fd, const char *bytes, size_t nbytes)
 		bytes += written;
 		nbytes -= (size_t)written;
 	}
+}
+
+void os_block_signals(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
+bool os_on_signal_stack(void)
+{
+	stack_t s;
+
+	return sigaltstack(NULL, &s) != 0 || s.ss_flags & SS_ONSTACK;
 }
 
 void os_abort(void)

@@ -275,6 +275,53 @@ TEST(a_thread_without_memory_for_a_cache_shares_one_without_magazines)
 		stayer_end(&stayers[--n]);
 }
 
+static NOINLINE bool can_enter(void)
+{
+	struct cache *c = cache_enter();
+
+	if (c)
+		cache_leave(c);
+	return c;
+}
+
+static void enter_again(void *unused)
+{
+	(void)unused;
+	cache_enter();
+	cache_enter(); /* in the same frame: the first can only have been left */
+}
+
+TEST(a_call_that_was_left_inside_is_reported)
+{
+	EXPECT_ABORT(enter_again, NULL, "a signal handler left malloc or free in the middle");
+}
+
+static volatile bool refused;
+
+/* Enters at the very end of the alternate stack, which seems to lie just above the call that it
+   interrupts. */
+static void enter_just_above(int signal)
+{
+	(void)signal;
+	mine.inside = stack_pointer - 256;
+	refused = !can_enter();
+	mine.inside = 0;
+}
+
+TEST(a_handler_on_the_alternate_stack_is_never_reported)
+{
+	static char stack[64 << 10];
+	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack}, old;
+	struct sigaction action = {.sa_handler = enter_just_above, .sa_flags = SA_ONSTACK}, before;
+
+	REQUIRE(sigaltstack(&alternate, &old) == 0);
+	sigaction(SIGUSR2, &action, &before);
+	raise(SIGUSR2);
+	sigaction(SIGUSR2, &before, NULL);
+	sigaltstack(&old, NULL);
+	EXPECT(refused);
+}
+
 TEST(inside_nothing_is_entered_and_memory_comes_from_elsewhere)
 {
 	void *chunk = loam_malloc(5000), *mem;
@@ -282,7 +329,7 @@ TEST(inside_nothing_is_entered_and_memory_comes_from_elsewhere)
 
 	REQUIRE(c == mine.cache);
 	EXPECT(c->inside);
-	EXPECT(!cache_enter());
+	EXPECT(!can_enter());
 	mem = loam_malloc(5000);
 	EXPECT(mem && pagemap_get(mem)->kind == KIND_EARLY);
 	loam_free(chunk);
