@@ -22,6 +22,7 @@ void cache_obey_rule(struct cache *c)
 	static struct arena *other;
 	static uint32_t in_vain; /* steps, one after the other */
 	struct arena *next;
+	uint32_t vain;
 	size_t before;
 
 	store_relaxed(&retain_due, false);
@@ -33,8 +34,9 @@ void cache_obey_rule(struct cache *c)
 	obey_in(c->arena);
 	if (next != c->arena && retain_excess())
 		obey_in(next);
-	store_relaxed(&in_vain, load_relaxed(&retain_retained) < before ? 0 : in_vain + 1);
-	if (in_vain <= ring_count() && retain_excess())
+	vain = load_relaxed(&retain_retained) < before ? 0 : load_relaxed(&in_vain) + 1;
+	store_relaxed(&in_vain, vain);
+	if (vain <= ring_count() && retain_excess())
 		store_relaxed(&retain_due, true);
 }
 

@@ -119,13 +119,20 @@ class Process:
 
     def no_memory(self):
         """What the kernel says where there is no address space."""
-        if os.path.exists(f'/proc/{self.pid}') and not self.is_dead():
+        if self.is_of_kernel():
             return Failure(f'{self} is of the kernel: it has no heap')
         return self.gone()
 
     def gone(self):
         there = os.path.exists(f'/proc/{self.pid}') and not self.is_dead()
         return Gone(f'{self} has become another program' if there else f'{self} has ended')
+
+    def is_of_kernel(self):
+        """By its flags: a process that ends has no memory for a moment either."""
+        try:
+            return bool(int(text_of(f'/proc/{self.pid}/stat').rpartition(')')[2].split()[6]) & 0x200000)
+        except (OSError, IndexError, ValueError):
+            return False
 
     def is_dead(self):
         try:
