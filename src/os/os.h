@@ -90,7 +90,8 @@ bool os_purge(void *mem, size_t nbytes);
 bool os_is_locked(void *page);
 
 /* Moves the end of the data segment by nbytes, no multiple of anything; its old end, or NULL when
-   the system refuses. */
+   the system refuses.  By 0: where it ends, or NULL where the kernel and libc disagree on that, as
+   in children of a fork during which it was moved: it must not be moved there. */
 void *os_sbrk(intptr_t nbytes);
 
 /* Makes this page read as zero in a forked child; false when the system cannot. */

@@ -279,11 +279,21 @@ bool os_is_emulated(void)
 	return emulated;
 }
 
+/* The kernel takes the break for a child of fork before it takes the mappings: where another thread
+   moved it in between, the child's break ends elsewhere than what is mapped, for ever, and to grow
+   there succeeds with nothing mapped.  libc's idea of it is copied with the mappings. */
+static bool is_break_true(long end)
+{
+	return syscall3(SYS_brk, 0, 0, 0) == end;
+}
+
 void *os_sbrk(intptr_t nbytes)
 {
 	long end = call_sbrk(nbytes);
 
-	return syscall_failed(end) ? NULL : (void *)end;
+	if (syscall_failed(end) || (nbytes == 0 && !is_break_true(end)))
+		return NULL;
+	return (void *)end;
 }
 
 /* Emulators have no lists of robust mutexes, and answer advice that they do not follow with

@@ -69,6 +69,11 @@ __attribute__((constructor)) static void install(void)
 				SYS_mremap), /* a question, which is always answered by a refusal */
 			ALLOW_CALL(SYS_futex),
 			ALLOW_CALL(SYS_write),
+			{BPF_JMP | BPF_JEQ | BPF_K, 0, 5, SYS_brk}, /* a question, of 0 */
+			LOAD(args[0], 0),
+			{BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0},
+			LOAD(args[0], 4),
+			ALLOW_CALL(0),
 			{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS},
 		};
 		struct sock_fprog program = {sizeof code / sizeof *code, code};

@@ -1,7 +1,12 @@
-/* A program that moves the break itself, while the allocator grows its heap there. */
+/* A program that moves the break itself, while the allocator grows its heap there, and processes
+   whose break is not where libc has it. */
 #include "test.h"
 
 #include "process.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 
 enum { STEPS = 3000, HELD = 512, PIECES = 64 };
 
@@ -44,6 +49,59 @@ static void piece_give_back(void)
 		return;
 	MUST(sbrk(-(intptr_t)p->nbytes) != (void *)-1);
 	piece_count--;
+}
+
+/*
+ * What the kernel leaves in a child of fork where another thread of the parent moved the break by
+ * `moved` bytes at that very moment: the mappings, and libc's idea of the break, are those after
+ * the move, and the kernel's own idea of the break is the one before it.
+ */
+static void leave_break_behind(intptr_t moved)
+{
+	char *now = sbrk(0), *before = now - moved;
+
+	MUST(syscall(SYS_brk, before) == (long)before);
+	if (moved < 0)
+		MUST(munmap(now, (size_t)-moved) == 0);
+	else
+		MUST(mmap(before, (size_t)moved, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == before);
+}
+
+/* Grows and shrinks the top of the heap. */
+static void use_top(void)
+{
+	static struct block held[HELD];
+
+	for (int i = 0; i < HELD; i++)
+		held[i] = block_new(20000);
+	for (int i = 0; i < HELD; i++)
+		block_free(held[i]);
+	malloc_trim(0);
+}
+
+static int use_top_where_break_was(intptr_t moved)
+{
+	pid_t child = fork();
+
+	MUST(child >= 0);
+	if (child == 0) {
+		alarm(CHILD_SECONDS);
+		sbrk((intptr_t)(-(uintptr_t)sbrk(0) & 0xffff)); /* whole pages */
+		use_top();
+		free(malloc(100000));
+		leave_break_behind(moved);
+		use_top();
+		use_top();
+		_exit(0);
+	}
+	return child_wait(child);
+}
+
+TEST(children_that_were_forked_while_the_break_moved)
+{
+	EXPECT_EQ(use_top_where_break_was(-(3 << 16)), 0);
+	EXPECT_EQ(use_top_where_break_was(2 << 16), 0);
 }
 
 TEST(the_program_moves_the_break)

@@ -627,6 +627,18 @@ TEST(the_break_moves_as_libc_sees_it)
 	EXPECT(os_sbrk(0) == old);
 }
 
+/* As a child finds it whose parent moved the break while it forked. */
+TEST(a_break_that_libc_does_not_know_is_none)
+{
+	char *end = os_sbrk(0);
+
+	REQUIRE(end);
+	REQUIRE(syscall(SYS_brk, end + 5 * os_page_size()) == (long)(end + 5 * os_page_size()));
+	EXPECT(os_sbrk(0) == NULL);
+	REQUIRE(syscall(SYS_brk, end) == (long)end);
+	EXPECT(os_sbrk(0) == end);
+}
+
 TEST(a_wiped_page_is_zero_in_a_child_alone)
 {
 	char *mem = os_map(os_page_size(), OS_METADATA);
