@@ -5,6 +5,7 @@
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/pagemap.h"
+#include "pages/place.h"
 
 #define EARLY_STEP (64 * KIB)
 
@@ -36,14 +37,10 @@ bool early_is_over(void)
 static bool map_area(size_t nbytes)
 {
 	size_t step = align_up(nbytes, EARLY_STEP);
-	struct area *new = os_map(step, OS_METADATA);
+	struct area *new = place_map(step, os_page_size(), step, OS_METADATA);
 
 	if (!new)
 		return false;
-	if (!pagemap_reserve(new, step)) {
-		os_unmap(new, step);
-		return false;
-	}
 	pagemap_set(new, step, &early_tag);
 	new->next = (char *)(new + 1);
 	new->end = (char *)new + step;

@@ -8,6 +8,7 @@
 #include "os/line.h"
 #include "report/report.h"
 #include "os/os.h"
+#include "pages/place.h"
 #include "report/signals.h"
 #include "report/stack.h"
 
@@ -107,10 +108,10 @@ static bool explain(const void *address)
 void sampled_start(void)
 {
 	size_t nbytes = SLOTS * stride();
-	char *area = os_map(nbytes, OS_PAGES);
+	char *area = place_map(nbytes, os_page_size(), nbytes, OS_PAGES);
 
 	sampled.slots = os_map(align_up(SLOTS * sizeof(struct slot), os_page_size()), OS_METADATA);
-	if (!area || !sampled.slots || !pagemap_reserve(area, nbytes) || !os_guard(area, nbytes)) {
+	if (!area || !sampled.slots || !os_guard(area, nbytes)) {
 		line_say("guard: no memory for sampled objects; none is");
 		return;
 	}

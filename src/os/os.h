@@ -57,8 +57,12 @@ void *os_map(size_t nbytes, enum os_use use);
 /* The same at a multiple of alignment, a power of two of at least a page. */
 void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use);
 
-/* Memory as os_map gives it between two unreadable pages; NULL when refused. */
-void *os_map_guarded(size_t nbytes, enum os_use use);
+/* Fresh zeroed memory at that place; NULL where something is there, or the system refuses. */
+COLD void *os_map_at(void *place, size_t nbytes);
+
+/* Addresses without memory, unreadable: at that place, or elsewhere where something is there; NULL
+   when the system refuses. */
+COLD void *os_reserve(void *place, size_t nbytes);
 
 /* False, and all as before, when the system refuses: one mapping too many would become two. */
 bool os_unmap(void *mem, size_t nbytes);

@@ -169,22 +169,34 @@ bool os_unguard(void *mem, size_t nbytes)
 	return map_at(mem, nbytes, PROT_READ | PROT_WRITE, MAP_FIXED) != NULL;
 }
 
+/* The place is a hint, which the kernel follows where there is room, the stack's included. */
+void *os_map_at(void *place, size_t nbytes)
+{
+	void *mem = map_at(place, nbytes, PROT_READ | PROT_WRITE, 0);
+
+	ASSERT(is_range(place, nbytes));
+	if (mem && mem != place) {
+		os_unmap(mem, nbytes);
+		return NULL;
+	}
+	return mem;
+}
+
+void *os_reserve(void *place, size_t nbytes)
+{
+	ASSERT(is_range(place, nbytes));
+	return map_at(place, nbytes, PROT_NONE, MAP_NORESERVE);
+}
+
 /* Where addresses are short: nbytes and no more, in the hope that they lie well. */
 static void *map_lucky(size_t nbytes, size_t alignment, enum os_use use)
 {
 	char *mem = os_map(nbytes, use);
 
-	if (mem && !is_aligned((uintptr_t)mem, alignment)) {
-		char *below = (char *)align_down((uintptr_t)mem, alignment);
-
-		os_unmap(mem, nbytes);
-		mem = map_at(below, nbytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE);
-		if (mem && mem != below) {
-			os_unmap(mem, nbytes);
-			mem = NULL;
-		}
-	}
-	return mem;
+	if (!mem || is_aligned((uintptr_t)mem, alignment))
+		return mem;
+	os_unmap(mem, nbytes);
+	return os_map_at((char *)align_down((uintptr_t)mem, alignment), nbytes);
 }
 
 void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use)
@@ -206,20 +218,6 @@ void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use)
 	if (start + nbytes < mem + whole)
 		os_unmap(start + nbytes, (size_t)(mem + whole - start) - nbytes);
 	return start;
-}
-
-void *os_map_guarded(size_t nbytes, enum os_use use)
-{
-	char *fence = map_at(NULL, nbytes + 2 * page_size, PROT_NONE, 0);
-	char *mem;
-
-	if (!fence)
-		return os_map(nbytes, use);
-	mem = os_map(nbytes, use);
-	if (mem && os_remap_onto(mem, nbytes, fence + page_size, nbytes))
-		return fence + page_size;
-	os_unmap(fence, nbytes + 2 * page_size);
-	return mem ? mem : os_map(nbytes, use);
 }
 
 void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)

@@ -6,18 +6,12 @@
 #include "os/os.h"
 #include "pages/huge_table.h"
 #include "pages/metadata.h"
+#include "pages/place.h"
 #include "pages/retain.h"
 
 static char *map(size_t nbytes, size_t alignment)
 {
-	char *mem = alignment > os_page_size() ? os_map_aligned(nbytes, alignment, OS_HUGE)
-					       : os_map(nbytes, OS_HUGE);
-
-	if (mem && !pagemap_reserve(mem, PAGE_SIZE)) {
-		os_unmap(mem, nbytes);
-		return NULL;
-	}
-	return mem;
+	return place_map(nbytes, alignment, PAGE_SIZE, OS_HUGE);
 }
 
 size_t huge_with_room(size_t nbytes)
@@ -63,6 +57,21 @@ static char *move_to(struct huge *h, size_t mapped)
 	return mem;
 }
 
+/* Back from where it cannot be tagged, piece by piece: where addresses are short there are no more
+   than were added. */
+static COLD void move_back(struct huge *h, char *from, size_t nbytes)
+{
+	size_t piece = nbytes - h->mapped;
+
+	os_unmap(from + h->mapped, piece);
+	for (size_t at = 0; at < h->mapped; at += piece) {
+		size_t n = smaller(piece, h->mapped - at);
+		void *place = os_map_at(h->mem + at, n);
+
+		CHECK(place && os_remap_onto(from + at, n, place, n));
+	}
+}
+
 /* Lets the system grow the mapping, wherever to, where addresses are short: it needs them for what
    is added alone, but the page map a leaf to spare. */
 static bool grow_anywhere(struct huge *h, size_t nbytes)
@@ -73,9 +82,11 @@ static bool grow_anywhere(struct huge *h, size_t nbytes)
 	if (!pagemap_map_spare(&spare))
 		return false;
 	mem = os_remap(h->mem, h->mapped, nbytes, true);
-	pagemap_reserve_page(mem, &spare);
-	if (!mem)
+	if (!pagemap_reserve_page(mem, &spare)) {
+		if (mem)
+			move_back(h, mem, nbytes);
 		return false;
+	}
 	ASSERT(nbytes > h->mapped && is_aligned((uintptr_t)mem, os_page_size()));
 	h->mem = mem;
 	h->mapped = nbytes;

@@ -10,6 +10,7 @@
 #include "os/lock.h"
 #include "os/os.h"
 #include "pages/pagemap.h"
+#include "pages/place.h"
 
 #define AREA_FIRST (128 * KIB)
 #define AREA_MOST  (4 * MIB)
@@ -37,15 +38,11 @@ static size_t area_left(void)
 
 static bool map_area(size_t nbytes)
 {
-	char *area = os_map_guarded(nbytes, OS_METADATA);
+	char *area = place_map_guarded(nbytes, OS_METADATA);
 
 	ASSERT(lock_held(&metadata_lock));
 	if (!area)
 		return false;
-	if (!pagemap_reserve(area, nbytes)) {
-		os_unmap(area, nbytes);
-		return false;
-	}
 	pagemap_set(area, nbytes, &metadata_tag);
 	store_relaxed(&area_end, NULL);
 	KEEP_ORDER();

@@ -145,6 +145,14 @@ bool pagemap_reserve(const void *mem, size_t nbytes)
 	return true;
 }
 
+bool pagemap_is_others(uintptr_t address)
+{
+	const struct leaf *leaf = pagemap_leaf(&pagemap, address);
+
+	return leaf != &pagemap.none && leaf->number != address >> LEAF_SHIFT &&
+	       !(address >> ADDRESS_BITS);
+}
+
 bool pagemap_map_spare(struct pagemap_spare *ret_spare)
 {
 	ret_spare->leaf = map_leaf();
@@ -156,20 +164,22 @@ bool pagemap_map_spare(struct pagemap_spare *ret_spare)
 	return ret_spare->table != NULL;
 }
 
-void pagemap_reserve_page(const void *mem, const struct pagemap_spare *spare)
+bool pagemap_reserve_page(const void *mem, const struct pagemap_spare *spare)
 {
 	uintptr_t address = (uintptr_t)mem;
-	struct leaf *leaf;
+	struct leaf *leaf = NULL;
 
-	if (!mem) {
+	if (mem) {
+		add_leaf(address, spare->leaf);
+		leaf = reserve_leaf(address);
+	} else {
 		unmap_leaf(spare->leaf);
-		os_unmap(spare->table, table_bytes());
-		return;
 	}
-	add_leaf(address, spare->leaf);
-	leaf = reserve_leaf(address);
-	CHECK(leaf);
-	add_table(leaf, table_of(address), spare->table);
+	if (leaf)
+		add_table(leaf, table_of(address), spare->table);
+	else
+		os_unmap(spare->table, table_bytes());
+	return leaf != NULL;
 }
 
 void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag)

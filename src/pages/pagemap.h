@@ -17,9 +17,11 @@
  * What the map takes of the addresses, touched or not, counts under `ulimit -v` and for mlockall().
  * So it is small: tags, which the hot path does not read, are one level further, and addresses that
  * lie a multiple of 16 TiB apart share a leaf.  The system gives a process addresses in two or
- * three places, of which no two do; of two areas that do, pagemap_reserve() refuses the second.  An
- * address that was never loam's can thus be taken for loam's only in a part of the address space
- * where the system puts nothing by itself.
+ * three places, of which no two do, unless the program itself reserves that much.  Of two areas
+ * that do, pagemap_reserve() refuses the second, and pages/place.h finds memory elsewhere.  An
+ * address that was never loam's can thus be taken for loam's only where a program has reserved
+ * terabytes, behind these, or in a part of the address space where the system puts nothing by
+ * itself.
  *
  * All memory of loam is tagged, so a pointer that is not loam's is known before it is touched; of a
  * huge object only the first page.  Tags are written before any address in a block is handed out,
@@ -172,6 +174,9 @@ ALWAYS_INLINE uint16_t pagemap_hot_and_tag(const void *p, struct descriptor **re
    or other addresses have its leaf. */
 bool pagemap_reserve(const void *mem, size_t nbytes);
 
+/* Whether an address has the leaf of others. */
+COLD bool pagemap_is_others(uintptr_t address);
+
 /*
  * For memory whose address is not known before it is there: a leaf and a table are mapped in
  * advance, and then serve for the page at mem as far as that needs them, or go back (mem NULL).
@@ -183,8 +188,8 @@ struct pagemap_spare {
 /* False, with nothing mapped, when the system refuses. */
 COLD bool pagemap_map_spare(struct pagemap_spare *ret_spare);
 
-/* Ends the program where other addresses have its leaf. */
-COLD void pagemap_reserve_page(const void *mem, const struct pagemap_spare *spare);
+/* False, with all of it unmapped, where mem is NULL or other addresses have its leaf. */
+COLD bool pagemap_reserve_page(const void *mem, const struct pagemap_spare *spare);
 
 /* Tags the pages of [mem, mem + nbytes), which must be reserved; NULL clears. */
 void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag);

@@ -4,6 +4,7 @@
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/metadata.h"
+#include "pages/place.h"
 #include "pages/zone_regions.h"
 
 /* What is mapped at once. */
@@ -83,21 +84,20 @@ static void note_locked(char *mem)
 static bool map(size_t nbytes)
 {
 	size_t alignment = nbytes < REGION_SIZE ? nbytes : REGION_SIZE;
-	char *mem = os_map_aligned(nbytes, alignment, OS_PAGES);
+	char *mem = place_map(nbytes, alignment, nbytes, OS_PAGES);
 	size_t done = 0;
 
 	if (!mem)
 		return false;
 	ASSERT(nbytes < REGION_SIZE ? is_power_of_two(nbytes) : is_aligned(nbytes, REGION_SIZE));
 	note_locked(mem);
-	if (pagemap_reserve(mem, nbytes))
-		for (; done < nbytes; done += alignment) {
-			struct region *r = window(mem + done);
+	for (; done < nbytes; done += alignment) {
+		struct region *r = window(mem + done);
 
-			if (!r)
-				break;
-			own(r, mem + done, alignment);
-		}
+		if (!r)
+			break;
+		own(r, mem + done, alignment);
+	}
 	if (done < nbytes)
 		os_unmap(mem + done, nbytes - done);
 	return done > 0;

@@ -22,6 +22,7 @@ static struct {
 	size_t mapped;			    /* atomic */
 	size_t most_mapped, page_size, memory_limit;
 	void *place; /* of the next mapping, or NULL; atomic */
+	void *moved; /* where the next one that is moved goes, or NULL; atomic */
 	bool refuse_purge, refuse_unmap, locked, secure;
 	uint64_t clock;
 	uintptr_t stack_end;
@@ -73,6 +74,11 @@ void os_sim_refuse_purge(bool refuse)
 void os_sim_lock(bool locked)
 {
 	sim.locked = locked;
+}
+
+void os_sim_move_to(void *place)
+{
+	sim.moved = place;
 }
 
 void os_sim_map_at(void *place)
@@ -238,8 +244,11 @@ void *os_map(size_t nbytes, enum os_use use)
 
 void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use)
 {
-	char *mem = os_map(nbytes + alignment, use), *start;
+	char *mem, *start;
 
+	if (alignment <= sim.page_size)
+		return os_map(nbytes, use);
+	mem = os_map(nbytes + alignment, use);
 	if (!mem)
 		return NULL;
 	start = (char *)align_up((uintptr_t)mem, alignment);
@@ -250,9 +259,34 @@ void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use)
 	return start;
 }
 
-void *os_map_guarded(size_t nbytes, enum os_use use)
+void *os_map_at(void *there, size_t nbytes)
 {
-	return os_map(nbytes, use);
+	void *mem;
+
+	check_range(there, nbytes);
+	if (refused() || no_room(nbytes))
+		return NULL;
+	mem = mmap(there, nbytes, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mem == there)
+		add_relaxed(&sim.mapped, nbytes);
+	else if (mem != MAP_FAILED)
+		munmap(mem, nbytes);
+	return mem == there ? mem : NULL;
+}
+
+void *os_reserve(void *there, size_t nbytes)
+{
+	void *mem;
+
+	check_range(there, nbytes);
+	if (refused() || no_room(nbytes))
+		return NULL;
+	mem = mmap(there, nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mem == MAP_FAILED)
+		return NULL;
+	add_relaxed(&sim.mapped, nbytes);
+	return mem;
 }
 
 bool os_unmap(void *mem, size_t nbytes)
@@ -304,13 +338,18 @@ static void *move_to_page(void *mem, size_t nbytes)
 
 void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 {
-	void *moved;
+	void *place = load_relaxed(&sim.moved), *moved;
 
 	check_range(mem, old_nbytes);
 	check_range(mem, new_nbytes);
 	if (refused() || (new_nbytes > old_nbytes && no_room(new_nbytes - old_nbytes)))
 		return NULL;
-	moved = mremap(mem, old_nbytes, new_nbytes, may_move ? MREMAP_MAYMOVE : 0);
+	if (may_move && place) {
+		store_relaxed(&sim.moved, NULL);
+		moved = mremap(mem, old_nbytes, new_nbytes, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+	} else {
+		moved = mremap(mem, old_nbytes, new_nbytes, may_move ? MREMAP_MAYMOVE : 0);
+	}
 	if (moved == MAP_FAILED)
 		return NULL;
 	if (!is_aligned((uintptr_t)moved, sim.page_size))

@@ -49,6 +49,9 @@ static inline void os_sim_need_small_pages(void)
 		test_skip("the figures are those of pages of 4 KiB");
 }
 
+/* The next mapping that is moved by growth goes there. */
+void os_sim_move_to(void *place);
+
 /* The next mapping lies there, if nothing else does. */
 void os_sim_map_at(void *place);
 

@@ -137,3 +137,19 @@ TEST(threads_get_objects_of_their_own)
 				return;
 	}
 }
+
+/* Behind a reservation of 16 TiB the page map may be others'. */
+TEST(an_area_that_cannot_be_tagged_lies_elsewhere)
+{
+	char *near = (char *)((size_t)3 << 40);
+	size_t nbytes = 4 * MIB;
+	void *mem;
+
+	REQUIRE(pagemap_reserve(near, PAGE_SIZE));
+	os_sim_map_at(near + ((size_t)1 << ROOT_BITS));
+	mem = early_alloc(16, nbytes);
+	REQUIRE(mem);
+	memset(mem, 1, nbytes);
+	EXPECT_EQ(pagemap_get(mem)->kind, KIND_EARLY);
+	EXPECT(!pagemap_is_others((uintptr_t)mem));
+}

@@ -434,37 +434,39 @@ TEST(refusals_are_null_and_lose_nothing)
 	EXPECT(os_map((size_t)1 << 60, OS_HUGE) == NULL);
 }
 
-TEST(guarded_memory_lies_between_unreadable_pages)
+TEST(a_mapping_lies_where_it_is_wanted_or_nowhere)
 {
-	size_t nbytes = 4 * os_page_size();
-	char *mem = os_map_guarded(nbytes, OS_METADATA);
+	size_t page = os_page_size();
+	char *mem = os_map(4 * page, OS_PAGES);
 
 	REQUIRE(mem);
-	EXPECT(all_bytes(mem, nbytes, 0));
-	memset(mem, 'x', nbytes);
-	EXPECT(unreadable(mem - 1));
-	EXPECT(unreadable(mem + nbytes));
-	EXPECT(!unreadable(mem));
-	EXPECT(!unreadable(mem + nbytes - 1));
+	memset(mem, 'x', 4 * page);
+	EXPECT(!os_map_at(mem + page, page));
+	EXPECT(mem[page] == 'x');
+	os_unmap(mem + page, 2 * page);
+	EXPECT(!os_map_at(mem + 2 * page, 2 * page));
+	REQUIRE(os_map_at(mem + page, 2 * page) == mem + page);
+	EXPECT(all_bytes(mem + page, 2 * page, 0));
+	memset(mem + page, 'y', 2 * page);
+	EXPECT(mem[page - 1] == 'x' && mem[3 * page] == 'x');
+	os_unmap(mem, 4 * page);
+	EXPECT(!os_map_at(mem, (size_t)1 << 60));
 }
 
-static int map_guarded_in_little_room(void)
+TEST(reserved_addresses_are_unreadable_and_in_nobodys_way)
 {
-	char *mem = os_map_guarded(4 * MIB, OS_METADATA);
+	size_t page = os_page_size();
+	char *mem = os_map(4 * page, OS_PAGES), *other;
 
-	if (!mem)
-		return 1;
-	memset(mem, 'x', 4 * MIB);
-	return 0;
-}
-
-TEST(guards_are_left_out_where_addresses_are_short)
-{
-	if (on_emulator())
-		test_skip("the emulator's own needs count under the limit, or nothing does");
-	EXPECT_EQ(run_limited(4 * MIB + os_page_size(), map_guarded_in_little_room), 0);
-	EXPECT_EQ(run_limited(6 * MIB, map_guarded_in_little_room), 0);
-	EXPECT_EQ(run_limited(3 * MIB, map_guarded_in_little_room), 1);
+	REQUIRE(mem);
+	os_unmap(mem + page, 2 * page);
+	REQUIRE(os_reserve(mem + page, 2 * page) == mem + page);
+	EXPECT(unreadable(mem + page) && !unmapped(mem + page));
+	REQUIRE(other = os_reserve(mem, page));
+	EXPECT(other != mem && !unreadable(mem));
+	os_unmap(other, page);
+	os_unmap(mem, 4 * page);
+	EXPECT(!os_reserve(mem, (size_t)1 << 60));
 }
 
 TEST(a_mapping_moved_keeps_its_contents)
@@ -748,7 +750,9 @@ TEST(no_call_changes_errno_granted_or_refused)
 	REQUIRE(mem && onto);
 	KEEPS_ERRNO(os_map(huge, OS_HUGE));
 	KEEPS_ERRNO(os_map_aligned(huge, MIB, OS_HUGE));
-	KEEPS_ERRNO(os_map_guarded(huge, OS_HUGE));
+	KEEPS_ERRNO(os_map_at(mem, page));
+	KEEPS_ERRNO(os_map_at(mem, huge));
+	KEEPS_ERRNO(os_reserve(mem, huge));
 	KEEPS_ERRNO(os_remap(mem, page, huge, true));
 	KEEPS_ERRNO(os_remap_onto(mem, page, mem, page));
 	KEEPS_ERRNO(os_remap_onto(mem, page, onto, 2 * page));

@@ -55,3 +55,29 @@ TEST(growth_needs_addresses_for_what_is_added_alone)
 	EXPECT(huge_check());
 	huge_free(huge_of(mem));
 }
+
+/* The system moves the object to where it cannot be tagged, and more than what was added cannot be
+   had. */
+TEST(growth_to_others_leaves_is_refused_and_leaves_the_object)
+{
+	size_t nbytes = 100 * MIB + os_page_size(), mapped;
+	char *mem = take(100 * MIB), *far = mem - GIB - ((size_t)1 << ROOT_BITS);
+
+	REQUIRE(pagemap_reserve(mem - GIB, PAGE_SIZE));
+	for (size_t at = 0; at < 100 * MIB; at += MIB)
+		mem[at] = (char)(at / MIB);
+	mapped = os_sim_mapped();
+	for (size_t n = 130 * MIB; n; n = n == nbytes ? 0 : nbytes) {
+		os_sim_map_limit(n - 100 * MIB + MIB);
+		os_sim_move_to(far);
+		EXPECT(!huge_resize(huge_of(mem), n));
+		os_sim_move_to(NULL);
+		os_sim_map_limit(SIZE_MAX);
+		for (size_t at = 0; at < 100 * MIB; at += MIB)
+			EXPECT_EQ(mem[at], (char)(at / MIB));
+		EXPECT_EQ(huge_of(mem)->nbytes, 100 * MIB);
+		EXPECT_EQ(os_sim_mapped(), mapped);
+	}
+	EXPECT(huge_check());
+	huge_free(huge_of(mem));
+}
