@@ -1,6 +1,6 @@
 /*
  * The page of figures: what another process needs to know to read this one's heap, without its
- * help and without stopping it (preload/look/top). It holds no figure itself. It says where the
+ * help and without stopping it (preload/look). It holds no figure itself. It says where the
  * figures lie that the allocator keeps anyway, and how its structures are laid out, so what is
  * looked at costs neither an instruction nor a byte of RAM.
  *
@@ -25,7 +25,7 @@
 
 #include "base/compiler.h"
 
-#define FIGURES_LAYOUT 1
+#define FIGURES_LAYOUT 2
 #define FIGURES_MAGIC  "loamfigs"
 #define FIGURES_NOTE   1 /* the note's type */
 
@@ -70,6 +70,7 @@
 	NUMBER(region_bytes, sizeof(struct region))                                                \
 	NUMBER(region_base, offsetof(struct region, base))                                         \
 	NUMBER(region_owned, offsetof(struct region, owned))                                       \
+	NUMBER(region_free, offsetof(struct region, free))                                         \
 	NUMBER(tag_kind, offsetof(struct descriptor, kind))                                        \
 	NUMBER(slab_bytes, sizeof(struct slab))                                                    \
 	NUMBER(slab_size, offsetof(struct slab, size))                                             \
@@ -80,8 +81,17 @@
 	NUMBER(slab_touched, offsetof(struct slab, touched))                                       \
 	NUMBER(slab_class, offsetof(struct slab, class))                                           \
 	NUMBER(slab_order, offsetof(struct slab, order))                                           \
+	NUMBER(slab_free, offsetof(struct slab, free))                                             \
 	NUMBER(heap_bytes, sizeof(struct heap))                                                    \
 	NUMBER(heap_owner, offsetof(struct heap, owner))                                           \
+	NUMBER(heap_base, offsetof(struct heap, base))                                             \
+	NUMBER(heap_end, offsetof(struct heap, end))                                               \
+	NUMBER(chunk_least, CHUNK_LEAST)                                                           \
+	NUMBER(chunk_end, CHUNK_END)                                                               \
+	NUMBER(chunk_word_bits, CHUNK_WORD_BITS)                                                   \
+	NUMBER(chunk_flags, CHUNK_FLAGS)                                                           \
+	NUMBER(chunk_in_use, CHUNK_IN_USE)                                                         \
+	NUMBER(chunk_prev_in_use, CHUNK_PREV_IN_USE)                                               \
 	NUMBER(run_bytes, sizeof(struct run))                                                      \
 	NUMBER(run_mem, offsetof(struct run, mem))                                                 \
 	NUMBER(run_npages, offsetof(struct run, npages))                                           \

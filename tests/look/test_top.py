@@ -19,7 +19,7 @@ import time
 import unittest
 from pathlib import Path
 
-from target import ROOT, TOP, account, look, target, top
+from target import ROOT, TOP, account, look, page, target, top
 from outside import words
 
 HOLDER, STATIC, *CHOSEN = sys.argv[1:]
@@ -181,9 +181,9 @@ class Command(unittest.TestCase):
             watched = account.Watched(made.pid)
             address = watched.page.address
             watched.close()
-            made.poke(address + 8, struct.pack('<I', 2))
-            self.refused(rf'process {made.pid} \(holder\S*\) runs on loam [\d.]+, whose figures have layout 2,', made.pid)
-            made.poke(address + 8, struct.pack('<I', 1))
+            made.poke(address + 8, struct.pack('<I', 77))
+            self.refused(rf'process {made.pid} \(holder\S*\) runs on loam [\d.]+, whose figures have layout 77,', made.pid)
+            made.poke(address + 8, struct.pack('<I', page.LAYOUT))
             made.poke(address, b'x')
             self.refused(r'the page of figures of process .* is damaged', made.pid)
 

@@ -114,12 +114,19 @@ class Watched:
     def close(self):
         self.process.close()
 
-    def look(self):
+    def read(self, kind=heap.Heap):
+        """The heap as it is now."""
         try:
-            found = heap.look(self.process, self.page)
+            return heap.look(self.process, self.page, kind)
         except Torn as torn:
             raise Failure(f'the heap of {self.process} makes no sense ({torn}): it is damaged, or changes too'
                           ' fast') from None
+
+    def look(self):
+        return self.tell(self.read())
+
+    def tell(self, found):
+        """The account of a heap that was read just now."""
         kernel, names = self.process.kernel(), self.process.threads()
         account = {'pid': self.process.pid, 'name': self.process.name, 'user': user_name(self.process.uid),
                    'loam': self.page.version, 'time': time.time(), 'look_seconds': round(found.seconds, 4),

@@ -32,6 +32,15 @@ def class_size(sc):
 NONSENSE = (Torn, struct.error, ValueError, TypeError, IndexError, OverflowError, MemoryError)
 
 
+def stretches_of(values):
+    """Of equal neighbours: the value, and the first and the end of where they are."""
+    at = 0
+    for value, group in itertools.groupby(values):
+        end = at + sum(1 for _ in group)
+        yield value, at, end
+        at = end
+
+
 class Record:
     """Fields of a structure, read at once: Record(nbytes, name=(offset, format))."""
 
@@ -129,6 +138,7 @@ class Heap:
         self.process, self.page, self.until = process, page, until
         self.runs, self.kept_runs, self.huge, self.special = Pages(), Pages(), Pages(), Pages()
         self.metadata = Pages()
+        self.regions = {}       # their bytes, by where they begin
         self.free_blocks = 0    # resident bytes
         self.outside = 0        # bytes of loam's that no region has: the data segment, metadata
         self.left_out = 0       # descriptors that made no sense
@@ -296,6 +306,7 @@ class Heap:
         record = self.process.read(region, page.region_bytes)
         if struct.unpack_from('<Q', record, page.region_base)[0] != first:
             return None
+        self.regions[first] = record
         npages = 1 << page.region_shift - page.page_shift
         bits = record[page.region_owned:page.region_owned + npages // 8]
         if bits == b'\xff' * len(bits):
@@ -304,9 +315,8 @@ class Heap:
 
     def add_window(self, first, tags, states, owned, stretches):
         """Sums up its pages by their tags: where they begin, bytes, resident bytes."""
-        shift, at = self.page.page_shift, 0
-        for tag, group in itertools.groupby(tags):
-            end = at + sum(1 for _ in group)
+        shift = self.page.page_shift
+        for tag, at, end in stretches_of(tags):
             if tag:
                 stretch = stretches[tag]
                 if stretch[0] is None:
@@ -320,7 +330,6 @@ class Heap:
                 present = here.count(PRESENT) if not owned else \
                     sum(mine and state == PRESENT for mine, state in zip(owned[at:end], here))
                 self.free_blocks += present << shift
-            at = end
 
     def descriptors(self, tags):
         """Bytes by address; of those that cannot be read, nothing."""
@@ -393,12 +402,13 @@ class Heap:
         self.swapped += 0 if states is None else states.count(SWAPPED) * PAGE
 
 
-def look(process, page):
-    """A Heap; tried again where what was read makes no sense.  Raises Torn when it never does."""
+def look(process, page, kind=Heap):
+    """A Heap, or of a kind that is one; tried again where what was read makes no sense.  Raises Torn
+    when it never does."""
     until = time.monotonic() + SECONDS_MOST
     for left in range(TRIES - 1, -1, -1):
         try:
-            return Heap(process, page, until)
+            return kind(process, page, until)
         except NONSENSE as error:
             if not left or time.monotonic() > until:
                 raise error if isinstance(error, Torn) else Torn(str(error)) from None

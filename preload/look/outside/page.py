@@ -7,7 +7,7 @@ import struct
 from .failure import Failure, Torn
 from .process import Writable
 
-LAYOUT = 1
+LAYOUT = 2
 MAGIC = b'loamfigs'
 NOTE = (b'loam\0', 1)
 
@@ -19,9 +19,11 @@ NUMBERS = '''
     page_shift region_shift leaf_shift leaf_unit_shift table_shift root_leaves classes class_size_max
     kind_slab kind_heap kind_run kind_huge kind_early kind_metadata kind_sampled
     pagemap_root pagemap_no_tags leaf_bytes leaf_tables leaf_regions leaf_number
-    region_bytes region_base region_owned tag_kind
+    region_bytes region_base region_owned region_free tag_kind
     slab_bytes slab_size slab_out slab_base slab_owner slab_capacity slab_touched slab_class slab_order
-    heap_bytes heap_owner run_bytes run_mem run_npages run_kept
+    slab_free
+    heap_bytes heap_owner heap_base heap_end chunk_least chunk_end chunk_word_bits chunk_flags chunk_in_use
+    chunk_prev_in_use run_bytes run_mem run_npages run_kept
     huge_bytes huge_mem huge_nbytes huge_mapped
     arena_bytes arena_number arena_next arena_chunks arena_system arena_in_use arena_small_hits
     arena_unsorted_hits arena_large_hits arena_remainder_hits arena_top_hits arena_purged arena_refills
