@@ -20,7 +20,7 @@
 
 #include "observe/proc.h"
 #include "observe/record.h"
-#include "cache/cache.h"
+#include "cache/caches.h"
 #include "cache/depot.h"
 #include "cache/shared_pages.h"
 #include "harden/quarantine.h"

@@ -12,12 +12,6 @@
 /* Uses of a hot class after which a thread gets a magazine for it. */
 #define LEARNED_AFTER 32
 
-/* Caches that are looked at for one whose thread is gone, when a thread begins. */
-#define LOOKS 16
-
-/* How many caches of the newest threads are remembered: a new thread looks there first. */
-#define RECENT 32
-
 static struct object *nothing; /* NULL */
 
 struct magazine magazine_none = {.last = &nothing, .end = &nothing, .none = &nothing};
@@ -43,142 +37,11 @@ SEALED static bool operators_open; /* before main, then constant */
 
 size_t fast_limit, fast_limit_counted;
 
-static struct cache cache_first;  /* of the thread that starts loam */
-static struct cache cache_shared; /* of threads for which there is no memory; has no magazines */
+struct cache cache_shared;
+uint32_t cache_flushes;
+static struct pool pool = POOL_INIT(struct magazines);
 
-struct lock caches_lock = LOCK_INIT(LOCK_CACHES);
-struct cache *cache_all;	     /* newest first; caches lock, release-published */
-static struct cache *cursor;	     /* where the next look begins; a hint */
-static struct cache *recent[RECENT]; /* a ring; hints */
-static uint32_t recent_last;
-static bool unmarked_seen; /* the kernel left a cache unmarked: more may be; a hint */
-static uint32_t ncaches;   /* in the list of all; caches lock */
-static uint32_t flushes;   /* how often all were asked to flush; atomic */
-static struct pool caches = POOL_INIT(struct cache), pool = POOL_INIT(struct magazines);
-
-struct cache *cache_next(const struct cache *c)
-{
-	return c ? c->next : load_acquire(&cache_all);
-}
-
-/* --- threads that come and go ---------------------------------------------------------------- */
-
-/* Where the kernel may not have marked the mutex, its thread is asked for as well. */
-static enum robust_state take_holder(struct cache *c, bool asks)
-{
-	enum robust_state state;
-
-	lock_acquire(&caches_lock);
-	ASSERT(c != mine.cache && c != &cache_shared); /* another thread's */
-	state = robust_try(&c->holder);
-	if (state == ROBUST_BUSY && asks) {
-		state = robust_ask(&c->holder);
-		if (state == ROBUST_GONE)
-			store_relaxed(&unmarked_seen, true);
-	}
-	lock_release(&caches_lock);
-	return state;
-}
-
-/* Takes over a cache whose thread is gone, as if entered; false: it is not, or it ended in the
-   middle of a call (by asynchronous cancellation). */
-static bool try_hold(struct cache *c, bool asks)
-{
-	enum robust_state state;
-
-	if (load_relaxed(&c->lost))
-		return false;
-	state = take_holder(c, asks);
-	if (state == ROBUST_GONE) {
-		found_at(c);
-		store_relaxed(&c->lost, load_relaxed(&c->inside));
-	}
-	if (state == ROBUST_BUSY)
-		return false;
-	if (c->lost) {
-		robust_release(&c->holder);
-		return false;
-	}
-	store_relaxed(&c->inside, true);
-	KEEP_ORDER();
-	return true;
-}
-
-static struct cache *advance(void)
-{
-	struct cache *c = load_acquire(&cursor);
-
-	c = c && c->next ? c->next : load_acquire(&cache_all);
-	store_release(&cursor, c);
-	return c;
-}
-
-static void note_recent(struct cache *c)
-{
-	store_release(&recent[(add_relaxed(&recent_last, 1) + 1) % RECENT], c);
-}
-
-static struct cache *adopt_recent(bool asks)
-{
-	uint32_t last = load_relaxed(&recent_last);
-
-	for (uint32_t i = 0; i < RECENT; i++) {
-		struct cache *c = load_acquire(&recent[(last - i) % RECENT]);
-
-		if (c && try_hold(c, i == 0 || asks))
-			return c;
-	}
-	return NULL;
-}
-
-/* The cache of a thread that is gone, with all that is in it. To ask for a thread costs a system
-   call: as long as the kernel has marked every cache, one alone is asked for. */
-static struct cache *adopt(void)
-{
-	bool asks = load_relaxed(&unmarked_seen);
-	struct cache *c = adopt_recent(asks);
-
-	for (int looks = LOOKS; !c && looks; looks--) {
-		c = advance();
-		if (c && !try_hold(c, asks))
-			c = NULL;
-	}
-	return c;
-}
-
-/* The calling thread's from now on; false where libc has no robust mutex. */
-static bool add(struct cache *c)
-{
-	bool held;
-
-	lock_acquire(&caches_lock);
-	ASSERT(c->arena && !c->magazines && c != &cache_shared);
-	held = robust_hold_anew(&c->holder);
-	if (held) {
-		c->next = cache_all;
-		store_release(&cache_all, c);
-		magazine_set_threads(++ncaches);
-	}
-	lock_release(&caches_lock);
-	return held;
-}
-
-static struct cache *make(void)
-{
-	static bool first_is_taken;
-	bool is_first = !__atomic_exchange_n(&first_is_taken, true, __ATOMIC_RELAXED);
-	struct cache *c = is_first ? &cache_first : pool_alloc(&caches);
-
-	if (!c)
-		return NULL;
-	c->arena = &arena_main;
-	if (!add(c)) {
-		if (!is_first)
-			pool_free(&caches, c);
-		return NULL;
-	}
-	return c;
-}
+/* --- doors ----------------------------------------------------------------------------------- */
 
 void cache_open_doors(const struct cache *c)
 {
@@ -201,27 +64,6 @@ void cache_open_operators(void)
 		operators_open = true;
 	if (mine.cache && mine.cache->magazines)
 		cache_open_doors(mine.cache);
-}
-
-struct cache *cache_bind(void)
-{
-	struct cache *c;
-
-	ASSERT(!mine.cache && mine.inside);
-	c = adopt();
-
-	if (!c)
-		c = make();
-	if (!c) {
-		cache_shared.arena = &arena_main;
-		return &cache_shared;
-	}
-	note_recent(c);
-	ASSERT(c->arena && c->holder.number && !c->lost);
-	if (c->magazines)
-		cache_open_doors(c);
-	mine.cache = c;
-	return c;
 }
 
 /* --- a call that never came back -------------------------------------------------------------- */
@@ -342,7 +184,6 @@ static void for_each_magazine(struct cache *c, void (*call)(struct magazine *m))
 	if (!c->magazines)
 		return;
 	if (is_mine)
-
 		cache_shut_doors();
 	for (unsigned sc = 0; sc < CLASSES; sc++)
 		if (cache_magazine(c, sc))
@@ -353,12 +194,12 @@ static void for_each_magazine(struct cache *c, void (*call)(struct magazine *m))
 
 bool cache_is_asked_to_flush(const struct cache *c)
 {
-	return c->flushes != load_relaxed(&flushes);
+	return c->flushes != load_relaxed(&cache_flushes);
 }
 
 void cache_flush(struct cache *c)
 {
-	c->flushes = load_relaxed(&flushes);
+	c->flushes = load_relaxed(&cache_flushes);
 	for_each_magazine(c, flush);
 }
 
@@ -384,14 +225,6 @@ void cache_sweep(struct cache *c, bool shrink)
 	for_each_magazine(c, shrink ? sweep_and_shrink : sweep);
 }
 
-void cache_ask_all_to_flush(void)
-{
-	add_relaxed(&flushes, 1);
-	for (struct cache *c = NULL; (c = cache_next(c));)
-		store_relaxed(&c->ticks,
-			      UINT8_MAX); /* lost where its thread counts just now: 256 later */
-}
-
 void cache_empty_depot(bool all_of_it)
 {
 	struct object *objects[64];
@@ -409,28 +242,6 @@ void cache_empty_depot(bool all_of_it)
 			cache_give_home(objects, n);
 		depot_settle(sc);
 	}
-}
-
-static void reap(struct cache *c, bool asks)
-{
-	if (!c || c == mine.cache || !try_hold(c, asks))
-		return;
-	cache_flush(c);
-	ASSERT_SLOW(cache_check_step(c));
-	KEEP_ORDER();
-	store_relaxed(&c->inside, false);
-	robust_release(&c->holder);
-}
-
-void cache_reap_next(void)
-{
-	reap(advance(), load_relaxed(&unmarked_seen)); /* else without a system call, see adopt() */
-}
-
-void cache_reap_all(void)
-{
-	for (struct cache *c = NULL; (c = cache_next(c));)
-		reap(c, true);
 }
 
 /* --- the last steps of the fast path ---------------------------------------------------------- */
@@ -455,7 +266,7 @@ void cache_wake_then_free(struct lock *waited, void *mem, void (*slow)(void *mem
 	slow(mem);
 }
 
-/* --- proofs, fork ---------------------------------------------------------------------------- */
+/* --- proofs ---------------------------------------------------------------------------------- */
 
 static bool check_fast_bins(const struct cache *c)
 {
@@ -477,21 +288,4 @@ bool cache_check(const struct cache *c)
 	for (unsigned sc = 0; sc < CLASSES; sc++)
 		ok &= !cache_magazine(c, sc) || magazine_check(cache_magazine(c, sc));
 	return ok;
-}
-
-/* The kernel knows the child's thread by another number, so it must hold its cache anew. Those of
-   threads that are not here are nobody's, but for what was half changed. */
-void cache_recover(void)
-{
-	for (struct cache *c = NULL; (c = cache_next(c));) {
-		if (c->lost)
-			continue;
-		if (c != mine.cache && c->inside) {
-			store_relaxed(&c->lost, true);
-			continue;
-		}
-		robust_hold_anew(&c->holder);
-		if (c != mine.cache)
-			robust_release(&c->holder);
-	}
 }

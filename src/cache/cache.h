@@ -94,8 +94,11 @@ ALWAYS_INLINE bool cache_is_plain(void)
    slow path calls it in a thread whose two doors differ. */
 COLD void cache_open_operators(void);
 
+/* Of threads for which there is no memory; in no list, and never with magazines. */
+extern HIDDEN struct cache cache_shared;
+
 /* Gives a thread without a cache one: an adopted one, else a new one; without memory the shared
-   cache, which has no magazines. */
+   cache. */
 COLD struct cache *cache_bind(void);
 
 /* Ends the program, with a report, if the call with which the thread went inside was left by
@@ -196,6 +199,9 @@ static inline bool cache_check_step(const struct cache *c)
 	return ok;
 }
 
+/* How often all caches were asked to flush (cache/caches.h); atomic. */
+extern HIDDEN uint32_t cache_flushes;
+
 /* Whether all caches were asked to flush since this one was flushed. */
 COLD bool cache_is_asked_to_flush(const struct cache *c);
 
@@ -209,16 +215,6 @@ void cache_sweep(struct cache *c, bool shrink);
 /* Gives back to their slabs the objects that the depot did not need since the last call, or all. */
 COLD void cache_empty_depot(bool all);
 
-/* Asks every thread to flush its cache; each does so at its next slow path, or, where it was
-   counting that just then, 256 later. */
-COLD void cache_ask_all_to_flush(void);
-
-/* Looks at one cache, each call at the next, and flushes it if its thread is gone. */
-void cache_reap_next(void);
-
-/* Flushes every cache whose thread is gone. */
-COLD void cache_reap_all(void);
-
 /* Wakes one that waits for a lock, then returns mem. */
 COLD void *cache_wake_then_return(struct lock *waited, void *mem);
 
@@ -228,16 +224,3 @@ NOINLINE void *cache_leave_then_alloc(struct cache *c, struct lock *held, size_t
 
 /* slow(mem), after waking one that waits for a lock; NULL: nobody does. */
 NOINLINE void cache_wake_then_free(struct lock *waited, void *mem, void (*slow)(void *mem));
-
-/* For observe/figures.c alone; others call cache_next(). */
-extern HIDDEN struct cache *cache_all;
-
-/* Every cache, newest first: c = cache_next(NULL), then cache_next(c), until NULL. */
-struct cache *cache_next(const struct cache *c);
-
-/* Held while a cache is put into the list of all, which is whole after each single store. */
-extern HIDDEN struct lock caches_lock;
-
-/* In every forked child: the calling thread keeps its cache. Those of other threads can be adopted,
-   except where the thread was inside: they are lost. */
-COLD void cache_recover(void);

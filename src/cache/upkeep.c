@@ -1,6 +1,7 @@
 /* What is due now and then, trimming, and what is tried before memory is refused; see upkeep.h. */
 #include "cache/upkeep.h"
 
+#include "cache/caches.h"
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/huge.h"

@@ -1,7 +1,7 @@
 /* What magazines and the depot hold; see cached.h. */
 #include "observe/cached.h"
 
-#include "cache/cache.h"
+#include "cache/caches.h"
 #include "cache/depot.h"
 
 /* Another thread may just be changing the array: then the magazine counts as empty. */

@@ -2,7 +2,7 @@
 #include "observe/figures.h"
 
 #include "arena/ring.h"
-#include "cache/cache.h"
+#include "cache/caches.h"
 #include "cache/depot.h"
 #include "os/lock.h"
 #include "pages/huge_table.h"

@@ -1,5 +1,5 @@
 /*
- * Thread caches and threads that end (cache/cache.c, os/robust.c): a cache is a robust mutex that its thread
+ * Thread caches and threads that end (cache/caches.c, os/robust.c): a cache is a robust mutex that its thread
  * takes once and never gives back; when the thread is gone the kernel says so to the next who tries.
  *
  *	try_hold()	tries the mutex, never waits.  A cache whose thread ended inside a slow path may be half

@@ -7,7 +7,7 @@
 
 #include "observe/record.h"
 #include "base/options.h"
-#include "cache/cache.h"
+#include "cache/caches.h"
 #include "cache/depot.h"
 #include "harden/quarantine.h"
 #include "harden/sampled.h"

@@ -11,7 +11,7 @@
 #include "api/fork.h"
 #include "base/options.h"
 #include "cache/array.h"
-#include "cache/cache.h"
+#include "cache/caches.h"
 #include "cache/depot.h"
 #include "cache/upkeep.h"
 #include "harden/quarantine.h"

@@ -3,7 +3,7 @@
 
 #include "base/options.h"
 #include "cache/alloc.h"
-#include "cache/cache.h"
+#include "cache/caches.h"
 #include "cache/depot.h"
 #include "cache/upkeep.h"
 #include "test.h"

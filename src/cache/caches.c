@@ -1,0 +1,218 @@
+/* The list of all thread caches; see caches.h. */
+#include "cache/caches.h"
+
+#include "os/check.h"
+#include "os/os.h"
+#include "pages/metadata.h"
+
+/* Caches that are looked at for one whose thread is gone, when a thread begins. */
+#define LOOKS 16
+
+/* How many caches of the newest threads are remembered: a new thread looks there first. */
+#define RECENT 32
+
+static struct cache cache_first; /* of the thread that starts loam */
+
+struct lock caches_lock = LOCK_INIT(LOCK_CACHES);
+struct cache *cache_all;	     /* newest first; caches lock, release-published */
+static struct cache *cursor;	     /* where the next look begins; a hint */
+static struct cache *recent[RECENT]; /* a ring; hints */
+static uint32_t recent_last;
+static bool unmarked_seen; /* the kernel left a cache unmarked: more may be; a hint */
+static uint32_t ncaches;   /* in the list of all; caches lock */
+static struct pool caches = POOL_INIT(struct cache);
+struct cache *cache_next(const struct cache *c)
+{
+	return c ? c->next : load_acquire(&cache_all);
+}
+
+/* --- threads that come and go ---------------------------------------------------------------- */
+
+/* Where the kernel may not have marked the mutex, its thread is asked for as well. */
+static enum robust_state take_holder(struct cache *c, bool asks)
+{
+	enum robust_state state;
+
+	lock_acquire(&caches_lock);
+	ASSERT(c != mine.cache && c != &cache_shared); /* another thread's */
+	state = robust_try(&c->holder);
+	if (state == ROBUST_BUSY && asks) {
+		state = robust_ask(&c->holder);
+		if (state == ROBUST_GONE)
+			store_relaxed(&unmarked_seen, true);
+	}
+	lock_release(&caches_lock);
+	return state;
+}
+
+/* Takes over a cache whose thread is gone, as if entered; false: it is not, or it ended in the
+   middle of a call (by asynchronous cancellation). */
+static bool try_hold(struct cache *c, bool asks)
+{
+	enum robust_state state;
+
+	if (load_relaxed(&c->lost))
+		return false;
+	state = take_holder(c, asks);
+	if (state == ROBUST_GONE) {
+		found_at(c);
+		store_relaxed(&c->lost, load_relaxed(&c->inside));
+	}
+	if (state == ROBUST_BUSY)
+		return false;
+	if (c->lost) {
+		robust_release(&c->holder);
+		return false;
+	}
+	store_relaxed(&c->inside, true);
+	KEEP_ORDER();
+	return true;
+}
+
+static struct cache *advance(void)
+{
+	struct cache *c = load_acquire(&cursor);
+
+	c = c && c->next ? c->next : load_acquire(&cache_all);
+	store_release(&cursor, c);
+	return c;
+}
+
+static void note_recent(struct cache *c)
+{
+	store_release(&recent[(add_relaxed(&recent_last, 1) + 1) % RECENT], c);
+}
+
+static struct cache *adopt_recent(bool asks)
+{
+	uint32_t last = load_relaxed(&recent_last);
+
+	for (uint32_t i = 0; i < RECENT; i++) {
+		struct cache *c = load_acquire(&recent[(last - i) % RECENT]);
+
+		if (c && try_hold(c, i == 0 || asks))
+			return c;
+	}
+	return NULL;
+}
+
+/* The cache of a thread that is gone, with all that is in it. To ask for a thread costs a system
+   call: as long as the kernel has marked every cache, one alone is asked for. */
+static struct cache *adopt(void)
+{
+	bool asks = load_relaxed(&unmarked_seen);
+	struct cache *c = adopt_recent(asks);
+
+	for (int looks = LOOKS; !c && looks; looks--) {
+		c = advance();
+		if (c && !try_hold(c, asks))
+			c = NULL;
+	}
+	return c;
+}
+
+/* The calling thread's from now on; false where libc has no robust mutex. */
+static bool add(struct cache *c)
+{
+	bool held;
+
+	lock_acquire(&caches_lock);
+	ASSERT(c->arena && !c->magazines && c != &cache_shared);
+	held = robust_hold_anew(&c->holder);
+	if (held) {
+		c->next = cache_all;
+		store_release(&cache_all, c);
+		magazine_set_threads(++ncaches);
+	}
+	lock_release(&caches_lock);
+	return held;
+}
+
+static struct cache *make(void)
+{
+	static bool first_is_taken;
+	bool is_first = !__atomic_exchange_n(&first_is_taken, true, __ATOMIC_RELAXED);
+	struct cache *c = is_first ? &cache_first : pool_alloc(&caches);
+
+	if (!c)
+		return NULL;
+	c->arena = &arena_main;
+	if (!add(c)) {
+		if (!is_first)
+			pool_free(&caches, c);
+		return NULL;
+	}
+	return c;
+}
+
+struct cache *cache_bind(void)
+{
+	struct cache *c;
+
+	ASSERT(!mine.cache && mine.inside);
+	c = adopt();
+
+	if (!c)
+		c = make();
+	if (!c) {
+		cache_shared.arena = &arena_main;
+		return &cache_shared;
+	}
+	note_recent(c);
+	ASSERT(c->arena && c->holder.number && !c->lost);
+	if (c->magazines)
+		cache_open_doors(c);
+	mine.cache = c;
+	return c;
+}
+
+/* --- threads that are gone -------------------------------------------------------------------- */
+
+void cache_ask_all_to_flush(void)
+{
+	add_relaxed(&cache_flushes, 1);
+	for (struct cache *c = NULL; (c = cache_next(c));)
+		store_relaxed(&c->ticks,
+			      UINT8_MAX); /* lost where its thread counts just now: 256 later */
+}
+
+static void reap(struct cache *c, bool asks)
+{
+	if (!c || c == mine.cache || !try_hold(c, asks))
+		return;
+	cache_flush(c);
+	ASSERT_SLOW(cache_check_step(c));
+	KEEP_ORDER();
+	store_relaxed(&c->inside, false);
+	robust_release(&c->holder);
+}
+
+void cache_reap_next(void)
+{
+	reap(advance(), load_relaxed(&unmarked_seen)); /* else without a system call, see adopt() */
+}
+
+void cache_reap_all(void)
+{
+	for (struct cache *c = NULL; (c = cache_next(c));)
+		reap(c, true);
+}
+
+/* --- fork ------------------------------------------------------------------------------------ */
+
+/* The kernel knows the child's thread by another number, so it must hold its cache anew. Those of
+   threads that are not here are nobody's, but for what was half changed. */
+void cache_recover(void)
+{
+	for (struct cache *c = NULL; (c = cache_next(c));) {
+		if (c->lost)
+			continue;
+		if (c != mine.cache && c->inside) {
+			store_relaxed(&c->lost, true);
+			continue;
+		}
+		robust_hold_anew(&c->holder);
+		if (c != mine.cache)
+			robust_release(&c->holder);
+	}
+}

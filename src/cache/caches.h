@@ -1,0 +1,36 @@
+/*
+ * The list of all thread caches, and who holds each.
+ *
+ * A new thread adopts the cache of one that is gone, with all that is in it, else makes one and
+ * puts it first in the list, which a cache never leaves. Where a thread is gone and no new one
+ * comes, another thread flushes its cache ("reaps" it) now and then. cache_bind() is declared in
+ * cache.h, which calls it.
+ *
+ * Locking: readers of the list need none, since it is whole after each single store. The caches
+ * lock is held to add to it, and to try the mutex of another thread's cache.
+ */
+#pragma once
+
+#include "cache/cache.h"
+
+/* Every cache, newest first: c = cache_next(NULL), then cache_next(c), until NULL. */
+struct cache *cache_next(const struct cache *c);
+
+/* For observe/figures.c alone; others call cache_next(). */
+extern HIDDEN struct cache *cache_all;
+
+extern HIDDEN struct lock caches_lock;
+
+/* Asks every thread to flush its cache; each does so at its next slow path, or, where it was
+   counting that just then, 256 later. */
+COLD void cache_ask_all_to_flush(void);
+
+/* Looks at one cache, each call at the next, and flushes it if its thread is gone. */
+void cache_reap_next(void);
+
+/* Flushes every cache whose thread is gone. */
+COLD void cache_reap_all(void);
+
+/* In every forked child: the calling thread keeps its cache. Those of other threads can be adopted,
+   except where the thread was inside: they are lost. */
+COLD void cache_recover(void);
