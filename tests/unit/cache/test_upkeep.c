@@ -58,41 +58,63 @@ TEST(each_256th_slow_path_reaps_a_cache)
 	EXPECT_EQ(magazine_count(m), 0);
 }
 
+enum { OBJECTS = 4096, LARGE = 3000, LEFT = 8 };
+
+static void *objects[OBJECTS];
+
+static void allocate_objects(int n)
+{
+	for (int i = 0; i < n; i++)
+		REQUIRE(objects[i] = loam_malloc(LARGE));
+}
+
+/* Frees all but each eighth, and gives back what is free otherwise; returns what is retained, and
+   a little room from now on makes it go. */
+static size_t thin_out_objects(int n)
+{
+	size_t retained;
+
+	for (int i = 0; i < n; i++)
+		if (i % LEFT)
+			loam_free(objects[i]);
+	cache_flush(mine.cache);
+	zone_purge(SIZE_MAX);
+	retained = retain_retained;
+	REQUIRE(retain_idle > (size_t)n * KIB);
+	retain_forget();
+	options.retain_floor = MIB;
+	return retained;
+}
+
+static void free_objects(int n)
+{
+	for (int i = 0; i < n; i += LEFT)
+		loam_free(objects[i]);
+}
+
 /* Else a process grows beside what it keeps. */
 TEST(memory_that_must_be_faulted_in_makes_what_is_idle_go)
 {
-	enum { OBJECTS = 4096, LARGE = 3000 };
-	static void *mems[OBJECTS];
 	struct options defaults = options;
 	size_t retained;
 
 	settle();
 	os_sim_need_small_pages();
 	options.retain_floor = GIB;
-	for (int i = 0; i < OBJECTS; i++)
-		mems[i] = loam_malloc(LARGE);
-	for (int i = 0; i < OBJECTS; i++)
-		if (i % 8)
-			loam_free(mems[i]);
-	cache_flush(mine.cache);
-	zone_purge(SIZE_MAX);
-	retained = retain_retained;
-	REQUIRE(retain_idle > 4 * MIB);
-	retain_forget();
-	options.retain_floor = MIB;
+	allocate_objects(OBJECTS);
+	retained = thin_out_objects(OBJECTS);
 	for (int i = 0; i < 40; i++)
 		REQUIRE(loam_malloc(RUN + 4096 * (size_t)i));
 	EXPECT(retain_retained + 3 * MIB < retained);
-	for (int i = 0; i < OBJECTS; i += 8)
-		loam_free(mems[i]);
+	free_objects(OBJECTS);
 	options = defaults;
 }
 
 /* The system gives nothing more for it: it was purged, and is of the heap. */
 TEST(top_that_must_be_faulted_in_makes_what_is_idle_go)
 {
-	enum { OBJECTS = 2048, LARGE = 3000, CHUNK = 40000, CHUNKS = 100 };
-	static void *mems[OBJECTS], *chunks[CHUNKS];
+	enum { CHUNK = 40000, CHUNKS = 100 };
+	static void *chunks[CHUNKS];
 	struct options defaults = options;
 	size_t retained, system;
 
@@ -103,28 +125,18 @@ TEST(top_that_must_be_faulted_in_makes_what_is_idle_go)
 		REQUIRE(chunks[i] = loam_malloc(CHUNK));
 	for (int i = CHUNKS; i-- > 0;)
 		loam_free(chunks[i]);
-	for (int i = 0; i < OBJECTS; i++)
-		mems[i] = loam_malloc(LARGE);
+	allocate_objects(OBJECTS / 2);
 	REQUIRE(os_sim_foreign_sbrk(PAGE_SIZE)); /* top cannot shrink */
 	heap_trim(&arena_main.chunks, CHUNK);
 	system = arena_main.chunks.system;
-	for (int i = 0; i < OBJECTS; i++)
-		if (i % 8)
-			loam_free(mems[i]);
-	cache_flush(mine.cache);
-	zone_purge(SIZE_MAX);
-	retained = retain_retained;
-	REQUIRE(retain_idle > 2 * MIB);
-	retain_forget();
-	options.retain_floor = MIB;
+	retained = thin_out_objects(OBJECTS / 2);
 	for (int i = 0; i < CHUNKS; i++)
 		REQUIRE(chunks[i] = loam_malloc(CHUNK));
 	EXPECT_EQ(arena_main.chunks.system, system);
 	EXPECT(retain_retained + MIB < retained);
 	for (int i = 0; i < CHUNKS; i++)
 		loam_free(chunks[i]);
-	for (int i = 0; i < OBJECTS; i += 8)
-		loam_free(mems[i]);
+	free_objects(OBJECTS / 2);
 	os_sim_foreign_sbrk(-(intptr_t)PAGE_SIZE);
 	options = defaults;
 }
