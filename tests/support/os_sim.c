@@ -23,12 +23,14 @@ static struct {
 	size_t most_mapped, page_size, memory_limit;
 	void *place; /* of the next mapping, or NULL; atomic */
 	void *moved; /* where the next one that is moved goes, or NULL; atomic */
-	bool refuse_purge, refuse_unmap, locked, secure;
+	bool locked, secure;
 	uint64_t clock;
 	uintptr_t stack_end;
 	const char *const *environment;
 	void (*at_start)(void);
 } sim = {.most_mapped = SIZE_MAX, .page_size = 4096, .memory_limit = SIZE_MAX};
+
+int os_sim_refusals[OS_SIM_REFUSALS];
 
 __attribute__((constructor(101))) static void take_page_size(void)
 {
@@ -66,11 +68,6 @@ static bool refused(void)
 	return (sim.fail_from && call >= sim.fail_from) || call == sim.fail_once;
 }
 
-void os_sim_refuse_purge(bool refuse)
-{
-	sim.refuse_purge = refuse;
-}
-
 void os_sim_lock(bool locked)
 {
 	sim.locked = locked;
@@ -84,11 +81,6 @@ void os_sim_move_to(void *place)
 void os_sim_map_at(void *place)
 {
 	sim.place = place;
-}
-
-void os_sim_refuse_unmap(bool refuse)
-{
-	sim.refuse_unmap = refuse;
 }
 
 size_t os_sim_mapped(void)
@@ -292,7 +284,7 @@ void *os_reserve(void *there, size_t nbytes)
 bool os_unmap(void *mem, size_t nbytes)
 {
 	check_range(mem, nbytes);
-	if (sim.refuse_unmap)
+	if (os_sim_refusals[OS_SIM_UNMAP])
 		return false;
 	munmap(mem, nbytes);
 	add_relaxed(&sim.mapped, -nbytes);
@@ -378,7 +370,8 @@ bool os_is_locked(void *page)
 bool os_purge(void *mem, size_t nbytes)
 {
 	check_range(mem, nbytes);
-	return !refused() && !sim.refuse_purge && madvise(mem, nbytes, MADV_DONTNEED) == 0;
+	return !refused() && !os_sim_refusals[OS_SIM_PURGE] &&
+	       madvise(mem, nbytes, MADV_DONTNEED) == 0;
 }
 
 bool os_wipe_on_fork(void *mem, size_t nbytes)

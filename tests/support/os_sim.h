@@ -9,6 +9,8 @@
 #include "os/os.h"
 #include "test.h"
 
+#include <errno.h>
+
 /*
  * Calls that the system may refuse (map, remap, sbrk, purge) are counted from
  * here on, and from the nth (1 is the next) all are refused; 0: none is.
@@ -20,6 +22,26 @@ void os_sim_fail_once(size_t n);
 
 /* Calls counted since the last of these two. */
 size_t os_sim_calls(void);
+
+/* What the system refuses whenever it is asked. */
+enum os_sim_refusal {
+	OS_SIM_PURGE,	    /* as older systems do for locked memory */
+	OS_SIM_UNMAP,	    /* nothing is unmapped */
+	OS_SIM_FILES,	    /* to open, make and map a file */
+	OS_SIM_READS,	    /* of files, see os_sim_read_first() */
+	OS_SIM_DESCRIPTORS, /* another one of a file, as where the process may have no more */
+	OS_SIM_HANDLERS,    /* of signals */
+	OS_SIM_REFUSALS
+};
+
+/* The errors by which it does, of files alone told to the caller; 0: it grants it. */
+extern int os_sim_refusals[OS_SIM_REFUSALS];
+
+/* From now on it does, or with 0 no more. */
+static inline void os_sim_refuse(enum os_sim_refusal what, int error)
+{
+	os_sim_refusals[what] = error;
+}
 
 /* At most nbytes more are mapped from here on; SIZE_MAX: no limit. */
 void os_sim_map_limit(size_t nbytes);
@@ -36,9 +58,6 @@ void os_sim_brk_limit(size_t nbytes);
 /* The program itself moves the break, by any amount: what sbrk() gave it, or NULL. */
 void *os_sim_foreign_sbrk(intptr_t nbytes);
 
-/* Refuses purges, as older systems do for locked memory. */
-void os_sim_refuse_purge(bool refuse);
-
 /* From now on what is mapped is locked, or is not. */
 void os_sim_lock(bool locked);
 
@@ -54,9 +73,6 @@ void os_sim_move_to(void *place);
 
 /* The next mapping lies there, if nothing else does. */
 void os_sim_map_at(void *place);
-
-/* From now on nothing is unmapped. */
-void os_sim_refuse_unmap(bool refuse);
 
 /* Bytes mapped now, data segment excluded. */
 size_t os_sim_mapped(void);
@@ -79,14 +95,8 @@ void os_sim_file(const char *path, const char *bytes, size_t nbytes);
 /* A read gives at most so many bytes; SIZE_MAX at first. */
 void os_sim_read_most(size_t nbytes);
 
-/* Opening, making and mapping a file fails with that error; 0: it does not. */
-void os_sim_refuse_files(int error);
-
-/* A read fails with that error, after so many bytes of the file. */
-void os_sim_refuse_reads(int error, size_t after);
-
-/* No file gets another descriptor, as where the process may have no more. */
-void os_sim_refuse_descriptors(bool refuse);
+/* Where OS_SIM_READS are refused: so many bytes of the file are read all the same; 0 at first. */
+void os_sim_read_first(size_t nbytes);
 
 /* Files open now that were opened by os_open(). */
 int os_sim_open_files(void);
@@ -95,12 +105,6 @@ int os_sim_open_files(void);
 
 /* What os_backtrace() finds from now on, once it was started; NULL: the stack. */
 void os_sim_backtrace(void *const *frames, int count);
-
-/* Handlers of signals cannot be set. */
-void os_sim_refuse_handlers(bool refuse);
-
-/* Pages cannot be made read-only. */
-void os_sim_refuse_protection(bool refuse);
 
 /* The end of the initial thread's stack, as os_stack_end() says; 0: the real one. */
 void os_sim_set_stack_end(uintptr_t end);

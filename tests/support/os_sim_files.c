@@ -12,9 +12,8 @@
 
 static struct {
 	const char *path, *bytes; /* the file that is not what it is; NULL: none */
-	size_t nbytes, at, read_most, refused_after, read;
-	int fd, open_error, read_error, open_files;
-	bool refuse_descriptors;
+	size_t nbytes, at, read_most, read_first, read;
+	int fd, open_files;
 } files = {.read_most = SIZE_MAX, .fd = -1};
 
 void os_sim_file(const char *path, const char *bytes, size_t nbytes)
@@ -29,20 +28,9 @@ void os_sim_read_most(size_t nbytes)
 	files.read_most = nbytes;
 }
 
-void os_sim_refuse_files(int error)
+void os_sim_read_first(size_t nbytes)
 {
-	files.open_error = error;
-}
-
-void os_sim_refuse_reads(int error, size_t after)
-{
-	files.read_error = error;
-	files.refused_after = after;
-}
-
-void os_sim_refuse_descriptors(bool refuse)
-{
-	files.refuse_descriptors = refuse;
+	files.read_first = nbytes;
 }
 
 int os_sim_open_files(void)
@@ -70,8 +58,8 @@ int os_open(const char *path)
 {
 	int saved = errno, fd;
 
-	if (files.open_error)
-		return -files.open_error;
+	if (os_sim_refusals[OS_SIM_FILES])
+		return -os_sim_refusals[OS_SIM_FILES];
 	fd = (int)result_of(open(is_ours(path) ? "/dev/null" : path, O_RDONLY | O_CLOEXEC), saved);
 	if (fd < 0)
 		return fd;
@@ -96,10 +84,10 @@ long os_read(int fd, void *buffer, size_t nbytes)
 
 	CHECK(fd >= 0 && nbytes);
 	nbytes = least(nbytes, files.read_most);
-	if (files.read_error) {
-		if (files.read >= files.refused_after)
-			return -files.read_error;
-		nbytes = least(nbytes, files.refused_after - files.read);
+	if (os_sim_refusals[OS_SIM_READS]) {
+		if (files.read >= files.read_first)
+			return -os_sim_refusals[OS_SIM_READS];
+		nbytes = least(nbytes, files.read_first - files.read);
 	}
 	if (fd == files.fd) {
 		n = (long)least(nbytes, files.nbytes - files.at);
@@ -124,8 +112,8 @@ long os_read_link(const char *path, char *buffer, size_t nbytes)
 {
 	int saved = errno;
 
-	return files.open_error ? -files.open_error
-				: result_of(readlink(path, buffer, nbytes), saved);
+	return os_sim_refusals[OS_SIM_FILES] ? -os_sim_refusals[OS_SIM_FILES]
+					     : result_of(readlink(path, buffer, nbytes), saved);
 }
 
 /* A copy of what the test gave, so that no byte behind it can be read. */
@@ -146,7 +134,7 @@ const char *os_map_file(const char *path, size_t *ret_nbytes)
 	struct stat about;
 	void *mem = MAP_FAILED;
 
-	if (!files.open_error && is_ours(path))
+	if (!os_sim_refusals[OS_SIM_FILES] && is_ours(path))
 		return map_ours(ret_nbytes);
 	fd = os_open(path);
 	if (fd < 0)
@@ -167,8 +155,8 @@ int os_create(const char *path, enum os_create how)
 {
 	int flags = O_CREAT | O_CLOEXEC | O_NOFOLLOW, saved = errno;
 
-	if (files.open_error)
-		return -files.open_error;
+	if (os_sim_refusals[OS_SIM_FILES])
+		return -os_sim_refusals[OS_SIM_FILES];
 	flags |= how == OS_NEW ? O_RDWR | O_EXCL : O_WRONLY | O_APPEND;
 	files.open_files++;
 	return (int)result_of(open(path, flags, 0600), saved);
@@ -176,7 +164,7 @@ int os_create(const char *path, enum os_create how)
 
 int os_move_descriptor(int fd, int low)
 {
-	int moved = files.refuse_descriptors ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, low);
+	int moved = os_sim_refusals[OS_SIM_DESCRIPTORS] ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, low);
 
 	if (moved < 0)
 		return fd;

@@ -12,23 +12,13 @@
 static struct {
 	void *const *frames;
 	int count;
-	bool unwinds, refuse_handlers, refuse_protection;
+	bool unwinds;
 } process;
 
 void os_sim_backtrace(void *const *frames, int count)
 {
 	process.frames = frames;
 	process.count = count;
-}
-
-void os_sim_refuse_handlers(bool refuse)
-{
-	process.refuse_handlers = refuse;
-}
-
-void os_sim_refuse_protection(bool refuse)
-{
-	process.refuse_protection = refuse;
 }
 
 /* --- the contract of os/process.h ----------------------------------------------------------- */
@@ -80,7 +70,7 @@ bool os_is_sigreturn(const void *frame)
 
 bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_before)
 {
-	return !process.refuse_handlers && sigaction(signal, action, ret_before) == 0;
+	return !os_sim_refusals[OS_SIM_HANDLERS] && sigaction(signal, action, ret_before) == 0;
 }
 
 void os_send_signal(int signal, const siginfo_t *info)
@@ -91,7 +81,7 @@ void os_send_signal(int signal, const siginfo_t *info)
 
 bool os_protect(void *mem, size_t nbytes)
 {
-	return !process.refuse_protection && mprotect(mem, nbytes, PROT_READ) == 0;
+	return mprotect(mem, nbytes, PROT_READ) == 0;
 }
 
 void os_protect_for_good(void *mem, size_t nbytes)

@@ -678,7 +678,7 @@ TEST(a_purge_that_is_refused_leaves_the_slab_where_it_is_and_is_not_repeated)
 	thin_out(ss, s[0], 16);
 	thin_out(ss, s[1], 16);
 	thin_out(ss, s[1], s[1]->notify);
-	os_sim_refuse_purge(true);
+	os_sim_refuse(OS_SIM_PURGE, EINVAL);
 	note(ss, s[1], PAGE_SIZE);
 	EXPECT_EQ(s[0]->purged, 0);
 	EXPECT_EQ(s[0]->kept, 0);
@@ -691,7 +691,7 @@ TEST(a_purge_that_is_refused_leaves_the_slab_where_it_is_and_is_not_repeated)
 	os_sim_fail_from(0);
 	slabs_purge(ss);
 	EXPECT_EQ(os_sim_calls(), 0); /* nothing came back since it was tried */
-	os_sim_refuse_purge(false);
+	os_sim_refuse(OS_SIM_PURGE, 0);
 	thin_out(ss, s[0], 15);
 	slabs_purge(ss);
 	EXPECT(s[0]->purged != 0);

@@ -41,16 +41,16 @@ TEST(where_there_are_no_more_descriptors_the_low_one_serves)
 {
 	struct file file;
 
-	os_sim_refuse_files(EMFILE);
+	os_sim_refuse(OS_SIM_FILES, EMFILE);
 	EXPECT_EQ(file_create(&file, fresh("refused")), EMFILE);
 	EXPECT_EQ(file_open(path), -EMFILE);
 	EXPECT_EQ(access(path, F_OK), -1);
-	os_sim_refuse_files(0);
-	os_sim_refuse_descriptors(true);
+	os_sim_refuse(OS_SIM_FILES, 0);
+	os_sim_refuse(OS_SIM_DESCRIPTORS, EMFILE);
 	EXPECT_EQ(file_create(&file, path), 0);
 	EXPECT(file.fd < 500);
 	EXPECT(file_append(&file, 0, os_page_size()) != NULL);
-	os_sim_refuse_descriptors(false);
+	os_sim_refuse(OS_SIM_DESCRIPTORS, 0);
 	file_close(&file);
 	unlink(path);
 }

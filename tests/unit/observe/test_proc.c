@@ -38,13 +38,13 @@ TEST(where_no_file_can_be_opened_nothing_is_said_of_it)
 	char name[16] = "x";
 	size_t now = 1, most = 1;
 
-	os_sim_refuse_files(EMFILE);
+	os_sim_refuse(OS_SIM_FILES, EMFILE);
 	proc_program(name, sizeof name);
 	EXPECT_EQ(name[0], 0);
 	proc_resident(&now, &most);
 	EXPECT_EQ(now, 0);
 	EXPECT(most > 0); /* that is no file's */
-	os_sim_refuse_files(0);
+	os_sim_refuse(OS_SIM_FILES, 0);
 }
 
 TEST(a_file_that_breaks_off_counts_as_nothing)

@@ -92,10 +92,10 @@ TEST(a_purge_that_is_refused_loses_nothing)
 	char *block = zone_alloc(10, &clean);
 
 	memset(block, 7, ORDER_BYTES(10));
-	os_sim_refuse_purge(true);
+	os_sim_refuse(OS_SIM_PURGE, EINVAL);
 	zone_free(block, 10, ORDER_BYTES(10));
 	EXPECT(zone_check());
-	os_sim_refuse_purge(false);
+	os_sim_refuse(OS_SIM_PURGE, 0);
 	for (int i = 0; i < 300; i++)
 		zone_purge(SIZE_MAX);
 	EXPECT_EQ(sizes().free_dirty, 0);

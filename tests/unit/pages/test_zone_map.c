@@ -43,9 +43,9 @@ TEST(free_blocks_between_others_are_unmapped_where_wanted)
 	for (int i = 0; i < BLOCKS; i += 2)
 		zone_free(held[i], ORDER, PAGE_SIZE);
 	before = sizes().mapped;
-	os_sim_refuse_unmap(true);
+	os_sim_refuse(OS_SIM_UNMAP, ENOMEM);
 	EXPECT_EQ(zone_unmap_free(true), 0);
-	os_sim_refuse_unmap(false);
+	os_sim_refuse(OS_SIM_UNMAP, 0);
 	EXPECT_EQ(sizes().mapped, before);
 	EXPECT(zone_check());
 	EXPECT(zone_unmap_free(true) >= BLOCKS / 2 * ORDER_BYTES(ORDER));

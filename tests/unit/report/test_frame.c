@@ -158,11 +158,11 @@ TEST(a_stack_that_ends_at_a_page_without_access_is_not_left)
 
 TEST(where_the_maps_say_nothing_nothing_is_held)
 {
-	os_sim_refuse_files(EMFILE);
+	os_sim_refuse(OS_SIM_FILES, EMFILE);
 	held = true;
 	ask_of_local();
 	EXPECT(!held);
-	os_sim_refuse_files(0);
+	os_sim_refuse(OS_SIM_FILES, 0);
 	os_sim_file("/proc/self/maps", "7ff", 3);
 	held = true;
 	ask_of_local();

@@ -101,14 +101,15 @@ TEST(where_no_file_can_be_opened_or_read_nothing_is_found)
 {
 	struct mapping m;
 
-	os_sim_refuse_files(EMFILE);
+	os_sim_refuse(OS_SIM_FILES, EMFILE);
 	EXPECT(!find((uintptr_t)&here, &m));
-	os_sim_refuse_files(0);
+	os_sim_refuse(OS_SIM_FILES, 0);
 	for (size_t after = 0; after < 200; after += 7) {
-		os_sim_refuse_reads(EIO, after);
+		os_sim_read_first(after);
+		os_sim_refuse(OS_SIM_READS, EIO);
 		EXPECT(!find((uintptr_t)UINTPTR_MAX, &m));
 	}
-	os_sim_refuse_reads(0, 0);
+	os_sim_refuse(OS_SIM_READS, 0);
 	EXPECT(find((uintptr_t)&here, &m));
 }
 

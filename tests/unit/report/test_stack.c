@@ -88,7 +88,7 @@ TEST(an_address_in_nothing_is_said_as_it_is)
 
 static void say_without_files(void *unused)
 {
-	os_sim_refuse_files(EMFILE);
+	os_sim_refuse(OS_SIM_FILES, EMFILE);
 	say(unused);
 }
 

@@ -189,8 +189,8 @@ TEST(where_no_file_can_be_opened_what_is_in_memory_is_asked)
 	struct symbol symbol;
 
 	REQUIRE(maps_find((const char *)a_static_function + 1, &m));
-	os_sim_refuse_files(EMFILE);
+	os_sim_refuse(OS_SIM_FILES, EMFILE);
 	EXPECT(!symbols_find(&m, (const char *)a_static_function + 1, &symbol)); /* not exported */
-	os_sim_refuse_files(0);
+	os_sim_refuse(OS_SIM_FILES, 0);
 	EXPECT_EQ(os_sim_open_files(), 0);
 }

@@ -176,9 +176,9 @@ static void random_step(uint64_t *random)
 	} else if (chance < 95) {
 		purge();
 	} else {
-		os_sim_refuse_purge(true);
+		os_sim_refuse(OS_SIM_PURGE, EINVAL);
 		EXPECT_EQ(slab_purge(shadow.s), 0);
-		os_sim_refuse_purge(false);
+		os_sim_refuse(OS_SIM_PURGE, 0);
 	}
 }
 
