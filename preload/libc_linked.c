@@ -20,6 +20,11 @@ int __pthread_mutex_unlock(pthread_mutex_t *mutex) __attribute__((weak));
 int __pthread_mutex_consistent(pthread_mutex_t *mutex) __attribute__((weak));
 pthread_t __pthread_self(void) __attribute__((weak));
 
+/* Of programs that have threads: loam begins none in others. */
+int __pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*body)(void *),
+		     void *arg) __attribute__((weak));
+int __pthread_detach(pthread_t id) __attribute__((weak));
+
 /* A weak name alone does not make the linker take the object from libc.a that has it. */
 __attribute__((used)) static int (*const wanted[])(pthread_mutex_t *) = {
 	pthread_mutex_trylock, pthread_mutex_unlock, pthread_mutex_consistent};
@@ -39,5 +44,7 @@ const struct libc_function libc_linked[] = {
 	LINKED("pthread_mutex_unlock", __pthread_mutex_unlock),
 	LINKED("pthread_mutex_consistent", __pthread_mutex_consistent),
 	LINKED("pthread_self", __pthread_self),
+	LINKED("pthread_create", __pthread_create),
+	LINKED("pthread_detach", __pthread_detach),
 	{.name = NULL},
 };

@@ -1,5 +1,6 @@
 /* What is done once as the process starts, and as it ends, in programs that never allocate too. */
 #include "observe/record.h"
+#include "api/background.h"
 #include "api/start.h"
 #include "api/stats.h"
 #include "base/options.h"
@@ -27,6 +28,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 	if (stacks)
 		stack_start(code_start(), code_end());
 	start_constructed();
+	background_start_if_asked();
 }
 
 __attribute__((destructor)) static void end(void)

@@ -85,10 +85,10 @@ const struct option *option_near(struct word name)
 #define OTHERS                                                                                     \
 	"narenas jemalloc arena_max\n"                                                             \
 	"percpu_arena jemalloc arena_max\n"                                                        \
-	"dirty_decay_ms jemalloc retain_floor, retain_share\n"                                     \
-	"muzzy_decay_ms jemalloc retain_floor, retain_share\n"                                     \
+	"dirty_decay_ms jemalloc decay_ms, retain_floor\n"                                         \
+	"muzzy_decay_ms jemalloc decay_ms, retain_floor\n"                                         \
 	"retain jemalloc retain_floor, retain_share\n"                                             \
-	"background_thread jemalloc -\n"                                                           \
+	"background_thread jemalloc background\n"                                                  \
 	"max_background_threads jemalloc -\n"                                                      \
 	"oversize_threshold jemalloc mmap_threshold\n"                                             \
 	"stats_print* jemalloc stats\n"                                                            \
@@ -107,7 +107,7 @@ const struct option *option_near(struct word name)
 	"metadata_thp jemalloc -\n"                                                                \
 	"thp jemalloc -\n"                                                                         \
 	"dss jemalloc -\n"                                                                         \
-	"purge_delay mimalloc retain_floor, retain_share\n"                                        \
+	"purge_delay mimalloc decay_ms, retain_floor\n"                                            \
 	"purge_decommits mimalloc -\n"                                                             \
 	"arena_eager_commit mimalloc -\n"                                                          \
 	"eager_commit* mimalloc -\n"                                                               \
@@ -125,7 +125,7 @@ const struct option *option_near(struct word name)
 	"aggressive_decommit tcmalloc retain_floor, retain_share\n"                                \
 	"quarantine_size_kb Scudo quarantine\n"                                                    \
 	"thread_local_quarantine_size_kb Scudo quarantine\n"                                       \
-	"release_to_os_interval_ms Scudo retain_floor, retain_share\n"                             \
+	"release_to_os_interval_ms Scudo decay_ms, retain_floor\n"                                 \
 	"delete_size_mismatch Scudo harden\n"                                                      \
 	"dealloc_type_mismatch Scudo harden\n"                                                     \
 	"zero_contents Scudo perturb\n"                                                            \

@@ -18,7 +18,7 @@
  *	a larger one would still have                      MAGAZINE_BYTES
  *
  * A sweep, one each 256 slow paths of the thread, sends home what lies in magazines that were not
- * filled since the last one, and once a second halves these: each object may hold a whole slab for
+ * filled since the last one, and each decay_ms halves these: each object may hold a whole slab for
  * itself. So a thread that touches many sizes holds little of each, and one that frees much without
  * need holds little of that. Where there are many threads each may hold less.
  *

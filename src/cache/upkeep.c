@@ -8,8 +8,6 @@
 #include "pages/retain.h"
 #include "pages/zone.h"
 
-#define SECOND ((uint64_t)1000 * 1000 * 1000)
-
 static void obey_in(struct arena *a)
 {
 	if (!a || !ring_try(a))
@@ -55,8 +53,8 @@ static void tend_all(void)
 void cache_tick_slowly(struct cache *c)
 {
 	static uint64_t last_fade;
-	uint64_t now = os_clock();
-	bool shrink = now - c->shrunk >= SECOND;
+	uint64_t now = os_clock(), decay = (uint64_t)options.decay_ms * 1000 * 1000;
+	bool shrink = now - c->shrunk >= decay;
 
 	ASSERT(c->inside && mine.inside);
 	if (cache_is_asked_to_flush(c))
@@ -70,12 +68,28 @@ void cache_tick_slowly(struct cache *c)
 	}
 	if (shrink)
 		c->shrunk = now;
-	if (now - load_relaxed(&last_fade) < SECOND)
+	if (now - load_relaxed(&last_fade) < decay)
 		return;
 	store_relaxed(&last_fade, now);
 	retain_fade();
 	tend_all();
 	zone_purge(load_relaxed(&retain_retained) / 8);
+}
+
+void cache_do_all_due(struct cache *c)
+{
+	size_t before;
+
+	cache_tick_slowly(c);
+	cache_reap_all();
+	do {
+		before = load_relaxed(&retain_retained);
+		for (struct arena *a = NULL; (a = ring_next(a));)
+			obey_in(a);
+		zone_purge(retain_excess());
+		if (retain_excess())
+			retain_purged(huge_purge(retain_excess()));
+	} while (retain_excess() && load_relaxed(&retain_retained) < before);
 }
 
 /* Flushes the caller's cache, those of threads that are gone, and the depot; asks other threads to

@@ -8,8 +8,12 @@
 #include "pages/retain.h"
 
 /* The work of each 256th slow path: the flush that was asked for, and giving home what was not
-   needed since; and once a second purging. */
+   needed since; and each decay_ms purging. */
 COLD void cache_tick_slowly(struct cache *c);
+
+/* The same, and all that the rule asks for, however long it takes: for a thread that nobody waits
+   for. */
+COLD void cache_do_all_due(struct cache *c);
 
 /* Called in every slow path. */
 ALWAYS_INLINE void cache_tick(struct cache *c)

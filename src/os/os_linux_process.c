@@ -4,8 +4,11 @@
 #include "os/process.h"
 #include "os/syscall.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #define SYS_MSEAL 462 /* Linux 6.10 */
 
@@ -77,6 +80,56 @@ void os_send_signal(int signal, const siginfo_t *info)
 	if (!info || syscall_failed(syscall6(SYS_rt_tgsigqueueinfo, process, thread, signal,
 					     (long)info, 0, 0)))
 		syscall3(SYS_tgkill, process, thread, signal);
+}
+
+struct thread {
+	const char *name;
+	void (*body)(void);
+};
+
+static void *run(void *arg)
+{
+	const struct thread *thread = arg;
+
+	syscall3(SYS_prctl, PR_SET_NAME, (long)thread->name, 0);
+	thread->body();
+	return NULL;
+}
+
+/* The kernel's set of signals is a word; a thread begins with those of who began it blocked. */
+static void block_signals(const uint64_t *set, uint64_t *ret_before)
+{
+	syscall6(SYS_rt_sigprocmask, SIG_SETMASK, (long)set, (long)ret_before, sizeof *set, 0, 0);
+}
+
+bool os_thread(const char *name, void (*body)(void))
+{
+	static struct thread thread;
+	int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	int (*detach)(pthread_t);
+	uint64_t all = UINT64_MAX, before = 0;
+	pthread_t id;
+	bool begun;
+
+	libc_find(&create, "pthread_create");
+	libc_find(&detach, "pthread_detach");
+	if (!create || !detach)
+		return false;
+	thread = (struct thread){name, body};
+	block_signals(&all, &before);
+	begun = create(&id, NULL, run, &thread) == 0;
+	block_signals(&before, NULL);
+	if (begun)
+		detach(id);
+	return begun;
+}
+
+void os_sleep(uint64_t nanoseconds)
+{
+	struct timespec time = {.tv_sec = (time_t)(nanoseconds / 1000000000),
+				.tv_nsec = (long)(nanoseconds % 1000000000)};
+
+	syscall6(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)&time, 0, 0, 0);
 }
 
 bool os_protect(void *mem, size_t nbytes)

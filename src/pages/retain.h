@@ -21,8 +21,8 @@
  * keeps such a program from growing by more than the slack beyond what it was, with all that it
  * keeps: peak is the most that was used.  If it were
  * the most that was live, what is kept would raise the peak, and the peak what is kept, round after
- * round.  Tally, regret and peak fade by a quarter a second (retain_fade), so that what was needed
- * once is not kept for ever.
+ * round.  Tally, regret and peak fade by a quarter each decay_ms (retain_fade), so that what was
+ * needed once is not kept for ever.
  */
 #pragma once
 
@@ -123,7 +123,7 @@ void retain_purged(size_t nbytes);
 /* nbytes were taken that are not in RAM. */
 void retain_faults(size_t nbytes);
 
-/* A second has passed. */
+/* decay_ms have passed. */
 COLD void retain_fade(void);
 
 /* What was learned is forgotten: the user has asked for memory to be given back. */

@@ -53,6 +53,7 @@ NO_UNIT_TEST = {
     'report/memcheck_none.c': 'it does nothing',
     'harden/tools.c': 'tests/process/tools: what memcheck and AddressSanitizer say of a program',
     'api/aligned.c': 'tests/api/test_alignment.c, test_errno.c',
+    'api/background.c': 'tests/process/test_background.c',
     'api/check.c': 'tests/api/test_own.c',
     'api/mallinfo.c': 'tests/api/test_mallinfo.c',
     'api/malloc_info.c': 'tests/api/test_malloc_info.c',

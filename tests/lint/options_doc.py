@@ -33,7 +33,7 @@ What is not understood is said in one line on standard error, and what was in fo
     loam: LOAM_OPTIONS: no option 'arenamax'; did you mean 'arena_max'?
     loam: LOAM_OPTIONS: arena_max=x is not a number from 0 to 65536; 0 stands
 
-    loam: LOAM_OPTIONS: no option 'dirty_decay_ms', which is jemalloc's; here: retain_floor, retain_share
+    loam: LOAM_OPTIONS: no option 'dirty_decay_ms', which is jemalloc's; here: decay_ms, retain_floor
 
 A variable that looks like a slip (`LOAM_HARDEN`, `LOAM_OPTION`) is named likewise where `LOAM_OPTIONS` is
 set too; others that begin with `LOAM_` are another product's. A program that

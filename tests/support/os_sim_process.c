@@ -4,9 +4,11 @@
 #include "os_sim.h"
 
 #include <execinfo.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -77,6 +79,37 @@ void os_send_signal(int signal, const siginfo_t *info)
 {
 	if (!info || syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), signal, info) != 0)
 		syscall(SYS_tgkill, getpid(), gettid(), signal);
+}
+
+static void *run(void *body)
+{
+	((void (*)(void))(uintptr_t)body)();
+	return NULL;
+}
+
+bool os_thread(const char *name, void (*body)(void))
+{
+	sigset_t all, before;
+	pthread_t thread;
+	bool begun;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	begun = pthread_create(&thread, NULL, run, (void *)(uintptr_t)body) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!begun)
+		return false;
+	pthread_setname_np(thread, name);
+	pthread_detach(thread);
+	return true;
+}
+
+void os_sleep(uint64_t nanoseconds)
+{
+	struct timespec time = {(time_t)(nanoseconds / 1000000000),
+				(long)(nanoseconds % 1000000000)};
+
+	nanosleep(&time, NULL);
 }
 
 bool os_protect(void *mem, size_t nbytes)

@@ -41,9 +41,9 @@ TEST(the_beginning_of_a_name_is_near_it)
 
 TEST(another_word_is_near_nothing)
 {
-	static const char *const words[] = {"",	      "a",	  "prof",   "home", "zero",
-					    "abort",  "token",	  "port",   "path", "debug",
-					    "thread", "decay_ms", "version"};
+	static const char *const words[] = {"",	      "a",     "prof",	 "home", "zero",
+					    "abort",  "token", "port",	 "path", "debug",
+					    "thread", "delay", "version"};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		EXPECT(is_near(words[i], NULL));
@@ -62,13 +62,15 @@ TEST(options_of_other_allocators_are_known)
 	EXPECT(option_of_others(word_of("narenas"), &whose, &here));
 	EXPECT(is(whose, "jemalloc") && is(here, "arena_max"));
 	EXPECT(option_of_others(word_of("Dirty_Decay_ms"), &whose, &here));
-	EXPECT(is(whose, "jemalloc") && is(here, "retain_floor, retain_share"));
+	EXPECT(is(whose, "jemalloc") && is(here, "decay_ms, retain_floor"));
 	EXPECT(option_of_others(word_of("prof_leak"), &whose, &here) && is(here, "record, guard"));
 	EXPECT(option_of_others(word_of("prof"), &whose, &here));
 	EXPECT(option_of_others(word_of("purge_delay"), &whose, &here) && is(whose, "mimalloc"));
 	EXPECT(option_of_others(word_of("gwp_asan_samplerate"), &whose, &here) &&
 	       is(here, "guard"));
-	EXPECT(option_of_others(word_of("background_thread"), &whose, &here) && !here.length);
+	EXPECT(option_of_others(word_of("background_thread"), &whose, &here) &&
+	       is(here, "background"));
+	EXPECT(option_of_others(word_of("thp"), &whose, &here) && !here.length);
 	EXPECT(!option_of_others(word_of("pro"), &whose, &here));
 	EXPECT(!option_of_others(word_of("narenas_"), &whose, &here));
 	EXPECT(!option_of_others(word_of(""), &whose, &here));

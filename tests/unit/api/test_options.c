@@ -247,7 +247,7 @@ TEST(what_is_not_understood_is_said_in_one_line)
 		{"nonsense", "no option 'nonsense'; LOAM_OPTIONS=help names them all"},
 		{"prof=1", "no option 'prof', which is jemalloc's; here: record, guard"},
 		{"dirty_decay_ms=0", "no option 'dirty_decay_ms', which is jemalloc's; here: "
-				     "retain_floor, retain_share"},
+				     "decay_ms, retain_floor"},
 		{"tcache=false",
 		 "no option 'tcache', which is jemalloc's; here is nothing like it"},
 		{"v\x1b\xc3"

@@ -247,6 +247,48 @@ TEST(once_a_second_what_was_learned_fades)
 	store_relaxed(&retain_regret, 0);
 }
 
+TEST(decay_ms_says_how_long_that_second_is)
+{
+	settle();
+	options.decay_ms = 50;
+	store_relaxed(&retain_regret, 4000);
+	os_sim_advance(SECOND / 20 - 1);
+	tick();
+	EXPECT_EQ(load_relaxed(&retain_regret), 4000);
+	os_sim_advance(1);
+	tick();
+	EXPECT_EQ(load_relaxed(&retain_regret), 3000);
+	store_relaxed(&retain_regret, 0);
+	options.decay_ms = 1000;
+}
+
+/* Beyond what a single step does: from each arena, the zone and the mappings of huge objects. */
+TEST(all_that_is_due_is_done_for_whom_nobody_waits)
+{
+	struct cache *self;
+	void *mems[64], *huge;
+
+	settle();
+	for (size_t i = 0; i < 64; i++) {
+		mems[i] = run_alloc(RUN, 16, &(bool){false});
+		memset(mems[i], 1, RUN);
+	}
+	huge = huge_alloc(8 * MIB, PAGE_SIZE, &(bool){false});
+	memset(huge, 1, 8 * MIB);
+	store_relaxed(&retain_regret, 64 * MIB);
+	store_relaxed(&retain_peak, 64 * MIB);
+	for (size_t i = 0; i < 64; i++)
+		run_free((struct run *)pagemap_get(mems[i]));
+	huge_free((struct huge *)pagemap_get(huge));
+	EXPECT(load_relaxed(&retain_retained) >= 16 * MIB);
+	retain_forget();
+	self = cache_enter();
+	cache_do_all_due(self);
+	cache_leave(self);
+	EXPECT(load_relaxed(&retain_retained) <= options.retain_floor);
+	EXPECT(loam_check());
+}
+
 static void *flush_when_asked(void *arg)
 {
 	sem_t *sems = arg;

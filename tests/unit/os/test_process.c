@@ -5,8 +5,10 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 TEST(a_stack_is_not_read_before_the_start)
@@ -41,6 +43,50 @@ TEST(the_initial_thread_is_told_from_others)
 	pthread_join(thread, &result);
 	EXPECT(!result);
 	EXPECT_EQ(child, 0); /* the child of a thread begins with that */
+}
+
+static struct {
+	char name[16];
+	bool blocked, initial;
+	bool done; /* atomic */
+} seen;
+
+static void look_around(void)
+{
+	sigset_t set;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &set);
+	seen.blocked = sigismember(&set, SIGUSR1) == 1 && sigismember(&set, SIGTERM) == 1;
+	seen.initial = os_is_initial_thread();
+	do
+		pthread_getname_np(pthread_self(), seen.name, sizeof seen.name);
+	while (strcmp(seen.name, "some name") != 0);
+	__atomic_store_n(&seen.done, true, __ATOMIC_RELEASE);
+}
+
+TEST(a_thread_has_its_name_and_takes_no_signal)
+{
+	sigset_t set;
+
+	REQUIRE(os_thread("some name", look_around));
+	while (!__atomic_load_n(&seen.done, __ATOMIC_ACQUIRE))
+		os_sleep(1000000);
+	EXPECT(seen.blocked && !seen.initial);
+	pthread_sigmask(SIG_SETMASK, NULL, &set);
+	EXPECT(!sigismember(&set, SIGUSR1));
+}
+
+TEST(a_sleep_takes_its_time)
+{
+	struct timespec before, after;
+	int64_t milliseconds;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	os_sleep(1020 * 1000 * 1000);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	milliseconds =
+		(after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+	EXPECT(milliseconds >= 1020);
 }
 
 static volatile int came;

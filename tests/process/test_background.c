@@ -1,0 +1,121 @@
+/*
+ * background=1, with decay_ms=50: what threads freed that sleep now goes back, in the child of a
+ * fork too; the thread that does it is named, and takes no signal.
+ */
+#include "test.h"
+
+#include "process.h"
+
+#include <dirent.h>
+#include <pthread.h>
+
+enum { THREADS = 4, ROUNDS = 10, BLOCKS = 4000, KEPT_KIB = 24 << 10, SECONDS = 20 };
+
+static pthread_barrier_t meeting;
+
+static size_t size_of(size_t i)
+{
+	return 64 + i * 7919 % 8000;
+}
+
+/* Frees and allocates so often that loam learns to keep as much. */
+static void *work(void *unused)
+{
+	static __thread struct block blocks[BLOCKS];
+
+	for (int round = 0; round < ROUNDS; round++) {
+		for (size_t i = 0; i < BLOCKS; i++)
+			blocks[i] = block_new(size_of(i));
+		for (size_t i = 0; i < BLOCKS; i++)
+			block_free(blocks[i]);
+	}
+	pthread_barrier_wait(&meeting);
+	pthread_barrier_wait(&meeting); /* sleeps here */
+	return unused;
+}
+
+/* Whether the process shrinks to so much while nothing is allocated or freed. */
+static bool shrinks_to(size_t kib)
+{
+	for (int i = 0; i < SECONDS * 20; i++) {
+		if (resident_kib() <= kib)
+			return true;
+		usleep(50000);
+	}
+	return false;
+}
+
+static void read_of_thread(const char *thread, const char *what, char *ret_text, size_t nbytes)
+{
+	char path[300];
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%s/%s", thread, what);
+	file = fopen(path, "r");
+	MUST(file);
+	ret_text[fread(ret_text, 1, nbytes - 1, file)] = '\0';
+	fclose(file);
+}
+
+/* All signals but those that cannot be blocked, and two of libc's own. */
+#define BLOCKED (~(1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1) | 3ull << 31))
+
+/* How many threads are called "loam"; no signal is delivered to them. */
+static int threads_of_loam(void)
+{
+	DIR *directory = opendir("/proc/self/task");
+	char name[32], status[8192], *blocked;
+	struct dirent *entry;
+	int count = 0;
+
+	MUST(directory);
+	while ((entry = readdir(directory))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		read_of_thread(entry->d_name, "comm", name, sizeof name);
+		if (strcmp(name, "loam\n") != 0)
+			continue;
+		count++;
+		read_of_thread(entry->d_name, "status", status, sizeof status);
+		blocked = strstr(status, "SigBlk:");
+		MUST(blocked && (strtoull(blocked + 7, NULL, 16) & BLOCKED) == BLOCKED);
+	}
+	closedir(directory);
+	return count;
+}
+
+static bool shrinks_when_idle(void)
+{
+	pthread_t threads[THREADS];
+	bool shrunk;
+
+	pthread_barrier_init(&meeting, NULL, THREADS + 1);
+	for (int i = 0; i < THREADS; i++)
+		MUST(pthread_create(&threads[i], NULL, work, NULL) == 0);
+	pthread_barrier_wait(&meeting);
+	shrunk = shrinks_to(KEPT_KIB);
+	pthread_barrier_wait(&meeting);
+	for (int i = 0; i < THREADS; i++)
+		MUST(pthread_join(threads[i], NULL) == 0);
+	return shrunk;
+}
+
+TEST(what_sleeping_threads_freed_goes_back)
+{
+	EXPECT(shrinks_when_idle());
+	EXPECT_EQ(threads_of_loam(), 1);
+}
+
+TEST(a_child_of_fork_has_such_a_thread_of_its_own)
+{
+	pid_t child = fork();
+
+	MUST(child >= 0);
+	if (child == 0) {
+		alarm(2 * SECONDS);
+		MUST(shrinks_when_idle());
+		MUST(threads_of_loam() == 1);
+		_exit(0);
+	}
+	EXPECT_EQ(child_wait(child), 0);
+}
