@@ -22,6 +22,7 @@
 #include "observe/record.h"
 #include "cache/caches.h"
 #include "cache/depot.h"
+#include "cache/requests.h"
 #include "cache/shared_pages.h"
 #include "harden/quarantine.h"
 #include "harden/sampled.h"
@@ -104,6 +105,7 @@ void fork_recover(void)
 			recoveries[i].recover();
 	ring_retire_locked();
 	cache_recover();
+	requests_forget();
 	shared_pages_begin();
 	record_begin_anew();
 	if (entered)

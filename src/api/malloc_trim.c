@@ -1,4 +1,6 @@
-/* malloc_trim: all free memory goes back at once. */
+/* malloc_trim: all free memory goes back at once; see malloc_trim.h. */
+#include "api/malloc_trim.h"
+
 #include "api/start.h"
 #include "arena/ring.h"
 #include "base/bits.h"
@@ -10,33 +12,27 @@
 
 #include <loam/loam.h>
 
-/* Bytes from the system that hold memory, and bytes purged so far. */
+/* Bytes from the system that hold memory, those of them that are in RAM, as far as they were
+   touched, and bytes purged so far. */
 struct sums {
-	size_t held, purged;
+	size_t held, resident, purged;
 };
 
 static struct sums sum_up(void)
 {
 	struct zone_sizes zone;
-	size_t purged = 0;
+	size_t purged = 0, held = load_relaxed(&retain_live) + load_relaxed(&retain_retained);
 
 	zone_sizes(&zone);
 	for (struct arena *a = NULL; (a = ring_next(a));)
 		purged += load_relaxed(&a->chunks.purged_bytes);
-	return (struct sums){load_relaxed(&retain_live) + load_relaxed(&retain_retained),
-			     purged + zone.purged};
+	return (struct sums){held, held - load_relaxed(&retain_idle), purged + zone.purged};
 }
 
-/* Whether anything went back: not in a signal handler that interrupted a call, which may hold the
-   locks. */
-static bool trim(size_t pad)
+size_t trim_all(struct cache *self, size_t pad, bool *ret_any)
 {
-	struct sums before, after;
-	struct cache *self = cache_enter();
+	struct sums before = sum_up(), after;
 
-	if (!self)
-		return false;
-	before = sum_up();
 	cache_trim_all(self, pad);
 	huge_purge(SIZE_MAX);
 	zone_purge(SIZE_MAX);
@@ -44,8 +40,22 @@ static bool trim(size_t pad)
 	zone_start(); /* as classes find it that are promoted next */
 	retain_forget();
 	after = sum_up();
+	*ret_any = after.held < before.held || after.purged > before.purged;
+	return after.resident < before.resident ? before.resident - after.resident : 0;
+}
+
+/* Whether anything went back: not in a signal handler that interrupted a call, which may hold the
+   locks. */
+static bool trim(size_t pad)
+{
+	struct cache *self = cache_enter();
+	bool any;
+
+	if (!self)
+		return false;
+	trim_all(self, pad, &any);
 	cache_leave(self);
-	return after.held < before.held || after.purged > before.purged;
+	return any;
 }
 
 int loam_malloc_trim(size_t pad)

@@ -179,11 +179,10 @@ void option_line_say(struct option_line *line)
 	line_say("%s", line->buffer);
 }
 
-void option_complain(const struct option *o, struct word value, const char *source)
+void option_put_complaint(struct text *t, const struct option *o, struct word value,
+			  const char *source)
 {
 	char buffer[WORD_MOST + 1];
-	struct option_line line;
-	struct text *t = option_line_begin(&line);
 
 	ASSERT(source && o->value);
 	text_printf(t, "%s: %s=%s is not ", source, o->name, word_shown(value, buffer));
@@ -191,6 +190,13 @@ void option_complain(const struct option *o, struct word value, const char *sour
 	text_put(t, "; ");
 	option_put_value(t, o, *o->value);
 	text_put(t, " stands");
+}
+
+void option_complain(const struct option *o, struct word value, const char *source)
+{
+	struct option_line line;
+
+	option_put_complaint(option_line_begin(&line), o, value, source);
 	option_line_say(&line);
 }
 

@@ -11,6 +11,10 @@ bool option_parse(const struct option *o, struct word w, size_t *ret_value);
 COLD void option_put_value(struct text *t, const struct option *o, size_t value);
 COLD void option_put_range(struct text *t, const struct option *o);
 
+/* That source gave the row a value which it does not take, and which one stands. */
+COLD void option_put_complaint(struct text *t, const struct option *o, struct word value,
+			       const char *source);
+
 /* Bytes of a row's text, without the words at its end: the range names them. */
 COLD size_t option_what_length(const struct option *o);
 

@@ -4,6 +4,7 @@
 #include "api/option_hints.h"
 #include "api/option_values.h"
 #include "api/options_table.h"
+#include "api/seal.h"
 #include "os/line.h"
 #include "base/text.h"
 #include "os/os.h"
@@ -28,29 +29,35 @@ static struct word trimmed(struct word w)
 
 /* --- LOAM_OPTIONS -------------------------------------------------------------------------- */
 
-static COLD void complain_of_option(struct word name)
+/* What is said of a name that is no option's. */
+static COLD void put_unknown(struct text *t, struct word name, const char *source)
 {
-	char buffer[WORD_MOST + 1], whose[WORD_MOST + 1], here[WORD_MOST + 1];
+	char buffer[WORD_MOST + 1];
 	struct word other, same;
 	const struct option *near;
 
-	word_shown(name, buffer);
+	text_printf(t, "%s: no option '%s'", source, word_shown(name, buffer));
 	if (option_of_others(name, &other, &same)) {
-		word_shown(other, whose);
+		text_printf(t, ", which is %s's; here", word_shown(other, buffer));
 		if (same.length)
-			line_say(VARIABLE ": no option '%s', which is %s's; here: %s", buffer,
-				 whose, word_shown(same, here));
+			text_printf(t, ": %s", word_shown(same, buffer));
 		else
-			line_say(VARIABLE
-				 ": no option '%s', which is %s's; here is nothing like it",
-				 buffer, whose);
+			text_put(t, " is nothing like it");
 		return;
 	}
 	near = option_near(name);
 	if (near)
-		line_say(VARIABLE ": no option '%s'; did you mean '%s'?", buffer, near->name);
+		text_printf(t, "; did you mean '%s'?", near->name);
 	else
-		line_say(VARIABLE ": no option '%s'; " VARIABLE "=help names them all", buffer);
+		text_put(t, "; " VARIABLE "=help names them all");
+}
+
+static COLD void complain_of_option(struct word name)
+{
+	struct option_line line;
+
+	put_unknown(option_line_begin(&line), name, VARIABLE);
+	option_line_say(&line);
 }
 
 static void read_setting(struct word name, struct word value, bool has_value)
@@ -66,6 +73,52 @@ static void read_setting(struct word name, struct word value, bool has_value)
 		option_set(o, parsed, VARIABLE);
 	else
 		option_complain(o, value, VARIABLE);
+}
+
+/* Cuts "name=value" in two at the first '='; whether there is one. */
+static COLD bool cut(const char *setting, struct word *ret_name, struct word *ret_value)
+{
+	struct word whole = word_of(setting), name = {setting, 0};
+	bool has_value;
+
+	while (name.length < whole.length && setting[name.length] != '=')
+		name.length++;
+	has_value = name.length < whole.length;
+	*ret_name = trimmed(name);
+	*ret_value = trimmed((struct word){setting + name.length + has_value,
+					   whole.length - name.length - has_value});
+	return has_value;
+}
+
+bool options_set(const char *setting, struct text *ret_said)
+{
+	static const char source[] = "set";
+	struct word name, value;
+	bool has_value = cut(setting, &name, &value);
+	const struct option *o = option_find(name);
+	size_t parsed = 1, was;
+
+	if (!o) {
+		put_unknown(ret_said, name, source);
+	} else if (o->when == START) {
+		text_printf(ret_said,
+			    "%s: %s holds from the start of a process on: start it with " VARIABLE,
+			    source, o->name);
+	} else if (has_value ? !option_parse(o, value, &parsed) : o->type != FLAG) {
+		option_put_complaint(ret_said, o, value, source);
+	} else if (!seal_open_options()) {
+		text_printf(ret_said, "%s: there is no memory to make the options writable",
+			    source);
+	} else {
+		was = *o->value;
+		option_set(o, parsed, "loam ctl");
+		text_printf(ret_said, "%s=", o->name);
+		option_put_value(ret_said, o, parsed);
+		text_put(ret_said, "; it was ");
+		option_put_value(ret_said, o, was);
+		return true;
+	}
+	return false;
 }
 
 /* The settings between commas and colons. */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/options.h"
+#include "base/text.h"
 
 /*
  * Reads the environment once, unless os_secure().  What is not understood is
@@ -13,6 +14,13 @@
  * Prints what `help` and `confirm` ask for.
  */
 void options_read(void);
+
+/*
+ * Sets one option of a process that runs, by "name=value". False where that cannot be: no such
+ * option or value, or one that holds from the start on. ret_said gets one line, without an end
+ * mark: what it is now, or why not.
+ */
+COLD bool options_set(const char *setting, struct text *ret_said);
 
 /*
  * mallopt(3): sets what the parameter stands for here.  The result is glibc's:

@@ -4,8 +4,8 @@
 #include "os/check.h"
 
 const struct option option_table[] = {
-#define OPTION(type, name, default_value, least, most, what)                                       \
-	{#name, what, &options.name, default_value, least, most, type},
+#define OPTION(type, name, default_value, least, most, when, what)                                 \
+	{#name, what, &options.name, default_value, least, most, type, when},
 #include "base/options.def"
 #undef OPTION
 };

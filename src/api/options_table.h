@@ -4,12 +4,14 @@
 #include "base/options.h"
 
 enum option_type { SIZE, COUNT, FLAG, WORD, TEXT };
+enum option_when { START, ANYTIME };
 
 struct option {
 	const char *name, *what;
 	size_t *value; /* in struct options */
 	size_t default_value, least, most;
 	enum option_type type;
+	enum option_when when;
 };
 
 /* All rows, in the order of options.def. */

@@ -3,6 +3,7 @@
 
 #include "api/describe.h"
 #include "api/options.h"
+#include "api/requests.h"
 #include "observe/watch.h"
 #include "arena/early.h"
 #include "arena/ring.h"
@@ -75,6 +76,12 @@ static void open_hot_path(void)
 	store_release(&fast_limit, sampling ? 1 : FAST_GRANULES);
 }
 
+void start_reopen(void)
+{
+	if (!load_relaxed(&watching))
+		open_hot_path();
+}
+
 /* Two heaps that grow by brk have no common lock, and may both get the same memory. */
 static bool may_use_brk(void)
 {
@@ -97,6 +104,7 @@ static void start_once(void)
 		start_fences();
 	if (options.record)
 		record_start((const char *)options.record);
+	requests_start();
 	store_release(&start_done, true);
 	if (options.guard)
 		sampled_start();

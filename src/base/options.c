@@ -3,7 +3,7 @@
 #include "base/options.h"
 
 SEALED_OPTIONS struct options options = {
-#define OPTION(type, name, default_value, least, most, what) .name = (default_value),
+#define OPTION(type, name, default_value, least, most, when, what) .name = (default_value),
 #include "base/options.def"
 #undef OPTION
 };

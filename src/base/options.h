@@ -4,7 +4,7 @@
 #include "base/compiler.h"
 
 struct options {
-#define OPTION(type, name, default_value, least, most, what) size_t name;
+#define OPTION(type, name, default_value, least, most, when, what) size_t name;
 #include "base/options.def"
 #undef OPTION
 };

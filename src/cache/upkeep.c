@@ -2,6 +2,7 @@
 #include "cache/upkeep.h"
 
 #include "cache/caches.h"
+#include "cache/requests.h"
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/huge.h"
@@ -57,6 +58,8 @@ void cache_tick_slowly(struct cache *c)
 	bool shrink = now - c->shrunk >= decay;
 
 	ASSERT(c->inside && mine.inside);
+	if (requests_are_due())
+		requests_serve(c);
 	if (cache_is_asked_to_flush(c))
 		cache_flush(c);
 	cache_reap_next();

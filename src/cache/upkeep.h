@@ -7,8 +7,8 @@
 #include "cache/cache.h"
 #include "pages/retain.h"
 
-/* The work of each 256th slow path: the flush that was asked for, and giving home what was not
-   needed since; and each decay_ms purging. */
+/* The work of each 256th slow path: what other processes ask for, the flush that was asked for, and
+   giving home what was not needed since; and each decay_ms purging. */
 COLD void cache_tick_slowly(struct cache *c);
 
 /* The same, and all that the rule asks for, however long it takes: for a thread that nobody waits

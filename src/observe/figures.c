@@ -4,6 +4,7 @@
 #include "arena/ring.h"
 #include "cache/caches.h"
 #include "cache/depot.h"
+#include "cache/requests.h"
 #include "os/lock.h"
 #include "pages/huge_table.h"
 #include "pages/metadata.h"

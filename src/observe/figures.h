@@ -2,7 +2,8 @@
  * The page of figures: what another process needs to know to read this one's heap, without its
  * help and without stopping it (preload/look). It holds no figure itself. It says where the
  * figures lie that the allocator keeps anyway, and how its structures are laid out, so what is
- * looked at costs neither an instruction nor a byte of RAM.
+ * looked at costs neither an instruction nor a byte of RAM. It leads to the words of
+ * cache/requests.h, too, by which another process asks for something.
  *
  *	ELF headers of libloam.so,    struct figures (read-only)      what the reader follows
  *	or of a static program
@@ -25,7 +26,7 @@
 
 #include "base/compiler.h"
 
-#define FIGURES_LAYOUT 2
+#define FIGURES_LAYOUT 3
 #define FIGURES_MAGIC  "loamfigs"
 #define FIGURES_NOTE   1 /* the note's type */
 
@@ -42,7 +43,10 @@
 	OBJECT(retained, &retain_retained)                                                         \
 	OBJECT(metadata, &metadata_bytes)                                                          \
 	OBJECT(runs_made, &runs_made)                                                              \
-	OBJECT(lock_waits, &lock_waits)
+	OBJECT(lock_waits, &lock_waits)                                                            \
+	OBJECT(fast_limit, &fast_limit)                                                            \
+	OBJECT(fast_limit_counted, &fast_limit_counted)                                            \
+	OBJECT(requests, &requests)
 
 /* NUMBER(name, value): constants, and the offsets and sizes of fields in bytes. */
 #define FIGURES_NUMBERS(NUMBER)                                                                    \
@@ -119,6 +123,7 @@
 	NUMBER(cache_arena, offsetof(struct cache, arena))                                         \
 	NUMBER(cache_next, offsetof(struct cache, next))                                           \
 	NUMBER(cache_thread, offsetof(struct cache, holder.mutex.__data.__lock))                   \
+	NUMBER(cache_ticks, offsetof(struct cache, ticks))                                         \
 	NUMBER(magazine_bytes, sizeof(struct magazine))                                            \
 	NUMBER(magazine_last, offsetof(struct magazine, last))                                     \
 	NUMBER(magazine_none, offsetof(struct magazine, none))                                     \
@@ -133,7 +138,18 @@
 	NUMBER(huge_sizes_count, offsetof(struct huge_sizes, count))                               \
 	NUMBER(huge_sizes_nbytes, offsetof(struct huge_sizes, nbytes))                             \
 	NUMBER(huge_sizes_kept, offsetof(struct huge_sizes, kept))                                 \
-	NUMBER(huge_sizes_made, offsetof(struct huge_sizes, made))
+	NUMBER(huge_sizes_made, offsetof(struct huge_sizes, made))                                 \
+	NUMBER(fast_granules, FAST_GRANULES)                                                       \
+	NUMBER(requests_refused, offsetof(struct requests, refused))                               \
+	NUMBER(requests_of, offsetof(struct requests, of))                                         \
+	NUMBER(request_bytes, sizeof(struct request))                                              \
+	NUMBER(request_asked, offsetof(struct request, asked))                                     \
+	NUMBER(request_answered, offsetof(struct request, answered))                               \
+	NUMBER(request_failed, offsetof(struct request, failed))                                   \
+	NUMBER(request_given, offsetof(struct request, given))                                     \
+	NUMBER(request_result, offsetof(struct request, result))                                   \
+	NUMBER(request_text, offsetof(struct request, text))                                       \
+	NUMBER(request_text_bytes, REQUEST_TEXT)
 
 enum figures_object {
 #define OBJECT(name, address) FIGURES_OBJECT_##name,

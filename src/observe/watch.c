@@ -4,6 +4,8 @@
 #include "cache/cache.h"
 #include "pages/zone.h"
 
+bool watching;
+
 static void watch_slab(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
 {
 	(void)mem, (void)nbytes, (void)arg;
@@ -13,6 +15,7 @@ static void watch_slab(struct descriptor *tag, char *mem, size_t nbytes, void *a
 
 void watch_all(void)
 {
+	store_relaxed(&watching, true);
 	store_relaxed(&fast_limit, 0);
 	store_relaxed(&fast_limit_counted, 0);
 	slab_watch_all();

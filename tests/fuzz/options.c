@@ -25,7 +25,7 @@ static void check_ranges(void)
 
 #define TEXT(name, least, most) MUST(is_short((const char *)options.name));
 
-#define OPTION(type, name, default_value, least, most, what) type(name, least, most)
+#define OPTION(type, name, default_value, least, most, when, what) type(name, least, most)
 #include "base/options.def"
 #undef OPTION
 }

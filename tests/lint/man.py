@@ -21,15 +21,16 @@ END = '.\\" end of options\n'
 VALUES = {"FLAG": "yes | no", "TEXT": "name", "SIZE": "size", "COUNT": "number"}
 
 
-def option_item(kind, name, value, least, most, what):
+def option_item(kind, name, value, least, most, when, what):
     """One option as an item of a list."""
     said = options_doc.values(kind, least, most, what)
     text = what.rsplit(": ", 1)[0] + "." if kind == "WORD" else what
     shown = said.replace(", ", " | ") if kind == "WORD" else VALUES[kind]
     argument = f"Cm {shown}" if kind in ("WORD", "FLAG") else f"Ar {shown}"
     least_to_most = f"{said}; " if kind in ("SIZE", "COUNT") else ""
+    while_running = "; while it runs, too" if when == "ANYTIME" else ""
     return (f".It Cm {name} Ns = Ns {argument}\n" + "\n".join(sentences(text))
-            + f"\n.Pq {least_to_most}default {options_doc.default(kind, value, what)}\n")
+            + f"\n.Pq {least_to_most}default {options_doc.default(kind, value, what)}{while_running}\n")
 
 
 def sentences(text):
@@ -61,7 +62,7 @@ def commands():
     """What loam.1 must name: the commands, and the long options of the scripts behind them."""
     said = subprocess.run([ROOT / "preload/loam", "help"], capture_output=True, text=True, check=True)
     found = re.findall(r"^  (\w+)[ ,]", said.stdout, re.M)
-    for script in ("bench/compare", "bench/replay", "preload/look/top"):
+    for script in ("bench/compare", "bench/replay", "preload/look/top", "preload/look/ctl"):
         said = (ROOT / script).read_text()
         found += [f"Fl {name}" for name in re.findall(r"add\('-(-[\w-]+)'", said)]
     return [word for word in found if word not in ("Fl -set",)]  # the sets are not installed

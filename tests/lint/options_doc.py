@@ -40,6 +40,9 @@ set too; others that begin with `LOAM_` are another product's. A program that
 runs with rights its user does not have (setuid) is not to be steered by its environment: everything
 here but `mallopt` is ignored then.
 
+Options with a * can be set in a process that runs, too, by `loam ctl PID set NAME=VALUE`, which says
+the same of what it does not understand; the others hold from the start of a process on.
+
 | option | values | default | what it does |
 |---|---|---|---|
 {options}
@@ -69,7 +72,7 @@ These have no meaning here (checks are always on, for one), and are named under 
 `mallopt` takes every parameter that glibc takes, and returns what glibc 2.36 returns.
 """
 
-OPTION = re.compile(r'^OPTION\((\w+), (\w+), ([^,]+), ([^,]+), ([^,]+), "(.*)"\)$', re.M)
+OPTION = re.compile(r'^OPTION\((\w+), (\w+), ([^,]+), ([^,]+), ([^,]+), (\w+), "(.*)"\)$', re.M)
 SETTING = re.compile(r'^\t\{"(\w+)", (?:"(\w+)"|NULL), (?:"(\w+)"|NULL)\},$', re.M)
 PARAMETER = re.compile(r'case (M_\w+):\n\t\treturn set_')
 UNITS = {"KIB": "K", "MIB": "M", "GIB": "G"}
@@ -111,9 +114,10 @@ def default(kind, value, what):
     return amount(value)
 
 
-def option_row(kind, name, value, least, most, what):
+def option_row(kind, name, value, least, most, when, what):
     said = what.rsplit(": ", 1)[0] + "." if kind == "WORD" else what
-    return (f"| `{name}` | {values(kind, least, most, what)} | {default(kind, value, what)} | "
+    star = " *" if when == "ANYTIME" else ""
+    return (f"| `{name}`{star} | {values(kind, least, most, what)} | {default(kind, value, what)} | "
             f"{said} |\n")
 
 

@@ -4,9 +4,13 @@
  *
  *	holder rest          objects of many kinds; one small object in eight is kept
  *	holder busy          eight threads always allocate and free, and hold the same much
+ *	holder hot           rest, and a thread that always frees what it allocated last
  *
  *	poke ADDRESS BYTE    writes into its own memory, were it read-only
  *	exec PROGRAM         becomes another program, which gets the input from then on
+ *	drop                 frees its small objects
+ *	call                 allocates and frees one
+ *	fork                 has a child that allocates, and ends
  *	die                  is killed by a signal
  *
  * It ends with its input.  The line: what it holds in usable bytes; how many objects of SMALL
@@ -21,6 +25,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { COUNT = 200000, SMALL = 96, SHARE = 8, RUN = 300000, HUGE_SIZE = 20 << 20 };
@@ -45,11 +50,13 @@ static void let_go(void *mem)
 	free(mem);
 }
 
+static void **all;
+
 static void rest(void)
 {
-	void **all = calloc(COUNT, sizeof *all);
 	void *twenty;
 
+	all = calloc(COUNT, sizeof *all);
 	held += malloc_usable_size(all);
 	for (int i = 0; i < COUNT; i++)
 		all[i] = hold(SMALL);
@@ -116,6 +123,43 @@ static void be_busy(void)
 	pthread_barrier_wait(&all_hold);
 }
 
+static void drop(void)
+{
+	for (int i = 0; i < COUNT; i += SHARE)
+		let_go(all[i]);
+}
+
+/* Everything is served by the thread's cache, which neither runs empty nor full. */
+static void *pair(void *arg)
+{
+	for (;;) {
+		free(malloc(64));
+		usleep(100);
+	}
+	return arg;
+}
+
+static void be_hot(void)
+{
+	pthread_t thread;
+
+	rest();
+	for (int i = 0; i < 1000; i++)
+		free(malloc(64));
+	if (pthread_create(&thread, NULL, pair, NULL) != 0)
+		exit(3);
+}
+
+static void have_child(void)
+{
+	if (fork() == 0) {
+		for (int i = 0; i < 1000; i++)
+			free(malloc(SMALL + (size_t)i));
+		exit(0);
+	}
+	wait(NULL);
+}
+
 static void poke(uintptr_t address, int byte)
 {
 	uintptr_t page = address & -(uintptr_t)sysconf(_SC_PAGESIZE);
@@ -135,6 +179,12 @@ static void obey(const char *line)
 		poke(address, byte);
 	else if (sscanf(line, "exec %255s", program) == 1)
 		execl(program, program, (char *)NULL);
+	else if (strcmp(line, "drop\n") == 0)
+		drop();
+	else if (strcmp(line, "call\n") == 0)
+		free(malloc(SMALL));
+	else if (strcmp(line, "fork\n") == 0)
+		have_child();
 	else if (strcmp(line, "die\n") == 0)
 		kill(getpid(), SIGKILL);
 	printf("done\n");
@@ -149,6 +199,8 @@ int main(int argc, char **argv)
 	setvbuf(stdin, NULL, _IONBF, 0); /* what comes after an exec is not ours */
 	if (argc > 1 && strcmp(argv[1], "busy") == 0)
 		be_busy();
+	else if (argc > 1 && strcmp(argv[1], "hot") == 0)
+		be_hot();
 	else
 		rest();
 	info = mallinfo2();

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TOP = ROOT / 'preload/look/top'
+TOP, CTL = ROOT / 'preload/look/top', ROOT / 'preload/look/ctl'
 sys.path.insert(0, str(ROOT / 'preload/look'))
 from outside import account, heap, page, process  # noqa: E402,F401
 
@@ -31,10 +31,13 @@ class Target:
         self.process.stdin.write(line + '\n')
         self.process.stdin.flush()
 
+    def do(self, line):
+        self.tell(line)
+        assert self.process.stdout.readline() == 'done\n'
+
     def poke(self, address, data):
         for i, byte in enumerate(data):
-            self.tell(f'poke {address + i:x} {byte:x}')
-            assert self.process.stdout.readline() == 'done\n'
+            self.do(f'poke {address + i:x} {byte:x}')
 
     def end(self):
         self.process.kill()
@@ -52,7 +55,15 @@ def target(*args, **options):
 
 def top(*argv, status=0):
     """What `loam top` printed; a line on standard error where it fails."""
-    done = subprocess.run([TOP, *map(str, argv)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    return command(TOP, *argv, status=status)
+
+
+def ctl(*argv, status=0):
+    return command(CTL, *argv, status=status)
+
+
+def command(program, *argv, status=0):
+    done = subprocess.run([program, *map(str, argv)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     assert done.returncode == status, f'{argv}: ended with {done.returncode}, not {status}: {done.stdout}{done.stderr}'
     assert not done.stderr if status == 0 else done.stderr.count('\n') == 1, done.stderr
     return done.stdout if status == 0 else done.stderr

@@ -21,6 +21,7 @@ from outside.failure import Failure
 HOLDER, *STATIC = sys.argv[1:]
 sys.argv[1:] = []
 HEADER = (ROOT / 'src/observe/figures.h').read_text()
+REQUESTS = (ROOT / 'src/cache/requests.h').read_text()
 
 # What lives beside what the program counts: libc's own blocks, headers of chunks, and ends of heaps.
 BESIDE = 128 << 10
@@ -36,11 +37,12 @@ class Lists(unittest.TestCase):
     def test_the_reader_has_the_lists_of_figures_h(self):
         self.assertEqual(re.findall(r'^\tOBJECT\((\w+),', HEADER, re.M), page.OBJECTS)
         self.assertEqual(re.findall(r'^\tNUMBER\((\w+),', HEADER, re.M), page.NUMBERS)
+        self.assertEqual(re.findall(r'^\tREQUEST\((\w+)\)', REQUESTS, re.M), page.REQUESTS)
         self.assertEqual(int(re.search(r'FIGURES_LAYOUT (\d+)', HEADER)[1]), page.LAYOUT)
 
     def test_a_layout_has_one_list(self):
         """Whoever changes the lists raises the layout, and notes here what the new one has."""
-        self.assertEqual((page.LAYOUT, len(page.OBJECTS), len(page.NUMBERS)), (2, 12, 88))
+        self.assertEqual((page.LAYOUT, len(page.OBJECTS), len(page.NUMBERS)), (3, 15, 100))
 
 
 class Found(unittest.TestCase):

@@ -7,12 +7,13 @@ import struct
 from .failure import Failure, Torn
 from .process import Writable
 
-LAYOUT = 2
+LAYOUT = 3
 MAGIC = b'loamfigs'
 NOTE = (b'loam\0', 1)
 
 OBJECTS = '''
     pagemap ring caches shelves zone_sizes huge_sizes live most retained metadata runs_made lock_waits
+    fast_limit fast_limit_counted requests
 '''.split()
 
 NUMBERS = '''
@@ -27,11 +28,15 @@ NUMBERS = '''
     huge_bytes huge_mem huge_nbytes huge_mapped
     arena_bytes arena_number arena_next arena_chunks arena_system arena_in_use arena_small_hits
     arena_unsorted_hits arena_large_hits arena_remainder_hits arena_top_hits arena_purged arena_refills
-    arena_objects cache_bytes cache_magazines cache_arena cache_next cache_thread
+    arena_objects cache_bytes cache_magazines cache_arena cache_next cache_thread cache_ticks
     magazine_bytes magazine_last magazine_none magazine_most shelf_bytes shelf_objects
     zone_sizes_bytes zone_mapped zone_free_dirty zone_purged
     huge_sizes_bytes huge_sizes_count huge_sizes_nbytes huge_sizes_kept huge_sizes_made
+    fast_granules requests_refused requests_of request_bytes request_asked request_answered request_failed
+    request_given request_result request_text request_text_bytes
 '''.split()
+
+REQUESTS = 'trim set'.split()       # the kinds of src/cache/requests.h
 
 HEAD = struct.Struct('<8sII16sQ')       # magic, layout, nbytes, version, self: the same in every layout
 BODY = struct.Struct(f'<{len(OBJECTS)}Q{len(NUMBERS)}I')
@@ -64,7 +69,8 @@ class Page:
             least, most = limits.get(name, (0, 1 << 21))
             if not least <= getattr(self, name) <= most:
                 return f'{name} is {getattr(self, name)}'
-        for prefix in ('leaf', 'region', 'slab', 'heap', 'run', 'huge', 'arena', 'cache', 'magazine', 'shelf'):
+        for prefix in ('leaf', 'region', 'slab', 'heap', 'run', 'huge', 'arena', 'cache', 'magazine', 'shelf',
+                       'request'):
             nbytes = getattr(self, f'{prefix}_bytes')
             for name in NUMBERS:
                 if name.startswith(prefix + '_') and not name.endswith(('_shift', '_sizes', '_most', '_leaves')) \
