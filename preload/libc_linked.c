@@ -12,6 +12,7 @@
 unsigned long __getauxval(unsigned long type);
 void *__sbrk(intptr_t nbytes);
 int __backtrace(void **frames, int count);
+int __cxa_at_quick_exit(void (*call)(void *), void *dso);
 int __sigaction(int number, const struct sigaction *action, struct sigaction *before);
 
 /* Not among the names that libc.so.6 has for everybody, where they are not used. */
@@ -40,6 +41,7 @@ const struct libc_function libc_linked[] = {
 	LINKED("sbrk", __sbrk),
 	LINKED("backtrace", __backtrace),
 	LINKED("sigaction", __sigaction),
+	LINKED("__cxa_at_quick_exit", __cxa_at_quick_exit),
 	LINKED("pthread_mutex_trylock", __pthread_mutex_trylock),
 	LINKED("pthread_mutex_unlock", __pthread_mutex_unlock),
 	LINKED("pthread_mutex_consistent", __pthread_mutex_consistent),

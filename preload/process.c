@@ -1,4 +1,5 @@
 /* What is done once as the process starts, and as it ends, in programs that never allocate too. */
+#include "observe/metrics.h"
 #include "observe/record.h"
 #include "api/background.h"
 #include "api/start.h"
@@ -9,9 +10,24 @@
 #include "harden/sampled.h"
 #include "harden/tools.h"
 #include "os/os.h"
+#include "os/process.h"
 #include "report/stack.h"
 
 #include <unistd.h>
+
+static void say_counters(void)
+{
+	if (options.stats == STATS_EXIT)
+		stats_print();
+	if (options.metrics)
+		metrics_finish();
+}
+
+static void end_quickly(void *unused)
+{
+	(void)unused;
+	say_counters();
+}
 
 /* libc has not run its own constructor yet (-z initfirst).  What unwinds stacks is a library that
    is opened for that, which runs it, with the environment that it finds. */
@@ -27,6 +43,8 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 		__environ = environment;
 	if (stacks)
 		stack_start(code_start(), code_end());
+	if (options.stats == STATS_EXIT || options.metrics)
+		os_at_quick_exit(end_quickly);
 	start_constructed();
 	background_start_if_asked();
 }
@@ -35,8 +53,7 @@ __attribute__((destructor)) static void end(void)
 {
 	if (fences && !tools)
 		fence_flush(); /* the last look at what was freed */
-	if (options.stats == STATS_EXIT)
-		stats_print();
+	say_counters();
 	if (load_relaxed(&recording))
 		record_finish();
 }

@@ -4,7 +4,7 @@
  * Each loam_x() below is the x() that libloam.so and libloam.a put in the place of libc's: the
  * same heap, the same code, so that memory from either name goes back by either.  A program
  * calls these to be sure that it talks to loam whatever else is loaded; at the end stand the
- * three functions that only loam has.
+ * functions that only loam has.
  *
  * Sizes and alignments are in bytes.  Memory of a function that names no alignment is a multiple
  * of 16.  Without memory the result is NULL and errno ENOMEM, and a size over PTRDIFF_MAX is
@@ -18,6 +18,7 @@
 #include <malloc.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #define LOAM_API	 __attribute__((visibility("default"), nothrow))
@@ -132,6 +133,70 @@ LOAM_API LOAM_USED bool loam_owns(const void *mem);
 
 /* "major.minor.patch"; constant. */
 LOAM_API LOAM_USED const char *loam_version(void);
+
+/* What loam holds: fields in _bytes are bytes, the others numbers; those from `promotions` on count
+   since the process began. Fields are only added, at the end. */
+struct loam_stats {
+	uint64_t live_bytes;	     /* bytes that the program holds */
+	uint64_t cached_bytes;	     /* free bytes in thread caches and the depot */
+	uint64_t free_bytes;	     /* free bytes elsewhere, but for clean free blocks */
+	uint64_t retained_bytes;     /* free bytes that count for giving memory back */
+	uint64_t most_live_bytes;    /* the most bytes at a time in blocks handed out */
+	uint64_t metadata_bytes;     /* bytes mapped for loam's own use */
+	uint64_t arenas;	     /* arenas */
+	uint64_t caches;	     /* thread caches, those of threads that ended too */
+	uint64_t cached_objects;     /* free objects in thread caches and the depot */
+	uint64_t slabs;		     /* slabs */
+	uint64_t slab_bytes;	     /* bytes of blocks that are slabs */
+	uint64_t slab_objects;	     /* objects of slabs that the program holds */
+	uint64_t slab_object_bytes;  /* bytes of objects of slabs that the program holds */
+	uint64_t heap_bytes;	     /* bytes of chunk heaps */
+	uint64_t chunk_bytes;	     /* bytes of chunks in use, with headers */
+	uint64_t free_chunks;	     /* free chunks in bins */
+	uint64_t runs;		     /* runs of pages that the program holds */
+	uint64_t run_bytes;	     /* bytes of runs that the program holds */
+	uint64_t kept_runs;	     /* freed runs that arenas keep */
+	uint64_t kept_run_bytes;     /* bytes of freed runs that arenas keep */
+	uint64_t huge_objects;	     /* huge objects that the program holds */
+	uint64_t huge_bytes;	     /* bytes of huge objects */
+	uint64_t kept_huge_bytes;    /* bytes of kept mappings of huge objects */
+	uint64_t most_huge_objects;  /* the most huge objects at a time */
+	uint64_t most_huge_bytes;    /* the most bytes of huge objects at a time */
+	uint64_t regions;	     /* regions of page frames */
+	uint64_t region_bytes;	     /* bytes of regions */
+	uint64_t dirty_block_bytes;  /* bytes of free blocks that may be in RAM */
+	uint64_t clean_block_bytes;  /* bytes of free blocks that are not in RAM */
+	uint64_t promotions;	     /* size classes that slabs began to serve */
+	uint64_t demotions;	     /* size classes that slabs ceased to serve */
+	uint64_t refills;	     /* refills of thread caches from slabs */
+	uint64_t refilled_objects;   /* objects taken in refills */
+	uint64_t slabs_made;	     /* slabs made */
+	uint64_t slabs_given_back;   /* slabs given back */
+	uint64_t small_hits;	     /* chunks from small bins */
+	uint64_t unsorted_hits;	     /* chunks from the unsorted bin */
+	uint64_t large_hits;	     /* chunks from larger bins */
+	uint64_t remainder_hits;     /* chunks from the last remainder */
+	uint64_t top_hits;	     /* chunks from top */
+	uint64_t chunk_splits;	     /* chunks that were split */
+	uint64_t chunk_merges;	     /* chunks that were merged */
+	uint64_t top_grown_brk;	     /* times top grew by brk */
+	uint64_t top_grown_block;    /* times top became a new block */
+	uint64_t top_trims;	     /* times top shrank */
+	uint64_t heap_purged_bytes;  /* bytes of chunk heaps given back */
+	uint64_t blocks_taken;	     /* blocks of page frames handed out */
+	uint64_t block_splits;	     /* blocks that were split */
+	uint64_t block_merges;	     /* blocks that were merged */
+	uint64_t block_purged_bytes; /* bytes of free blocks given back */
+	uint64_t runs_made;	     /* runs made */
+	uint64_t huge_made;	     /* huge objects made */
+	uint64_t lock_waits;	     /* times a thread waited for a lock */
+};
+
+/* Writes the first size bytes of the figures, or of more than there are, zeros behind them: so a
+   program and a library of different versions understand each other. The result is 0, or EINVAL
+   where size is 0 or no multiple of 8. Takes no lock and allocates nothing, in the time of a walk
+   over arenas and thread caches; while other threads run, each figure is of some moment of it. */
+LOAM_API LOAM_NONNULL(1) int loam_stats(struct loam_stats *ret_stats, size_t size);
 
 #ifdef __cplusplus
 }

@@ -1,22 +1,37 @@
 /* mallinfo and mallinfo2: glibc's figures of loam. */
+#include "api/start.h"
 #include "api/stats.h"
+#include "arena/ring.h"
 
 #include <limits.h>
 #include <loam/loam.h>
 
+/* Tops are free chunks, but in no bin. */
+static size_t count_tops(void)
+{
+	size_t tops = 0;
+
+	for (const struct arena *a = NULL; (a = ring_next(a));)
+		tops += load_relaxed(&a->chunks.top) != NULL;
+	return tops;
+}
+
 struct mallinfo2 loam_mallinfo2(void)
 {
-	struct stats s;
+	struct heap_sizes main_heap;
+	struct counters cs;
 
-	stats_collect(&s);
+	start();
+	counters_collect(&cs);
+	heap_sizes(&arena_main.chunks, &main_heap);
 	return (struct mallinfo2){
-		.arena = stats_in_use(&s) + stats_free(&s),
-		.ordblks = s.heap.free_chunks,
-		.hblks = s.huge.count,
-		.hblkhd = s.huge.nbytes,
-		.uordblks = stats_in_use(&s),
-		.fordblks = stats_free(&s),
-		.keepcost = s.top,
+		.arena = stats_in_use(&cs) + stats_free(&cs),
+		.ordblks = counter(&cs, free_chunks) + count_tops(),
+		.hblks = counter(&cs, huge_objects),
+		.hblkhd = counter(&cs, huge_bytes),
+		.uordblks = stats_in_use(&cs),
+		.fordblks = stats_free(&cs),
+		.keepcost = main_heap.top,
 	};
 }
 

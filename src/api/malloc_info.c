@@ -8,7 +8,6 @@
 #include "api/stats.h"
 #include "cache/cache.h"
 #include "arena/ring.h"
-#include "pages/retain.h"
 
 #include <errno.h>
 #include <loam/loam.h>
@@ -125,22 +124,22 @@ static void put_arena(FILE *file, size_t nr, const struct arena_stats *stats, st
 
 int loam_malloc_info(int options_given, FILE *file)
 {
-	struct huge_sizes huge = {0};
+	struct counters all;
 	struct arena_stats stats[STATS_BATCH];
 	struct sums total = {0};
 	size_t n;
 
 	if (options_given != 0)
 		return EINVAL;
-	if (start())
-		stats_huge(&huge);
+	start();
+	counters_collect(&all);
 	fputs("<malloc version=\"1\">\n", file);
-	for (size_t first = 0; (n = stats_by_arena(stats, first, STATS_BATCH)); first += n)
+	for (size_t first = 0; (n = stats_by_arena(stats, first, STATS_BATCH, &all)); first += n)
 		for (size_t i = 0; i < n; i++)
 			put_arena(file, first + i, &stats[i], &total);
 	put_sums(file, &total);
-	put_total(file, "mmap", huge.count, huge.nbytes);
-	put_system(file, total.system, load_relaxed(&retain_most));
+	put_total(file, "mmap", counter(&all, huge_objects), counter(&all, huge_bytes));
+	put_system(file, total.system, counter(&all, most_live_bytes));
 	fputs("</malloc>\n", file);
 	return 0;
 }

@@ -16,11 +16,11 @@ void loam_malloc_stats(void)
 {
 	struct arena_stats s[STATS_BATCH];
 	size_t system = 0, in_use = 0, n;
-	struct huge_sizes huge = {0};
+	struct counters all;
 
-	if (start())
-		stats_huge(&huge);
-	for (size_t first = 0; (n = stats_by_arena(s, first, STATS_BATCH)); first += n)
+	start();
+	counters_collect(&all);
+	for (size_t first = 0; (n = stats_by_arena(s, first, STATS_BATCH, &all)); first += n)
 		for (size_t i = 0; i < n; i++) {
 			fprintf(stderr, "Arena %zu:\n", first + i);
 			print_arena(stats_arena_system(&s[i]), stats_arena_in_use(&s[i]));
@@ -28,7 +28,7 @@ void loam_malloc_stats(void)
 			in_use += stats_arena_in_use(&s[i]);
 		}
 	fputs("Total (incl. mmap):\n", stderr);
-	print_arena(system + huge.nbytes, in_use + huge.nbytes);
-	fprintf(stderr, "max mmap regions = %10zu\nmax mmap bytes   = %10zu\n", huge.most_count,
-		huge.most_nbytes);
+	print_arena(system + counter(&all, huge_bytes), in_use + counter(&all, huge_bytes));
+	fprintf(stderr, "max mmap regions = %10zu\nmax mmap bytes   = %10zu\n",
+		(size_t)counter(&all, most_huge_objects), (size_t)counter(&all, most_huge_bytes));
 }

@@ -1,11 +1,11 @@
 /* What is done for other processes, a function a kind; see requests.h and cache/requests.h. */
 #include "api/requests.h"
 
-#include "api/malloc_trim.h"
 #include "api/options.h"
-#include "api/start.h"
 #include "base/text.h"
 #include "cache/requests.h"
+#include "cache/trim.h"
+#include "observe/watch.h"
 #include "os/os.h"
 
 static bool trim(struct cache *c, struct request *r)
@@ -32,9 +32,18 @@ static bool set(struct cache *c, struct request *r)
 	return done;
 }
 
-#define REQUEST(name) [REQUEST_##name] = name,
-static bool (*const kinds[REQUEST_KINDS])(struct cache *c, struct request *r) = {REQUESTS(REQUEST)};
+static bool answer(struct cache *c, enum request_kind kind, struct request *r)
+{
+	switch (kind) {
+#define REQUEST(name)                                                                              \
+	case REQUEST_##name:                                                                       \
+		return name(c, r);
+		REQUESTS(REQUEST)
 #undef REQUEST
+	default:
+		return false;
+	}
+}
 
 static void serve(struct cache *c)
 {
@@ -46,11 +55,11 @@ static void serve(struct cache *c)
 
 		if (asked == r->answered)
 			continue;
-		r->failed = !kinds[i](c, r);
+		r->failed = !answer(c, i, r);
 		store_release(&r->answered, asked);
 	}
 	if (!load_relaxed(&fast_limit))
-		start_reopen();
+		watch_open();
 	store_release(&requests.busy, false);
 }
 

@@ -4,4 +4,4 @@
 #include "base/compiler.h"
 
 /* Called once, at start. A process with rights that its user does not have answers nothing. */
-void requests_start(void);
+AT_START void requests_start(void);

@@ -17,6 +17,7 @@
 #include "harden/sampled.h"
 #include "harden/tools.h"
 #include "observe/file.h"
+#include "observe/metrics.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "api/seal.h"
@@ -68,20 +69,6 @@ void start_constructed(void)
 	lock_release(&start_lock);
 }
 
-/* Where allocations are counted, only behind the count. */
-static void open_hot_path(void)
-{
-	if (sampling)
-		store_release(&fast_limit_counted, FAST_GRANULES);
-	store_release(&fast_limit, sampling ? 1 : FAST_GRANULES);
-}
-
-void start_reopen(void)
-{
-	if (!load_relaxed(&watching))
-		open_hot_path();
-}
-
 /* Two heaps that grow by brk have no common lock, and may both get the same memory. */
 static bool may_use_brk(void)
 {
@@ -106,12 +93,14 @@ static void start_once(void)
 		record_start((const char *)options.record);
 	requests_start();
 	store_release(&start_done, true);
+	if (options.metrics)
+		metrics_start((const char *)options.metrics);
 	if (options.guard)
 		sampled_start();
 	if (options.perturb || recording || fences)
 		watch_all();
 	else
-		open_hot_path();
+		watch_open();
 	seal_if_ready();
 }
 

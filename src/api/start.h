@@ -9,9 +9,6 @@ extern HIDDEN bool start_done; /* start lock; release-published */
 
 COLD bool start_first(void);
 
-/* Opens the hot path of malloc where it was shut from outside (cache/requests.h). */
-COLD void start_reopen(void);
-
 /* Whether the process's malloc is loam's (preload/front.c). NULL where nobody put loam's there. */
 extern HIDDEN bool front_is_malloc(void) __attribute__((weak));
 

@@ -1,5 +1,4 @@
-/* Which slab serves a class, and when sparse and empty ones are purged or given back; see
-   slabs.h. */
+/* Which slab serves a class, and when sparse and empty ones go back; see slabs.h. */
 #include "arena/slabs.h"
 
 #include "os/check.h"
@@ -67,6 +66,7 @@ static void free_slab(struct slabs *ss, struct slab *s)
 	forget_idle(ss, s);
 	ss->given_back++;
 	ss->count[s->class]--;
+	slabs_count_slab(ss, s, -1);
 	slab_free(s);
 }
 
@@ -206,11 +206,12 @@ void slabs_notice(struct slabs *ss, struct slab *s)
 
 bool slabs_give_unmarked(struct slabs *ss, struct slab *s, const struct object *o)
 {
-	bool given = slab_give_unmarked(s, o);
-
-	if (given && s->out < s->notify)
+	if (!slab_give_unmarked(s, o))
+		return false;
+	slabs_count_out(ss, s->class, (size_t)-1);
+	if (s->out < s->notify)
 		slabs_notice(ss, s);
-	return given;
+	return true;
 }
 
 static void make_current(struct slabs *ss, struct slab *s)
@@ -276,6 +277,7 @@ static bool refill(struct slabs *ss, unsigned sc, bool may_map)
 	ASSERT(s->state == SLAB_CURRENT && !s->out && !s->kept);
 	ss->made++;
 	ss->count[sc]++;
+	slabs_count_slab(ss, s, 1);
 	ss->current[sc] = s;
 	return true;
 }
@@ -310,6 +312,7 @@ uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint
 		struct slab *s = ss->current[sc];
 		uint32_t n = s ? take(ss, s, ret_end, most) : 0;
 
+		slabs_count_out(ss, sc, n);
 		if (n)
 			return n;
 		if (s)
@@ -325,6 +328,7 @@ struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool 
 		struct slab *s = ss->current[sc];
 		struct object *o = s ? slab_take_one(s, ret_zero) : NULL;
 
+		slabs_count_out(ss, sc, o != NULL);
 		if (o)
 			return o;
 		if (s)

@@ -18,9 +18,11 @@
  *	    ones FULL; all belong to the arena;
  *	A2  count[] has the number of slabs of each class; a class that is not hot has none;
  *	A3  idle slabs are LISTED, empty ones EMPTY; both have bytes that retain.h counts, whose
- *	    sum is `told`; empty_bytes is the sum of the empty ones' blocks.
+ *	    sum is `told`; empty_bytes is the sum of the empty ones' blocks;
+ *	A4  out[] and capacity[] are the sums over the slabs of each class, nbytes that of all
+ *	    blocks.
  *
- * Locking: the caller holds the arena.
+ * Locking: the caller holds the arena; sums may be read without it.
  */
 #pragma once
 
@@ -39,7 +41,9 @@ struct slabs {
 	size_t empty_most;	       /* empty slabs beyond this go back to the zone; learned */
 	size_t empty_given;	       /* bytes given back so, less those of slabs made since */
 	uint32_t count[CLASSES];       /* A2: slabs of the class, in every state */
-	size_t made, given_back;       /* slabs so far */
+	size_t out[CLASSES], capacity[CLASSES]; /* A4: objects */
+	size_t nbytes;				/* A4 */
+	size_t made, given_back;		/* slabs so far */
 };
 
 /* The slab that a link of listed[] or full is in, and that one of idle or empty is in. */
@@ -77,12 +81,28 @@ struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool 
    sparse, or empty. Afterwards the slab may be gone. */
 COLD void slabs_notice(struct slabs *ss, struct slab *s);
 
+/* Counts objects that are out, modulo 2^64: less where that wraps. */
+static inline void slabs_count_out(struct slabs *ss, unsigned sc, size_t n)
+{
+	store_relaxed(&ss->out[sc], ss->out[sc] + n);
+}
+
+/* Counts one more slab, or one less. */
+static inline void slabs_count_slab(struct slabs *ss, const struct slab *s, intptr_t n)
+{
+	store_relaxed(&ss->capacity[s->class], ss->capacity[s->class] + (size_t)n * s->capacity);
+	store_relaxed(&ss->nbytes, ss->nbytes + (size_t)n * ORDER_BYTES(s->order));
+}
+
 /* Gives objects that bear their marks back to their slab as slab_give() does, and acts on what
    becomes of the slab. The slab may be gone afterwards. */
 static inline uint32_t slabs_give(struct slabs *ss, struct slab *s, struct object *const *objects,
 				  uint32_t n, struct object **ret_twice)
 {
+	uint32_t out = s->out;
+
 	n = slab_give(s, objects, n, ret_twice);
+	slabs_count_out(ss, s->class, s->out - (size_t)out);
 	if (s->out < s->notify)
 		slabs_notice(ss, s);
 	return n;

@@ -12,6 +12,35 @@ static bool check_slab(const struct slabs *ss, const struct slab *s, enum slab_s
 	return ok & slab_check(s);
 }
 
+/* What a class should have, and what it has. */
+struct sums {
+	size_t out, capacity, nbytes;
+};
+
+static void add_slab(struct sums *sums, const struct slab *s)
+{
+	sums->out += s->out;
+	sums->capacity += s->capacity;
+	sums->nbytes += ORDER_BYTES(s->order);
+}
+
+static bool check_sums(const struct slabs *ss, unsigned sc, size_t *nbytes)
+{
+	struct sums sums = {0};
+
+	if (ss->current[sc])
+		add_slab(&sums, ss->current[sc]);
+	if (slabs_serve(ss, sc))
+		list_for_each (l, &ss->listed[sc])
+			add_slab(&sums, slabs_of_link(l));
+	list_for_each (l, &ss->full)
+		if (slabs_of_link(l)->class == sc)
+			add_slab(&sums, slabs_of_link(l));
+	*nbytes += sums.nbytes;
+	return expect_eq("A4", ss->out[sc], sums.out) &
+	       expect_eq("A4", ss->capacity[sc], sums.capacity);
+}
+
 static bool check_class(const struct slabs *ss, unsigned sc)
 {
 	const struct slab *current = ss->current[sc];
@@ -51,13 +80,14 @@ static bool check_kept(const struct slabs *ss, const struct link *list, enum sla
 
 bool slabs_check(const struct slabs *ss)
 {
-	size_t told = 0;
+	size_t told = 0, nbytes = 0;
 	bool ok = check_kept(ss, &ss->idle, SLAB_LISTED, &told) &
 		  check_kept(ss, &ss->empty, SLAB_EMPTY, &told);
 
 	ok &= expect_eq("A3", ss->told, told);
 	for (unsigned sc = 0; sc < CLASSES; sc++)
-		ok &= check_class(ss, sc);
+		ok &= check_class(ss, sc) & check_sums(ss, sc, &nbytes);
+	ok &= expect_eq("A4", ss->nbytes, nbytes);
 	list_for_each (l, &ss->full) {
 		ok &= check_slab(ss, slabs_of_link(l), SLAB_FULL);
 		ok &= expect_eq("A1", slabs_of_link(l)->out, slabs_of_link(l)->capacity);

@@ -67,7 +67,7 @@ struct cache;
 extern HIDDEN void (*requests_serve)(struct cache *c);
 
 /* Whether requests_serve() is to be called. */
-COLD bool requests_are_due(void);
+bool requests_are_due(void);
 
 /* In the child of a fork: what was asked of the parent is not asked of it. */
 COLD void requests_forget(void);

@@ -9,6 +9,8 @@
 #include "pages/retain.h"
 #include "pages/zone.h"
 
+SEALED void (*upkeep_look)(uint64_t now);
+
 static void obey_in(struct arena *a)
 {
 	if (!a || !ring_try(a))
@@ -60,6 +62,8 @@ void cache_tick_slowly(struct cache *c)
 	ASSERT(c->inside && mine.inside);
 	if (requests_are_due())
 		requests_serve(c);
+	if (upkeep_look)
+		upkeep_look(now);
 	if (cache_is_asked_to_flush(c))
 		cache_flush(c);
 	cache_reap_next();

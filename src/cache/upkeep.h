@@ -15,6 +15,10 @@ COLD void cache_tick_slowly(struct cache *c);
    for. */
 COLD void cache_do_all_due(struct cache *c);
 
+/* Called in the work above with the time (os_clock), unless NULL, by a thread that may write
+   files; set at start. */
+extern HIDDEN void (*upkeep_look)(uint64_t now);
+
 /* Called in every slow path. */
 ALWAYS_INLINE void cache_tick(struct cache *c)
 {

@@ -15,12 +15,28 @@
 #define OBJECT(name, address) [FIGURES_OBJECT_##name] = address,
 #define NUMBER(name, value)   [FIGURES_NUMBER_##name] = value,
 
+#define FIELD(type, field)                                                                         \
+	(uint32_t)(offsetof(type, field) | sizeof(((const type *)NULL)->field) << 24)
+#define FIELD_SUM(field)   0
+#define FIELD_WORD(object) FIGURES_OBJECT_##object
+#define FIELD_ARENA(field) FIELD(struct arena, field)
+#define FIELD_SLABS(field) FIELD(struct slabs, field)
+#define FIELD_ZONE(field)  FIELD(struct zone_sizes, field)
+#define FIELD_HUGE(field)  FIELD(struct huge_sizes, field)
+
+const uint32_t counter_fields[COUNTER_COUNT] = {
+#define COUNTER(name, kind, unit, source, field, help) FIELD_##source(field),
+#include "observe/counter_rows.def"
+#undef COUNTER
+};
+
 __attribute__((used)) const struct figures figures = {
 	.magic = FIGURES_MAGIC,
 	.layout = FIGURES_LAYOUT,
 	.nbytes = sizeof figures,
 	.version = CONFIG_VERSION,
 	.self = &figures,
+	.counters = counter_fields,
 	.objects = {FIGURES_OBJECTS(OBJECT)},
 	.numbers = {FIGURES_NUMBERS(NUMBER)},
 	.end = FIGURES_MAGIC,

@@ -25,8 +25,9 @@
 #pragma once
 
 #include "base/compiler.h"
+#include "observe/counter_rows.h"
 
-#define FIGURES_LAYOUT 3
+#define FIGURES_LAYOUT 4
 #define FIGURES_MAGIC  "loamfigs"
 #define FIGURES_NOTE   1 /* the note's type */
 
@@ -43,6 +44,8 @@
 	OBJECT(retained, &retain_retained)                                                         \
 	OBJECT(metadata, &metadata_bytes)                                                          \
 	OBJECT(runs_made, &runs_made)                                                              \
+	OBJECT(runs_now, &runs_now)                                                                \
+	OBJECT(runs_pages_now, &runs_pages_now)                                                    \
 	OBJECT(lock_waits, &lock_waits)                                                            \
 	OBJECT(fast_limit, &fast_limit)                                                            \
 	OBJECT(fast_limit_counted, &fast_limit_counted)                                            \
@@ -118,6 +121,9 @@
 	NUMBER(arena_purged, offsetof(struct arena, chunks.purged_bytes))                          \
 	NUMBER(arena_refills, offsetof(struct arena, counts.refills))                              \
 	NUMBER(arena_objects, offsetof(struct arena, counts.objects))                              \
+	NUMBER(arena_slabs, offsetof(struct arena, slabs))                                         \
+	NUMBER(slabs_bytes, sizeof(struct slabs))                                                  \
+	NUMBER(slabs_out, offsetof(struct slabs, out))                                             \
 	NUMBER(cache_bytes, sizeof(struct cache))                                                  \
 	NUMBER(cache_magazines, offsetof(struct cache, magazines))                                 \
 	NUMBER(cache_arena, offsetof(struct cache, arena))                                         \
@@ -171,12 +177,13 @@ struct figures {
 	uint32_t nbytes; /* of this */
 	char version[16];
 	const struct figures *self; /* where this lies: what else is relocated, too */
+	const uint32_t *counters;   /* counter_fields */
 	const void *objects[FIGURES_OBJECT_COUNT];
 	uint32_t numbers[FIGURES_NUMBER_COUNT];
 	char end[8]; /* the magic again */
 };
 
-static_assert(offsetof(struct figures, objects) == 40,
+static_assert(offsetof(struct figures, counters) == 40,
 	      "a reader of any layout reads what is before");
 
 extern HIDDEN const struct figures figures;

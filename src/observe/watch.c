@@ -2,9 +2,10 @@
 #include "observe/watch.h"
 
 #include "cache/cache.h"
+#include "harden/sampled.h"
 #include "pages/zone.h"
 
-bool watching;
+static bool watching; /* atomic */
 
 static void watch_slab(struct descriptor *tag, char *mem, size_t nbytes, void *arg)
 {
@@ -20,4 +21,14 @@ void watch_all(void)
 	store_relaxed(&fast_limit_counted, 0);
 	slab_watch_all();
 	zone_visit(watch_slab, NULL);
+}
+
+/* Where allocations are counted, only behind the count. */
+void watch_open(void)
+{
+	if (load_relaxed(&watching))
+		return;
+	if (sampling)
+		store_release(&fast_limit_counted, FAST_GRANULES);
+	store_release(&fast_limit, sampling ? 1 : FAST_GRANULES);
 }

@@ -10,8 +10,9 @@ enum watch { WATCH_RECORD = 1, WATCH_TOOLS = 2 };
 /* From now on every call of the process takes the slow path, where it can be seen. */
 COLD void watch_all(void);
 
-/* Whether that was called. */
-extern HIDDEN bool watching;
+/* Opens the hot path of malloc, unless that was called: as loam starts, and where another process
+   shut it (cache/requests.h). */
+AT_START void watch_open(void);
 
 /* Before a call is served: who looks on, if anybody; then watch_end() must follow. */
 ALWAYS_INLINE unsigned watch_begin(enum trace_op op)

@@ -27,11 +27,16 @@ void os_unmap_file(const void *mem, size_t nbytes);
 
 /*
  * A descriptor to write by. The file is made for the user alone if it is not there; no symbolic
- * link is followed. OS_NEW: it must not be there yet, and can be mapped; OS_APPEND: what is written
- * goes to its end.
+ * link is followed. OS_NEW: it must not be there yet, and can be mapped; OS_SHARED: the same, and
+ * others may read it; OS_APPEND: what is written goes to its end.
  */
-enum os_create { OS_NEW, OS_APPEND };
+enum os_create { OS_NEW, OS_APPEND, OS_SHARED };
 int os_create(const char *path, enum os_create how);
+
+/* Gives a file another name, in place of what had that; 0 or an error. */
+int os_rename(const char *from, const char *to);
+
+void os_remove(const char *path);
 
 /* Gives an open file a descriptor of at least that number, and closes the other; the same one when
    the system refuses. */

@@ -10,14 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int open_file(const char *path, int flags)
+static int open_file(const char *path, int flags, int mode)
 {
-	return (int)syscall6(SYS_openat, AT_FDCWD, (long)path, flags | O_CLOEXEC, 0600, 0, 0);
+	return (int)syscall6(SYS_openat, AT_FDCWD, (long)path, flags | O_CLOEXEC, mode, 0, 0);
 }
 
 int os_open(const char *path)
 {
-	return open_file(path, O_RDONLY);
+	return open_file(path, O_RDONLY, 0);
 }
 
 long os_read(int fd, void *buffer, size_t nbytes)
@@ -73,8 +73,19 @@ void os_unmap_file(const void *mem, size_t nbytes)
 
 int os_create(const char *path, enum os_create how)
 {
-	return open_file(path, O_CREAT | O_NOFOLLOW |
-				       (how == OS_NEW ? O_RDWR | O_EXCL : O_WRONLY | O_APPEND));
+	int flags = how == OS_APPEND ? O_WRONLY | O_APPEND : O_RDWR | O_EXCL;
+
+	return open_file(path, O_CREAT | O_NOFOLLOW | flags, how == OS_SHARED ? 0644 : 0600);
+}
+
+int os_rename(const char *from, const char *to)
+{
+	return (int)syscall6(SYS_renameat2, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 0, 0);
+}
+
+void os_remove(const char *path)
+{
+	syscall3(SYS_unlinkat, AT_FDCWD, (long)path, 0);
 }
 
 int os_move_descriptor(int fd, int least)

@@ -73,6 +73,14 @@ bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *
 	return by && by(signal, action, ret_before) == 0;
 }
 
+bool os_at_quick_exit(void (*call)(void *))
+{
+	int (*by)(void (*call)(void *), void *dso);
+
+	libc_find(&by, "__cxa_at_quick_exit");
+	return by && by(call, NULL) == 0;
+}
+
 void os_send_signal(int signal, const siginfo_t *info)
 {
 	long process = syscall3(SYS_getpid, 0, 0, 0), thread = syscall3(SYS_gettid, 0, 0, 0);

@@ -31,6 +31,9 @@ COLD bool os_is_sigreturn(const void *frame);
 /* libc's own sigaction(); false, and nothing done, where that refuses or is not there. */
 COLD bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_before);
 
+/* Has libc call it in quick_exit(); false where libc has no such function, or no room. */
+COLD bool os_at_quick_exit(void (*call)(void *));
+
 /* Sends the calling thread a signal, with the registers that it came with; info NULL: without. */
 COLD void os_send_signal(int signal, const siginfo_t *info);
 

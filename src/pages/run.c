@@ -6,9 +6,15 @@
 #include "pages/metadata.h"
 #include "pages/zone.h"
 
-size_t runs_made;
+size_t runs_made, runs_now, runs_pages_now;
 
 static struct pool runs = POOL_INIT(struct run);
+
+static void count(intptr_t n, intptr_t npages)
+{
+	add_relaxed(&runs_now, (size_t)n);
+	add_relaxed(&runs_pages_now, (size_t)npages);
+}
 
 /* Pages become a run; NULL, and they are free, if that cannot be. */
 static void *make(void *mem, size_t npages)
@@ -27,6 +33,7 @@ static void *make(void *mem, size_t npages)
 	run->tag.kind = KIND_RUN;
 	pagemap_set(mem, npages << PAGE_SHIFT, &run->tag);
 	add_relaxed(&runs_made, 1);
+	count(1, (intptr_t)npages);
 	return mem;
 }
 
@@ -57,6 +64,7 @@ void run_free(struct run *run)
 	ASSERT(!run->kept && pagemap_get(mem + (npages - 1) * PAGE_SIZE) == &run->tag);
 	pagemap_set(mem, npages << PAGE_SHIFT, NULL);
 	pool_free(&runs, run);
+	count(-1, -(intptr_t)npages);
 	zone_free_pages(mem, npages);
 }
 
@@ -68,6 +76,7 @@ static void shrink(struct run *run, size_t npages)
 	ASSERT(npages && npages < run->npages);
 	store_relaxed(&run->npages, npages);
 	pagemap_set(tail, tail_pages << PAGE_SHIFT, NULL);
+	count(0, -(intptr_t)tail_pages);
 	zone_free_pages(tail, tail_pages);
 }
 
@@ -84,6 +93,7 @@ bool run_resize(struct run *run, size_t nbytes)
 			return false;
 		pagemap_set(run->mem + (run->npages << PAGE_SHIFT),
 			    (npages - run->npages) << PAGE_SHIFT, &run->tag);
+		count(0, (intptr_t)(npages - run->npages));
 		store_relaxed(&run->npages, npages);
 	}
 	return true;

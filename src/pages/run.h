@@ -43,5 +43,5 @@ static inline size_t run_usable(const struct run *run)
 	return load_relaxed(&run->npages) << PAGE_SHIFT;
 }
 
-/* Runs made so far. */
-extern HIDDEN size_t runs_made;
+/* Runs made so far; those that are there now, kept ones too, and their pages. Atomic. */
+extern HIDDEN size_t runs_made, runs_now, runs_pages_now;

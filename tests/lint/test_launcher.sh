@@ -246,13 +246,13 @@ chmod -R u+w tree
 
 expect 'wrong usage' 2 '' "$loam" frobnicate
 expect 'no command' 2 '' "$loam"
-grep -q 'run \[--\] PROGRAM' err || fail 'usage names no command'
+grep -q 'run \[--stats\] \[--\] PROGRAM .* run a program' err || fail 'usage names no command'
 version=$(sed -n "s/^ *version: '\(.*\)',$/\1/p" "$root/meson.build")
 for word in --version -v version; do
 	expect "$word" 0 "loam $version$line" "$loam" "$word"
 done
 for word in --help -h help; do
-	"$loam" "$word" 2>err | grep -q 'run \[--\] PROGRAM' || fail "$word prints no usage"
+	"$loam" "$word" 2>err | grep -q 'run \[--stats\] \[--\] PROGRAM .* run a program' || fail "$word prints no usage"
 done
 
 echo "$failures failed"

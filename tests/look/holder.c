@@ -4,6 +4,9 @@
  *
  *	holder rest          objects of many kinds; one small object in eight is kept
  *	holder busy          eight threads always allocate and free, and hold the same much
+ *	holder none          nothing
+ *	holder interrupted   allocates until a signal handler ends it, perhaps in a call
+ *	holder slow          rest, and a thread whose calls are mostly slow
  *	holder hot           rest, and a thread that always frees what it allocated last
  *
  *	poke ADDRESS BYTE    writes into its own memory, were it read-only
@@ -11,6 +14,7 @@
  *	drop                 frees its small objects
  *	call                 allocates and frees one
  *	fork                 has a child that allocates, and ends
+ *	stats                says what loam_stats() says of it, on one line
  *	die                  is killed by a signal
  *
  * It ends with its input.  The line: what it holds in usable bytes; how many objects of SMALL
@@ -25,6 +29,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,15 +144,47 @@ static void *pair(void *arg)
 	return arg;
 }
 
-static void be_hot(void)
+static void *many_sizes(void *arg)
+{
+	static void *some[512];
+
+	for (unsigned i = 0;; i++) {
+		free(some[i % 512]);
+		some[i % 512] = malloc((size_t)i * 7919 % 30000);
+		if (i % 512 == 0)
+			usleep(1000);
+	}
+	return arg;
+}
+
+static void rest_beside(void *(*body)(void *))
 {
 	pthread_t thread;
 
 	rest();
 	for (int i = 0; i < 1000; i++)
 		free(malloc(64));
-	if (pthread_create(&thread, NULL, pair, NULL) != 0)
+	if (pthread_create(&thread, NULL, body, NULL) != 0)
 		exit(3);
+}
+
+static void end_in_handler(int number)
+{
+	exit(number == SIGALRM ? 7 : 8);
+}
+
+/* The signal comes after a time that is as good as random. */
+static void be_interrupted(void)
+{
+	struct itimerval when = {.it_value.tv_usec = 500 + getpid() % 1999};
+	static void *some[4096];
+
+	signal(SIGALRM, end_in_handler);
+	setitimer(ITIMER_REAL, &when, NULL);
+	for (unsigned i = 0;; i++) {
+		free(some[i % 4096]);
+		some[i % 4096] = malloc((size_t)i * 7919 % 300000 >> i % 8);
+	}
 }
 
 static void have_child(void)
@@ -158,6 +195,20 @@ static void have_child(void)
 		exit(0);
 	}
 	wait(NULL);
+}
+
+extern int loam_stats(void *ret_stats, size_t size) __attribute__((weak));
+
+static void say_stats(void)
+{
+	uint64_t stats[512];
+
+	memset(stats, 1, sizeof stats);
+	if (loam_stats(stats, sizeof stats) != 0)
+		exit(5);
+	for (size_t i = 0; i < sizeof stats / sizeof stats[0]; i++)
+		printf("%llu ", (unsigned long long)stats[i]);
+	printf("\n");
 }
 
 static void poke(uintptr_t address, int byte)
@@ -185,6 +236,8 @@ static void obey(const char *line)
 		free(malloc(SMALL));
 	else if (strcmp(line, "fork\n") == 0)
 		have_child();
+	else if (strcmp(line, "stats\n") == 0)
+		say_stats();
 	else if (strcmp(line, "die\n") == 0)
 		kill(getpid(), SIGKILL);
 	printf("done\n");
@@ -200,8 +253,12 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "busy") == 0)
 		be_busy();
 	else if (argc > 1 && strcmp(argv[1], "hot") == 0)
-		be_hot();
-	else
+		rest_beside(pair);
+	else if (argc > 1 && strcmp(argv[1], "slow") == 0)
+		rest_beside(many_sizes);
+	else if (argc > 1 && strcmp(argv[1], "interrupted") == 0)
+		be_interrupted();
+	else if (argc < 2 || strcmp(argv[1], "none") != 0)
 		rest();
 	info = mallinfo2();
 	printf("%zu %zu %zu %zu\n", held, small, huge, info.uordblks + info.hblkhd);

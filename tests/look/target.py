@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TOP, CTL = ROOT / 'preload/look/top', ROOT / 'preload/look/ctl'
+TOP, CTL, METRICS = (ROOT / 'preload/look' / name for name in ('top', 'ctl', 'metrics'))
 sys.path.insert(0, str(ROOT / 'preload/look'))
-from outside import account, heap, page, process  # noqa: E402,F401
+from outside import account, counters, heap, page, process  # noqa: E402,F401
 
 
 def environment(preloaded, **more):
@@ -60,6 +60,10 @@ def top(*argv, status=0):
 
 def ctl(*argv, status=0):
     return command(CTL, *argv, status=status)
+
+
+def metrics(*argv, status=0):
+    return command(METRICS, *argv, status=status)
 
 
 def command(program, *argv, status=0):

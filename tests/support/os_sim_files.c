@@ -153,13 +153,30 @@ void os_unmap_file(const void *mem, size_t nbytes)
 
 int os_create(const char *path, enum os_create how)
 {
-	int flags = O_CREAT | O_CLOEXEC | O_NOFOLLOW, saved = errno;
+	int flags = O_CREAT | O_CLOEXEC | O_NOFOLLOW, saved = errno, fd;
 
 	if (os_sim_refusals[OS_SIM_FILES])
 		return -os_sim_refusals[OS_SIM_FILES];
-	flags |= how == OS_NEW ? O_RDWR | O_EXCL : O_WRONLY | O_APPEND;
-	files.open_files++;
-	return (int)result_of(open(path, flags, 0600), saved);
+	flags |= how == OS_APPEND ? O_WRONLY | O_APPEND : O_RDWR | O_EXCL;
+	fd = (int)result_of(open(path, flags, how == OS_SHARED ? 0644 : 0600), saved);
+	files.open_files += fd >= 0;
+	return fd;
+}
+
+int os_rename(const char *from, const char *to)
+{
+	int saved = errno;
+
+	return os_sim_refusals[OS_SIM_FILES] ? -os_sim_refusals[OS_SIM_FILES]
+					     : (int)result_of(rename(from, to), saved);
+}
+
+void os_remove(const char *path)
+{
+	int saved = errno;
+
+	unlink(path);
+	errno = saved;
 }
 
 int os_move_descriptor(int fd, int low)

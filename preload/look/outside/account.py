@@ -8,7 +8,7 @@ All sizes are bytes.  docs/observing.md says what each means.
 """
 import time
 
-from . import heap, page as pages, words
+from . import counters, heap, page as pages, words
 from .failure import Failure, Torn
 from .process import Process, user_name
 
@@ -77,7 +77,7 @@ def sums(found, kernel):
                         'anonymous': max(kernel['anonymous'] - held, 0)}}
 
 
-def counters(found, kernel):
+def counts(found, kernel):
     arenas = found.arenas.values()
     return {'objects': sum(a.objects for a in arenas), 'refills': sum(a.refills for a in arenas),
             'chunks': sum(a.chunks_allocated for a in arenas), 'runs': found.sums['runs_made'],
@@ -114,6 +114,17 @@ class Watched:
     def close(self):
         self.process.close()
 
+    def counters(self):
+        """By their names; as loam_stats() has them."""
+        for left in range(heap.TRIES - 1, -1, -1):
+            lists = heap.Lists(self.process, self.page)
+            try:
+                return counters.Sums(lists, heap.class_size, pages.OBJECTS).collect(heap.ARENAS_MOST)
+            except heap.NONSENSE as error:
+                if not left:
+                    raise Failure(f'the heap of {self.process} makes no sense ({error}): it is damaged') from None
+        return None
+
     def read(self, kind=heap.Heap):
         """The heap as it is now."""
         try:
@@ -135,7 +146,7 @@ class Watched:
                    'arenas': sorted(map(of_arena, found.arenas.values()), key=lambda row: row['number']),
                    'threads': of_threads(found, names),
                    'huge': {'count': found.huge.count, 'nbytes': found.huge.nbytes},
-                   'counters': counters(found, kernel)}
+                   'counters': counts(found, kernel)}
         account['rates'] = rates(self.last, account) if self.last else {}
         account['words'] = words.tell(account)
         self.last = account

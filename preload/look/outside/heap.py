@@ -131,11 +131,58 @@ class Pages:
         self.resident += resident
 
 
-class Heap:
+class Lists:
+    """What is linked: arenas, caches, the depot's shelves."""
+
+    def __init__(self, process, page):
+        self.process, self.page = process, page
+
+    def list_from(self, head, record, nbytes, most):
+        """The members of a list that only grows: address and row."""
+        address, = struct.unpack('<Q', self.process.read(head, 8))
+        seen = set()
+        while address and address not in seen and len(seen) < most:
+            seen.add(address)
+            row = record.unpack(self.process.read(address, nbytes))
+            yield address, row
+            address = row.next
+        if address:
+            raise Torn('a list without an end')
+
+    def read_caches(self):
+        page = self.page
+        record = Record(page.cache_bytes, magazines=(page.cache_magazines, 'Q'), arena=(page.cache_arena, 'Q'),
+                        next=(page.cache_next, 'Q'), thread=(page.cache_thread, 'I'))
+        found = []
+        for _, row in self.list_from(page.caches, record, page.cache_bytes, CACHES_MOST):
+            objects = self.read_magazines(row.magazines) if row.magazines else {}
+            found.append(Cache(row.thread & THREAD, row.arena, objects))
+        return found
+
+    def read_magazines(self, address):
+        """Objects by class."""
+        page, step = self.page, self.page.magazine_bytes
+        data = self.process.read(address + step, page.classes * step)   # the first is unused
+        words = memoryview(data).cast('Q')
+        last = words[page.magazine_last // 8::step // 8]
+        none = words[page.magazine_none // 8::step // 8]
+        return {sc: (a - b) // 8 for sc, (a, b) in enumerate(zip(last, none))
+                if a > b and a - b <= page.magazine_most * 8}
+
+    def read_depot(self):
+        page = self.page
+        data = self.process.read(page.shelves, page.classes * page.shelf_bytes)
+        counts = {sc: struct.unpack_from('<I', data, sc * page.shelf_bytes + page.shelf_objects)[0]
+                  for sc in range(page.classes)}
+        return {sc: n for sc, n in counts.items() if n}
+
+
+class Heap(Lists):
     """One look.  Raises Torn where there is no sense in what is read, Gone when the process ends."""
 
     def __init__(self, process, page, until):
-        self.process, self.page, self.until = process, page, until
+        super().__init__(process, page)
+        self.until = until
         self.runs, self.kept_runs, self.huge, self.special = Pages(), Pages(), Pages(), Pages()
         self.metadata = Pages()
         self.regions = {}       # their bytes, by where they begin
@@ -171,18 +218,6 @@ class Heap:
                                         'huge_sizes_made')))
             for name in names}
 
-    def list_from(self, head, record, nbytes, most):
-        """The members of a list that only grows: address and row."""
-        address, = struct.unpack('<Q', self.process.read(head, 8))
-        seen = set()
-        while address and address not in seen and len(seen) < most:
-            seen.add(address)
-            row = record.unpack(self.process.read(address, nbytes))
-            yield address, row
-            address = row.next
-        if address:
-            raise Torn('a list without an end')
-
     # ---- Arenas, caches and the depot.
 
     def read_arenas(self):
@@ -197,33 +232,6 @@ class Heap:
                 raise Torn(f'an arena of number {row.number}')
             found[address] = Arena(address, row)
         return found
-
-    def read_caches(self):
-        page = self.page
-        record = Record(page.cache_bytes, magazines=(page.cache_magazines, 'Q'), arena=(page.cache_arena, 'Q'),
-                        next=(page.cache_next, 'Q'), thread=(page.cache_thread, 'I'))
-        found = []
-        for _, row in self.list_from(page.caches, record, page.cache_bytes, CACHES_MOST):
-            objects = self.read_magazines(row.magazines) if row.magazines else {}
-            found.append(Cache(row.thread & THREAD, row.arena, objects))
-        return found
-
-    def read_magazines(self, address):
-        """Objects by class."""
-        page, step = self.page, self.page.magazine_bytes
-        data = self.process.read(address + step, page.classes * step)   # the first is unused
-        words = memoryview(data).cast('Q')
-        last = words[page.magazine_last // 8::step // 8]
-        none = words[page.magazine_none // 8::step // 8]
-        return {sc: (a - b) // 8 for sc, (a, b) in enumerate(zip(last, none))
-                if a > b and a - b <= page.magazine_most * 8}
-
-    def read_depot(self):
-        page = self.page
-        data = self.process.read(page.shelves, page.classes * page.shelf_bytes)
-        counts = {sc: struct.unpack_from('<I', data, sc * page.shelf_bytes + page.shelf_objects)[0]
-                  for sc in range(page.classes)}
-        return {sc: n for sc, n in counts.items() if n}
 
     def take_cached(self):
         for objects in (*(cache.objects for cache in self.caches), self.depot):

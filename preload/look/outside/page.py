@@ -4,15 +4,17 @@ The lists below are those of figures.h for LAYOUT; tests/look compares them.
 """
 import struct
 
+from .counters import ROWS
 from .failure import Failure, Torn
 from .process import Writable
 
-LAYOUT = 3
+LAYOUT = 4
 MAGIC = b'loamfigs'
 NOTE = (b'loam\0', 1)
 
 OBJECTS = '''
-    pagemap ring caches shelves zone_sizes huge_sizes live most retained metadata runs_made lock_waits
+    pagemap ring caches shelves zone_sizes huge_sizes live most retained metadata runs_made
+    runs_now runs_pages_now lock_waits
     fast_limit fast_limit_counted requests
 '''.split()
 
@@ -28,7 +30,7 @@ NUMBERS = '''
     huge_bytes huge_mem huge_nbytes huge_mapped
     arena_bytes arena_number arena_next arena_chunks arena_system arena_in_use arena_small_hits
     arena_unsorted_hits arena_large_hits arena_remainder_hits arena_top_hits arena_purged arena_refills
-    arena_objects cache_bytes cache_magazines cache_arena cache_next cache_thread cache_ticks
+    arena_objects arena_slabs slabs_bytes slabs_out cache_bytes cache_magazines cache_arena cache_next cache_thread cache_ticks
     magazine_bytes magazine_last magazine_none magazine_most shelf_bytes shelf_objects
     zone_sizes_bytes zone_mapped zone_free_dirty zone_purged
     huge_sizes_bytes huge_sizes_count huge_sizes_nbytes huge_sizes_kept huge_sizes_made
@@ -39,7 +41,8 @@ NUMBERS = '''
 REQUESTS = 'trim set'.split()       # the kinds of src/cache/requests.h
 
 HEAD = struct.Struct('<8sII16sQ')       # magic, layout, nbytes, version, self: the same in every layout
-BODY = struct.Struct(f'<{len(OBJECTS)}Q{len(NUMBERS)}I')
+BODY = struct.Struct(f'<Q{len(OBJECTS)}Q{len(NUMBERS)}I')    # counters, objects, numbers
+FIELDS = struct.Struct(f'<{len(ROWS)}I')
 ALIGNED = 8
 NBYTES = (HEAD.size + BODY.size + len(MAGIC) + ALIGNED - 1) // ALIGNED * ALIGNED
 
@@ -52,8 +55,8 @@ SEGMENTS_MOST, NOTES_MOST = 256, 1 << 16    # bytes of notes; what has more is n
 class Page:
     """Objects and numbers as attributes; version is loam's."""
 
-    def __init__(self, address, version, objects, numbers):
-        self.address, self.version = address, version
+    def __init__(self, address, version, objects, numbers, counters):
+        self.address, self.version, self.counters = address, version, counters
         self.__dict__.update(zip(OBJECTS, objects))
         self.__dict__.update(zip(NUMBERS, numbers))
 
@@ -76,6 +79,13 @@ class Page:
                 if name.startswith(prefix + '_') and not name.endswith(('_shift', '_sizes', '_most', '_leaves')) \
                         and not name.startswith('huge_sizes') and getattr(self, name) > nbytes:
                     return f'{name} is {getattr(self, name)}'
+        sources = {'ARENA': self.arena_bytes, 'SLABS': self.slabs_bytes, 'ZONE': self.zone_sizes_bytes,
+                   'HUGE': self.huge_sizes_bytes}
+        for row, field in zip(ROWS, self.counters):
+            offset, size = field & 0xffffff, field >> 24
+            if offset >= len(OBJECTS) if row.source not in sources else size not in (4, 8) or \
+                    offset + size > sources[row.source]:
+                return f'{row.name} is at {field:#x}'
         return None
 
 
@@ -179,10 +189,11 @@ def read_page(process, address, writable):
         if own != address:
             raise damaged(process, f'it says that it lies at {own:#x}, and lies at {address:#x}')
         data = process.read(address, nbytes)
+        values = BODY.unpack_from(data, HEAD.size)
+        fields = FIELDS.unpack(process.read(values[0], FIELDS.size))
     except Torn as torn:
         raise damaged(process, f'{torn} cannot be read') from None
-    values = BODY.unpack_from(data, HEAD.size)
-    page = Page(address, version, values[:len(OBJECTS)], values[len(OBJECTS):])
+    page = Page(address, version, values[1:len(OBJECTS) + 1], values[len(OBJECTS) + 1:], fields)
     end = HEAD.size + BODY.size
     wrong = 'it does not end as one' if data[end:end + len(MAGIC)] != MAGIC else page.wrong(writable)
     if wrong:

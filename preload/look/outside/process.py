@@ -18,6 +18,7 @@ PAGE = os.sysconf('SC_PAGE_SIZE')
 STATES = bytes(PRESENT if byte & 0x80 else SWAPPED if byte & 0x40 else ABSENT for byte in range(256))
 
 REFUSED = (errno.EACCES, errno.EPERM)
+OF_KERNEL, EXITING = 0x200000, 0x4       # flags of a process
 ENDED = (errno.ENOENT, errno.ESRCH)
 
 
@@ -127,18 +128,25 @@ class Process:
         there = os.path.exists(f'/proc/{self.pid}') and not self.is_dead()
         return Gone(f'{self} has become another program' if there else f'{self} has ended')
 
+    def state_and_flags(self):
+        """Its letter, and the kernel's flags of it."""
+        fields = text_of(f'/proc/{self.pid}/stat').rpartition(')')[2].split()
+        return fields[0], int(fields[6])
+
     def is_of_kernel(self):
         """By its flags: a process that ends has no memory for a moment either."""
         try:
-            return bool(int(text_of(f'/proc/{self.pid}/stat').rpartition(')')[2].split()[6]) & 0x200000)
+            return bool(self.state_and_flags()[1] & OF_KERNEL)
         except (OSError, IndexError, ValueError):
             return False
 
     def is_dead(self):
+        """Or about to be: its memory goes first."""
         try:
-            return text_of(f'/proc/{self.pid}/stat').rpartition(')')[2].split()[0] in 'ZX'
-        except (OSError, IndexError):
+            state, flags = self.state_and_flags()
+        except (OSError, IndexError, ValueError):
             return True
+        return state in 'ZX' or bool(flags & EXITING)
 
     # ---- Memory.
 
@@ -232,6 +240,20 @@ class Process:
                 'files': kib['RssFile'], 'shared': kib['RssShmem'], 'swap': kib['VmSwap'],
                 'minor_faults': int(fields[7]), 'major_faults': int(fields[9]),
                 'threads': int(status['Threads'])}
+
+    def most_resident(self):
+        """The most bytes of RAM that it had."""
+        for line in self.lines('status'):
+            if line.startswith('VmHWM:'):
+                return int(line.split()[1]) * 1024
+        raise self.gone()
+
+    def program(self):
+        """The path of what runs, as the kernel has it."""
+        try:
+            return os.readlink(f'/proc/{self.pid}/exe')
+        except OSError as error:
+            raise self.failure(error) from None
 
     def threads(self):
         """Names by number, the number being what the thread itself takes for it."""

@@ -5,8 +5,12 @@
 #include "arena/arena.h"
 #include "base/bits.h"
 #include "base/options.h"
+#include "cache/cache.h"
+#include "cache/depot.h"
 #include "os/os.h"
 #include "os_sim.h"
+#include "pages/huge.h"
+#include "pages/zone.h"
 #include "test.h"
 
 #include <errno.h>
@@ -15,17 +19,17 @@
 #include <pthread.h>
 #include <string.h>
 
-static struct stats collect(void)
+static struct loam_stats collect(void)
 {
-	struct stats s;
+	struct loam_stats s;
 
-	stats_collect(&s);
+	EXPECT_EQ(loam_stats(&s, sizeof s), 0);
 	return s;
 }
 
 TEST(each_kind_is_counted_where_it_is)
 {
-	struct stats before, after;
+	struct loam_stats before, after;
 	void *object, *run, *huge;
 
 	for (size_t i = 0; i <= options.promote_after; i++)
@@ -35,18 +39,82 @@ TEST(each_kind_is_counted_where_it_is)
 	run = loam_malloc(MIB);
 	huge = loam_malloc(8 * MIB);
 	after = collect();
-	EXPECT_EQ(after.objects, before.objects + 1);
-	EXPECT_EQ(after.object_bytes, before.object_bytes + 512);
+	EXPECT_EQ(after.slab_objects, before.slab_objects + 1);
+	EXPECT_EQ(after.slab_object_bytes, before.slab_object_bytes + 512);
 	EXPECT_EQ(after.runs, before.runs + 1);
 	EXPECT_EQ(after.run_bytes, before.run_bytes + MIB);
-	EXPECT_EQ(after.huge.count, before.huge.count + 1);
-	EXPECT_EQ(after.huge.nbytes, before.huge.nbytes + 8 * MIB);
+	EXPECT_EQ(after.huge_objects, before.huge_objects + 1);
+	EXPECT_EQ(after.huge_bytes, before.huge_bytes + 8 * MIB);
+	EXPECT_EQ(after.live_bytes, before.live_bytes + 512 + 9 * MIB);
+	EXPECT_EQ(after.runs_made, before.runs_made + 1);
+	EXPECT_EQ(after.huge_made, before.huge_made + 1);
 	loam_free(object);
 	loam_free(run);
 	loam_free(huge);
 	after = collect();
-	EXPECT_EQ(stats_in_use(&after), stats_in_use(&before));
-	EXPECT_EQ(after.huge.count, before.huge.count);
+	EXPECT_EQ(after.live_bytes, before.live_bytes);
+	EXPECT_EQ(after.huge_objects, before.huge_objects);
+	EXPECT_EQ(after.kept_run_bytes, before.kept_run_bytes + MIB);
+}
+
+TEST(a_run_that_is_resized_is_counted_with_its_new_size)
+{
+	void *run = loam_malloc(MIB);
+	size_t before = collect().run_bytes;
+
+	run = loam_realloc(run, MIB / 2);
+	EXPECT_EQ(collect().run_bytes, before - MIB / 2);
+	run = loam_realloc(run, MIB / 2 + 8192);
+	EXPECT_EQ(collect().run_bytes, before - MIB / 2 + 8192);
+	loam_free(run);
+	EXPECT_EQ(collect().run_bytes, before - MIB);
+	loam_malloc_trim(0);
+	EXPECT_EQ(collect().run_bytes, before - MIB);
+	EXPECT_EQ(collect().kept_run_bytes, 0);
+}
+
+TEST(versions_understand_each_other_by_the_size)
+{
+	uint64_t more[100];
+	struct loam_stats now = collect();
+
+	memset(more, 1, sizeof more);
+	EXPECT_EQ(loam_stats((struct loam_stats *)more, sizeof more), 0);
+	EXPECT_EQ(memcmp(more, &now, sizeof now), 0);
+	for (size_t i = sizeof now / 8; i < 100; i++)
+		EXPECT_EQ(more[i], 0);
+	memset(more, 1, sizeof more);
+	EXPECT_EQ(loam_stats((struct loam_stats *)more, 16), 0);
+	EXPECT_EQ(more[0], now.live_bytes);
+	EXPECT_EQ(more[1], now.cached_bytes);
+	EXPECT_EQ(more[2], 0x0101010101010101);
+	errno = 0;
+	EXPECT_EQ(loam_stats(&now, 0), EINVAL);
+	EXPECT_EQ(loam_stats(&now, 12), EINVAL);
+	EXPECT_EQ(errno, 0);
+}
+
+/* The thread is inside, as where a signal handler interrupted it, and holds every lock. */
+TEST(it_is_collected_and_printed_in_the_middle_of_a_call)
+{
+	struct loam_stats before, within;
+
+	loam_free(loam_malloc(1));
+	before = collect();
+	REQUIRE(cache_enter());
+	lock_acquire(&arena_main.lock);
+	lock_acquire(&depot_lock);
+	lock_acquire(&huge_lock);
+	lock_acquire(&zone_lock);
+	within = collect();
+	stats_print();
+	lock_release(&zone_lock);
+	lock_release(&huge_lock);
+	lock_release(&depot_lock);
+	lock_release(&arena_main.lock);
+	cache_leave(mine.cache);
+	EXPECT_EQ(within.live_bytes, before.live_bytes);
+	EXPECT_EQ(within.region_bytes, before.region_bytes);
 }
 
 TEST(mallinfo_adds_up)

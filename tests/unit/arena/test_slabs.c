@@ -1063,6 +1063,10 @@ TEST(check_sees_each_fault)
 		     (list_remove(&s[1]->idle), list_push(&ss->empty, &s[1]->idle)));
 	EXPECT_FAULT((list_remove(&foreign->idle), list_push(&ss->idle, &foreign->idle)),
 		     (list_remove(&foreign->idle), list_push(&elsewhere->idle, &foreign->idle)));
+	/* A4 */
+	EXPECT_FAULT(ss->out[sc]++, ss->out[sc]--);
+	EXPECT_FAULT(ss->capacity[sc]--, ss->capacity[sc]++);
+	EXPECT_FAULT(ss->nbytes += PAGE_SIZE, ss->nbytes -= PAGE_SIZE);
 	/* What the slab's own check sees. */
 	EXPECT_FAULT(slab_object(s[0], 0)->key ^= 1, slab_object(s[0], 0)->key ^= 1);
 	give_all(elsewhere);

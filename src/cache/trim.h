@@ -1,4 +1,4 @@
-/* Giving back all free memory, for malloc_trim() and for requests from outside. */
+/* Giving back all free memory, for malloc_trim() and for other processes that ask for it. */
 #pragma once
 
 #include "cache/cache.h"

@@ -1,0 +1,39 @@
+/* Gives back all free memory at once; see trim.h. */
+#include "cache/trim.h"
+
+#include "cache/upkeep.h"
+#include "pages/huge.h"
+#include "pages/retain.h"
+#include "pages/zone.h"
+
+/* Bytes from the system that hold memory, those of them that are in RAM, as far as they were
+   touched, and bytes purged so far. */
+struct sums {
+	size_t held, resident, purged;
+};
+
+static struct sums sum_up(void)
+{
+	struct zone_sizes zone;
+	size_t purged = 0, held = load_relaxed(&retain_live) + load_relaxed(&retain_retained);
+
+	zone_sizes(&zone);
+	for (struct arena *a = NULL; (a = ring_next(a));)
+		purged += load_relaxed(&a->chunks.purged_bytes);
+	return (struct sums){held, held - load_relaxed(&retain_idle), purged + zone.purged};
+}
+
+size_t trim_all(struct cache *self, size_t pad, bool *ret_any)
+{
+	struct sums before = sum_up(), after;
+
+	cache_trim_all(self, pad);
+	huge_purge(SIZE_MAX);
+	zone_purge(SIZE_MAX);
+	zone_unmap_free(false);
+	zone_start(); /* as classes find it that are promoted next */
+	retain_forget();
+	after = sum_up();
+	*ret_any = after.held < before.held || after.purged > before.purged;
+	return after.resident < before.resident ? before.resident - after.resident : 0;
+}

@@ -1,0 +1,216 @@
+/* Writes the counters to a file; see metrics.h. */
+#include "observe/metrics.h"
+
+#include "base/options.h"
+#include "base/text.h"
+#include "cache/upkeep.h"
+#include "observe/counters.h"
+#include "observe/error_words.h"
+#include "observe/proc.h"
+#include "os/files.h"
+#include "os/line.h"
+#include "os/os.h"
+
+#define SECOND ((uint64_t)1000 * 1000 * 1000)
+
+#define PATH_MOST 1100 /* of an option, with numbers in it */
+
+static const char *path;    /* constant from the start on */
+static uint64_t last_write; /* os_clock() */
+static bool busy;	    /* a thread writes; atomic */
+static char labels[560];    /* of this process, or of the parent that it has them from */
+static uint64_t labels_of;  /* its number */
+
+/* --- the text -------------------------------------------------------------------------------- */
+
+/* Text on its way to a file. */
+struct out {
+	struct text text;
+	int fd;
+	char buffer[1024];
+};
+
+/* A part of a string. */
+struct text_part {
+	const char *start;
+	size_t length;
+};
+
+static void flush(struct out *o)
+{
+	if (o->text.length)
+		os_write(o->fd, o->buffer, o->text.length);
+	o->text.length = 0;
+}
+
+static void put_escaped(struct text *t, const char *string)
+{
+	for (; *string; string++) {
+		if (*string == '"' || *string == '\\')
+			text_put(t, "\\");
+		if (*string == '\n')
+			text_put(t, "\\n");
+		else
+			text_put_bytes(t, string, 1);
+	}
+}
+
+static void make_labels(void)
+{
+	struct text t = {.buffer = labels, .capacity = sizeof labels - 1};
+	char program[256];
+
+	proc_program(program, sizeof program);
+	labels_of = proc_number();
+	text_put(&t, "program=\"");
+	put_escaped(&t, program);
+	text_printf(&t, "\",pid=\"%zu\"", (size_t)labels_of);
+	labels[t.length] = '\0';
+}
+
+static struct text_part part_to(const char *start, char end)
+{
+	struct text_part part = {start, 0};
+
+	while (start[part.length] != end)
+		part.length++;
+	return part;
+}
+
+static void put_line(struct text *t, const char *what, struct text_part name, const char *end)
+{
+	text_printf(t, "%sloam_", what);
+	text_put_bytes(t, name.start, name.length);
+	text_put(t, end);
+}
+
+/* line is counter_lines()' of it; returns the next. In the text format a counter's name ends in
+   _total in all its lines, in OpenMetrics in the one of its value alone. */
+static const char *put_counter(struct out *o, enum counter which, const char *line, uint64_t value,
+			       bool classic)
+{
+	struct text_part name = part_to(line, ' '), help = part_to(name.start + name.length, '\n');
+	bool is_total = counter_kinds[which] == TOTAL;
+	const char *end = is_total ? "_total" : "", *title = classic ? end : "";
+	struct text *t = &o->text;
+
+	put_line(t, "# HELP ", name, title);
+	text_put_bytes(t, help.start, help.length);
+	put_line(t, "\n# TYPE ", name, title);
+	text_put(t, is_total ? " counter\n" : " gauge\n");
+	if (!classic && counter_units[which] != NUMBER)
+		put_line(t, "# UNIT ", name, " bytes\n");
+	put_line(t, "", name, end);
+	text_printf(t, "{%s} %zu\n", labels, (size_t)value);
+	flush(o);
+	return help.start + help.length + 1;
+}
+
+static void put_all(int fd, bool classic)
+{
+	const char *line = counter_lines();
+	struct out o = {.fd = fd};
+	struct counters counters;
+
+	o.text = (struct text){.buffer = o.buffer, .capacity = sizeof o.buffer};
+	if (labels_of != proc_number())
+		make_labels();
+	counters_collect(&counters);
+	for (unsigned i = 0; i < COUNTER_COUNT; i++)
+		line = put_counter(&o, i, line, counters.of[i], classic);
+	if (!classic)
+		text_put(&o.text, "# EOF\n");
+	flush(&o);
+}
+
+/* --- the file -------------------------------------------------------------------------------- */
+
+static bool ends_in(const char *string, const char *end)
+{
+	size_t length = 0, n = 0;
+
+	while (string[length])
+		length++;
+	while (end[n])
+		n++;
+	while (n && length && string[length - 1] == end[n - 1])
+		n--, length--;
+	return !n;
+}
+
+/* The path with the process's number in place of each %p, and more behind it. */
+static void expand(char buffer[PATH_MOST], const char *more)
+{
+	struct text t = {.buffer = buffer, .capacity = PATH_MOST - 1};
+
+	for (const char *c = path; *c; c++) {
+		if (c[0] == '%' && c[1] == 'p') {
+			text_printf(&t, "%zu", (size_t)proc_number());
+			c++;
+		} else {
+			text_put_bytes(&t, c, 1);
+		}
+	}
+	text_put(&t, more);
+	buffer[t.length] = '\0';
+}
+
+/* 0, or the number of an error. A new file that is left there is of a write that ended in its
+   middle. */
+static int replace(void)
+{
+	char name[PATH_MOST], new_name[PATH_MOST];
+	int fd, error;
+
+	expand(name, "");
+	expand(new_name, ".new");
+	os_remove(new_name);
+	fd = os_create(new_name, OS_SHARED);
+	if (fd < 0)
+		return -fd;
+	put_all(fd, ends_in(path, ".prom"));
+	os_close(fd);
+	error = -os_rename(new_name, name);
+	if (error)
+		os_remove(new_name);
+	return error;
+}
+
+static int write_now(void)
+{
+	int error;
+
+	if (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE))
+		return 0;
+	error = replace();
+	store_release(&busy, false);
+	return error;
+}
+
+static void write_if_due(uint64_t now)
+{
+	uint64_t last = load_relaxed(&last_write);
+
+	if (now - last < options.metrics_interval * SECOND)
+		return;
+	store_relaxed(&last_write, now);
+	write_now();
+}
+
+void metrics_start(const char *wanted)
+{
+	char words[ERROR_WORDS_MOST];
+	int error;
+
+	path = wanted;
+	error = write_now();
+	if (error)
+		line_say("metrics: %s cannot be written: %s", wanted, error_words(error, words));
+	last_write = os_clock();
+	upkeep_look = write_if_due;
+}
+
+void metrics_finish(void)
+{
+	write_now();
+}

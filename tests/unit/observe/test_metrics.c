@@ -1,0 +1,140 @@
+/* The file of metrics: its text, when it is written, and what is said where it cannot be. */
+#include "observe/metrics.h"
+
+#include "base/options.h"
+#include "cache/cache.h"
+#include "cache/upkeep.h"
+#include "observe/counters.h"
+#include "os/os.h"
+#include "os_sim.h"
+#include "test.h"
+
+#include <errno.h>
+#include <loam/loam.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SECOND = 1000000000 };
+
+static char folder[] = "/tmp/loam-metrics-XXXXXX", path[100], text[1 << 16];
+
+static const char *path_of(const char *name)
+{
+	if (strstr(folder, "XXXXXX"))
+		REQUIRE(mkdtemp(folder) != NULL);
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	return path;
+}
+
+/* Reads the file and removes it; false: there is none. */
+static bool take(const char *name)
+{
+	FILE *file = fopen(path_of(name), "r");
+	size_t n;
+
+	if (!file)
+		return false;
+	n = fread(text, 1, sizeof text - 1, file);
+	text[n] = '\0';
+	fclose(file);
+	unlink(path);
+	return true;
+}
+
+static void tick(void)
+{
+	struct cache *c = cache_enter();
+
+	c->ticks = UINT8_MAX;
+	cache_tick(c);
+	cache_leave(c);
+}
+
+static void say_and_end(void *name)
+{
+	metrics_start(name);
+	os_abort();
+}
+
+TEST(a_file_that_cannot_be_written_is_said)
+{
+	EXPECT_ABORT(say_and_end, (void *)(uintptr_t) "/nowhere/x",
+		     "loam: metrics: /nowhere/x cannot be written: No such file or directory");
+}
+
+TEST(openmetrics_has_units_and_an_end)
+{
+	char line[100];
+
+	loam_free(loam_malloc(1));
+	metrics_start(strdup(path_of("loam.om")));
+	REQUIRE(take("loam.om"));
+	EXPECT_STR(text,
+		   "# HELP loam_arenas Arenas.\n# TYPE loam_arenas gauge\nloam_arenas{program=\"");
+	EXPECT_STR(text, "# TYPE loam_runs_made counter\n");
+	EXPECT_STR(text, "# UNIT loam_live_bytes bytes\nloam_live_bytes{");
+	snprintf(line, sizeof line, ",pid=\"%d\"} ", getpid());
+	EXPECT_STR(text, line);
+	EXPECT_STR(text, "\nloam_runs_made_total{");
+	EXPECT(strcmp(text + strlen(text) - 6, "# EOF\n") == 0);
+}
+
+TEST(the_text_format_names_counters_as_their_values)
+{
+	metrics_start(strdup(path_of("loam.prom")));
+	REQUIRE(take("loam.prom"));
+	EXPECT_STR(text,
+		   "# HELP loam_runs_made_total Runs made.\n# TYPE loam_runs_made_total counter\n"
+		   "loam_runs_made_total{");
+	EXPECT(!strstr(text, "# UNIT") && !strstr(text, "# EOF"));
+}
+
+TEST(it_is_written_once_in_an_interval)
+{
+	options.metrics_interval = 5;
+	metrics_start(strdup(path_of("often.prom")));
+	REQUIRE(take("often.prom"));
+	tick();
+	EXPECT(!take("often.prom"));
+	os_sim_advance(4 * (uint64_t)SECOND);
+	tick();
+	EXPECT(!take("often.prom"));
+	os_sim_advance(2 * (uint64_t)SECOND);
+	tick();
+	EXPECT(take("often.prom"));
+	tick();
+	EXPECT(!take("often.prom"));
+	metrics_finish();
+	EXPECT(take("often.prom"));
+	EXPECT_EQ(os_sim_open_files(), 0);
+}
+
+TEST(the_number_of_the_process_stands_for_p)
+{
+	char name[60];
+
+	metrics_start(strdup(path_of("a-%p-b-%p")));
+	snprintf(name, sizeof name, "a-%d-b-%d", getpid(), getpid());
+	EXPECT(take(name));
+}
+
+TEST(a_file_that_was_left_half_written_is_replaced)
+{
+	FILE *file = fopen(path_of("left.prom.new"), "w");
+
+	fputs("half", file);
+	fclose(file);
+	metrics_start(strdup(path_of("left.prom")));
+	EXPECT(take("left.prom"));
+	EXPECT(!take("left.prom.new"));
+}
+
+TEST(nothing_stays_where_it_cannot_be_renamed)
+{
+	REQUIRE(mkdir(path_of("folder.prom"), 0700) == 0);
+	metrics_start(strdup(path)); /* the line is not looked at */
+	EXPECT(!take("folder.prom.new"));
+	rmdir(path_of("folder.prom"));
+	rmdir(folder);
+}
