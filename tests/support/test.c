@@ -193,3 +193,20 @@ int main(int argc, char **argv)
 	}
 	return failed ? 1 : skipped ? EXIT_SKIP : 0;
 }
+
+bool test_is_unreadable(const char *mem)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	REQUIRE(child >= 0);
+	if (child == 0) {
+		struct rlimit none = {0, 0};
+
+		setrlimit(RLIMIT_CORE, &none);
+		signal(SIGSEGV, SIG_DFL);
+		_exit(*(const volatile char *)mem & 1);
+	}
+	waitpid(child, &status, 0);
+	return WIFSIGNALED(status);
+}

@@ -58,6 +58,9 @@ _Noreturn void test_stop(void);
 /* Ends the running test as skipped, for the reason that is printed. */
 _Noreturn void test_skip(const char *reason);
 
+/* Whether reading mem ends a child by a fault. */
+bool test_is_unreadable(const char *mem);
+
 /* Whether the program runs on valgrind. */
 bool test_on_valgrind(void);
 

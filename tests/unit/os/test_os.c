@@ -94,24 +94,6 @@ static bool unmapped(void *mem)
 	return mincore(mem, os_page_size(), &residency) != 0 && errno == ENOMEM;
 }
 
-/* True when reading mem ends a child by a fault. */
-static bool unreadable(const char *mem)
-{
-	int status = 0;
-	pid_t child = fork();
-
-	REQUIRE(child >= 0);
-	if (child == 0) {
-		struct rlimit none = {0, 0};
-
-		setrlimit(RLIMIT_CORE, &none);
-		signal(SIGSEGV, SIG_DFL);
-		_exit(*(const volatile char *)mem & 1);
-	}
-	waitpid(child, &status, 0);
-	return WIFSIGNALED(status);
-}
-
 /* Runs body in a child whose address space may grow by room bytes; its exit status. */
 static int run_limited(size_t room, int (*body)(void))
 {
@@ -461,9 +443,9 @@ TEST(reserved_addresses_are_unreadable_and_in_nobodys_way)
 	REQUIRE(mem);
 	os_unmap(mem + page, 2 * page);
 	REQUIRE(os_reserve(mem + page, 2 * page) == mem + page);
-	EXPECT(unreadable(mem + page) && !unmapped(mem + page));
+	EXPECT(test_is_unreadable(mem + page) && !os_map_at(mem + page, page));
 	REQUIRE(other = os_reserve(mem, page));
-	EXPECT(other != mem && !unreadable(mem));
+	EXPECT(other != mem && !test_is_unreadable(mem));
 	os_unmap(other, page);
 	os_unmap(mem, 4 * page);
 	EXPECT(!os_reserve(mem, (size_t)1 << 60));

@@ -10,7 +10,6 @@
 #include "test.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #define LEAF_BYTES ((size_t)1 << LEAF_SHIFT)
 #define FAR	   ((size_t)1 << ROOT_BITS)
@@ -170,18 +169,6 @@ TEST(zones_and_huge_objects_and_metadata_go_elsewhere)
 
 /* --- between guards ------------------------------------------------------------------------- */
 
-static bool is_unreadable(const char *mem)
-{
-	int ends[2];
-	bool readable;
-
-	REQUIRE(pipe(ends) == 0);
-	readable = write(ends[1], mem, 1) == 1;
-	close(ends[0]);
-	close(ends[1]);
-	return !readable;
-}
-
 TEST(guarded_memory_lies_between_unreadable_pages)
 {
 	size_t nbytes = 4 * os_page_size();
@@ -195,8 +182,8 @@ TEST(guarded_memory_lies_between_unreadable_pages)
 		REQUIRE(mem);
 		EXPECT(can_tag(mem, nbytes));
 		memset(mem, 'x', nbytes);
-		EXPECT(is_unreadable(mem - 1) && is_unreadable(mem + nbytes));
-		EXPECT(!is_unreadable(mem) && !is_unreadable(mem + nbytes - 1));
+		EXPECT(test_is_unreadable(mem - 1) && test_is_unreadable(mem + nbytes));
+		EXPECT(!test_is_unreadable(mem) && !test_is_unreadable(mem + nbytes - 1));
 	}
 }
 
