@@ -1,4 +1,5 @@
-/* What loam.h has beside the twins of libc's names: loam_owns, loam_version, loam_check. */
+/* What loam.h has beside the twins of libc's names: loam_owns, loam_version, loam_check,
+   loam_stats. */
 #include "names.h"
 
 #include <sys/mman.h>
@@ -64,4 +65,22 @@ TEST(the_heap_proves_sound)
 	for (size_t i = 1; i < BLOCKS; i += 2)
 		free(blocks[i]);
 	EXPECT(loam_check());
+}
+
+TEST(loam_stats_says_what_mallinfo_says)
+{
+	void *all[SIZES], *huge = malloc((size_t)20 << 20);
+	struct loam_stats stats;
+	struct mallinfo2 info;
+
+	for (size_t i = 0; i < SIZES; i++)
+		all[i] = malloc(sizes[i]);
+	EXPECT_EQ(loam_stats(&stats, sizeof stats), 0);
+	info = mallinfo2();
+	EXPECT_EQ(stats.live_bytes, info.uordblks + info.hblkhd);
+	EXPECT_EQ(stats.huge_bytes, info.hblkhd);
+	EXPECT_EQ(stats.cached_bytes + stats.free_bytes - stats.kept_huge_bytes, info.fordblks);
+	for (size_t i = 0; i < SIZES; i++)
+		free(all[i]);
+	free(huge);
 }
