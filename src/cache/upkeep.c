@@ -133,7 +133,7 @@ void cache_reclaim(struct cache *c, unsigned step)
 		ring_unlock(c->arena);
 	} else if (step == 1) {
 		empty_caches(c);
-		trim_arenas(0, false);
+		trim_arenas(0, options.limit); /* which counts pages, not addresses */
 	}
 	huge_unmap_free();
 	zone_unmap_free(true);

@@ -32,7 +32,7 @@ static char *break_advance(char *at, size_t nbytes)
 	char *end = os_sbrk(0), *mem;
 	size_t skip;
 
-	if (!end || (at && end != at))
+	if (!end || (at && end != at) || !retain_allows(nbytes))
 		return NULL;
 	skip = align_up((size_t)end, os_page_size()) - (size_t)end;
 	ASSERT(nbytes && is_aligned(nbytes, os_page_size()));

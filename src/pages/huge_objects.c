@@ -144,6 +144,8 @@ void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
 
 	ASSERT(nbytes && nbytes <= PTRDIFF_MAX && is_power_of_two(alignment));
 	nbytes = align_up(nbytes, os_page_size());
+	if (!retain_allows(nbytes))
+		return NULL;
 	mem = *zero ? NULL : reuse(nbytes, alignment, false);
 	*zero = !mem;
 	return mem ? mem : hand_out(huge_map(nbytes, alignment, nbytes));
@@ -155,6 +157,8 @@ void *huge_alloc_with_room(size_t nbytes)
 
 	ASSERT(nbytes && nbytes <= PTRDIFF_MAX);
 	nbytes = align_up(nbytes, os_page_size());
+	if (!retain_allows(nbytes))
+		return NULL;
 	mem = reuse(nbytes, PAGE_SIZE, true);
 	return mem ? mem : hand_out(huge_map(nbytes, PAGE_SIZE, huge_with_room(nbytes)));
 }
@@ -315,6 +319,8 @@ void *huge_resize(struct huge *h, size_t nbytes)
 {
 	ASSERT(nbytes && pagemap_get(h->mem) == &h->tag);
 	nbytes = align_up(nbytes, os_page_size());
+	if (nbytes > h->nbytes && !retain_allows(nbytes - h->nbytes))
+		return NULL;
 	if (nbytes == h->nbytes || grow_into_room(h, nbytes) || resize_mapping(h, nbytes))
 		return h->mem;
 	return NULL;

@@ -41,6 +41,21 @@ static size_t slack(size_t peak, size_t regret)
 	return larger(peak / 8, RETAIN_SLACK + smaller(smaller(regret, peak) / 16, RETAIN_SLACK));
 }
 
+/* How much may be retained while so much of the limit is used. */
+static size_t most_below_limit(size_t used_now)
+{
+	return options.limit > used_now ? (options.limit - used_now) / 2 : 0;
+}
+
+bool retain_is_below_limit(size_t nbytes)
+{
+	size_t sum;
+
+	return !__builtin_add_overflow(used_or_none() + load_relaxed(&retain_retained), nbytes,
+				       &sum) &&
+	       sum <= options.limit;
+}
+
 /* Most calls find that there is none, without a division. */
 size_t retain_excess(void)
 {
@@ -49,6 +64,8 @@ size_t retain_excess(void)
 	intptr_t now, room;
 	size_t base, line;
 
+	if (UNLIKELY(options.limit) && retained > most_below_limit(used_or_none()))
+		return retained - most_below_limit(used_or_none());
 	if (retained <= floor)
 		return 0;
 	now = used();

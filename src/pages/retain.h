@@ -23,6 +23,11 @@
  * the most that was live, what is kept would raise the peak, and the peak what is kept, round after
  * round.  Tally, regret and peak fade by a quarter each decay_ms (retain_fade), so that what was
  * needed once is not kept for ever.
+ *
+ * Under `limit` no more is retained than half of what is left of it, whatever was learned, and what
+ * would make live and retained bytes together exceed it is refused (retain_allows): first all that
+ * is retained goes back, then the request gets NULL. Asked is who takes blocks and addresses; pages
+ * that were purged within slabs and chunks are used again unasked.
  */
 #pragma once
 
@@ -112,6 +117,14 @@ static inline void retain_add_idle_with(size_t *sum, intptr_t nbytes)
 ALWAYS_INLINE bool retain_is_over_floor(void)
 {
 	return load_relaxed(&retain_retained) > options.retain_floor;
+}
+
+/* Whether nbytes more may be live under `limit`; what is kept for reuse counts. */
+COLD bool retain_is_below_limit(size_t nbytes);
+
+ALWAYS_INLINE bool retain_allows(size_t nbytes)
+{
+	return LIKELY(!options.limit) || retain_is_below_limit(nbytes);
 }
 
 /* How many bytes are to be purged now: 0 below the line. */

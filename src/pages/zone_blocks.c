@@ -181,6 +181,8 @@ static void *alloc(size_t npages, unsigned order, unsigned room_order, bool *ret
 
 	ASSERT(npages && npages <= (size_t)1 << order);
 	ASSERT(order < ORDERS && !lock_held(&zone_lock));
+	if (!retain_allows(npages << PAGE_SHIFT))
+		return NULL;
 	lock_acquire(&zone_lock);
 	roomy = room_locked(order, room_order);
 	mem = alloc_locked(npages, roomy, ret_clean);
@@ -247,6 +249,8 @@ bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
 	bool taken;
 
 	ASSERT(npages && npages < new_npages);
+	if (!retain_allows((size_t)more.count << PAGE_SHIFT))
+		return false;
 	lock_acquire(&zone_lock);
 	r = region_of(mem);
 	more.first = page_index(r, mem) + (unsigned)npages;

@@ -131,3 +131,30 @@ TEST(what_was_learned_fades)
 		retain_fade();
 	EXPECT(retain_excess() >= 299 * MIB - MIB);
 }
+
+TEST(below_the_limit_half_of_what_is_left_of_it_may_be_retained)
+{
+	options.limit = 100 * MIB;
+	reset(80 * MIB, 10 * MIB);
+	retain_regret = 100 * MIB;
+	EXPECT_EQ(retain_excess(), 0);
+	retain_add(1);
+	EXPECT_EQ(retain_excess(), 1);
+	retain_add_live(30 * MIB); /* over it: nothing may be */
+	EXPECT_EQ(retain_excess(), 10 * MIB + 1);
+	options.limit = 0;
+	EXPECT_EQ(retain_excess(), 0);
+	reset(0, 0);
+}
+
+TEST(what_is_retained_counts_against_the_limit)
+{
+	reset(60 * MIB, 10 * MIB);
+	EXPECT(retain_allows(SIZE_MAX)); /* there is none */
+	options.limit = 100 * MIB;
+	EXPECT(retain_allows(30 * MIB));
+	EXPECT(!retain_allows(30 * MIB + 1));
+	EXPECT(!retain_allows(SIZE_MAX));
+	options.limit = 0;
+	reset(0, 0);
+}
