@@ -62,7 +62,8 @@ def commands():
     """What loam.1 must name: the commands, and the long options of the scripts behind them."""
     said = subprocess.run([ROOT / "preload/loam", "help"], capture_output=True, text=True, check=True)
     found = re.findall(r"^  (\w+)[ ,]", said.stdout, re.M)
-    for script in ("bench/compare", "bench/replay", "preload/look/top", "preload/look/ctl", "preload/look/metrics"):
+    for script in ("bench/compare", "bench/replay", "preload/look/ctl", "preload/look/map", "preload/look/metrics",
+                   "preload/look/top"):
         said = (ROOT / script).read_text()
         found += [f"Fl {name}" for name in re.findall(r"add\('-(-[\w-]+)'", said)]
     return [word for word in found if word not in ("Fl -set",)]  # the sets are not installed

@@ -2,14 +2,15 @@
 import contextlib
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TOP, CTL, METRICS = (ROOT / 'preload/look' / name for name in ('top', 'ctl', 'metrics'))
+TOP, CTL, MAP, METRICS = (ROOT / 'preload/look' / name for name in ('top', 'ctl', 'map', 'metrics'))
 sys.path.insert(0, str(ROOT / 'preload/look'))
-from outside import account, counters, heap, page, process  # noqa: E402,F401
+from outside import account, cells, counters, heap, page, process  # noqa: E402,F401
 
 
 def environment(preloaded, **more):
@@ -42,6 +43,20 @@ class Target:
     def end(self):
         self.process.kill()
         self.process.communicate()
+
+
+class Noisy(process.Process):
+    """Of what is read, a byte in so many is another."""
+
+    def __init__(self, pid, seed, rate):
+        super().__init__(pid)
+        self.random, self.rate, self.is_noisy = random.Random(seed), rate, False
+
+    def read_some(self, address, nbytes):
+        data = bytearray(super().read_some(address, nbytes))
+        for _ in range(self.random.randrange(2 * len(data) // self.rate + 2) if self.is_noisy else 0):
+            data[self.random.randrange(len(data))] = self.random.choice((0, 1, 0x7f, 0xff, self.random.randrange(256)))
+        return bytes(data)
 
 
 @contextlib.contextmanager

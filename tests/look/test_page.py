@@ -15,7 +15,7 @@ import time
 import unittest
 from pathlib import Path
 
-from target import ROOT, account, counters, page, process, target
+from target import ROOT, Noisy, account, counters, page, target
 from outside.failure import Failure
 
 HOLDER, *STATIC = sys.argv[1:]
@@ -156,20 +156,6 @@ class Damaged(unittest.TestCase):
                         made.poke(first + step, was)
             watched.look()
             watched.close()
-
-
-class Noisy(process.Process):
-    """Of what is read, a byte in so many is another."""
-
-    def __init__(self, pid, seed, rate):
-        super().__init__(pid)
-        self.random, self.rate, self.is_noisy = random.Random(seed), rate, False
-
-    def read_some(self, address, nbytes):
-        data = bytearray(super().read_some(address, nbytes))
-        for _ in range(self.random.randrange(2 * len(data) // self.rate + 2) if self.is_noisy else 0):
-            data[self.random.randrange(len(data))] = self.random.choice((0, 1, 0x7f, 0xff, self.random.randrange(256)))
-        return bytes(data)
 
 
 class Nonsense(unittest.TestCase):

@@ -244,11 +244,13 @@ class Heap(Lists):
 
     def walk(self):
         """All stretches of pages that have one owner, and the free ones, by regions."""
-        stretches, huge = collections.defaultdict(lambda: [None, 0, 0]), []
+        stretches, huge, rows = collections.defaultdict(lambda: [None, 0, 0]), [], {}
         for leaf, start in self.leaves():
             for first, tags, states, owned in self.windows(leaf, start):
                 self.add_window(first, tags, states, owned, stretches)
-        rows = self.descriptors(sorted(stretches))
+                new = self.descriptors(sorted(set(tags).difference(rows, (0,))))    # soon after the tags
+                self.see(new)
+                rows.update(new)
         for tag, (first, nbytes, resident) in stretches.items():
             data = rows.get(tag)
             if data is None or not self.add_stretch(data, first, nbytes, resident, huge):
@@ -257,6 +259,9 @@ class Heap(Lists):
             self.add_resident(self.huge, mem, nbytes)
         if self.left_out > 8 + len(stretches) // 20:
             raise Torn(f'{self.left_out} of {len(stretches)} descriptors make no sense')
+
+    def see(self, rows):
+        """Of new descriptors, bytes by address: what is to be read at once."""
 
     def leaves(self):
         """Address of each leaf, and where its addresses begin."""
