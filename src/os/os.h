@@ -4,7 +4,8 @@
  *
  * Sizes are positive multiples of os_page_size(), and so are addresses.  Memory from the system
  * reads as zero.  Nothing here allocates, locks or touches errno.  After os_start() only mmap,
- * munmap, mremap, madvise, brk, futex and write are called, but for what a report asks.
+ * munmap, mremap, madvise, brk, futex and write are called, but for what a report or an option
+ * asks.
  *
  * Nothing is called that a program or a preload can replace: it is libc's own (os/libc.h), the
  * vdso's, or the system's.  Code that others patched into libc (os/calls.h) runs under the caller's

@@ -230,7 +230,13 @@ class Install(unittest.TestCase):
                 time.sleep(0.01)
             time.sleep(0.2)     # until the loader has it all
             said = self.loam('top', str(made.pid), '--once')
+            self.assertIn(f', process {made.pid}: ', self.loam('ctl', str(made.pid), 'stats'))
+            self.assertIn(f'pid="{made.pid}"', self.loam('metrics'))
+            self.assertIn('has not allocated since', self.loam('ctl', str(made.pid), 'trim', '--wait', '0.2', status=3))
             made.kill()
+        done = subprocess.run(['loam', 'run', '--stats', 'true'], env=environment(PATH=path), capture_output=True, text=True,
+                              check=True)
+        self.assertRegex(done.stderr, r'^loam: \S+, process \d+: ')
         self.assertRegex(said, rf'^sleep \({made.pid}\) of \S+, loam {VERSION},')
         self.assertIn('there is no process 4194303', self.loam('top', '4194303', status=1))
         self.assertEqual(content(self.prefix), self.installed)      # no __pycache__
