@@ -188,7 +188,7 @@ static void open_page(struct slab *s, size_t page)
 	if (page == rest / PAGE_SIZE)
 		slab_set_marks((struct object *)(s->base + rest));
 	s->open |= slab_page_set(page, 1);
-	if (!load_relaxed(&slab_all_watched))
+	if (slab_page_is_hot(s, page))
 		pagemap_set_hot((void *)(s->base + page * PAGE_SIZE), PAGE_SIZE,
 				slab_hot_word(s->class));
 }

@@ -59,9 +59,10 @@
  *	    slab was never closed;
  *	S4  the tag of every page of the block is the slab;
  *	S5  an open page is touched; a purged page is neither open nor touched;
- *	S6  the hot word of an open page is the slab's, of others it is 0.
+ *	S6  the hot word of an open page that is not watched is the slab's, of others it is 0.
  *
- * After slab_watch_all() no page has a hot word, and every free takes the slow path.
+ * After slab_watch_all() no page has a hot word, and every free takes the slow path. A page is
+ * watched while an object starts there whose free is to be noticed (observe/profile.h).
  *
  * Locking: the caller holds the owner's lock, except where a function says "for any thread". Other
  * threads read what is constant, and the bit of an object that they hold; they may clear hot
@@ -108,6 +109,7 @@ struct slab {
 	uint8_t class;	  /* constant */
 	uint8_t order;	  /* constant */
 	uint8_t state;	  /* enum slab_state */
+	uint64_t watched; /* S6: a bit a page */
 	uint64_t words;	  /* S1: a bit a word of free[] */
 	uint64_t free[];  /* S1: a bit an object */
 };
@@ -269,6 +271,9 @@ void slab_watch_all(void);
 /* Clears the slab's hot words; for any thread. */
 void slab_watch(struct slab *s);
 
+/* From now on the page that an object starts in is watched, or is not. */
+COLD void slab_watch_page(struct slab *s, const void *object, bool watched);
+
 /* Reports that a freed object of the slab was written to, and ends the program. */
 COLD _Noreturn void slab_report_written(const struct slab *s, const struct object *o);
 
@@ -318,6 +323,12 @@ static inline uint32_t slab_first_object(const struct slab *s, size_t page)
 static inline bool slab_is_open(const struct slab *s, size_t page)
 {
 	return s->open >> page & 1;
+}
+
+/* Whether a page has its hot word while it is open. */
+static inline bool slab_page_is_hot(const struct slab *s, size_t page)
+{
+	return !load_relaxed(&slab_all_watched) && !(s->watched >> page & 1);
 }
 
 static inline size_t slab_page_of(const struct slab *s, uint32_t i)

@@ -31,7 +31,7 @@ bool slab_check_bits(const struct slab *s)
 static bool check_page(const struct slab *s, size_t page)
 {
 	const char *mem = (const char *)s->base + page * PAGE_SIZE;
-	bool hot = slab_is_open(s, page) && !load_relaxed(&slab_all_watched);
+	bool hot = slab_is_open(s, page) && slab_page_is_hot(s, page);
 
 	return expect_eq("S4", (uintptr_t)pagemap_get(mem), (uintptr_t)s) &
 	       expect_eq("S6", pagemap_hot(mem), hot ? slab_hot_word(s->class) : 0);

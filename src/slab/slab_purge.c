@@ -15,6 +15,18 @@ void slab_watch(struct slab *s)
 	pagemap_set_hot((void *)s->base, ORDER_BYTES(s->order), 0);
 }
 
+void slab_watch_page(struct slab *s, const void *object, bool watched)
+{
+	size_t page = ((uintptr_t)object - s->base) / PAGE_SIZE;
+	uint64_t bit = (uint64_t)1 << page;
+
+	ASSERT(page < (size_t)1 << s->order);
+	s->watched = watched ? s->watched | bit : s->watched & ~bit;
+	if (slab_is_open(s, page))
+		pagemap_set_hot((void *)(s->base + page * PAGE_SIZE), PAGE_SIZE,
+				slab_page_is_hot(s, page) ? slab_hot_word(s->class) : 0);
+}
+
 /* Whether all objects from first to last are free; a few words of free[]. */
 static bool are_free(const struct slab *s, uint32_t first, uint32_t last)
 {

@@ -420,6 +420,31 @@ TEST(a_slab_whose_guard_stays_is_accounted_for_as_it_was)
 	EXPECT(pagemap_get((void *)s->base) == &s->tag);
 }
 
+TEST(a_watched_page_has_no_hot_word)
+{
+	struct slab *s = fresh(class_of(64));
+	char *o = (char *)take(s), *next = o;
+
+	while (next < o + PAGE_SIZE) /* until another page is open */
+		next = (char *)take(s);
+	EXPECT(pagemap_hot(o) != 0);
+	slab_watch_page(s, o + 64, true);
+	EXPECT_EQ(pagemap_hot(o), 0);
+	EXPECT(pagemap_hot(next) != 0);
+	EXPECT(slab_check(s));
+	slab_close(s);
+	slab_watch_page(s, next, true);
+	slab_watch_page(s, next, false);
+	EXPECT_EQ(pagemap_hot(next), 0); /* it is closed */
+	EXPECT(slab_give_unmarked(s, (struct object *)o));
+	EXPECT((char *)take(s) == o); /* which opens its page again */
+	EXPECT_EQ(pagemap_hot(o), 0);
+	EXPECT(slab_check(s));
+	slab_watch_page(s, o, false);
+	EXPECT(pagemap_hot(o) != 0);
+	EXPECT(slab_check(s));
+}
+
 TEST(where_all_is_watched_no_page_has_a_hot_word)
 {
 	struct slab *s = fresh(class_of(64));
@@ -431,6 +456,9 @@ TEST(where_all_is_watched_no_page_has_a_hot_word)
 	EXPECT_EQ(pagemap_hot((void *)s->base), 0);
 	s = fresh(class_of(64));
 	take(s);
+	EXPECT_EQ(pagemap_hot((void *)s->base), 0);
+	slab_watch_page(s, (void *)s->base, true);
+	slab_watch_page(s, (void *)s->base, false);
 	EXPECT_EQ(pagemap_hot((void *)s->base), 0);
 	EXPECT(slab_check(s));
 }
