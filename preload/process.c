@@ -1,5 +1,7 @@
 /* What is done once as the process starts, and as it ends, in programs that never allocate too. */
 #include "observe/metrics.h"
+#include "observe/profile.h"
+#include "observe/profile_file.h"
 #include "observe/record.h"
 #include "api/background.h"
 #include "api/start.h"
@@ -7,7 +9,6 @@
 #include "base/options.h"
 #include "code.h"
 #include "harden/fence.h"
-#include "harden/sampled.h"
 #include "harden/tools.h"
 #include "os/os.h"
 #include "os/process.h"
@@ -23,9 +24,16 @@ static void say_counters(void)
 		metrics_finish();
 }
 
+static void leave_profile(void)
+{
+	if (profiling)
+		profile_write(options.prof_file ? (const char *)options.prof_file : "loam");
+}
+
 static void end_quickly(void *unused)
 {
 	(void)unused;
+	leave_profile();
 	say_counters();
 }
 
@@ -43,7 +51,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 		__environ = environment;
 	if (stacks)
 		stack_start(code_start(), code_end());
-	if (options.stats == STATS_EXIT || options.metrics)
+	if (options.stats == STATS_EXIT || options.metrics || profiling)
 		os_at_quick_exit(end_quickly);
 	start_constructed();
 	background_start_if_asked();
@@ -53,6 +61,7 @@ __attribute__((destructor)) static void end(void)
 {
 	if (fences && !tools)
 		fence_flush(); /* the last look at what was freed */
+	leave_profile();
 	say_counters();
 	if (load_relaxed(&recording))
 		record_finish();

@@ -1,11 +1,11 @@
 /* The aligned family; each function's errors are glibc's. */
 #include "api/start.h"
+#include "observe/profile.h"
 #include "observe/watch.h"
 #include "arena/early.h"
 #include "cache/alloc.h"
 #include "base/bits.h"
 #include "harden/fence.h"
-#include "harden/sampled.h"
 #include "os/check.h"
 #include "os/os.h"
 
@@ -14,26 +14,23 @@
 
 static void *serve(size_t alignment, size_t req)
 {
+	unsigned chosen = chosen_now_and_then(req);
+	void *mem = chosen & CHOSEN_GUARD ? sampled_alloc(alignment, req) : NULL;
 	bool zero = false;
-	void *mem = sampled_now_and_then(alignment, req);
 
-	if (mem)
-		return mem;
-	return UNLIKELY(fences) ? fence_alloc(alignment, req, &zero)
-				: cache_alloc_aligned(alignment, req);
+	if (!mem)
+		mem = UNLIKELY(fences) ? fence_alloc(alignment, req, &zero)
+				       : cache_alloc_aligned(alignment, req);
+	if (chosen & CHOSEN_PROFILE)
+		profile_allocated(mem, req);
+	return mem;
 }
 
-/* alignment is a power of two. */
-static void *aligned(size_t alignment, size_t req)
+static LATER void *aligned_not_plain(size_t alignment, size_t req)
 {
 	unsigned watch;
 	void *mem;
 
-	ASSERT(is_power_of_two(alignment));
-	if (LIKELY(cache_is_plain())) {
-		start_seen();
-		return cache_alloc_aligned(alignment, req);
-	}
 	if (UNLIKELY(!start()))
 		return early_alloc(alignment, req);
 	watch = watch_begin(TRACE_ALIGNED);
@@ -41,6 +38,16 @@ static void *aligned(size_t alignment, size_t req)
 	if (UNLIKELY(watch))
 		watch_end(watch, (struct record_call){alignment, NULL, req, mem});
 	return mem;
+}
+
+/* alignment is a power of two. */
+static void *aligned(size_t alignment, size_t req)
+{
+	ASSERT(is_power_of_two(alignment));
+	if (UNLIKELY(!cache_is_plain()))
+		return aligned_not_plain(alignment, req);
+	start_seen();
+	return cache_alloc_aligned(alignment, req);
 }
 
 static void *or_enomem(void *mem)

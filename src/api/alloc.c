@@ -6,13 +6,13 @@
 
 #include "api/foreign.h"
 #include "api/start.h"
+#include "observe/profile.h"
 #include "observe/watch.h"
 #include "arena/early.h"
 #include "base/options.h"
 #include "cache/alloc.h"
 #include "cache/free.h"
 #include "harden/fence.h"
-#include "harden/sampled.h"
 
 #include <loam/loam.h>
 #include <string.h>
@@ -78,29 +78,50 @@ static NOINLINE void *malloc_uncounted(size_t req)
 	return malloc_beyond(req);
 }
 
-static LATER void *malloc_sampled(size_t req)
+/* One with guarded pages of its own; NULL: there is no slot for it. */
+static LATER void *malloc_guarded(size_t req)
 {
 	unsigned watch = watch_begin(TRACE_MALLOC);
 	void *mem = sampled_alloc(GRANULE, req);
 
-	if (!mem)
-		return malloc_uncounted(req);
-	if (watch)
+	if (watch && mem)
 		watch_end(watch, (struct record_call){.size = req, .result = mem});
+	else if (watch)
+		watch_cancel(watch);
+	return mem;
+}
+
+static LATER void *malloc_chosen(size_t req, size_t granules)
+{
+	unsigned chosen = chosen_for(granules);
+	void *mem = chosen & CHOSEN_GUARD ? malloc_guarded(req) : NULL;
+
+	if (!mem)
+		mem = malloc_uncounted(req);
+	if (chosen & CHOSEN_PROFILE)
+		profile_allocated(mem, req);
 	return mem;
 }
 
 void *malloc_counted(size_t req, size_t granule)
 {
-	return sampled_count() ? malloc_sampled(req)
+	return choose(granule) ? malloc_chosen(req, granule)
 			       : fast_take(&mine.libc, req, granule, malloc_uncounted);
+}
+
+static LATER void *malloc_slow_not_plain(size_t req)
+{
+	size_t granules = chosen_granules(req);
+
+	return load_hot(&sampling) && choose(granules) ? malloc_chosen(req, granules)
+						       : malloc_uncounted(req);
 }
 
 void *malloc_slow(size_t req)
 {
 	if (LIKELY(cache_is_plain()))
 		return req > CLASS_SIZE_MAX ? malloc_large(req) : malloc_beyond(req);
-	return load_hot(&sampling) && sampled_count() ? malloc_sampled(req) : malloc_uncounted(req);
+	return malloc_slow_not_plain(req);
 }
 
 /* False, and reported, for what is no object in use. */
@@ -120,6 +141,8 @@ static void free_served(void *mem)
 		foreign_free(mem);
 		return;
 	}
+	if (UNLIKELY(profiling))
+		profile_freed(mem);
 	if (UNLIKELY(tag->kind == KIND_SAMPLED)) {
 		sampled_free(mem, tag, "free");
 		return;
@@ -183,19 +206,11 @@ void loam_free(void *mem)
 	free_inline(mem);
 }
 
-/* One of a size beyond the hot path's, if it can be had as quickly. */
-static void *take_larger(size_t req)
-{
-	void *mem = sampled_now_and_then(GRANULE, req);
-
-	return mem ? mem : fast_malloc_by_class(&mine.libc, req);
-}
-
-/* An object that is not known to be zero is cleared, one from the hot path too. */
-static void *zeroed(size_t req)
+/* mem NULL: one is to be had. What is not known to be zero is cleared, what comes from the hot path
+   too. */
+ALWAYS_INLINE void *cleared(void *mem, size_t req)
 {
 	bool is_zero = false;
-	void *mem = req <= FAST_MAX ? malloc_inline(req) : take_larger(req);
 
 	if (!mem) {
 		start_seen();
@@ -207,6 +222,29 @@ static void *zeroed(size_t req)
 	if (!is_zero)
 		memset(mem, 0, req);
 	return mem;
+}
+
+/* One of a size beyond the hot path's that was chosen. */
+static LATER void *zeroed_chosen(size_t req, unsigned chosen)
+{
+	void *mem = chosen & CHOSEN_GUARD ? sampled_alloc(GRANULE, req) : NULL;
+
+	mem = cleared(mem, req);
+	if (chosen & CHOSEN_PROFILE)
+		profile_allocated(mem, req);
+	return mem;
+}
+
+static void *zeroed(size_t req)
+{
+	unsigned chosen;
+
+	if (req <= FAST_MAX)
+		return cleared(malloc_inline(req), req);
+	chosen = chosen_now_and_then(req);
+	if (UNLIKELY(chosen))
+		return zeroed_chosen(req, chosen);
+	return cleared(fast_malloc_by_class(&mine.libc, req), req);
 }
 
 static LATER void *calloc_slow(size_t req)

@@ -19,13 +19,13 @@
 #include "api/fork.h"
 
 #include "observe/proc.h"
+#include "observe/profile.h"
 #include "observe/record.h"
 #include "cache/caches.h"
 #include "cache/depot.h"
 #include "cache/requests.h"
 #include "cache/shared_pages.h"
 #include "harden/quarantine.h"
-#include "harden/sampled.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "pages/huge.h"
@@ -79,6 +79,7 @@ static const struct {
 	{&caches_lock, NULL},
 	{&ring_list_lock, ring_recover_list},
 	{&sampled_lock, sampled_recover},
+	{&profile_lock, profile_recover},
 	{&quarantine_lock, quarantine_recover},
 	{&record_lock, NULL},
 };

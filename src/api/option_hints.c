@@ -99,8 +99,14 @@ const struct option *option_near(struct word name)
 	"junk jemalloc perturb\n"                                                                  \
 	"zero jemalloc perturb\n"                                                                  \
 	"redzone jemalloc harden\n"                                                                \
-	"prof* jemalloc record, guard\n"                                                           \
-	"lg_prof* jemalloc record, guard\n"                                                        \
+	"prof_prefix jemalloc prof_file\n"                                                         \
+	"prof_a* jemalloc prof\n"                                                                  \
+	"prof_final jemalloc prof\n"                                                               \
+	"prof_g* jemalloc prof\n"                                                                  \
+	"prof_l* jemalloc prof\n"                                                                  \
+	"prof_s* jemalloc prof\n"                                                                  \
+	"prof_t* jemalloc prof\n"                                                                  \
+	"lg_prof* jemalloc prof\n"                                                                 \
 	"utrace jemalloc record\n"                                                                 \
 	"tcache* jemalloc -\n"                                                                     \
 	"lg_tcache_max jemalloc -\n"                                                               \
@@ -119,7 +125,7 @@ const struct option *option_near(struct word name)
 	"max_errors mimalloc -\n"                                                                  \
 	"guarded_sample_rate mimalloc guard\n"                                                     \
 	"release_rate tcmalloc retain_floor, retain_share\n"                                       \
-	"sample_parameter tcmalloc guard\n"                                                        \
+	"sample_parameter tcmalloc prof\n"                                                         \
 	"max_total_thread_cache_bytes tcmalloc -\n"                                                \
 	"large_alloc_report_threshold tcmalloc -\n"                                                \
 	"aggressive_decommit tcmalloc retain_floor, retain_share\n"                                \

@@ -60,16 +60,23 @@ static COLD void complain_of_option(struct word name)
 	option_line_say(&line);
 }
 
+/* What an option that stands alone means; false: nothing. */
+static bool value_alone(const struct option *o, size_t *ret_value)
+{
+	*ret_value = o->value == &options.prof ? PROF_ALONE : 1;
+	return o->type == FLAG || o->value == &options.prof;
+}
+
 static void read_setting(struct word name, struct word value, bool has_value)
 {
 	const struct option *o = option_find(name);
-	size_t parsed = 1;
+	size_t parsed;
 
 	if (!name.length && !has_value)
 		return;
 	if (!o)
 		complain_of_option(name);
-	else if (has_value ? option_parse(o, value, &parsed) : o->type == FLAG)
+	else if (has_value ? option_parse(o, value, &parsed) : value_alone(o, &parsed))
 		option_set(o, parsed, VARIABLE);
 	else
 		option_complain(o, value, VARIABLE);

@@ -3,6 +3,7 @@
 #include "api/foreign.h"
 #include "api/sizes.h"
 #include "api/start.h"
+#include "observe/profile.h"
 #include "observe/watch.h"
 #include "arena/early.h"
 #include "base/options.h"
@@ -23,10 +24,28 @@ static bool grows(size_t usable, size_t req)
 	       usable < req && !options.perturb && !fences;
 }
 
+/* What is not had by malloc_inline(), which counts by itself. */
+static LATER void *counted_growing(size_t req)
+{
+	unsigned chosen = chosen_now_and_then(req);
+	void *mem = chosen & CHOSEN_GUARD ? sampled_alloc(GRANULE, req) : NULL;
+
+	if (!mem)
+		mem = cache_alloc_growing(req);
+	if (chosen & CHOSEN_PROFILE)
+		profile_allocated(mem, req);
+	return mem;
+}
+
 /* A new object with the old one's contents, which is freed; it stays when there is no memory. */
 static NOINLINE void *move(void *mem, size_t usable, size_t req)
 {
-	void *moved = grows(usable, req) ? cache_alloc_growing(req) : malloc_inline(req);
+	void *moved;
+
+	if (!grows(usable, req))
+		moved = malloc_inline(req);
+	else
+		moved = UNLIKELY(sampling) ? counted_growing(req) : cache_alloc_growing(req);
 
 	ASSERT(moved != mem);
 	if (!moved)
@@ -62,6 +81,16 @@ static LATER void *realloc_exact(void *mem, struct descriptor *tag, size_t req)
 	return size == SIZE_MAX ? invalid() : move(mem, size, req);
 }
 
+static LATER void *resize_profiled(void *mem, struct descriptor *tag, size_t req,
+				   size_t *ret_usable)
+{
+	void *resized = cache_resize(mem, tag, req, ret_usable);
+
+	if (resized)
+		profile_resized(mem, resized, *ret_usable, req);
+	return resized;
+}
+
 static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 {
 	size_t usable;
@@ -71,7 +100,8 @@ static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 		return out_of_memory();
 	if (UNLIKELY(is_exact(tag)))
 		return realloc_exact(mem, tag, req);
-	resized = cache_resize(mem, tag, req, &usable);
+	resized = UNLIKELY(profiling) ? resize_profiled(mem, tag, req, &usable)
+				      : cache_resize(mem, tag, req, &usable);
 	if (resized)
 		return resized;
 	return LIKELY(usable) ? move(mem, usable, req) : invalid();

@@ -4,6 +4,7 @@
 #include "api/describe.h"
 #include "api/options.h"
 #include "api/requests.h"
+#include "observe/profile.h"
 #include "observe/watch.h"
 #include "arena/early.h"
 #include "arena/ring.h"
@@ -14,7 +15,6 @@
 #include "report/report.h"
 #include "harden/fence.h"
 #include "harden/quarantine.h"
-#include "harden/sampled.h"
 #include "harden/tools.h"
 #include "observe/file.h"
 #include "observe/metrics.h"
@@ -97,6 +97,8 @@ static void start_once(void)
 		metrics_start((const char *)options.metrics);
 	if (options.guard)
 		sampled_start();
+	if (options.prof)
+		profile_start(options.prof);
 	if (options.perturb || recording || fences)
 		watch_all();
 	else

@@ -13,4 +13,6 @@ enum options_stats { STATS_NEVER, STATS_EXIT };
 enum options_harden_action { HARDEN_ABORT, HARDEN_WARN };
 enum options_report { REPORT_LINE, REPORT_FULL };
 
+#define PROF_ALONE (512 * KIB) /* of prof without a value */
+
 extern HIDDEN struct options options;

@@ -30,6 +30,7 @@ struct slot {
 };
 
 SEALED bool sampling;
+SEALED static bool is_on;
 
 struct lock sampled_lock = LOCK_INIT(LOCK_SAMPLED);
 
@@ -124,7 +125,15 @@ void sampled_start(void)
 		pagemap_set(s->start, stride(), &s->tag);
 	}
 	sampled.random = os_random();
+	is_on = true;
 	sampling = true;
+}
+
+bool sampled_is_on(void)
+{
+	if (!is_on)
+		mine.until_sampled = UINT32_MAX;
+	return is_on;
 }
 
 /* The rate on average, between 1 and twice that, so that no rhythm of the program's is in step with

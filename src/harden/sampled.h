@@ -22,8 +22,12 @@
 #include "cache/cache.h"
 #include "os/lock.h"
 
-/* Whether allocations are counted; written once, at start. */
+/* Whether allocations are counted, for this or for a profile (observe/profile.h); written once, at
+   start. */
 extern HIDDEN bool sampling;
+
+/* Whether objects are sampled here; where allocations are counted for others alone. */
+COLD bool sampled_is_on(void);
 
 /* From now on they are. From the first sampled object on a handler of SIGSEGV and SIGBUS reports
    what touches a slot that it must not. */
@@ -38,13 +42,6 @@ ALWAYS_INLINE bool sampled_count(void)
 /* A sampled object, all zero; NULL when there is no slot for it, or the thread had yet to begin
    counting. */
 COLD void *sampled_alloc(size_t alignment, size_t req);
-
-/* Both, where allocations are counted at all. */
-ALWAYS_INLINE void *sampled_now_and_then(size_t alignment, size_t req)
-{
-	return UNLIKELY(load_hot(&sampling)) && sampled_count() ? sampled_alloc(alignment, req)
-								: NULL;
-}
 
 /* The size that was asked for; tag is that of its page.  Reports what is no object; SIZE_MAX then.
  */

@@ -5,6 +5,7 @@
 #include "cache/caches.h"
 #include "cache/depot.h"
 #include "cache/requests.h"
+#include "observe/samples.h"
 #include "os/lock.h"
 #include "pages/huge_table.h"
 #include "pages/metadata.h"

@@ -27,7 +27,7 @@
 #include "base/compiler.h"
 #include "observe/counter_rows.h"
 
-#define FIGURES_LAYOUT 4
+#define FIGURES_LAYOUT 5
 #define FIGURES_MAGIC  "loamfigs"
 #define FIGURES_NOTE   1 /* the note's type */
 
@@ -49,7 +49,8 @@
 	OBJECT(lock_waits, &lock_waits)                                                            \
 	OBJECT(fast_limit, &fast_limit)                                                            \
 	OBJECT(fast_limit_counted, &fast_limit_counted)                                            \
-	OBJECT(requests, &requests)
+	OBJECT(requests, &requests)                                                                \
+	OBJECT(samples, &samples)
 
 /* NUMBER(name, value): constants, and the offsets and sizes of fields in bytes. */
 #define FIGURES_NUMBERS(NUMBER)                                                                    \
@@ -155,7 +156,13 @@
 	NUMBER(request_given, offsetof(struct request, given))                                     \
 	NUMBER(request_result, offsetof(struct request, result))                                   \
 	NUMBER(request_text, offsetof(struct request, text))                                       \
-	NUMBER(request_text_bytes, REQUEST_TEXT)
+	NUMBER(request_text_bytes, REQUEST_TEXT)                                                   \
+	NUMBER(samples_bytes, sizeof(struct samples))                                              \
+	NUMBER(sample_heads, SAMPLE_HEADS)                                                         \
+	NUMBER(sample_bytes, sizeof(struct sample))                                                \
+	NUMBER(site_bytes, sizeof(struct site))                                                    \
+	NUMBER(site_lives, LIVES)                                                                  \
+	NUMBER(site_frames, TRAIL_MOST)
 
 enum figures_object {
 #define OBJECT(name, address) FIGURES_OBJECT_##name,

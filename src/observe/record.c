@@ -301,6 +301,11 @@ void record_end(struct record_call call)
 	lock_release(&record_lock);
 }
 
+void record_cancel(void)
+{
+	lock_release(&record_lock);
+}
+
 /* ---- Begin and end. */
 
 void record_start(const char *path)

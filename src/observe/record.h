@@ -43,6 +43,9 @@ struct record_call {
 
 COLD void record_end(struct record_call call);
 
+/* Instead of record_end(): the call is served by another one, which is recorded. */
+COLD void record_cancel(void);
+
 extern HIDDEN struct lock record_lock;
 
 /* In every child: it writes a file of its own, and leaves the parent's. */

@@ -33,3 +33,12 @@ static inline void watch_end(unsigned watch, struct record_call call)
 	if (watch & WATCH_RECORD)
 		record_end(call);
 }
+
+/* Instead of watch_end(): the call is served by another one, around which the same is looked on. */
+static inline void watch_cancel(unsigned watch)
+{
+	if (watch & WATCH_TOOLS)
+		tools_leave();
+	if (watch & WATCH_RECORD)
+		record_cancel();
+}

@@ -17,6 +17,7 @@
 enum lock_rank {
 	LOCK_START,	 /* the first call */
 	LOCK_RECORD,	 /* the trace, while it is written */
+	LOCK_PROFILE,	 /* the table of a heap profile */
 	LOCK_QUARANTINE, /* freed objects that are not used again yet */
 	LOCK_SAMPLED,	 /* slots of sampled objects */
 	LOCK_RING,	 /* the ring of arenas */

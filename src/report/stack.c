@@ -36,19 +36,23 @@ static int count_own(void *const *frames, int n)
 	return own && own < n && os_is_sigreturn(frames[own]) ? own + 1 : own;
 }
 
+int stack_frames(const void **ret_frames, int most)
+{
+	void *frames[OWN_MOST + STACK_MOST];
+	int saved = errno, n = os_backtrace(frames, OWN_MOST + most), own = count_own(frames, n);
+
+	ASSERT(most <= STACK_MOST && own >= 0 && own <= n && n <= OWN_MOST + most);
+	n = n - own < most ? n - own : most;
+	for (int i = 0; i < n; i++)
+		ret_frames[i] = frames[own + i];
+	errno = saved;
+	return n;
+}
+
 void stack_note(struct stack *ret_stack)
 {
-	void *frames[OWN_MOST + STACK_FRAMES];
-	int saved = errno, n = os_backtrace(frames, OWN_MOST + STACK_FRAMES),
-	    own = count_own(frames, n);
-
-	ASSERT(own >= 0 && own <= n && n <= OWN_MOST + STACK_FRAMES);
-	n = n - own < STACK_FRAMES ? n - own : STACK_FRAMES;
 	ret_stack->thread = thread_self();
-	ret_stack->count = (uint32_t)n;
-	for (int i = 0; i < n; i++)
-		ret_stack->frames[i] = frames[own + i];
-	errno = saved;
+	ret_stack->count = (uint32_t)stack_frames(ret_stack->frames, STACK_FRAMES);
 }
 
 void stack_say(const char *heading, const struct stack *s)

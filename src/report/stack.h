@@ -19,6 +19,11 @@ struct stack {
    malloc's. Loam's own code lies from own_start to own_end; both may be NULL. */
 COLD void stack_start(const void *own_start, const void *own_end);
 
+/* The return addresses of who called loam, the innermost first, at most STACK_MOST; how many. */
+COLD int stack_frames(const void **ret_frames, int most);
+
+#define STACK_MOST 40
+
 /* Notes the stack of who called loam, or raised a signal that it handles; its thread alone before
    stack_start(). */
 COLD void stack_note(struct stack *ret_stack);

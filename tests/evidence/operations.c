@@ -180,6 +180,7 @@ static const struct operation {
 	{"pair-64", pairs, 64, "empty", ""},
 	{"pair-200", pairs, 200, "empty", ""},
 	{"pair-1000", pairs, 1000, "empty", ""},
+	{"pair-64-prof", pairs, 64, "empty", "prof=64G"}, /* no sample is taken */
 	{"pair-4K", pairs, 4096, "empty", ""},
 	{"pair-32K", pairs, 32768, "empty", ""},
 	{"new-64", news, 64, "empty", ""},

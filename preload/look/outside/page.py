@@ -8,7 +8,7 @@ from .counters import ROWS
 from .failure import Failure, Torn
 from .process import Writable
 
-LAYOUT = 4
+LAYOUT = 5
 MAGIC = b'loamfigs'
 NOTE = (b'loam\0', 1)
 
@@ -16,6 +16,7 @@ OBJECTS = '''
     pagemap ring caches shelves zone_sizes huge_sizes live most retained metadata runs_made
     runs_now runs_pages_now lock_waits
     fast_limit fast_limit_counted requests
+    samples
 '''.split()
 
 NUMBERS = '''
@@ -36,6 +37,7 @@ NUMBERS = '''
     huge_sizes_bytes huge_sizes_count huge_sizes_nbytes huge_sizes_kept huge_sizes_made
     fast_granules requests_refused requests_of request_bytes request_asked request_answered request_failed
     request_given request_result request_text request_text_bytes
+    samples_bytes sample_heads sample_bytes site_bytes site_lives site_frames
 '''.split()
 
 REQUESTS = 'trim set'.split()       # the kinds of src/cache/requests.h

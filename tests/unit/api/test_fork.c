@@ -10,7 +10,7 @@
 #include "cache/caches.h"
 #include "cache/depot.h"
 #include "harden/quarantine.h"
-#include "harden/sampled.h"
+#include "observe/profile.h"
 #include "pages/huge.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
@@ -57,9 +57,10 @@ static int all_is_well(void)
 	return loam_check() ? 0 : 2;
 }
 
-static struct lock *const locks[] = {&record_lock, &quarantine_lock, &sampled_lock, &ring_list_lock,
-				     &caches_lock, &arena_main.lock, &depot_lock,   &huge_lock,
-				     &zone_lock,   &metadata_lock};
+static struct lock *const locks[] = {&record_lock,     &profile_lock,	&quarantine_lock,
+				     &sampled_lock,    &ring_list_lock, &caches_lock,
+				     &arena_main.lock, &depot_lock,	&huge_lock,
+				     &zone_lock,       &metadata_lock};
 
 #define LOCKS (sizeof locks / sizeof locks[0])
 

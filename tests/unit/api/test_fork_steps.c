@@ -15,7 +15,7 @@
 #include "cache/depot.h"
 #include "cache/upkeep.h"
 #include "harden/quarantine.h"
-#include "harden/sampled.h"
+#include "observe/profile.h"
 #include "pages/huge.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
@@ -926,4 +926,50 @@ TEST(slots_of_sampled_objects_come_and_go)
 	options.guard = 1;
 	sampled_start();
 	expect_children(sample, 0, samples_are_well);
+}
+
+/* --- observe ---------------------------------------------------------------------------------- */
+
+static char *profiled[2];
+
+static void profile_some(void)
+{
+	for (int i = 0; i < 2; i++)
+		profile_allocated(profiled[i], 100);
+	profile_resized(profiled[0], profiled[0], 200, 50);
+	for (int i = 0; i < 2; i++)
+		profile_freed(profiled[i]);
+}
+
+/* Sums are those of the samples, and the table takes more. */
+static int profile_is_well(void)
+{
+	struct sum sum = {0};
+	uint64_t n = 0;
+
+	if (!cache_begin())
+		return 10;
+	lock_acquire(&profile_lock);
+	for (struct site *site = samples.sites; site; site = site->next_all) {
+		sum.objects += site->live.objects;
+		sum.asked += site->live.asked;
+	}
+	for (size_t i = 0; i < SAMPLE_HEADS; i++)
+		for (struct sample *s = samples.heads[i]; s; s = s->next)
+			n++;
+	lock_release(&profile_lock);
+	cache_end();
+	if (n > 2 || n != samples.in_use || sum.objects != samples.live.objects ||
+	    sum.asked != samples.live.asked)
+		return 11;
+	profile_some();
+	return samples.in_use == 0 ? 0 : 12;
+}
+
+TEST(samples_of_a_profile_come_and_go)
+{
+	for (int i = 0; i < 2; i++)
+		profiled[i] = loam_malloc(100);
+	profile_start(16);
+	expect_children(profile_some, 0, profile_is_well);
 }

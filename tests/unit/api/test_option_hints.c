@@ -41,7 +41,7 @@ TEST(the_beginning_of_a_name_is_near_it)
 
 TEST(another_word_is_near_nothing)
 {
-	static const char *const words[] = {"",	      "a",     "prof",	 "home", "zero",
+	static const char *const words[] = {"",	      "a",     "flat",	 "home", "zero",
 					    "abort",  "token", "port",	 "path", "debug",
 					    "thread", "delay", "version"};
 
@@ -63,8 +63,8 @@ TEST(options_of_other_allocators_are_known)
 	EXPECT(is(whose, "jemalloc") && is(here, "arena_max"));
 	EXPECT(option_of_others(word_of("Dirty_Decay_ms"), &whose, &here));
 	EXPECT(is(whose, "jemalloc") && is(here, "decay_ms, retain_floor"));
-	EXPECT(option_of_others(word_of("prof_leak"), &whose, &here) && is(here, "record, guard"));
-	EXPECT(option_of_others(word_of("prof"), &whose, &here));
+	EXPECT(option_of_others(word_of("prof_leak"), &whose, &here) && is(here, "prof"));
+	EXPECT(option_of_others(word_of("prof_prefix"), &whose, &here) && is(here, "prof_file"));
 	EXPECT(option_of_others(word_of("purge_delay"), &whose, &here) && is(whose, "mimalloc"));
 	EXPECT(option_of_others(word_of("gwp_asan_samplerate"), &whose, &here) &&
 	       is(here, "guard"));

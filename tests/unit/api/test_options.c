@@ -245,7 +245,8 @@ TEST(what_is_not_understood_is_said_in_one_line)
 		{"trim=1M", "no option 'trim'; did you mean 'trim_threshold'?"},
 		{"=help", "no option ''; LOAM_OPTIONS=help names them all"},
 		{"nonsense", "no option 'nonsense'; LOAM_OPTIONS=help names them all"},
-		{"prof=1", "no option 'prof', which is jemalloc's; here: record, guard"},
+		{"lg_prof_sample=19",
+		 "no option 'lg_prof_sample', which is jemalloc's; here: prof"},
 		{"dirty_decay_ms=0", "no option 'dirty_decay_ms', which is jemalloc's; here: "
 				     "decay_ms, retain_floor"},
 		{"tcache=false",

@@ -1,0 +1,46 @@
+"""A heap profile as text: the stacks that hold most, each with its functions."""
+import os
+
+from .profile import SHOWN
+from .text import size
+
+AGES = ('10ms', '100ms', '1s', '10s', '100s', '1000s', '3h', 'more')   # lives end before, see samples_life()
+
+
+def lived(site):
+    """How long freed objects lived, as shares of a hundred."""
+    total = sum(site.lives)
+    if not total:
+        return 'none was freed'
+    shares = [(age, 100 * one / total) for age, one in zip(AGES, site.lives) if one]
+    return 'freed after less than ' + ', '.join(f'{age} {share:.0f}%' for age, share in shares)
+
+
+def place(line):
+    return f'{line.function}  {os.path.basename(line.file)}:{line.number}' if line.file else line.function
+
+
+def one(site, symbols, shown, total):
+    amount = getattr(site, shown)
+    yield f'{size(amount.asked):>8} {100 * amount.asked / total:5.1f}%  {amount.objects:,.0f} objects' \
+          f' of {size(amount.asked / amount.objects) if amount.objects else 0}; in use {size(site.live.asked)},' \
+          f' allocated {size(site.allocated.asked)}, peak {size(site.peak.asked)}; {lived(site)}'
+    for frame in site.frames:
+        for line in symbols.lines(frame - 1):
+            yield f'{"":16}{place(line)}'
+    if not site.frames:
+        yield f'{"":16}(no stack)'
+
+
+def table(profile, symbols, shown, stacks_shown):
+    """All stacks, or the first ones."""
+    order = sorted(profile.sites, key=lambda site: -getattr(site, shown).asked)
+    order = [site for site in order[:stacks_shown] if getattr(site, shown).asked]
+    symbols.look_up(frame - 1 for site in order for frame in site.frames)
+    total = profile.total(shown)
+    lines = [f'{profile.of}: {size(total.asked)} {SHOWN[shown]}, {total.objects:,.0f} objects;'
+             f' {profile.samples:,} samples' + (f', one in {size(profile.rate)}' if profile.rate else '')
+             + (f', {profile.lost:,} lost' if profile.lost else '')]
+    for site in order:
+        lines += ['', *one(site, symbols, shown, total.asked)]
+    return '\n'.join(lines) + '\n'

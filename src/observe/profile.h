@@ -1,0 +1,71 @@
+/*
+ * Option prof: a sampled heap profile, which says what stacks allocated what is in use, what they
+ * allocated so far, what they had at the peak, and for how long.
+ *
+ * An allocation is chosen by its bytes (observe/poisson.h). Each thread counts granules down to the
+ * next sample, beside the count of guarded objects (harden/sampled.h): one place that chooses, two
+ * users. A sampled object is where it would be without. That it is freed is noticed in the slow
+ * path: of an object of a slab, since its page has no hot word from then on (slab/slab.h); the free
+ * of all others takes the slow path anyway. So frees of few objects beside it take the slow path,
+ * too, and no other is slower. Without the option nothing of this costs an instruction on the hot
+ * path.
+ *
+ * What a signal handler allocates in the middle of a call of loam's is not sampled, and counted as
+ * lost; of what it frees there the sample stays, until the address is sampled or freed again.
+ */
+#pragma once
+
+#include "harden/sampled.h"
+#include "observe/samples.h"
+#include "os/lock.h"
+
+/* Whether there is a profile; written once, at start. */
+extern HIDDEN bool profiling;
+
+extern HIDDEN struct lock profile_lock;
+
+/* From now on one of each `rate` bytes is sampled. */
+COLD void profile_start(size_t rate);
+
+/* --- which allocations ----------------------------------------------------------------------- */
+
+enum chosen { CHOSEN_GUARD = 1, CHOSEN_PROFILE = 2 };
+
+/* What a request counts as. */
+static inline size_t chosen_granules(size_t req)
+{
+	return req ? (req - 1) / GRANULE + 1 : 1;
+}
+
+/* Counts an allocation of the calling thread's; true: chosen_for() is to be asked. */
+ALWAYS_INLINE bool choose(size_t granules)
+{
+	return UNLIKELY((mine.until_profiled -= (int64_t)granules) <= 0) || sampled_count();
+}
+
+/* Who has chosen the allocation, which choose() has counted: a set of enum chosen. With
+   CHOSEN_GUARD sampled_alloc() must follow, with CHOSEN_PROFILE profile_allocated(). */
+COLD unsigned chosen_for(size_t granules);
+
+/* Both, where allocations are counted at all. */
+ALWAYS_INLINE unsigned chosen_now_and_then(size_t req)
+{
+	size_t granules = chosen_granules(req);
+
+	return UNLIKELY(load_hot(&sampling)) && choose(granules) ? chosen_for(granules) : 0;
+}
+
+/* --- what becomes of them -------------------------------------------------------------------- */
+
+/* Notes an allocation that was chosen; mem NULL: it failed. */
+COLD void profile_allocated(const void *mem, size_t req);
+
+/* Called before an object is freed, while profiling. */
+COLD void profile_freed(const void *mem);
+
+/* Called after an object became one of req bytes that lies at moved, without a copy; it had room
+   for `room` bytes. */
+COLD void profile_resized(const void *mem, const void *moved, size_t room, size_t req);
+
+/* In the child of a fork at which another thread held the lock. */
+COLD void profile_recover(void);

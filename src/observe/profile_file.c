@@ -1,0 +1,145 @@
+/* A heap profile as a file; see profile_file.h. */
+#include "observe/profile_file.h"
+
+#include "base/text.h"
+#include "config.h"
+#include "observe/error_words.h"
+#include "observe/poisson.h"
+#include "observe/proc.h"
+#include "observe/samples.h"
+#include "os/files.h"
+#include "os/line.h"
+#include "os/os.h"
+
+#include <errno.h>
+
+#define NAME_MOST 1100
+#define TRIES	  100 /* names for one process, which may have become several programs */
+#define SECOND	  ((uint64_t)1000 * 1000 * 1000)
+
+/* Text on its way to a file. */
+struct writer {
+	struct text text;
+	int fd;
+	char buffer[4096];
+};
+
+/* The most bytes that are put between two calls of make_room(). */
+#define PIECE 512
+
+static void flush(struct writer *w)
+{
+	os_write(w->fd, w->buffer, w->text.length);
+	w->text.length = 0;
+}
+
+static struct text *make_room(struct writer *w)
+{
+	if (w->text.length + PIECE > sizeof w->buffer)
+		flush(w);
+	return &w->text;
+}
+
+static size_t whole(uint64_t objects)
+{
+	return (objects + POISSON_ONE / 2) / POISSON_ONE;
+}
+
+static void put_sums(struct text *t, const struct sum *live, const struct sum *allocated)
+{
+	text_printf(t, "%zu: %zu [%zu: %zu] @", whole(live->objects), live->asked,
+		    whole(allocated->objects), allocated->asked);
+}
+
+static void put_site(struct writer *w, const struct site *site)
+{
+	const struct sum *peak = site_peak(site);
+	struct text *t = make_room(w);
+
+	put_sums(t, &site->live, &site->allocated);
+	for (uint64_t i = 0; i < site->trail.depth; i++)
+		text_printf(make_room(w), " %p", site->trail.frames[i]);
+	text_printf(make_room(w), "\n# peak %zu: %zu given %zu %zu %zu lives", whole(peak->objects),
+		    peak->asked, site->live.given, peak->given, site->allocated.given);
+	for (unsigned i = 0; i < LIVES; i++)
+		text_printf(t, " %zu", whole(site->lives[i]));
+	text_put(t, "\n");
+}
+
+static void put_head(struct writer *w)
+{
+	struct text *t = make_room(w);
+	struct sum allocated = {0};
+
+	for (const struct site *site = load_acquire(&samples.sites); site; site = site->next_all) {
+		allocated.objects += site->allocated.objects;
+		allocated.asked += site->allocated.asked;
+	}
+	text_put(t, "heap profile: ");
+	put_sums(t, &samples.live, &allocated);
+	text_printf(
+		t,
+		" heapprofile\n# loam " CONFIG_VERSION " prof=%zu samples %zu lost %zu after %zu"
+		" seconds\n",
+		samples.rate, samples.taken, samples.lost, (os_clock() - samples.started) / SECOND);
+}
+
+/* As the kernel says it: names in it may have any length. */
+static void put_maps(struct writer *w)
+{
+	int fd = os_open("/proc/self/maps");
+	long n;
+
+	text_put(make_room(w), "\nMAPPED_LIBRARIES:\n");
+	flush(w);
+	if (fd < 0)
+		return;
+	while ((n = os_read(fd, w->buffer, sizeof w->buffer)) > 0)
+		os_write(w->fd, w->buffer, (size_t)n);
+	os_close(fd);
+}
+
+/* The nth name to try. */
+static void name_file(char name[NAME_MOST], const char *path, unsigned n)
+{
+	struct text t = {.buffer = name, .capacity = NAME_MOST - 1};
+
+	text_printf(&t, "%s.%zu", path, (size_t)proc_number());
+	if (n)
+		text_printf(&t, ".%zu", (size_t)n + 1);
+	text_put(&t, ".heap");
+	name[t.length] = '\0';
+}
+
+/* A descriptor of a new file; else said, and negative. */
+static int make_file(const char *path)
+{
+	char name[NAME_MOST], words[ERROR_WORDS_MOST];
+	int fd = -EEXIST;
+
+	for (unsigned n = 0; fd == -EEXIST && n < TRIES; n++) {
+		name_file(name, path, n);
+		fd = os_create(name, OS_NEW);
+	}
+	if (fd < 0)
+		line_say("prof: %s cannot be made: %s; name a file that can by prof_file", name,
+			 error_words(-fd, words));
+	return fd;
+}
+
+void profile_write(const char *name)
+{
+	struct writer w;
+
+	if (!samples.taken)
+		return;
+	w.fd = make_file(name);
+	if (w.fd < 0)
+		return;
+	w.text = (struct text){.buffer = w.buffer, .capacity = sizeof w.buffer};
+	put_head(&w);
+	for (const struct site *site = load_acquire(&samples.sites); site; site = site->next_all)
+		put_site(&w, site);
+	put_maps(&w);
+	os_close(w.fd);
+}

@@ -1,0 +1,17 @@
+/*
+ * The file that option prof leaves at exit: gperftools' text form of a heap profile, which pprof,
+ * google-pprof and `loam prof` read. Its figures are of what samples stand for.
+ *
+ *	heap profile: OBJECTS: BYTES [ALLOCATED OBJECTS: BYTES] @ heapprofile     in all
+ *	OBJECTS: BYTES [ALLOCATED OBJECTS: BYTES] @ ADDRESS ...                   each stack
+ *	# peak OBJECTS: BYTES given LIVE PEAK ALLOCATED lives OBJECTS ...         more of the same
+ *	MAPPED_LIBRARIES:
+ *	/proc/self/maps
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+/* Writes the profile to `<name>.<number of the process>.heap`, which must be new, else with another
+   number behind that; no file if nothing was sampled. Says so where it cannot. */
+COLD void profile_write(const char *name);

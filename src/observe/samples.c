@@ -1,0 +1,269 @@
+/* Sites and samples; see samples.h. */
+#include "observe/samples.h"
+
+#include "base/bits.h"
+#include "observe/poisson.h"
+#include "os/check.h"
+#include "os/os.h"
+#include "pages/metadata.h"
+#include "pages/pagemap.h"
+#include "slab/classes.h"
+
+struct samples samples;
+
+static struct pool site_pool = POOL_INIT(struct site), sample_pool = POOL_INIT(struct sample);
+
+bool samples_start(size_t rate)
+{
+	struct sample **heads = metadata_alloc(SAMPLE_HEADS * sizeof *heads);
+	struct site **site_heads = metadata_alloc(SITE_HEADS * sizeof *site_heads);
+
+	if (!heads || !site_heads)
+		return false;
+	samples.rate = rate;
+	samples.started = os_clock();
+	samples.site_heads = site_heads;
+	store_release(&samples.heads, heads);
+	return true;
+}
+
+/* --- sums ----------------------------------------------------------------------------------- */
+
+static uint64_t weighted(uint64_t nbytes, uint64_t weight)
+{
+	return (uint64_t)((unsigned __int128)nbytes * weight / POISSON_ONE);
+}
+
+static struct sum stands_for(const struct sample *s)
+{
+	return (struct sum){s->weight, weighted(s->asked, s->weight),
+			    weighted(s->given, s->weight)};
+}
+
+static void sum_add(struct sum *to, struct sum what)
+{
+	store_relaxed(&to->objects, to->objects + what.objects);
+	store_relaxed(&to->asked, to->asked + what.asked);
+	store_relaxed(&to->given, to->given + what.given);
+}
+
+static void sum_subtract(struct sum *from, struct sum what)
+{
+	ASSERT(from->objects >= what.objects && from->asked >= what.asked);
+	store_relaxed(&from->objects, from->objects - what.objects);
+	store_relaxed(&from->asked, from->asked - what.asked);
+	store_relaxed(&from->given, from->given - what.given);
+}
+
+/* Called before the site's live sum changes. */
+static void note_peak(struct site *site)
+{
+	if (site->peak_noted == samples.peaks)
+		return;
+	site->peak = site->live;
+	store_relaxed(&site->peak_noted, samples.peaks);
+}
+
+static void enter_use(struct site *site, struct sum what)
+{
+	note_peak(site);
+	sum_add(&site->live, what);
+	sum_add(&samples.live, what);
+	if (samples.live.asked <= samples.peak)
+		return;
+	store_relaxed(&samples.peak, samples.live.asked);
+	store_relaxed(&samples.peaks, samples.peaks + 1);
+}
+
+static void leave_use(struct site *site, struct sum what)
+{
+	note_peak(site);
+	sum_subtract(&site->live, what);
+	sum_subtract(&samples.live, what);
+}
+
+/* --- sites ---------------------------------------------------------------------------------- */
+
+static uint64_t hash_of(const struct trail *trail)
+{
+	uint64_t hash = trail->depth;
+
+	for (uint64_t i = 0; i < trail->depth; i++)
+		hash = mix64(hash ^ (uintptr_t)trail->frames[i]);
+	return hash;
+}
+
+static bool is_same(const struct trail *a, const struct trail *b)
+{
+	bool same = a->depth == b->depth;
+
+	for (uint64_t i = 0; same && i < a->depth; i++)
+		same = a->frames[i] == b->frames[i];
+	return same;
+}
+
+static struct site *add_site(uint64_t hash, const struct trail *trail)
+{
+	struct site **head = &samples.site_heads[hash % SITE_HEADS], *site = pool_alloc(&site_pool);
+
+	if (!site)
+		return NULL;
+	site->hash = hash;
+	site->trail.depth = trail->depth;
+	for (uint64_t i = 0; i < trail->depth; i++)
+		site->trail.frames[i] = trail->frames[i];
+	site->peak_noted = samples.peaks; /* it held nothing then */
+	site->next = *head;
+	site->next_all = samples.sites;
+	store_release(&samples.sites, site);
+	store_release(head, site);
+	return site;
+}
+
+/* The site of a stack, made if there is none; NULL without memory. */
+static struct site *site_of(const struct trail *trail)
+{
+	uint64_t hash = hash_of(trail);
+	struct site *site = samples.site_heads[hash % SITE_HEADS];
+
+	while (site && (site->hash != hash || !is_same(&site->trail, trail)))
+		site = site->next;
+	return site ? site : add_site(hash, trail);
+}
+
+/* --- samples -------------------------------------------------------------------------------- */
+
+static struct sample **find(const void *mem)
+{
+	struct sample **at = &samples.heads[samples_head(mem)];
+
+	while (*at && (*at)->mem != (uintptr_t)mem)
+		at = &(*at)->next;
+	return at;
+}
+
+static void link_sample(struct sample *s)
+{
+	struct sample **head = &samples.heads[samples_head((void *)s->mem)];
+
+	s->next = *head;
+	store_release(head, s);
+}
+
+static uint64_t weight_of(size_t nbytes)
+{
+	return poisson_weight(align_up(nbytes ? nbytes : 1, GRANULE) / GRANULE, samples.rate);
+}
+
+/* Counts an allocation at its site. An object that grew was counted as an object before. */
+static void count(struct site *site, const struct sampled_object *o)
+{
+	uint64_t weight = weight_of(o->grown), grown = weighted(o->grown, weight);
+	bool is_new = o->grown == o->asked;
+
+	store_relaxed(&site->samples, site->samples + 1);
+	store_relaxed(&samples.taken, samples.taken + 1);
+	sum_add(&site->allocated, (struct sum){is_new ? weight : 0, grown,
+					       is_new ? weighted(o->given, weight) : grown});
+}
+
+bool samples_add(const struct sampled_object *o)
+{
+	struct site *site;
+	struct sample *s;
+
+	ASSERT(o->trail->depth <= TRAIL_MOST && o->grown <= o->asked);
+	if (o->grown == o->asked)
+		samples_remove(o->mem, o->now); /* of an object whose free nobody noticed */
+	site = site_of(o->trail);
+	s = site ? pool_alloc(&sample_pool) : NULL;
+	if (!s) {
+		store_relaxed(&samples.lost, samples.lost + 1);
+		return false;
+	}
+	count(site, o);
+	*s = (struct sample){.mem = (uintptr_t)o->mem,
+			     .site = site,
+			     .asked = o->asked,
+			     .given = o->given,
+			     .weight = weight_of(o->asked),
+			     .time = o->now};
+	if (*find(o->mem)) {
+		pool_free(&sample_pool, s);
+		return true;
+	}
+	store_relaxed(&samples.in_use, samples.in_use + 1);
+	enter_use(site, stands_for(s));
+	link_sample(s);
+	return true;
+}
+
+unsigned samples_life(uint64_t age)
+{
+	unsigned life = 0;
+
+	for (age /= 10 * 1000 * 1000; age && life < LIVES - 1; age /= 10)
+		life++;
+	return life;
+}
+
+bool samples_remove(const void *mem, uint64_t now)
+{
+	struct sample **at = find(mem), *s = *at;
+	uint64_t *lives;
+
+	if (!s)
+		return false;
+	store_relaxed(at, s->next);
+	KEEP_ORDER();
+	lives = &s->site->lives[samples_life(now > s->time ? now - s->time : 0)];
+	store_relaxed(lives, *lives + s->weight);
+	store_relaxed(&samples.in_use, samples.in_use - 1);
+	leave_use(s->site, stands_for(s));
+	pool_free(&sample_pool, s);
+	return true;
+}
+
+bool samples_resize(const void *mem, const void *moved, size_t asked, size_t given)
+{
+	struct sample **at = find(mem), *s = *at;
+
+	if (!s)
+		return false;
+	store_relaxed(at, s->next);
+	KEEP_ORDER();
+	leave_use(s->site, stands_for(s));
+	if (asked > s->asked) /* what it grew by had its chance, too */
+		s->weight = weight_of(asked);
+	s->asked = asked;
+	s->given = given;
+	s->mem = (uintptr_t)moved;
+	enter_use(s->site, stands_for(s));
+	link_sample(s);
+	return true;
+}
+
+bool samples_page_has(const void *mem)
+{
+	const struct sample *s = samples.heads[samples_head(mem)];
+
+	while (s && (s->mem ^ (uintptr_t)mem) >> PAGE_SHIFT)
+		s = s->next;
+	return s != NULL;
+}
+
+/* --- fork ----------------------------------------------------------------------------------- */
+
+void samples_recover(void)
+{
+	samples.live = (struct sum){0};
+	samples.in_use = 0;
+	for (struct site *site = samples.sites; site; site = site->next_all)
+		site->live = (struct sum){0};
+	for (size_t i = 0; samples.heads && i < SAMPLE_HEADS; i++)
+		for (struct sample *s = samples.heads[i]; s; s = s->next) {
+			samples.in_use++;
+			sum_add(&s->site->live, stands_for(s));
+			sum_add(&samples.live, stands_for(s));
+		}
+}
