@@ -109,19 +109,18 @@ void *malloc_counted(size_t req, size_t granule)
 			       : fast_take(&mine.libc, req, granule, malloc_uncounted);
 }
 
-static LATER void *malloc_slow_not_plain(size_t req)
+static LATER void *malloc_slow_counted(size_t req)
 {
 	size_t granules = chosen_granules(req);
 
-	return load_hot(&sampling) && choose(granules) ? malloc_chosen(req, granules)
-						       : malloc_uncounted(req);
+	return choose(granules) ? malloc_chosen(req, granules) : malloc_uncounted(req);
 }
 
 void *malloc_slow(size_t req)
 {
 	if (LIKELY(cache_is_plain()))
 		return req > CLASS_SIZE_MAX ? malloc_large(req) : malloc_beyond(req);
-	return malloc_slow_not_plain(req);
+	return UNLIKELY(load_hot(&sampling)) ? malloc_slow_counted(req) : malloc_uncounted(req);
 }
 
 /* False, and reported, for what is no object in use. */

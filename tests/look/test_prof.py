@@ -20,7 +20,7 @@ from pathlib import Path
 from target import ROOT, environment
 from outside import failure, flame, profile, symbols
 
-PROFILED, *CHOSEN = sys.argv[1:]
+PROFILED, *CHOSEN = os.path.abspath(sys.argv[1]), *sys.argv[2:]
 sys.argv[1:] = CHOSEN
 PROF = ROOT / 'preload/look/prof'
 RATE = 16 << 10
