@@ -128,7 +128,7 @@ class Shares(Case):
                     self.assertLessEqual(abs(live[name] - held), 5 * math.sqrt(held * rate) + 96)
 
     def test_beside_fences_guards_and_a_trace(self):
-        for others in ('harden=2', 'guard=1000', 'record=trace', 'perturb=7'):
+        for others in ('harden=2', 'guard=1000', 'record=trace', 'guard=10,record=trace', 'perturb=7'):
             with self.subTest(others=others), Program('threads', options=f'prof={RATE},{others}') as made:
                 self.agree_as_folded(made.pid, made.held[made.pid])
                 made.end()
