@@ -180,14 +180,17 @@ def maps_line(m):
 
 
 def as_text(profile):
-    """The same form."""
-    def sums(live, allocated):
-        return f'{round(live.objects)}: {live.asked} [{round(allocated.objects)}: {allocated.asked}] @'
-    lines = [f'heap profile: {sums(profile.total("live"), profile.total("allocated"))} heapprofile',
+    """The same form; what is there in all is the sum of the rows, in each of which objects are rounded."""
+    def sums(sites):
+        def both(what):
+            sums = [getattr(site, what) for site in sites]
+            return f'{sum(round(one.objects) for one in sums)}: {sum(one.asked for one in sums)}'
+        return f'{both("live")} [{both("allocated")}] @'
+    lines = [f'heap profile: {sums(profile.sites)} heapprofile',
              f'# loam - prof={profile.rate} samples {profile.samples} lost {profile.lost}'
              f' after {profile.seconds} seconds']
     for site in profile.sites:
-        lines.append(' '.join([sums(site.live, site.allocated), *(f'{frame:#x}' for frame in site.frames)]))
+        lines.append(' '.join([sums([site]), *(f'{frame:#x}' for frame in site.frames)]))
         lines.append(f'# peak {round(site.peak.objects)}: {site.peak.asked} given {site.live.given}'
                      f' {site.peak.given} {site.allocated.given} lives'
                      + ''.join(f' {round(one)}' for one in site.lives))
