@@ -27,6 +27,14 @@ static const char *path_of(const char *name)
 	return path;
 }
 
+/* From now on the file of that name is written; its path has to stay. */
+static void start(const char *name)
+{
+	static char kept[sizeof path];
+
+	metrics_start(strcpy(kept, path_of(name)));
+}
+
 /* Reads the file and removes it; false: there is none. */
 static bool take(const char *name)
 {
@@ -68,7 +76,7 @@ TEST(openmetrics_has_units_and_an_end)
 	char line[100];
 
 	loam_free(loam_malloc(1));
-	metrics_start(strdup(path_of("loam.om")));
+	start("loam.om");
 	REQUIRE(take("loam.om"));
 	EXPECT_STR(text,
 		   "# HELP loam_arenas Arenas.\n# TYPE loam_arenas gauge\nloam_arenas{program=\"");
@@ -82,7 +90,7 @@ TEST(openmetrics_has_units_and_an_end)
 
 TEST(the_text_format_names_counters_as_their_values)
 {
-	metrics_start(strdup(path_of("loam.prom")));
+	start("loam.prom");
 	REQUIRE(take("loam.prom"));
 	EXPECT_STR(text,
 		   "# HELP loam_runs_made_total Runs made.\n# TYPE loam_runs_made_total counter\n"
@@ -93,7 +101,7 @@ TEST(the_text_format_names_counters_as_their_values)
 TEST(it_is_written_once_in_an_interval)
 {
 	options.metrics_interval = 5;
-	metrics_start(strdup(path_of("often.prom")));
+	start("often.prom");
 	REQUIRE(take("often.prom"));
 	tick();
 	EXPECT(!take("often.prom"));
@@ -114,7 +122,7 @@ TEST(the_number_of_the_process_stands_for_p)
 {
 	char name[60];
 
-	metrics_start(strdup(path_of("a-%p-b-%p")));
+	start("a-%p-b-%p");
 	snprintf(name, sizeof name, "a-%d-b-%d", getpid(), getpid());
 	EXPECT(take(name));
 }
@@ -125,7 +133,7 @@ TEST(a_file_that_was_left_half_written_is_replaced)
 
 	fputs("half", file);
 	fclose(file);
-	metrics_start(strdup(path_of("left.prom")));
+	start("left.prom");
 	EXPECT(take("left.prom"));
 	EXPECT(!take("left.prom.new"));
 }
@@ -133,7 +141,7 @@ TEST(a_file_that_was_left_half_written_is_replaced)
 TEST(nothing_stays_where_it_cannot_be_renamed)
 {
 	REQUIRE(mkdir(path_of("folder.prom"), 0700) == 0);
-	metrics_start(strdup(path)); /* the line is not looked at */
+	start("folder.prom"); /* the line is not looked at */
 	EXPECT(!take("folder.prom.new"));
 	rmdir(path_of("folder.prom"));
 	rmdir(folder);
