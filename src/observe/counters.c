@@ -38,7 +38,7 @@ static const uint8_t sources[COUNTER_COUNT] = {
 #undef COUNTER
 };
 
-/* Adds up the counters of a source whose fields lie in base. */
+/* Adds up the counters of a source whose fields lie in base. Their owners store them plainly. */
 static UNSYNCHRONIZED void add_from(struct counters *cs, enum source source, const void *base)
 {
 	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
@@ -48,8 +48,8 @@ static UNSYNCHRONIZED void add_from(struct counters *cs, enum source source, con
 		if (sources[i] != source)
 			continue;
 		value = counter_fields[i] >> 24 == sizeof(uint32_t)
-				? load_relaxed((const uint32_t *)field)
-				: load_relaxed((const uint64_t *)field);
+				? *(const volatile uint32_t *)field
+				: *(const volatile uint64_t *)field;
 		cs->of[i] += counter_units[i] == PAGES ? value << PAGE_SHIFT : value;
 	}
 }
