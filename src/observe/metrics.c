@@ -2,11 +2,11 @@
 #include "observe/metrics.h"
 
 #include "base/options.h"
-#include "base/text.h"
 #include "cache/upkeep.h"
 #include "observe/counters.h"
 #include "observe/error_words.h"
 #include "observe/proc.h"
+#include "observe/writer.h"
 #include "os/files.h"
 #include "os/line.h"
 #include "os/os.h"
@@ -23,25 +23,11 @@ static uint64_t labels_of;  /* its number */
 
 /* --- the text -------------------------------------------------------------------------------- */
 
-/* Text on its way to a file. */
-struct out {
-	struct text text;
-	int fd;
-	char buffer[1024];
-};
-
 /* A part of a string. */
 struct text_part {
 	const char *start;
 	size_t length;
 };
-
-static void flush(struct out *o)
-{
-	if (o->text.length)
-		os_write(o->fd, o->buffer, o->text.length);
-	o->text.length = 0;
-}
 
 static void put_escaped(struct text *t, const char *string)
 {
@@ -86,13 +72,13 @@ static void put_line(struct text *t, const char *what, struct text_part name, co
 
 /* line is counter_lines()' of it; returns the next. In the text format a counter's name ends in
    _total in all its lines, in OpenMetrics in the one of its value alone. */
-static const char *put_counter(struct out *o, enum counter which, const char *line, uint64_t value,
-			       bool classic)
+static const char *put_counter(struct writer *w, enum counter which, const char *line,
+			       uint64_t value, bool classic)
 {
 	struct text_part name = part_to(line, ' '), help = part_to(name.start + name.length, '\n');
 	bool is_total = counter_kinds[which] == TOTAL;
 	const char *end = is_total ? "_total" : "", *title = classic ? end : "";
-	struct text *t = &o->text;
+	struct text *t = writer_room(w);
 
 	put_line(t, "# HELP ", name, title);
 	text_put_bytes(t, help.start, help.length);
@@ -102,25 +88,24 @@ static const char *put_counter(struct out *o, enum counter which, const char *li
 		put_line(t, "# UNIT ", name, " bytes\n");
 	put_line(t, "", name, end);
 	text_printf(t, "{%s} %zu\n", labels, (size_t)value);
-	flush(o);
 	return help.start + help.length + 1;
 }
 
 static void put_all(int fd, bool classic)
 {
 	const char *line = counter_lines();
-	struct out o = {.fd = fd};
+	struct writer w;
 	struct counters counters;
 
-	o.text = (struct text){.buffer = o.buffer, .capacity = sizeof o.buffer};
+	writer_begin(&w, fd);
 	if (labels_of != proc_number())
 		make_labels();
 	counters_collect(&counters);
 	for (unsigned i = 0; i < COUNTER_COUNT; i++)
-		line = put_counter(&o, i, line, counters.of[i], classic);
+		line = put_counter(&w, i, line, counters.of[i], classic);
 	if (!classic)
-		text_put(&o.text, "# EOF\n");
-	flush(&o);
+		text_put(writer_room(&w), "# EOF\n");
+	writer_flush(&w);
 }
 
 /* --- the file -------------------------------------------------------------------------------- */

@@ -1,12 +1,12 @@
 /* A heap profile as a file; see profile_file.h. */
 #include "observe/profile_file.h"
 
-#include "base/text.h"
 #include "config.h"
 #include "observe/error_words.h"
 #include "observe/poisson.h"
 #include "observe/proc.h"
 #include "observe/samples.h"
+#include "observe/writer.h"
 #include "os/files.h"
 #include "os/line.h"
 #include "os/os.h"
@@ -16,29 +16,6 @@
 #define NAME_MOST 1100
 #define TRIES	  100 /* names for one process, which may have become several programs */
 #define SECOND	  ((uint64_t)1000 * 1000 * 1000)
-
-/* Text on its way to a file. */
-struct writer {
-	struct text text;
-	int fd;
-	char buffer[4096];
-};
-
-/* The most bytes that are put between two calls of make_room(). */
-#define PIECE 512
-
-static void flush(struct writer *w)
-{
-	os_write(w->fd, w->buffer, w->text.length);
-	w->text.length = 0;
-}
-
-static struct text *make_room(struct writer *w)
-{
-	if (w->text.length + PIECE > sizeof w->buffer)
-		flush(w);
-	return &w->text;
-}
 
 static size_t whole(uint64_t objects)
 {
@@ -54,13 +31,14 @@ static void put_sums(struct text *t, const struct sum *live, const struct sum *a
 static void put_site(struct writer *w, const struct site *site)
 {
 	const struct sum *peak = site_peak(site);
-	struct text *t = make_room(w);
+	struct text *t = writer_room(w);
 
 	put_sums(t, &site->live, &site->allocated);
 	for (uint64_t i = 0; i < site->trail.depth; i++)
-		text_printf(make_room(w), " %p", site->trail.frames[i]);
-	text_printf(make_room(w), "\n# peak %zu: %zu given %zu %zu %zu lives", whole(peak->objects),
-		    peak->asked, site->live.given, peak->given, site->allocated.given);
+		text_printf(writer_room(w), " %p", site->trail.frames[i]);
+	text_printf(writer_room(w), "\n# peak %zu: %zu given %zu %zu %zu lives",
+		    whole(peak->objects), peak->asked, site->live.given, peak->given,
+		    site->allocated.given);
 	for (unsigned i = 0; i < LIVES; i++)
 		text_printf(t, " %zu", whole(site->lives[i]));
 	text_put(t, "\n");
@@ -68,7 +46,7 @@ static void put_site(struct writer *w, const struct site *site)
 
 static void put_head(struct writer *w)
 {
-	struct text *t = make_room(w);
+	struct text *t = writer_room(w);
 	struct sum allocated = {0};
 
 	for (const struct site *site = load_acquire(&samples.sites); site; site = site->next_all) {
@@ -90,8 +68,8 @@ static void put_maps(struct writer *w)
 	int fd = os_open("/proc/self/maps");
 	long n;
 
-	text_put(make_room(w), "\nMAPPED_LIBRARIES:\n");
-	flush(w);
+	text_put(writer_room(w), "\nMAPPED_LIBRARIES:\n");
+	writer_flush(w);
 	if (fd < 0)
 		return;
 	while ((n = os_read(fd, w->buffer, sizeof w->buffer)) > 0)
@@ -130,16 +108,17 @@ static int make_file(const char *path)
 void profile_write(const char *name)
 {
 	struct writer w;
+	int fd;
 
 	if (!samples.taken)
 		return;
-	w.fd = make_file(name);
-	if (w.fd < 0)
+	fd = make_file(name);
+	if (fd < 0)
 		return;
-	w.text = (struct text){.buffer = w.buffer, .capacity = sizeof w.buffer};
+	writer_begin(&w, fd);
 	put_head(&w);
 	for (const struct site *site = load_acquire(&samples.sites); site; site = site->next_all)
 		put_site(&w, site);
 	put_maps(&w);
-	os_close(w.fd);
+	os_close(fd);
 }
