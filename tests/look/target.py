@@ -1,16 +1,19 @@
-"""Processes that tests look into, and `loam top` as a command."""
+"""Processes that tests look into, what is read with noise, and the commands of `loam`."""
+import collections
 import contextlib
 import json
 import os
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TOP, CTL, MAP, METRICS = (ROOT / 'preload/look' / name for name in ('top', 'ctl', 'map', 'metrics'))
 sys.path.insert(0, str(ROOT / 'preload/look'))
 from outside import account, cells, counters, heap, page, process  # noqa: E402,F401
+from outside.failure import Failure  # noqa: E402
 
 
 def environment(preloaded, **more):
@@ -59,6 +62,28 @@ class Noisy(process.Process):
         return bytes(data)
 
 
+def ends_in_noise(look, noises):
+    """How looks at a process end whose memory is read through each of the noises: well, or by a Failure; all soon."""
+    ends = collections.Counter()
+    for seed, noisy in enumerate(noises):
+        watched = account.Watched(noisy.pid)
+        watched.process.close()
+        watched.process = noisy
+        began = time.monotonic()
+        try:
+            look(watched)
+            ends['well'] += 1
+        except Failure:
+            ends['by a failure'] += 1
+        except Exception:
+            print(f'seed {seed}')
+            raise
+        watched.close()
+        assert time.monotonic() - began < 40, seed
+    print(dict(ends))
+    return ends
+
+
 @contextlib.contextmanager
 def target(*args, **options):
     made = Target(*args, **options)
@@ -86,6 +111,19 @@ def command(program, *argv, status=0):
     assert done.returncode == status, f'{argv}: ended with {done.returncode}, not {status}: {done.stdout}{done.stderr}'
     assert not done.stderr if status == 0 else done.stderr.count('\n') == 1, done.stderr
     return done.stdout if status == 0 else done.stderr
+
+
+class Refused:
+    """A mixin: what each command that looks into a process says where there is none of loam's. run_command() calls it."""
+
+    def refused(self, pattern, *argv, status=1):
+        self.assertRegex(self.run_command(*argv, status=status), f'^loam: {pattern}')
+
+    def test_no_process_of_loams(self):
+        with subprocess.Popen(['/bin/sleep', '100'], env={}) as plain:
+            self.refused(rf'process {plain.pid} \(sleep\) does not run on loam: start it by', plain.pid)
+            plain.kill()
+        self.refused('there is no process 4194303$', 4194303)
 
 
 def look(pid):

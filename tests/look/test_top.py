@@ -19,7 +19,7 @@ import time
 import unittest
 from pathlib import Path
 
-from target import ROOT, TOP, account, look, page, target, top
+from target import ROOT, TOP, Refused, account, look, page, target, top
 from outside import words
 
 HOLDER, STATIC, *CHOSEN = sys.argv[1:]
@@ -133,7 +133,9 @@ class Words(unittest.TestCase):
         self.assertIn('live shrinks by 3.0 MiB a second', self.say(rates={'live': -3 * MIB}))
 
 
-class Command(unittest.TestCase):
+class Command(Refused, unittest.TestCase):
+    run_command = staticmethod(top)
+
     def test_plain_text(self):
         with target(HOLDER) as made:
             for said in (top(made.pid, '--once'), top(made.pid)):      # no terminal
@@ -163,14 +165,7 @@ class Command(unittest.TestCase):
                     self.assertIn('2 processes are called one-of-a-name: name one by its number', said)
                     self.assertIn(str(other.pid), said)
 
-    def refused(self, pattern, *argv, status=1):
-        self.assertRegex(top(*argv, status=status), f'^loam: {pattern}')
-
     def test_refusals(self):
-        with subprocess.Popen(['/bin/sleep', '100'], env={}) as plain:
-            self.refused(rf'process {plain.pid} \(sleep\) does not run on loam: start it by', plain.pid)
-            plain.kill()
-        self.refused('there is no process 4194303$', 4194303)
         self.refused('there is no process no-such-name that', 'no-such-name')
         self.refused('there is no process \u00b2 that', '\u00b2')
         self.refused(r'unrecognized arguments: --bad \(loam top --help', '--bad', status=2)

@@ -308,13 +308,6 @@ TEST(all_that_are_asked_flush_at_their_next_slow_path)
 	EXPECT_EQ(magazine_count(own), 0);
 }
 
-static void *leave_twenty(void *ret_cache)
-{
-	filled(SIZE, 20);
-	*(struct cache **)ret_cache = mine.cache;
-	return NULL;
-}
-
 TEST(a_living_threads_cache_is_not_reaped_and_one_that_is_gone_is)
 {
 	struct cache *gone;

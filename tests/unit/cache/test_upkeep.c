@@ -30,13 +30,6 @@ static void settle(void)
 	tick();
 }
 
-static void *leave_twenty(void *ret_cache)
-{
-	filled(SIZE, 20);
-	*(struct cache **)ret_cache = mine.cache;
-	return NULL;
-}
-
 TEST(each_256th_slow_path_reaps_a_cache)
 {
 	struct cache *gone;

@@ -195,3 +195,11 @@ static inline struct magazine *filled(size_t size, uint32_t n)
 	EXPECT(loam_check());
 	return m;
 }
+
+/* A thread whose cache keeps a magazine of twenty objects of 64 bytes. */
+static inline void *leave_twenty(void *ret_cache)
+{
+	filled(64, 20);
+	*(struct cache **)ret_cache = mine.cache;
+	return NULL;
+}
