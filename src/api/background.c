@@ -1,7 +1,6 @@
 /* The thread that gives memory back; see background.h. */
 #include "api/background.h"
 
-#include "api/fork.h"
 #include "base/options.h"
 #include "cache/upkeep.h"
 #include "os/line.h"
@@ -13,7 +12,6 @@ static void keep_up(void)
 		struct cache *self;
 
 		os_sleep((uint64_t)options.decay_ms * 1000 * 1000);
-		fork_notice();
 		self = cache_enter();
 		cache_do_all_due(self);
 		cache_leave(self);

@@ -79,7 +79,7 @@ static const struct {
 	{&caches_lock, NULL},
 	{&ring_list_lock, ring_recover_list},
 	{&sampled_lock, sampled_recover},
-	{&profile_lock, profile_recover},
+	{&profile_lock, samples_recover},
 	{&quarantine_lock, quarantine_recover},
 	{&record_lock, NULL},
 };

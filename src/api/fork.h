@@ -1,4 +1,4 @@
-/* What fork means for the heap; see fork.c.  preload/fork.c hands fork_child() to libc. */
+/* What fork means for the heap; see fork.c.  preload/fork.c calls fork_child() in children. */
 #pragma once
 
 #include "base/compiler.h"
@@ -20,5 +20,5 @@ ALWAYS_INLINE void fork_notice(void)
 		fork_recover();
 }
 
-/* The same, for libc to call in the child of a fork. */
+/* The same, in the child of a fork, whether or not that was noticed. */
 COLD void fork_child(void);

@@ -21,6 +21,7 @@ static uint32_t recent_last;
 static bool unmarked_seen; /* the kernel left a cache unmarked: more may be; a hint */
 static uint32_t ncaches;   /* in the list of all; caches lock */
 static struct pool caches = POOL_INIT(struct cache);
+
 struct cache *cache_next(const struct cache *c)
 {
 	return c ? c->next : load_acquire(&cache_all);

@@ -11,7 +11,7 @@
  * So that it need not wait for 255 more slow paths, who asks sets the count of every cache, and
  * shuts the hot path of malloc: requests_serve() opens it again. Either may be lost where a thread
  * writes the same word just then, so they are written again until the answer is there. A process
- * that calls nothing cannot answer; it does at its next malloc.
+ * that calls nothing answers at its next malloc, or by its own thread (api/background.h).
  *
  * Each kind of request has a row, so a profiler and a trim do not disturb each other; of one kind
  * one waits at a time, for which those who ask lock /proc/PID. Sequence words are bytes, since a

@@ -15,12 +15,13 @@ struct sums {
 static struct sums sum_up(void)
 {
 	struct zone_sizes zone;
-	size_t purged = 0, held = load_relaxed(&retain_live) + load_relaxed(&retain_retained);
+	size_t purged = 0;
 
 	zone_sizes(&zone);
 	for (struct arena *a = NULL; (a = ring_next(a));)
 		purged += load_relaxed(&a->chunks.purged_bytes);
-	return (struct sums){held, held - load_relaxed(&retain_idle), purged + zone.purged};
+	return (struct sums){load_relaxed(&retain_live) + load_relaxed(&retain_retained),
+			     retain_held(), purged + zone.purged};
 }
 
 size_t trim_all(struct cache *self, size_t pad, bool *ret_any)

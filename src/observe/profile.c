@@ -171,8 +171,3 @@ void profile_resized(const void *mem, const void *moved, size_t room, size_t req
 	if (is_due(granules))
 		note(moved, req, req - room);
 }
-
-void profile_recover(void)
-{
-	samples_recover();
-}

@@ -66,6 +66,3 @@ COLD void profile_freed(const void *mem);
 /* Called after an object became one of req bytes that lies at moved, without a copy; it had room
    for `room` bytes. */
 COLD void profile_resized(const void *mem, const void *moved, size_t room, size_t req);
-
-/* In the child of a fork at which another thread held the lock. */
-COLD void profile_recover(void);

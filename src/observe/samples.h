@@ -126,5 +126,5 @@ ALWAYS_INLINE bool samples_may_have(const void *mem)
 	return load_relaxed(&samples.heads[samples_head(mem)]) != NULL;
 }
 
-/* In the child of a fork at which another thread held the lock. */
+/* In the child of a fork at which another thread held profile_lock. */
 COLD void samples_recover(void);

@@ -41,19 +41,19 @@ static size_t slack(size_t peak, size_t regret)
 	return larger(peak / 8, RETAIN_SLACK + smaller(smaller(regret, peak) / 16, RETAIN_SLACK));
 }
 
-/* How much may be retained while so much of the limit is used. */
-static size_t most_below_limit(size_t used_now)
+/* How much may be retained: half of what is left of the limit. */
+static size_t most_below_limit(void)
 {
-	return options.limit > used_now ? (options.limit - used_now) / 2 : 0;
+	size_t now = used_or_none();
+
+	return options.limit > now ? (options.limit - now) / 2 : 0;
 }
 
 bool retain_is_below_limit(size_t nbytes)
 {
-	size_t sum;
+	size_t held = retain_held();
 
-	return !__builtin_add_overflow(used_or_none() + load_relaxed(&retain_retained), nbytes,
-				       &sum) &&
-	       sum <= options.limit;
+	return held <= options.limit && nbytes <= options.limit - held;
 }
 
 /* Most calls find that there is none, without a division. */
@@ -64,8 +64,8 @@ size_t retain_excess(void)
 	intptr_t now, room;
 	size_t base, line;
 
-	if (UNLIKELY(options.limit) && retained > most_below_limit(used_or_none()))
-		return retained - most_below_limit(used_or_none());
+	if (UNLIKELY(options.limit) && retained > most_below_limit())
+		return retained - most_below_limit();
 	if (retained <= floor)
 		return 0;
 	now = used();

@@ -119,6 +119,13 @@ ALWAYS_INLINE bool retain_is_over_floor(void)
 	return load_relaxed(&retain_retained) > options.retain_floor;
 }
 
+/* Bytes that are live or retained, each once. */
+static inline size_t retain_held(void)
+{
+	return load_relaxed(&retain_live) + load_relaxed(&retain_retained) -
+	       load_relaxed(&retain_idle);
+}
+
 /* Whether nbytes more may be live under `limit`; what is kept for reuse counts. */
 COLD bool retain_is_below_limit(size_t nbytes);
 
