@@ -36,9 +36,9 @@ static inline uint64_t sharing_write(struct workload_thread *self, const struct 
 			for (size_t k = 0; k < sharing->nbytes; k++)
 				mem[k] = (unsigned char)write;
 		sum += mem[0];
-		workload_free(self, (void *)mem, sharing->nbytes);
 		if (self->index == 0)
-			workload_sample();
+			workload_sample(); /* while the block is live: one thread alone has no other */
+		workload_free(self, (void *)mem, sharing->nbytes);
 	}
 	return sum;
 }
