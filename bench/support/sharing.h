@@ -37,7 +37,7 @@ static inline uint64_t sharing_write(struct workload_thread *self, const struct 
 				mem[k] = (unsigned char)write;
 		sum += mem[0];
 		if (self->index == 0)
-			workload_sample(); /* while the block is live: one thread alone has no other */
+			workload_sample(); /* one thread alone has no other block */
 		workload_free(self, (void *)mem, sharing->nbytes);
 	}
 	return sum;

@@ -93,6 +93,13 @@ static void grow(struct magazine *m, size_t most)
 		resize(m, (uint32_t)capacity);
 }
 
+static void grow_to_share(struct magazine *m)
+{
+	size_t n = MAGAZINE_SHARED_BYTES / class_size(m->sc);
+
+	grow(m, n < MAGAZINE_SHARED ? MAGAZINE_SHARED : smaller(n, MAGAZINE_MOST));
+}
+
 static bool is_cheap(const struct magazine *m)
 {
 	return (2 * magazine_capacity(m) + 1) * class_size(m->sc) <= MAGAZINE_CHEAP;
@@ -103,7 +110,7 @@ void magazine_learn_to_fill(struct magazine *m)
 	if (m->given || is_cheap(m))
 		grow(m, MAGAZINE_MOST);
 	else if (m->fills % FILLS_OFTEN == FILLS_OFTEN - 1)
-		grow(m, MAGAZINE_SHARED);
+		grow_to_share(m);
 	m->given = 0;
 }
 
@@ -112,7 +119,7 @@ void magazine_learn_to_give(struct magazine *m, uint32_t n, bool to_others)
 	if (is_cheap(m))
 		grow(m, MAGAZINE_MOST);
 	else if (to_others)
-		grow(m, MAGAZINE_SHARED);
+		grow_to_share(m);
 	m->given += n;
 }
 

@@ -13,7 +13,7 @@
  *
  *	it is filled or emptied                            up to MAGAZINE_CHEAP bytes
  *	it gave objects away, other threads take them,     up to MAGAZINE_SHARED objects
- *	or it was filled often since the last sweep
+ *	or it was filled often since the last sweep        or MAGAZINE_SHARED_BYTES
  *	it is filled after it gave objects away, which     up to MAGAZINE_MOST objects and
  *	a larger one would still have                      MAGAZINE_BYTES
  *
@@ -37,11 +37,15 @@
 
 /* A magazine never holds more objects than that, nor grows to more bytes of them. */
 #define MAGAZINE_MOST  1023
-#define MAGAZINE_BYTES (64 * KIB)
+#define MAGAZINE_BYTES (128 * KIB)
 
-/* A magazine may always grow to so many bytes; and to so many objects for other threads to take. */
-#define MAGAZINE_CHEAP	(2 * KIB)
-#define MAGAZINE_SHARED 63
+/* A magazine may always grow to so many bytes. */
+#define MAGAZINE_CHEAP (2 * KIB)
+
+/* And for other threads to take, to so many objects, or more if they have at most so many bytes:
+   each crate costs two locks, whatever is in it. */
+#define MAGAZINE_SHARED	      63
+#define MAGAZINE_SHARED_BYTES (32 * KIB)
 
 struct magazine {
 	ALIGNED(CACHE_LINE) struct object **last; /* the newest object; = none: it is empty */
