@@ -21,6 +21,10 @@ int __pthread_mutex_unlock(pthread_mutex_t *mutex) __attribute__((weak));
 int __pthread_mutex_consistent(pthread_mutex_t *mutex) __attribute__((weak));
 pthread_t __pthread_self(void) __attribute__((weak));
 
+/* Of programs whose unwinder asks it: a static one without has no stacks in a profile that begins
+   while it runs. */
+int _dl_find_object(void *code, void *ret_found) __attribute__((weak));
+
 /* Of programs that have threads: loam begins none in others. */
 int __pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*body)(void *),
 		     void *arg) __attribute__((weak));
@@ -40,6 +44,7 @@ const struct libc_function libc_linked[] = {
 	LINKED("getauxval", __getauxval),
 	LINKED("sbrk", __sbrk),
 	LINKED("backtrace", __backtrace),
+	LINKED("_dl_find_object", _dl_find_object),
 	LINKED("sigaction", __sigaction),
 	LINKED("__cxa_at_quick_exit", __cxa_at_quick_exit),
 	LINKED("pthread_mutex_trylock", __pthread_mutex_trylock),

@@ -3,6 +3,7 @@
 #include "os/libc.h"
 #include "os/process.h"
 #include "os/syscall.h"
+#include "os/unwind.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -12,7 +13,7 @@
 
 #define SYS_MSEAL 462 /* Linux 6.10 */
 
-/* libc's backtrace(); NULL before os_backtrace_start() has tried it. Atomic. */
+/* libc's backtrace(), or unwind_stack(); NULL: neither was started. Atomic. */
 static int (*unwind)(void **frames, int count);
 
 uint64_t os_process(void)
@@ -42,6 +43,12 @@ void os_backtrace_start(void)
 	if (found)
 		found(frames, 2);
 	store_relaxed(&unwind, found);
+}
+
+void os_backtrace_start_inside(void)
+{
+	if (!load_relaxed(&unwind) && unwind_start())
+		store_relaxed(&unwind, unwind_stack);
 }
 
 int os_backtrace(void **ret_frames, int most)

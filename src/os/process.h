@@ -21,8 +21,12 @@ size_t os_most_resident(void);
 /* Makes libc's backtrace() ready, which loads a library at its first call. */
 COLD void os_backtrace_start(void);
 
+/* The same in the middle of a call of malloc's, by loam's own os/unwind.h, unless libc's is
+   ready. */
+COLD void os_backtrace_start_inside(void);
+
 /* The return addresses on the calling thread's stack, the innermost first; how many, 0 before
-   os_backtrace_start(), and where libc has no such function. */
+   either, and where libc has no such function. */
 COLD int os_backtrace(void **ret_frames, int most);
 
 /* Whether a return address is where a signal handler returns to. */

@@ -50,6 +50,11 @@ void os_backtrace_start(void)
 	backtrace(frames, 2);
 }
 
+void os_backtrace_start_inside(void)
+{
+	os_backtrace_start();
+}
+
 int os_backtrace(void **ret_frames, int most)
 {
 	int n = 0;

@@ -1,0 +1,60 @@
+/*
+ * The registers by which a stack is unwound, under the numbers that call frame information has for
+ * them (os/unwind.h).
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+#if defined(__x86_64__)
+
+#define REGISTERS      17
+#define STACK_REGISTER 7
+#define ADDRESS_BITS   UINTPTR_MAX
+
+/* Writes those that a function keeps for its caller, and the stack pointer; returns the address of
+   the code that runs. */
+ALWAYS_INLINE uintptr_t registers_read(uintptr_t *ret_registers)
+{
+	uintptr_t code;
+
+	__asm__ volatile("movq %%rbx, 3*8(%1)\n\t"
+			 "movq %%rbp, 6*8(%1)\n\t"
+			 "movq %%rsp, 7*8(%1)\n\t"
+			 "movq %%r12, 12*8(%1)\n\t"
+			 "movq %%r13, 13*8(%1)\n\t"
+			 "movq %%r14, 14*8(%1)\n\t"
+			 "movq %%r15, 15*8(%1)\n\t"
+			 "leaq (%%rip), %0"
+			 : "=&r"(code)
+			 : "r"(ret_registers)
+			 : "memory");
+	return code;
+}
+
+#else /* aarch64 */
+
+#define REGISTERS      32
+#define STACK_REGISTER 31
+#define ADDRESS_BITS   (((uintptr_t)1 << 48) - 1) /* above may be a signature */
+
+ALWAYS_INLINE uintptr_t registers_read(uintptr_t *ret_registers)
+{
+	uintptr_t code;
+
+	__asm__ volatile("stp x19, x20, [%1, #19*8]\n\t"
+			 "stp x21, x22, [%1, #21*8]\n\t"
+			 "stp x23, x24, [%1, #23*8]\n\t"
+			 "stp x25, x26, [%1, #25*8]\n\t"
+			 "stp x27, x28, [%1, #27*8]\n\t"
+			 "stp x29, x30, [%1, #29*8]\n\t"
+			 "mov %0, sp\n\t"
+			 "str %0, [%1, #31*8]\n\t"
+			 "adr %0, ."
+			 : "=&r"(code)
+			 : "r"(ret_registers)
+			 : "memory");
+	return code;
+}
+
+#endif
