@@ -1,12 +1,12 @@
 /* What is done once as the process starts, and as it ends, in programs that never allocate too. */
 #include "observe/metrics.h"
-#include "observe/profile.h"
 #include "observe/profile_file.h"
 #include "observe/record.h"
 #include "api/background.h"
 #include "api/start.h"
 #include "api/stats.h"
 #include "base/options.h"
+#include "cache/cache.h"
 #include "code.h"
 #include "harden/fence.h"
 #include "harden/tools.h"
@@ -24,9 +24,15 @@ static void say_counters(void)
 		metrics_finish();
 }
 
+/* One that was only asked for by `loam prof` is left to it. */
+static bool is_profile_wanted(void)
+{
+	return options.prof || options.prof_file;
+}
+
 static void leave_profile(void)
 {
-	if (profiling)
+	if (is_profile_wanted())
 		profile_write(options.prof_file ? (const char *)options.prof_file : "loam");
 }
 
@@ -47,11 +53,12 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 	if (os_getenv("LOAM_OPTIONS"))
 		start();
 	stacks = sampling || options.report == REPORT_FULL;
+	stack_own_code(code_start(), code_end());
 	if (stacks && !__environ)
 		__environ = environment;
 	if (stacks)
-		stack_start(code_start(), code_end());
-	if (options.stats == STATS_EXIT || options.metrics || profiling)
+		stack_start();
+	if (options.stats == STATS_EXIT || options.metrics || is_profile_wanted())
 		os_at_quick_exit(end_quickly);
 	start_constructed();
 	background_start_if_asked();

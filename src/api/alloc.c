@@ -140,7 +140,7 @@ static void free_served(void *mem)
 		foreign_free(mem);
 		return;
 	}
-	if (UNLIKELY(profiling))
+	if (UNLIKELY(load_relaxed(&profiling)))
 		profile_freed(mem);
 	if (UNLIKELY(tag->kind == KIND_SAMPLED)) {
 		sampled_free(mem, tag, "free");

@@ -45,7 +45,8 @@ static NOINLINE void *move(void *mem, size_t usable, size_t req)
 	if (!grows(usable, req))
 		moved = malloc_inline(req);
 	else
-		moved = UNLIKELY(sampling) ? counted_growing(req) : cache_alloc_growing(req);
+		moved = UNLIKELY(load_hot(&sampling)) ? counted_growing(req)
+						      : cache_alloc_growing(req);
 
 	ASSERT(moved != mem);
 	if (!moved)
@@ -81,12 +82,11 @@ static LATER void *realloc_exact(void *mem, struct descriptor *tag, size_t req)
 	return size == SIZE_MAX ? invalid() : move(mem, size, req);
 }
 
-static LATER void *resize_profiled(void *mem, struct descriptor *tag, size_t req,
-				   size_t *ret_usable)
+static LATER void *resize_counted(void *mem, struct descriptor *tag, size_t req, size_t *ret_usable)
 {
 	void *resized = cache_resize(mem, tag, req, ret_usable);
 
-	if (resized)
+	if (resized && load_relaxed(&profiling))
 		profile_resized(mem, resized, *ret_usable, req);
 	return resized;
 }
@@ -100,8 +100,8 @@ static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 		return out_of_memory();
 	if (UNLIKELY(is_exact(tag)))
 		return realloc_exact(mem, tag, req);
-	resized = UNLIKELY(profiling) ? resize_profiled(mem, tag, req, &usable)
-				      : cache_resize(mem, tag, req, &usable);
+	resized = UNLIKELY(load_hot(&sampling)) ? resize_counted(mem, tag, req, &usable)
+						: cache_resize(mem, tag, req, &usable);
 	if (resized)
 		return resized;
 	return LIKELY(usable) ? move(mem, usable, req) : invalid();

@@ -5,8 +5,10 @@
 #include "base/text.h"
 #include "cache/requests.h"
 #include "cache/trim.h"
+#include "observe/profile.h"
 #include "observe/watch.h"
 #include "os/os.h"
+#include "report/stack.h"
 
 static bool trim(struct cache *c, struct request *r)
 {
@@ -29,6 +31,46 @@ static bool set(struct cache *c, struct request *r)
 	setting[REQUEST_TEXT - 1] = '\0';
 	done = options_set(setting, &said);
 	r->text[said.length] = '\0';
+	return done;
+}
+
+static bool begin_profile(uint64_t rate, struct text *said)
+{
+	if (load_relaxed(&profiling)) {
+		text_put(said, "prof: a profile is being made: stop it first");
+		return false;
+	}
+	stack_start_inside();
+	if (!profile_start(rate)) {
+		text_put(said, "prof: no memory for the table of a profile");
+		return false;
+	}
+	return true;
+}
+
+static bool end_profile(uint64_t *ret_samples, struct text *said)
+{
+	if (!load_relaxed(&profiling)) {
+		text_put(said, "prof: no profile is being made: start one first");
+		return false;
+	}
+	*ret_samples = profile_stop();
+	return true;
+}
+
+/* A rate beyond what option prof takes is none that `loam prof` asks for. */
+static bool profile(struct cache *c, struct request *r)
+{
+	struct text said = {.buffer = r->text, .capacity = REQUEST_TEXT - 1};
+	uint64_t rate = load_relaxed(&r->given), taken = 0;
+	bool done;
+
+	(void)c;
+	rate = rate < PROFILE_RATE_MOST ? rate : PROFILE_RATE_MOST;
+	done = rate ? begin_profile(rate, &said) : end_profile(&taken, &said);
+	r->text[said.length] = '\0';
+	r->result = taken;
+	watch_open();
 	return done;
 }
 

@@ -50,6 +50,12 @@ static void start_fences(void)
 	fence_start(mix64(os_random() + 2), options.harden == 3);
 }
 
+static void start_profile(void)
+{
+	if (!profile_start(options.prof))
+		line_say("prof: no memory for the table; nothing is sampled");
+}
+
 static bool constructed; /* start lock */
 
 /* For good only where that is asked for: filters of system calls that are inherited may not know so
@@ -98,7 +104,7 @@ static void start_once(void)
 	if (options.guard)
 		sampled_start();
 	if (options.prof)
-		profile_start(options.prof);
+		start_profile();
 	if (options.perturb || recording || fences)
 		watch_all();
 	else

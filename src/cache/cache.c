@@ -31,12 +31,12 @@ __thread struct mine mine __attribute__((tls_model("initial-exec"))) = {
 	.libc = DOOR_SHUT,
 	.operators = DOOR_SHUT,
 	.until_sampled = 1,
-	.until_profiled = MINE_NOT_BEGUN,
 };
 
 SEALED static bool operators_open; /* before main, then constant */
 
 size_t fast_limit, fast_limit_counted;
+bool sampling;
 
 struct cache cache_shared;
 uint32_t cache_flushes;

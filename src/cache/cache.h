@@ -67,12 +67,11 @@ struct mine {
 	struct door operators;	/* new, delete; shut where a program has its own */
 	struct cache *cache;	/* NULL: it has none yet */
 	uint32_t until_sampled; /* allocations to the next guarded one; 1 at first */
-	int64_t until_profiled; /* granules to the next sample; MINE_NOT_BEGUN at first */
+	int64_t until_profiled; /* granules to the next sample */
+	uint64_t profile;	/* the number of the profile that it counts for; 0: none yet */
 	/* 0, or inside loam: the stack pointer with which the thread went there */
 	uintptr_t inside;
 };
-
-#define MINE_NOT_BEGUN (INT64_MIN / 2)
 
 /* Not readable before the dynamic linker has set up thread variables: fast_limit is 0 until
    then, and nothing reads it. */
@@ -82,9 +81,12 @@ extern HIDDEN __thread struct mine mine __attribute__((tls_model("initial-exec")
 extern HIDDEN struct magazine magazine_none;
 
 /* Requests whose granule is below fast_limit take the fast path: 0 until loam has started, then
-   FAST_GRANULES. With sampling (observe/profile.h) it is 1, and those below fast_limit_counted take
+   FAST_GRANULES. With sampling it is 1, and those below fast_limit_counted take
    the fast path after they are counted. */
 extern HIDDEN size_t fast_limit, fast_limit_counted;
+
+/* Whether allocations are counted, for guarded objects (harden/sampled.h) or for a profile. */
+extern HIDDEN bool sampling;
 
 /* Whether loam has started and no option needs to see calls: nothing is counted, recorded,
    fenced or perturbed. */

@@ -29,10 +29,13 @@
 /* REQUEST(name): what is done, what `given` and `text` are, and the answer.
  *	trim	all free memory goes back but `given` bytes of each top; result: bytes given back
  *	set	an option, `text` being "name=value"; text then says what came of it
+ *	profile	a heap profile begins, one sample in `given` bytes, or ends, if that is 0; result:
+ *		the samples that it had; text: why it cannot be done
  */
 #define REQUESTS(REQUEST)                                                                          \
 	REQUEST(trim)                                                                              \
-	REQUEST(set)
+	REQUEST(set)                                                                               \
+	REQUEST(profile)
 
 enum request_kind {
 #define REQUEST(name) REQUEST_##name,

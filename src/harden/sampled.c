@@ -29,7 +29,6 @@ struct slot {
 	struct stack allocated, freed;
 };
 
-SEALED bool sampling;
 SEALED static bool is_on;
 
 struct lock sampled_lock = LOCK_INIT(LOCK_SAMPLED);
@@ -126,7 +125,7 @@ void sampled_start(void)
 	}
 	sampled.random = os_random();
 	is_on = true;
-	sampling = true;
+	store_relaxed(&sampling, true);
 }
 
 bool sampled_is_on(void)

@@ -22,10 +22,6 @@
 #include "cache/cache.h"
 #include "os/lock.h"
 
-/* Whether allocations are counted, for this or for a profile (observe/profile.h); written once, at
-   start. */
-extern HIDDEN bool sampling;
-
 /* Whether objects are sampled here; where allocations are counted for others alone. */
 COLD bool sampled_is_on(void);
 

@@ -6,7 +6,6 @@
 #include "heap/chunk.h"
 #include "observe/poisson.h"
 #include "os/check.h"
-#include "os/line.h"
 #include "os/os.h"
 #include "pages/huge.h"
 #include "pages/run.h"
@@ -15,25 +14,12 @@
 /* What a thread counts down from while there is no profile: then it looks again. */
 #define LOOK_AGAIN ((int64_t)1 << 20)
 
-/* Below this is what a thread has that never drew a distance. */
-#define NOT_BEGUN (MINE_NOT_BEGUN / 2)
-
-SEALED bool profiling;
+bool profiling;
+uint64_t profile_number;
 
 struct lock profile_lock = LOCK_INIT(LOCK_PROFILE);
 
 static uint64_t random; /* atomic */
-
-void profile_start(size_t rate)
-{
-	if (!samples_start(rate)) {
-		line_say("prof: no memory for the table; nothing is sampled");
-		return;
-	}
-	random = os_random() + 3;
-	profiling = true;
-	sampling = true;
-}
 
 /* --- which allocations ----------------------------------------------------------------------- */
 
@@ -42,22 +28,29 @@ static int64_t distance(void)
 	return (int64_t)poisson_gap(mix64(add_relaxed(&random, 1)), samples.rate);
 }
 
-/* Whether the calling thread's count, which an allocation has lowered, is at its end. A count that
-   begins is that of a thread's first allocation. */
+static bool counts_for_another(void)
+{
+	return mine.profile != load_relaxed(&profile_number);
+}
+
+/* Whether the calling thread's count, which an allocation has lowered, is at its end. Its first
+   allocation in a profile begins the count. */
 static bool is_due(size_t granules)
 {
-	if (mine.until_profiled > 0)
+	if (mine.until_profiled > 0 && !counts_for_another())
 		return false;
-	if (!profiling)
+	if (!load_relaxed(&profiling))
 		mine.until_profiled = LOOK_AGAIN;
-	else if (mine.until_profiled < NOT_BEGUN)
+	else if (counts_for_another())
 		mine.until_profiled = distance() - (int64_t)granules;
+	mine.profile = load_relaxed(&profile_number);
 	return mine.until_profiled <= 0;
 }
 
 unsigned chosen_for(size_t granules)
 {
-	bool guard_is_due = mine.until_profiled > 0 || sampled_count();
+	bool is_counted = mine.until_profiled > 0 && !counts_for_another();
+	bool guard_is_due = is_counted || sampled_count();
 	unsigned chosen = is_due(granules) ? CHOSEN_PROFILE : 0;
 
 	if (guard_is_due && sampled_is_on())
@@ -88,7 +81,7 @@ static size_t bytes_given(const void *mem, size_t req)
 }
 
 /* Under the lock, so that it is as the samples of the page are. */
-static void watch_page(const void *mem)
+static void watch_page(const void *mem, bool watched)
 {
 	struct descriptor *tag = pagemap_get(mem);
 	struct slab *s = (struct slab *)tag;
@@ -97,7 +90,7 @@ static void watch_page(const void *mem)
 	if (!tag || tag->kind != KIND_SLAB || !ring_lock_this(s->owner))
 		return;
 	if (pagemap_get(mem) == tag) /* else it is of an object that was freed twice */
-		slab_watch_page(s, mem, samples_page_has(mem));
+		slab_watch_page(s, mem, watched);
 	ring_unlock(s->owner);
 }
 
@@ -108,6 +101,13 @@ static void find_trail(struct trail *ret_trail)
 	mine.until_profiled = INT64_MAX;
 	ret_trail->depth = (uint64_t)stack_frames(ret_trail->frames, TRAIL_MOST);
 	mine.until_profiled = distance();
+}
+
+/* Whether the profile that the calling thread has counted for is still being made. */
+static bool is_current(void)
+{
+	ASSERT(lock_held(&profile_lock));
+	return profiling && mine.profile == profile_number;
 }
 
 static void note(const void *mem, size_t req, size_t grown)
@@ -123,8 +123,8 @@ static void note(const void *mem, size_t req, size_t grown)
 	object.given = bytes_given(mem, req);
 	object.now = os_clock();
 	lock_acquire(&profile_lock);
-	if (samples_add(&object))
-		watch_page(mem);
+	if (is_current() && samples_add(&object))
+		watch_page(mem, true);
 	lock_release(&profile_lock);
 	cache_end();
 }
@@ -142,8 +142,8 @@ void profile_freed(const void *mem)
 	if (!samples_may_have(mem) || !cache_begin())
 		return;
 	lock_acquire(&profile_lock);
-	if (samples_remove(mem, os_clock()) && !samples_page_has(mem))
-		watch_page(mem);
+	if (profiling && samples_remove(mem, os_clock()) && !samples_page_has(mem))
+		watch_page(mem, false);
 	lock_release(&profile_lock);
 	cache_end();
 }
@@ -153,7 +153,8 @@ static void resize_sample(const void *mem, const void *moved, size_t req)
 	if (!samples_may_have(mem) || !cache_begin())
 		return;
 	lock_acquire(&profile_lock);
-	samples_resize(mem, moved, req, bytes_given(moved, req));
+	if (profiling)
+		samples_resize(mem, moved, req, bytes_given(moved, req));
 	lock_release(&profile_lock);
 	cache_end();
 }
@@ -170,4 +171,46 @@ void profile_resized(const void *mem, const void *moved, size_t room, size_t req
 	mine.until_profiled -= (int64_t)granules;
 	if (is_due(granules))
 		note(moved, req, req - room);
+}
+
+/* --- start and stop -------------------------------------------------------------------------- */
+
+static void set_profiling(bool on)
+{
+	ASSERT(lock_held(&profile_lock) && profiling != on);
+	store_relaxed(&profile_number, profile_number + 1);
+	store_release(&profiling, on);
+	store_release(&sampling, on || sampled_is_on());
+}
+
+bool profile_start(size_t rate)
+{
+	bool done;
+
+	lock_acquire(&profile_lock);
+	done = samples_start(rate);
+	if (done) {
+		store_relaxed(&random, os_random() + 3);
+		set_profiling(true);
+	}
+	lock_release(&profile_lock);
+	return done;
+}
+
+static void unwatch_page(const void *mem)
+{
+	watch_page(mem, false);
+}
+
+uint64_t profile_stop(void)
+{
+	uint64_t taken;
+
+	lock_acquire(&profile_lock);
+	set_profiling(false);
+	samples_stop();
+	samples_visit(unwatch_page);
+	taken = samples.taken;
+	lock_release(&profile_lock);
+	return taken;
 }

@@ -1,14 +1,15 @@
 /*
- * Option prof: a sampled heap profile, which says what stacks allocated what is in use, what they
- * allocated so far, what they had at the peak, and for how long.
+ * A sampled heap profile (option prof, `loam prof start`), which says what stacks allocated what is
+ * in use, what they allocated so far, what they had at the peak, and for how long. It begins as the
+ * process starts or at any time later, and what was allocated before it is not in it.
  *
  * An allocation is chosen by its bytes (observe/poisson.h). Each thread counts granules down to the
  * next sample, beside the count of guarded objects (harden/sampled.h): one place that chooses, two
  * users. A sampled object is where it would be without. That it is freed is noticed in the slow
  * path: of an object of a slab, since its page has no hot word from then on (slab/slab.h); the free
  * of all others takes the slow path anyway. So frees of few objects beside it take the slow path,
- * too, and no other is slower. Without the option nothing of this costs an instruction on the hot
- * path.
+ * too, and no other is slower. While there is no profile nothing of this costs an instruction on
+ * the hot path: fast_limit (cache/cache.h) switches it.
  *
  * What a signal handler allocates in the middle of a call of loam's is not sampled, and counted as
  * lost; of what it frees there the sample stays, until the address is sampled or freed again.
@@ -19,13 +20,23 @@
 #include "observe/samples.h"
 #include "os/lock.h"
 
-/* Whether there is a profile; written once, at start. */
+/* Whether a profile is being made; changed under the lock, else atomic. */
 extern HIDDEN bool profiling;
+
+/* How often that changed, by which a thread sees that its count is another profile's; likewise. */
+extern HIDDEN uint64_t profile_number;
 
 extern HIDDEN struct lock profile_lock;
 
-/* From now on one of each `rate` bytes is sampled. */
-COLD void profile_start(size_t rate);
+#define PROFILE_RATE_MOST (64 * GIB)
+
+/* From now on one of each `rate` bytes is sampled; what an earlier profile had is forgotten. False
+   without memory. There is none at the moment, and watch_open() must follow (observe/watch.h). */
+COLD bool profile_start(size_t rate);
+
+/* From now on nothing is. What was sampled can be read until the next start, and stays as it is;
+   how many samples that are. watch_open() must follow. */
+COLD uint64_t profile_stop(void);
 
 /* --- which allocations ----------------------------------------------------------------------- */
 
@@ -40,7 +51,8 @@ static inline size_t chosen_granules(size_t req)
 /* Counts an allocation of the calling thread's; true: chosen_for() is to be asked. */
 ALWAYS_INLINE bool choose(size_t granules)
 {
-	return UNLIKELY((mine.until_profiled -= (int64_t)granules) <= 0) || sampled_count();
+	return UNLIKELY((mine.until_profiled -= (int64_t)granules) <= 0) ||
+	       UNLIKELY(mine.profile != load_hot(&profile_number)) || sampled_count();
 }
 
 /* Who has chosen the allocation, which choose() has counted: a set of enum chosen. With

@@ -44,6 +44,11 @@ static void put_site(struct writer *w, const struct site *site)
 	text_put(t, "\n");
 }
 
+static size_t seconds(void)
+{
+	return ((samples.stopped ? samples.stopped : os_clock()) - samples.started) / SECOND;
+}
+
 static void put_head(struct writer *w)
 {
 	struct text *t = writer_room(w);
@@ -55,11 +60,11 @@ static void put_head(struct writer *w)
 	}
 	text_put(t, "heap profile: ");
 	put_sums(t, &samples.live, &allocated);
-	text_printf(
-		t,
-		" heapprofile\n# loam " CONFIG_VERSION " prof=%zu samples %zu lost %zu after %zu"
-		" seconds\n",
-		samples.rate, samples.taken, samples.lost, (os_clock() - samples.started) / SECOND);
+	text_printf(t,
+		    " heapprofile\n# loam " CONFIG_VERSION
+		    " prof=%zu samples %zu lost %zu after %zu"
+		    " seconds\n",
+		    samples.rate, samples.taken, samples.lost, seconds());
 }
 
 /* As the kernel says it: names in it may have any length. */
@@ -118,7 +123,8 @@ void profile_write(const char *name)
 	writer_begin(&w, fd);
 	put_head(&w);
 	for (const struct site *site = load_acquire(&samples.sites); site; site = site->next_all)
-		put_site(&w, site);
+		if (site_counts(site))
+			put_site(&w, site);
 	put_maps(&w);
 	os_close(fd);
 }

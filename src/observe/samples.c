@@ -13,18 +13,64 @@ struct samples samples;
 
 static struct pool site_pool = POOL_INIT(struct site), sample_pool = POOL_INIT(struct sample);
 
-bool samples_start(size_t rate)
+static bool make_table(void)
 {
 	struct sample **heads = metadata_alloc(SAMPLE_HEADS * sizeof *heads);
 	struct site **site_heads = metadata_alloc(SITE_HEADS * sizeof *site_heads);
 
 	if (!heads || !site_heads)
 		return false;
-	samples.rate = rate;
-	samples.started = os_clock();
 	samples.site_heads = site_heads;
 	store_release(&samples.heads, heads);
 	return true;
+}
+
+static void forget_site(struct site *site)
+{
+	site->allocated = site->live = site->peak = (struct sum){0};
+	site->peak_noted = 0;
+	for (unsigned i = 0; i < LIVES; i++)
+		site->lives[i] = 0;
+	store_release(&site->samples, 0);
+}
+
+static void forget_samples(struct sample **head)
+{
+	struct sample *s;
+
+	while ((s = *head)) {
+		store_relaxed(head, s->next);
+		KEEP_ORDER();
+		pool_free(&sample_pool, s);
+	}
+}
+
+bool samples_start(size_t rate)
+{
+	if (!samples.heads && !make_table())
+		return false;
+	for (size_t i = 0; i < SAMPLE_HEADS && samples.taken; i++)
+		forget_samples(&samples.heads[i]);
+	for (struct site *site = samples.sites; site; site = site->next_all)
+		forget_site(site);
+	samples.taken = samples.in_use = samples.lost = samples.peak = samples.peaks = 0;
+	samples.live = (struct sum){0};
+	samples.rate = rate;
+	samples.started = os_clock();
+	samples.stopped = 0;
+	return true;
+}
+
+void samples_stop(void)
+{
+	store_relaxed(&samples.stopped, os_clock());
+}
+
+void samples_visit(void (*visit)(const void *mem))
+{
+	for (size_t i = 0; samples.heads && i < SAMPLE_HEADS; i++)
+		for (const struct sample *s = samples.heads[i]; s; s = s->next)
+			visit((const void *)s->mem);
 }
 
 /* --- sums ----------------------------------------------------------------------------------- */

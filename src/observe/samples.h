@@ -14,6 +14,7 @@
  * is about to change and was last noted before the newest one notes what it has.
  *
  * Locking: the caller holds profile_lock (observe/profile.h), but where a function says otherwise.
+ * Sites are kept when another profile begins, with sums of 0: those without samples are none of it.
  * A sample is linked after its site has counted it and unlinked before; so in the child of a fork
  * sums of what is in use are made anew from the samples that are linked.
  */
@@ -67,6 +68,7 @@ struct samples {
 	struct site *sites;	  /* release-published */
 	uint64_t rate;		  /* mean distance in bytes */
 	uint64_t started;	  /* os_clock() */
+	uint64_t stopped;	  /* the same; 0: not yet */
 	uint64_t taken;		  /* samples so far */
 	uint64_t in_use;	  /* samples of objects in use */
 	uint64_t lost;	 /* samples for which there was no memory, or in a signal handler */
@@ -78,8 +80,14 @@ struct samples {
 /* One for the process; for observe/profile.c, and observe/figures.c. */
 extern HIDDEN struct samples samples;
 
-/* Makes the table, for that rate. False without memory. */
+/* Makes the table, if there is none, and empties it, for that rate. False without memory. */
 COLD bool samples_start(size_t rate);
+
+/* Says that nothing will be added. */
+COLD void samples_stop(void);
+
+/* Calls `visit` with each sampled object that is in use. */
+COLD void samples_visit(void (*visit)(const void *mem));
 
 /* An object of which bytes were sampled. */
 struct sampled_object {
@@ -107,6 +115,12 @@ COLD bool samples_page_has(const void *mem);
    ms, and so on; the last one has all above. */
 COLD unsigned samples_life(uint64_t age);
 
+/* Whether a site is of this profile; those of earlier ones have no samples. */
+static inline bool site_counts(const struct site *site)
+{
+	return load_relaxed(&site->samples) != 0;
+}
+
 /* What a site held at the newest peak. */
 static inline const struct sum *site_peak(const struct site *site)
 {
@@ -123,7 +137,9 @@ static_assert((size_t)1 << (64 - 49) == SAMPLE_HEADS, "a head's number is the pr
 /* Whether mem may be sampled; for any thread that holds the object. */
 ALWAYS_INLINE bool samples_may_have(const void *mem)
 {
-	return load_relaxed(&samples.heads[samples_head(mem)]) != NULL;
+	struct sample **heads = load_acquire(&samples.heads);
+
+	return heads && load_relaxed(&heads[samples_head(mem)]);
 }
 
 /* In the child of a fork at which another thread held profile_lock. */

@@ -28,7 +28,6 @@ void watch_open(void)
 {
 	if (load_relaxed(&watching))
 		return;
-	if (sampling)
-		store_release(&fast_limit_counted, FAST_GRANULES);
-	store_release(&fast_limit, sampling ? 1 : FAST_GRANULES);
+	store_release(&fast_limit_counted, load_relaxed(&sampling) ? FAST_GRANULES : 0);
+	store_release(&fast_limit, load_relaxed(&sampling) ? 1 : FAST_GRANULES);
 }

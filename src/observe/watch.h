@@ -10,8 +10,8 @@ enum watch { WATCH_RECORD = 1, WATCH_TOOLS = 2 };
 /* From now on every call of the process takes the slow path, where it can be seen. */
 COLD void watch_all(void);
 
-/* Opens the hot path of malloc, unless that was called: as loam starts, and where another process
-   shut it (cache/requests.h). */
+/* Opens the hot path of malloc, unless that was called: as loam starts, where another process shut
+   it (cache/requests.h), and where `sampling` changed. */
 AT_START void watch_open(void);
 
 /* Before a call is served: who looks on, if anybody; then watch_end() must follow. */

@@ -11,14 +11,23 @@
 
 #define OWN_MOST 24 /* frames of loam's own, at most, before the first one of the caller */
 
-static uintptr_t own_code, own_code_end;
+SEALED static uintptr_t own_code, own_code_end;
 
-void stack_start(const void *own_start, const void *own_end)
+void stack_own_code(const void *own_start, const void *own_end)
 {
 	ASSERT((uintptr_t)own_start <= (uintptr_t)own_end);
 	own_code = (uintptr_t)own_start;
 	own_code_end = (uintptr_t)own_end;
+}
+
+void stack_start(void)
+{
 	os_backtrace_start();
+}
+
+void stack_start_inside(void)
+{
+	os_backtrace_start_inside();
 }
 
 static bool is_own(const void *frame)

@@ -1,6 +1,6 @@
 /*
- * Where a thread is: the return addresses on its stack, found by libc's backtrace().  Only for what
- * the user asked for by an option.
+ * Where a thread is: the return addresses on its stack, found by libc's backtrace(), or by
+ * os/unwind.h where that was asked for in a running process.  Only for what the user asked for.
  */
 #pragma once
 
@@ -15,9 +15,15 @@ struct stack {
 	const void *frames[STACK_FRAMES]; /* the innermost first */
 };
 
+/* Loam's own code lies from own_start to own_end; both may be NULL. */
+AT_START void stack_own_code(const void *own_start, const void *own_end);
+
 /* Makes stack_note() find stacks.  libc loads a library for it, so this must be no call of
-   malloc's. Loam's own code lies from own_start to own_end; both may be NULL. */
-COLD void stack_start(const void *own_start, const void *own_end);
+   malloc's. */
+COLD void stack_start(void);
+
+/* The same in the middle of one. */
+COLD void stack_start_inside(void);
 
 /* The return addresses of who called loam, the innermost first, at most STACK_MOST; how many. */
 COLD int stack_frames(const void **ret_frames, int most);

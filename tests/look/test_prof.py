@@ -272,7 +272,7 @@ def sum_of(file):
 class Refusals(Case):
     def test_what_has_no_profile(self):
         with Program('threads', options='verbose') as made:
-            self.assertIn('is not profiled: start it with LOAM_OPTIONS=prof', prof(made.pid, status=1))
+            self.assertIn('is not profiled: begin it by `loam prof', prof(made.pid, status=1))
         with subprocess.Popen(['sleep', '100']) as sleeper:
             self.assertIn('does not run on loam', prof(sleeper.pid, status=1))
             sleeper.kill()

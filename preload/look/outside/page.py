@@ -8,7 +8,7 @@ from .counters import ROWS
 from .failure import Failure, Torn
 from .process import Writable
 
-LAYOUT = 5
+LAYOUT = 6
 MAGIC = b'loamfigs'
 NOTE = (b'loam\0', 1)
 
@@ -40,7 +40,7 @@ NUMBERS = '''
     samples_bytes sample_heads sample_bytes site_bytes site_lives site_frames
 '''.split()
 
-REQUESTS = 'trim set'.split()       # the kinds of src/cache/requests.h
+REQUESTS = 'trim set profile'.split()       # the kinds of src/cache/requests.h
 
 HEAD = struct.Struct('<8sII16sQ')       # magic, layout, nbytes, version, self: the same in every layout
 BODY = struct.Struct(f'<Q{len(OBJECTS)}Q{len(NUMBERS)}I')    # counters, objects, numbers

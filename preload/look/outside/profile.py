@@ -12,7 +12,8 @@ ONE = 1 << 16           # POISSON_ONE of src/observe/poisson.h
 SITES_MOST = 1 << 22
 CHUNK = 1 << 16         # what is read at once, since sites lie side by side
 
-SAMPLES = struct.Struct('<13Q')     # struct samples
+SAMPLES = struct.Struct('<14Q')     # struct samples
+RATE, RATE_MOST = 512 << 10, 64 << 30     # bytes; PROFILE_RATE_MOST of src/observe/profile.h
 
 
 @dataclasses.dataclass
@@ -87,7 +88,6 @@ def site_struct(page):
 
 
 def site_of(page, fields, peaks):
-    """And the address of the next one."""
     sums = [Sum(objects / ONE, asked, given) for objects, asked, given in
             (fields[at:at + 3] for at in (4, 7, 10))]
     lives = fields[14:14 + page.site_lives]
@@ -96,24 +96,29 @@ def site_of(page, fields, peaks):
         raise Torn(f'a stack of {depth} frames')
     allocated, live, peak = sums
     return Site(frames[:depth], live, allocated, peak if fields[13] == peaks else live,
-                tuple(one / ONE for one in lives)), fields[0]
+                tuple(one / ONE for one in lives))
 
 
 def read_process(process, page):
     try:
         fields = SAMPLES.unpack(process.read(page.samples, SAMPLES.size))
-        heads, _, at, rate, started, taken, _, lost = fields[:8]
+        heads, _, at, rate, _, stopped, taken, _, lost = fields[:9]
         if page.samples_bytes != SAMPLES.size or not heads:
-            raise Failure(f'{process} is not profiled: start it with LOAM_OPTIONS=prof')
-        peaks, chunks, layout, sites = fields[12], Chunks(process), site_struct(page), []
+            raise Failure(f'{process} is not profiled: begin it by `loam prof {process.pid} start`, or start the'
+                          ' process with LOAM_OPTIONS=prof')
+        peaks, chunks, layout, sites, left = fields[13], Chunks(process), site_struct(page), [], SITES_MOST
         while at:
-            if len(sites) == SITES_MOST or at % 8:
+            left -= 1
+            if not left or at % 8:
                 raise Torn(f'a site at {at:#x}')
-            site, at = site_of(page, layout.unpack(chunks.read(at, layout.size)), peaks)
-            sites.append(site)
+            row = layout.unpack(chunks.read(at, layout.size))
+            if row[3]:      # else it is of an earlier profile
+                sites.append(site_of(page, row, peaks))
+            at = row[0]
     except Torn as torn:
         raise Failure(f'the profile of {process} is damaged: {torn}') from None
-    return Profile(str(process), rate, taken, lost, 0, process.mappings(), sites)
+    return Profile(str(process) + (', profiled until it was stopped' if stopped else ''), rate, taken, lost, 0,
+                   process.mappings(), sites)
 
 
 # ---- From a file.

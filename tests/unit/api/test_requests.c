@@ -4,6 +4,7 @@
 #include "api/start.h"
 #include "base/options.h"
 #include "cache/requests.h"
+#include "observe/profile.h"
 #include "observe/watch.h"
 #include "test.h"
 
@@ -79,6 +80,41 @@ TEST(what_is_no_setting_is_refused_with_a_line)
 	refused("harden=3", "set: harden holds from the start of a process on");
 	refused("harden_action=warn", "set: harden_action holds from the start");
 	refused("record=/tmp/x", "set: record holds from the start");
+}
+
+static const struct request *ask_profile(uint64_t rate)
+{
+	requests.of[REQUEST_profile].given = rate;
+	return ask(REQUEST_profile, "");
+}
+
+TEST(a_profile_begins_and_ends)
+{
+	const struct request *r = ask_profile(0);
+
+	EXPECT(r->failed);
+	EXPECT_STR(r->text, "prof: no profile is being made: start one first");
+	r = ask_profile(1);
+	EXPECT(!r->failed);
+	EXPECT(profiling);
+	EXPECT_EQ(samples.rate, 1);
+	EXPECT_EQ(fast_limit, 1);
+	EXPECT_EQ(fast_limit_counted, FAST_GRANULES);
+	loam_free(loam_malloc(64));
+	EXPECT(samples.taken > 0);
+	r = ask_profile(512);
+	EXPECT(r->failed);
+	EXPECT_STR(r->text, "prof: a profile is being made: stop it first");
+	EXPECT_EQ(samples.rate, 1);
+	r = ask_profile(0);
+	EXPECT(!r->failed && !profiling && !sampling);
+	EXPECT_EQ(r->result, samples.taken);
+	EXPECT_EQ(fast_limit, FAST_GRANULES);
+	EXPECT_EQ(fast_limit_counted, 0);
+	EXPECT(!ask_profile(UINT64_MAX)->failed);
+	EXPECT_EQ(samples.rate, PROFILE_RATE_MOST);
+	EXPECT(!ask_profile(0)->failed);
+	EXPECT(loam_check());
 }
 
 TEST(a_text_without_an_end_is_cut)

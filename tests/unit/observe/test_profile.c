@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/options.h"
 #include "observe/poisson.h"
+#include "observe/watch.h"
 #include "os_sim.h"
 #include "pages/run.h"
 #include "report/stack.h"
@@ -24,7 +25,7 @@ __attribute__((constructor)) static void set_options(void)
 
 	os_sim_environment(environment);
 	loam_free(loam_malloc(1));
-	stack_start(NULL, NULL);
+	stack_start();
 	os_sim_backtrace(stack, 2);
 }
 
@@ -330,4 +331,103 @@ TEST(a_failed_call_is_not_sampled)
 	EXPECT(loam_calloc(1, too_large - 20) == NULL);
 	EXPECT_EQ(samples.taken, taken);
 	loam_free(sampled(SIZE)); /* and the count goes on */
+}
+
+/* --- start and stop --------------------------------------------------------------------------- */
+
+static void stop(void)
+{
+	profile_stop();
+	watch_open();
+}
+
+static void start(size_t rate)
+{
+	REQUIRE(profile_start(rate));
+	watch_open();
+}
+
+TEST(stopped_all_is_hot_again_and_the_profile_stays)
+{
+	void *one = sampled(SIZE), *other;
+	uint64_t taken = samples.taken, live = samples.live.asked;
+
+	os_sim_advance(1000);
+	EXPECT(!cache_is_plain());
+	EXPECT_EQ(pagemap_hot(one), 0);
+	stop();
+	EXPECT(cache_is_plain());
+	EXPECT(pagemap_hot(one) != 0);
+	EXPECT(loam_check());
+	loam_free(one);
+	for (int i = 0; i < OBJECTS; i++)
+		mem[i] = loam_malloc(SIZE);
+	for (int i = 0; i < OBJECTS; i++)
+		loam_free(mem[i]);
+	other = loam_realloc(loam_malloc(8 << 20), 64 << 20);
+	loam_free(other);
+	EXPECT(is_sampled(one));
+	EXPECT_EQ(samples.taken, taken);
+	EXPECT_EQ(samples.live.asked, live);
+	EXPECT_EQ(site()->live.asked, live);
+	EXPECT(samples.stopped != 0);
+	start(RATE);
+}
+
+TEST(another_profile_has_nothing_of_the_one_before)
+{
+	void *one = sampled(SIZE), *before;
+
+	before = loam_malloc(SIZE);
+	stop();
+	start(RATE);
+	EXPECT(!is_sampled(one));
+	EXPECT_EQ(samples.taken, 0);
+	EXPECT_EQ(samples.in_use, 0);
+	EXPECT_EQ(samples.peak, 0);
+	EXPECT_EQ(samples.stopped, 0);
+	EXPECT(!site_counts(site()));
+	EXPECT_EQ(site()->allocated.objects, 0);
+	EXPECT_EQ(site_peak(site())->asked, 0);
+	loam_free(one);
+	loam_free(before);
+	EXPECT_EQ(site()->lives[0], 0);
+	one = sampled(SIZE);
+	EXPECT(site_counts(site()));
+	EXPECT_EQ(samples.in_use, 1);
+	loam_free(one);
+	EXPECT_EQ(samples.in_use, 0);
+	EXPECT(loam_check());
+}
+
+/* What a thread has left to count is of the rate before. */
+TEST(a_count_begins_anew_with_the_profile)
+{
+	uint64_t before;
+
+	stop();
+	start(PROFILE_RATE_MOST);
+	loam_free(loam_malloc(SIZE));
+	EXPECT(mine.until_profiled > 1 << 20); /* one in 4,000 times it is not */
+	stop();
+	start(RATE);
+	before = samples.taken;
+	for (int i = 0; i < OBJECTS; i++)
+		loam_free(loam_malloc(SIZE));
+	EXPECT(is_share_of(samples.taken - before, (double)OBJECTS * SIZE));
+}
+
+/* One that was chosen while another profile was made is none of this. */
+TEST(what_was_chosen_before_is_not_noted)
+{
+	void *one = loam_malloc(SIZE);
+	uint64_t number = mine.profile;
+
+	stop();
+	start(RATE);
+	EXPECT_EQ(mine.profile, number);
+	profile_allocated(one, SIZE);
+	EXPECT(!is_sampled(one));
+	EXPECT_EQ(samples.taken, 0);
+	loam_free(one);
 }

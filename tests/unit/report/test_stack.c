@@ -37,7 +37,7 @@ TEST(callers_are_found)
 {
 	bool found = false;
 
-	stack_start(NULL, NULL);
+	stack_start();
 	outer();
 	EXPECT(seen.count >= 2);
 	for (uint32_t i = 0; i < seen.count; i++)
@@ -47,9 +47,9 @@ TEST(callers_are_found)
 
 TEST(own_frames_are_left_out)
 {
-	stack_start(inner, (const char *)inner + 64);
+	stack_own_code(inner, (const char *)inner + 64);
 	outer();
-	stack_start(NULL, NULL);
+	stack_own_code(NULL, NULL);
 	REQUIRE(seen.count >= 1);
 	EXPECT(!is_within(seen.frames[0], inner) || is_within(seen.frames[0], outer));
 }
@@ -112,10 +112,10 @@ TEST(a_deep_stack_is_cut_off_and_an_empty_one_is_none)
 	os_sim_backtrace(frames, 0);
 	stack_note(&seen);
 	EXPECT_EQ(seen.count, 0);
-	stack_start((void *)0x1000, (void *)0x2000); /* all are loam's own */
+	stack_own_code((void *)0x1000, (void *)0x2000); /* all are loam's own */
 	os_sim_backtrace(frames, 5);
 	stack_note(&seen);
 	EXPECT_EQ(seen.count, 0);
 	os_sim_backtrace(NULL, 0);
-	stack_start(NULL, NULL);
+	stack_own_code(NULL, NULL);
 }
