@@ -228,14 +228,18 @@ static void make_current(struct slabs *ss, struct slab *s)
 	ss->current[s->class] = s;
 }
 
-/* Puts a current slab without a free object among the full ones. */
-static void retire_full(struct slabs *ss, struct slab *s)
+/* Puts a current slab, which gave no object, among the full ones; false where it has one, in a page
+   that the limit does not allow to be used. */
+static bool retire_full(struct slabs *ss, struct slab *s)
 {
-	ASSERT(s->out == s->capacity && ss->current[s->class] == s);
+	ASSERT(ss->current[s->class] == s);
+	if (s->out < s->capacity)
+		return false;
 	s->state = SLAB_FULL;
 	s->notify = s->capacity;
 	list_push(&ss->full, &s->link);
 	ss->current[s->class] = NULL;
+	return true;
 }
 
 /* The fullest of the first few listed slabs; of equally full ones the lowest. NULL: none is
@@ -315,9 +319,7 @@ uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint
 		slabs_count_out(ss, sc, n);
 		if (n)
 			return n;
-		if (s)
-			retire_full(ss, s);
-		if (!refill(ss, sc, false))
+		if ((s && !retire_full(ss, s)) || !refill(ss, sc, false))
 			return 0;
 	}
 }
@@ -331,9 +333,7 @@ struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool 
 		slabs_count_out(ss, sc, o != NULL);
 		if (o)
 			return o;
-		if (s)
-			retire_full(ss, s);
-		if (!refill(ss, sc, may_map))
+		if ((s && !retire_full(ss, s)) || !refill(ss, sc, may_map))
 			return NULL;
 	}
 }

@@ -107,6 +107,12 @@ void heap_free(struct chunk_heap *ch, void *mem)
 	release(ch, c, c->header & CHUNK_WORD);
 }
 
+/* Whether need bytes of a free chunk may be used: what of it was purged counts under `limit`. */
+ALWAYS_INLINE bool may_use(const struct chunk *c, size_t csize, size_t need)
+{
+	return LIKELY(!options.limit) || !chunk_clean(c, csize) || retain_is_below_limit(need);
+}
+
 /* Looks at the chunks of unsorted, oldest first, `most` of them: one that fits exactly is handed
    out, the others go into their bins.  The last remainder, when it is alone there, goes on to be
    cut, so that small requests in a row lie side by side. */
@@ -122,12 +128,13 @@ static void *sweep(struct chunk_heap *ch, size_t need, unsigned most)
 			chunk_report_header(c);
 		bins_remove(&ch->bins, c, word);
 		if (need < CHUNK_LARGE && c == ch->last_remainder &&
-		    !ch->bins.first[BINS_UNSORTED] && csize >= need + CHUNK_LEAST) {
+		    !ch->bins.first[BINS_UNSORTED] && csize >= need + CHUNK_LEAST &&
+		    may_use(c, csize, need)) {
 			ch->last_remainder = chunk_at(c, need);
 			heap_count(&ch->remainder_hits, 1);
 			return carve(ch, c, csize, need);
 		}
-		if (csize == need) {
+		if (csize == need && may_use(c, csize, need)) {
 			heap_count(&ch->unsorted_hits, 1);
 			return carve(ch, c, csize, need);
 		}
@@ -149,6 +156,8 @@ static void *take_best(struct chunk_heap *ch, size_t need)
 	word = chunk_word(c);
 	csize = chunk_word_size(word);
 	ASSERT(csize >= need && !(word & CHUNK_IN_USE) && !(word & CHUNK_UNSORTED));
+	if (!may_use(c, csize, need))
+		return NULL;
 	bins_remove(&ch->bins, c, word);
 	if (need < CHUNK_LARGE && csize >= need + CHUNK_LEAST)
 		ch->last_remainder = chunk_at(c, need);

@@ -331,7 +331,7 @@ uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most)
 	if (n)
 		return n;
 	first = next_free(s, 0);
-	if (first == s->capacity)
+	if (first == s->capacity || !slab_page_is_allowed(s, slab_page_of(s, first)))
 		return 0;
 	open_page(s, slab_page_of(s, first));
 	return slab_take_open(s, ret_end, most);

@@ -76,6 +76,7 @@
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/pagemap.h"
+#include "pages/retain.h"
 #include "slab/classes.h"
 
 struct arena;
@@ -229,8 +230,9 @@ void slab_free(struct slab *s);
 /*
  * Takes up to `most` free objects, which bear their marks: the lowest first, and those on open
  * pages before others. Opens one page, if there is no free object on an open one. Returns how
- * many, 0 when the slab is full. Writes them below ret_end downwards, so that the lowest is last,
- * as in a magazine. Reports an object that was written to while it was free.
+ * many, 0 when the slab is full, or that page was purged and `limit` allows no more. Writes them
+ * below ret_end downwards, so that the lowest is last, as in a magazine. Reports an object that was
+ * written to while it was free.
  */
 uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most);
 
@@ -238,7 +240,7 @@ uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most);
 uint32_t slab_take_open(struct slab *s, struct object **ret_end, uint32_t most);
 
 /* Takes one object as slab_take() does, and clears its address and mark. *ret_zero says that all of
-   the object reads as zero. NULL when the slab is full. */
+   the object reads as zero. NULL where slab_take() is 0. */
 struct object *slab_take_one(struct slab *s, bool *ret_zero);
 
 /* Makes free the first of n objects, up to the first that is not of the slab; returns how many.
@@ -312,6 +314,13 @@ static inline uint64_t slab_hardware_pages(uint64_t pages)
 	for (; pages; pages &= ~whole)
 		whole |= slab_page_set(align_down(lowest_bit(pages), each), each);
 	return whole;
+}
+
+/* Whether a page may be used: one that was purged counts again under `limit`. */
+static inline bool slab_page_is_allowed(const struct slab *s, size_t page)
+{
+	return LIKELY(!options.limit) || !(s->purged & slab_page_set(page, 1)) ||
+	       retain_is_below_limit(larger(s->size, PAGE_SIZE));
 }
 
 /* The first object that starts at or behind the start of a page. */

@@ -587,6 +587,30 @@ static void note(struct slabs *ss, struct slab *s, size_t excess)
 	thin_out(ss, s, s->out - 1);
 }
 
+TEST(a_slab_whose_purged_pages_the_limit_does_not_allow_stays_current)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(1024);
+	struct slab *listed;
+	bool zero;
+
+	os_sim_need_small_pages();
+	make_full(ss, sc, &listed, 1);
+	thin_out(ss, listed, 1);
+	REQUIRE(slab_purge(listed));
+	while (ss->current[sc] != listed)
+		REQUIRE(slabs_take_one(ss, sc, true, &zero));
+	options.limit = 1;
+	while (slabs_take_one(ss, sc, true, &zero))
+		;
+	EXPECT(ss->current[sc] == listed && listed->out < listed->capacity);
+	EXPECT(slabs_check(ss));
+	options.limit = 0;
+	EXPECT(slabs_take_one(ss, sc, true, &zero));
+	EXPECT(ss->current[sc] == listed);
+	end(ss);
+}
+
 TEST(the_slab_that_is_idle_longest_is_purged_first_and_no_more_than_needed)
 {
 	struct slabs *ss = begin();

@@ -62,6 +62,23 @@ TEST(a_purged_chunk_is_dirty_only_as_far_as_it_was_used_again)
 	EXPECT(heap_check(ch));
 }
 
+TEST(what_was_purged_of_a_chunk_is_not_used_beyond_the_limit)
+{
+	struct chunk_heap *ch = fresh(false);
+	char *mem = heap_malloc(ch, 500000, NULL), *part;
+
+	heap_malloc(ch, 16, NULL);
+	heap_free(ch, mem);
+	heap_trim(ch, 0);
+	options.limit = 1;
+	part = heap_malloc(ch, 3000, NULL);
+	EXPECT(part != mem);
+	EXPECT(heap_malloc(ch, 500000, NULL) != mem);
+	options.limit = 0;
+	EXPECT(heap_malloc(ch, 3000, NULL) == mem);
+	EXPECT(heap_check(ch));
+}
+
 TEST(a_free_chunk_is_counted_by_its_whole_pages_from_two_pages_on)
 {
 	struct chunk_heap *ch = fresh(false);

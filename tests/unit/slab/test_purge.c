@@ -246,6 +246,25 @@ TEST(a_page_is_accounted_for_again_when_it_is_used)
 	end();
 }
 
+TEST(a_purged_page_is_not_used_beyond_the_limit)
+{
+	bool zero;
+
+	begin(class_of(1024));
+	while (take())
+		;
+	for (uint32_t i = 1; i < shadow.s->capacity; i++)
+		give(i);
+	purge();
+	options.limit = 1;
+	while (shadow.count < os_page_size() / 1024)
+		REQUIRE(take()); /* of the page that is in use */
+	EXPECT(!slab_take_one(shadow.s, &zero));
+	options.limit = 0;
+	EXPECT(take());
+	check();
+}
+
 TEST(memory_that_is_missed_after_a_purge_is_regretted)
 {
 	os_sim_need_small_pages();
