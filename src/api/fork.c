@@ -27,6 +27,7 @@
 #include "cache/shared_pages.h"
 #include "harden/quarantine.h"
 #include "os/lock.h"
+#include "os/memory_limits.h"
 #include "os/os.h"
 #include "pages/huge.h"
 #include "pages/metadata.h"
@@ -82,6 +83,7 @@ static const struct {
 	{&profile_lock, samples_recover},
 	{&quarantine_lock, quarantine_recover},
 	{&record_lock, NULL},
+	{&memory_limits_lock, memory_limits_recover},
 };
 
 /*

@@ -102,7 +102,11 @@ bool option_parse(const struct option *o, struct word w, size_t *ret_value)
 	case TEXT:
 		return parse_text(w, ret_value);
 	default:
-		return parse_number(w, o->type == SIZE, ret_value) && *ret_value >= o->least &&
+		if (o->type == LIMIT && word_is(w, "auto")) {
+			*ret_value = LIMIT_AUTO;
+			return true;
+		}
+		return parse_number(w, o->type != COUNT, ret_value) && *ret_value >= o->least &&
 		       *ret_value <= o->most;
 	}
 }
@@ -136,7 +140,11 @@ void option_put_value(struct text *t, const struct option *o, size_t value)
 			text_put_bytes(t, c, 1);
 		break;
 	case SIZE:
-		put_size(t, value);
+	case LIMIT:
+		if (o->type == LIMIT && value == LIMIT_AUTO)
+			text_put(t, "auto");
+		else
+			put_size(t, value);
 		break;
 	case TEXT:
 		text_put(t, value ? (const char *)value : "none");
@@ -159,10 +167,11 @@ void option_put_range(struct text *t, const struct option *o)
 		text_put(t, "a name of at most 1000 bytes");
 		break;
 	default:
-		text_put(t, o->type == SIZE ? "a size from " : "a number from ");
+		text_put(t, o->type == COUNT ? "a number from " : "a size from ");
 		option_put_value(t, o, o->least);
 		text_put(t, " to ");
 		option_put_value(t, o, o->most);
+		text_put(t, o->type == LIMIT ? " or auto" : "");
 	}
 }
 

@@ -3,7 +3,7 @@
 
 #include "base/options.h"
 
-enum option_type { SIZE, COUNT, FLAG, WORD, TEXT };
+enum option_type { SIZE, COUNT, LIMIT, FLAG, WORD, TEXT };
 enum option_when { START, ANYTIME };
 
 struct option {

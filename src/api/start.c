@@ -20,6 +20,8 @@
 #include "observe/metrics.h"
 #include "os/lock.h"
 #include "os/os.h"
+#include "pages/limit.h"
+#include "pages/retain.h"
 #include "api/seal.h"
 #include "pages/zone.h"
 
@@ -89,6 +91,8 @@ static void start_once(void)
 	heap_start(mix64(os_random() + 1));
 	options_read();
 	fork_start();
+	if (retain_limit_is_auto())
+		limit_read();
 	ring_start(may_use_brk());
 	zone_start();
 	start_report();

@@ -14,5 +14,6 @@ enum options_harden_action { HARDEN_ABORT, HARDEN_WARN };
 enum options_report { REPORT_LINE, REPORT_FULL };
 
 #define PROF_ALONE (512 * KIB) /* of prof without a value */
+#define LIMIT_AUTO SIZE_MAX    /* of limit: as the system says */
 
 extern HIDDEN struct options options;

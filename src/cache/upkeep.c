@@ -6,6 +6,7 @@
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/huge.h"
+#include "pages/limit.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
 
@@ -28,6 +29,8 @@ void cache_obey_rule(struct cache *c)
 	size_t before;
 
 	store_relaxed(&retain_due, false);
+	if (UNLIKELY(retain_limit_is_auto() && retain_limit_is_due()))
+		limit_read();
 	if (!retain_excess())
 		return;
 	before = load_relaxed(&retain_retained);
@@ -78,6 +81,8 @@ void cache_tick_slowly(struct cache *c)
 	if (now - load_relaxed(&last_fade) < decay)
 		return;
 	store_relaxed(&last_fade, now);
+	if (UNLIKELY(retain_limit_is_auto()))
+		limit_read();
 	retain_fade();
 	tend_all();
 	zone_purge(load_relaxed(&retain_retained) / 8);
@@ -128,6 +133,8 @@ void cache_trim_all(struct cache *c, size_t pad)
 void cache_reclaim(struct cache *c, unsigned step)
 {
 	ASSERT(step < RECLAIM_STEPS && c->inside);
+	if (UNLIKELY(retain_limit_is_auto()) && limit_read_for_request() && step == 0)
+		return;
 	if (step == 0 && ring_lock_this(c->arena)) {
 		runs_flush(&c->arena->runs);
 		ring_unlock(c->arena);

@@ -45,7 +45,8 @@ COLD void cache_trim_all(struct cache *c, size_t pad);
  * Called when the system refused memory, before the caller tries again: gives addresses back,
  * since these are what a limit counts. Step 0 costs little: kept runs of the thread's arena, kept
  * mappings and rooms of huge objects, free blocks. Step 1 is all: caches, the depot, slabs, heaps
- * and their tops. Pages whose addresses stay are not purged.
+ * and their tops. Pages whose addresses stay are purged where `limit` counts them. With limit=auto
+ * step 0 does nothing where the system leaves more than it did when it was asked last.
  */
 COLD void cache_reclaim(struct cache *c, unsigned step);
 

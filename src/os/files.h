@@ -1,7 +1,7 @@
 /*
  * Files, by system calls alone: what the kernel says of the process under /proc, the files whose
- * symbols name functions, traces and reports. Only for what the user asked to be said or written;
- * allocation opens no file.
+ * symbols name functions, traces and reports. Only for what the user asked for; allocation opens no
+ * file, but for limit=auto (os/memory_limits.h).
  *
  * A result below 0 is the negative of an error number. os_linux_files.c ships; tests link
  * os_sim_files.c in its place, where any file can have other contents, or be refused.

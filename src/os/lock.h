@@ -27,6 +27,7 @@ enum lock_rank {
 	LOCK_HUGE,	 /* the table of huge objects */
 	LOCK_ZONE,	 /* the buddy of a zone */
 	LOCK_METADATA,	 /* pools of descriptors, leaves of the page map */
+	LOCK_LIMITS,	 /* what was read of the system's limits */
 	LOCK_RANKS
 };
 

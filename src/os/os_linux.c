@@ -6,6 +6,7 @@
 #include "os/clock.h"
 #include "os/libc.h"
 #include "os/os_linux_map.h"
+#include "os/process.h"
 #include "os/robust.h"
 #include "os/syscall.h"
 
@@ -14,7 +15,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/auxv.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define RANDOM_BYTES 16
@@ -41,15 +41,6 @@ static unsigned count_cpus(void)
 	for (size_t i = 0; i < (size_t)nbytes / sizeof mask[0]; i++)
 		n += (unsigned)__builtin_popcountl(mask[i]);
 	return n ? n : 1;
-}
-
-static size_t read_limit(int which)
-{
-	struct rlimit limit;
-	long result = syscall6(SYS_prlimit64, 0, which, 0, (long)&limit, 0, 0);
-
-	return syscall_failed(result) || limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX
-									 : limit.rlim_cur;
 }
 
 /* The 16 bytes that the kernel gives each process are the stack protector's too: only a mix of
@@ -83,11 +74,14 @@ static AT_START void read_auxiliary_vector(void)
 
 AT_START void os_start(void)
 {
+	size_t space, data;
+
 	read_auxiliary_vector();
 	calls_start();
 	robust_start();
 	store_relaxed(&cpus, count_cpus());
-	memory_limit = smaller(read_limit(RLIMIT_AS), read_limit(RLIMIT_DATA));
+	if (os_address_limits(&space, &data))
+		memory_limit = smaller(space, data);
 	os_linux_map_start(page_size);
 }
 

@@ -34,6 +34,21 @@ size_t os_most_resident(void)
 	return (size_t)usage.ru_maxrss * KIB;
 }
 
+static bool read_limit(int which, size_t *ret_nbytes)
+{
+	struct rlimit limit;
+
+	if (syscall_failed(syscall6(SYS_prlimit64, 0, which, 0, (long)&limit, 0, 0)))
+		return false;
+	*ret_nbytes = limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : limit.rlim_cur;
+	return true;
+}
+
+bool os_address_limits(size_t *ret_space, size_t *ret_data)
+{
+	return read_limit(RLIMIT_AS, ret_space) && read_limit(RLIMIT_DATA, ret_data);
+}
+
 void os_backtrace_start(void)
 {
 	int (*found)(void **, int);

@@ -18,6 +18,10 @@ bool os_is_initial_thread(void);
 /* The most bytes of the process that were in RAM so far, as the kernel counted; 0: unknown. */
 size_t os_most_resident(void);
 
+/* The limits of addresses (RLIMIT_AS) and of data (RLIMIT_DATA) that hold now, in bytes; SIZE_MAX:
+   none. False where the system does not say. */
+bool os_address_limits(size_t *ret_space, size_t *ret_data);
+
 /* Makes libc's backtrace() ready, which loads a library at its first call. */
 COLD void os_backtrace_start(void);
 

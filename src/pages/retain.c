@@ -11,6 +11,7 @@ size_t retain_idle;
 size_t retain_tally;
 size_t retain_regret;
 bool retain_due;
+struct retain_limit retain_limit = {.known = SIZE_MAX, .step = SIZE_MAX};
 
 /* What is live without what lies idle in heaps and slabs; below 0 where threads race. */
 ALWAYS_INLINE intptr_t used(void)
@@ -45,15 +46,17 @@ static size_t slack(size_t peak, size_t regret)
 static size_t most_below_limit(void)
 {
 	size_t now = used_or_none();
+	size_t most = retain_limit_is_auto() ? load_relaxed(&retain_limit.known) : options.limit;
 
-	return options.limit > now ? (options.limit - now) / 2 : 0;
+	return most > now ? (most - now) / 2 : 0;
 }
 
 bool retain_is_below_limit(size_t nbytes)
 {
 	size_t held = retain_held();
+	size_t most = retain_limit_is_auto() ? load_relaxed(&retain_limit.step) : options.limit;
 
-	return held <= options.limit && nbytes <= options.limit - held;
+	return held <= most && nbytes <= most - held;
 }
 
 /* Most calls find that there is none, without a division. */
@@ -88,7 +91,7 @@ void retain_faults(size_t nbytes)
 {
 	size_t tally = load_relaxed(&retain_tally), lost = smaller(nbytes, tally);
 
-	if (retain_is_over_floor())
+	if (retain_is_over_floor() || UNLIKELY(retain_limit_is_auto() && retain_limit_is_due()))
 		store_relaxed(&retain_due, true);
 	if (!lost)
 		return;

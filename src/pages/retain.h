@@ -26,8 +26,9 @@
  *
  * Under `limit` no more is retained than half of what is left of it, whatever was learned, and what
  * would make live and retained bytes together exceed it is refused (retain_allows): first all that
- * is retained goes back, then the request gets NULL. Asked is who takes blocks and addresses; pages
- * that were purged within slabs and chunks are used again unasked.
+ * is retained goes back, then the request gets NULL. Asked is who takes blocks and addresses, and
+ * who uses pages again that were purged within slabs and chunks. With limit=auto the limit is what
+ * the system said last (pages/limit.h).
  */
 #pragma once
 
@@ -47,7 +48,8 @@ extern HIDDEN size_t retain_tally;    /* purged by the rule, and not taken again
 extern HIDDEN size_t retain_regret;   /* purged, and taken again; approximate where threads race */
 
 /* Memory that is not in RAM was taken while more was retained than the floor: what is retained may
-   be too much beside it (cache_obey_rule). A hint, set and cleared without order. */
+   be too much beside it, or the system's limit is to be read again (cache_obey_rule). A hint, set
+   and cleared without order. */
 extern HIDDEN bool retain_due;
 
 /* Called when more is live than the peak: it may be used. */
@@ -124,6 +126,24 @@ static inline size_t retain_held(void)
 {
 	return load_relaxed(&retain_live) + load_relaxed(&retain_retained) -
 	       load_relaxed(&retain_idle);
+}
+
+/* What limit=auto goes by, as pages/limit.h has it; bytes, atomic, relaxed. SIZE_MAX: no limit. */
+struct retain_limit {
+	size_t known, step;
+	size_t from, span; /* to - from */
+};
+extern HIDDEN struct retain_limit retain_limit;
+
+static inline bool retain_limit_is_auto(void)
+{
+	return options.limit == LIMIT_AUTO;
+}
+
+/* Whether limit_read() is due, under limit=auto. */
+static inline bool retain_limit_is_due(void)
+{
+	return retain_held() - load_relaxed(&retain_limit.from) >= load_relaxed(&retain_limit.span);
 }
 
 /* Whether nbytes more may be live under `limit`; what is kept for reuse counts. */

@@ -20,6 +20,7 @@ static void check_ranges(void)
 #define SIZE(name, least, most)                                                                    \
 	MUST(options.name - (size_t)(least) <= (size_t)(most) - (size_t)(least));
 #define COUNT(name, least, most) SIZE(name, least, most)
+#define LIMIT(name, least, most) MUST(options.name <= (size_t)(most) || options.name == LIMIT_AUTO);
 #define FLAG(name, least, most)	 MUST(options.name <= 1);
 #define WORD(name, least, most)	 MUST(options.name <= (size_t)(most));
 

@@ -18,7 +18,8 @@ ROOT = options_doc.ROOT
 PAGES = ROOT / "docs" / "man"
 BEGIN = '.\\" options: written by tests/lint/man.py --write\n'
 END = '.\\" end of options\n'
-VALUES = {"FLAG": "yes | no", "TEXT": "name", "SIZE": "size", "COUNT": "number"}
+VALUES = {"FLAG": "yes | no", "TEXT": "name", "SIZE": "size", "COUNT": "number",
+          "LIMIT": "size | auto"}
 
 
 def option_item(kind, name, value, least, most, when, what):
@@ -27,7 +28,7 @@ def option_item(kind, name, value, least, most, when, what):
     text = what.rsplit(": ", 1)[0] + "." if kind == "WORD" else what
     shown = said.replace(", ", " | ") if kind == "WORD" else VALUES[kind]
     argument = f"Cm {shown}" if kind in ("WORD", "FLAG") else f"Ar {shown}"
-    least_to_most = f"{said}; " if kind in ("SIZE", "COUNT") else ""
+    least_to_most = f"{said}; " if kind in ("SIZE", "COUNT", "LIMIT") else ""
     while_running = "; while it runs, too" if when == "ANYTIME" else ""
     return (f".It Cm {name} Ns = Ns {argument}\n" + "\n".join(sentences(text))
             + f"\n.Pq {least_to_most}default {options_doc.default(kind, value, what)}{while_running}\n")

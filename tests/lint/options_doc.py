@@ -101,7 +101,7 @@ def values(kind, least, most, what):
         return what.rsplit(": ", 1)[1].replace("|", ", ")
     if kind == "TEXT":
         return "a name"
-    return f"{amount(least)} to {amount(most)}"
+    return f"{amount(least)} to {amount(most)}" + (", auto" if kind == "LIMIT" else "")
 
 
 def default(kind, value, what):

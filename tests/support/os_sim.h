@@ -31,6 +31,7 @@ enum os_sim_refusal {
 	OS_SIM_READS,	    /* of files, see os_sim_read_first() */
 	OS_SIM_DESCRIPTORS, /* another one of a file, as where the process may have no more */
 	OS_SIM_HANDLERS,    /* of signals */
+	OS_SIM_LIMITS,	    /* to say which limits of addresses hold */
 	OS_SIM_REFUSALS
 };
 
@@ -92,6 +93,13 @@ void os_sim_set_secure(bool secure);
 /* From now on the file of that name has these bytes, which must stay; NULL: its own again. */
 void os_sim_file(const char *path, const char *bytes, size_t nbytes);
 
+/* The same of many files at once, of texts, the last of which has no path; those below /sim/ that
+   are not among them are not there. NULL: their own again. */
+struct os_sim_text {
+	const char *path, *text;
+};
+void os_sim_texts(const struct os_sim_text *texts);
+
 /* A read gives at most so many bytes; SIZE_MAX at first. */
 void os_sim_read_most(size_t nbytes);
 
@@ -105,6 +113,9 @@ int os_sim_open_files(void);
 
 /* What os_backtrace() finds from now on, once it was started; NULL: the stack. */
 void os_sim_backtrace(void *const *frames, int count);
+
+/* What os_address_limits() says; SIZE_MAX at first. */
+void os_sim_set_address_limits(size_t space, size_t data);
 
 /* The end of the initial thread's stack, as os_stack_end() says; 0: the real one. */
 void os_sim_set_stack_end(uintptr_t end);

@@ -13,6 +13,7 @@
 static struct {
 	const char *path, *bytes; /* the file that is not what it is; NULL: none */
 	size_t nbytes, at, read_most, read_first, read;
+	const struct os_sim_text *texts; /* or NULL */
 	int fd, open_files;
 } files = {.read_most = SIZE_MAX, .fd = -1};
 
@@ -31,6 +32,11 @@ void os_sim_read_most(size_t nbytes)
 void os_sim_read_first(size_t nbytes)
 {
 	files.read_first = nbytes;
+}
+
+void os_sim_texts(const struct os_sim_text *texts)
+{
+	files.texts = texts;
 }
 
 int os_sim_open_files(void)
@@ -54,12 +60,24 @@ static bool is_ours(const char *path)
 	return files.path && strcmp(path, files.path) == 0;
 }
 
+/* Makes a text the file that is not what it is. */
+static void choose_text(const char *path)
+{
+	const struct os_sim_text *t = files.texts;
+
+	while (t && t->path && strcmp(t->path, path) != 0)
+		t++;
+	if (t && t->path)
+		os_sim_file(t->path, t->text, strlen(t->text));
+}
+
 int os_open(const char *path)
 {
 	int saved = errno, fd;
 
 	if (os_sim_refusals[OS_SIM_FILES])
 		return -os_sim_refusals[OS_SIM_FILES];
+	choose_text(path);
 	fd = (int)result_of(open(is_ours(path) ? "/dev/null" : path, O_RDONLY | O_CLOEXEC), saved);
 	if (fd < 0)
 		return fd;

@@ -15,7 +15,14 @@ static struct {
 	void *const *frames;
 	int count;
 	bool unwinds;
-} process;
+	size_t space, data; /* limits of addresses */
+} process = {.space = SIZE_MAX, .data = SIZE_MAX};
+
+void os_sim_set_address_limits(size_t space, size_t data)
+{
+	process.space = space;
+	process.data = data;
+}
 
 void os_sim_backtrace(void *const *frames, int count)
 {
@@ -40,6 +47,13 @@ size_t os_most_resident(void)
 	struct rusage usage;
 
 	return getrusage(RUSAGE_SELF, &usage) == 0 ? (size_t)usage.ru_maxrss * KIB : 0;
+}
+
+bool os_address_limits(size_t *ret_space, size_t *ret_data)
+{
+	*ret_space = process.space;
+	*ret_data = process.data;
+	return !os_sim_refusals[OS_SIM_LIMITS];
 }
 
 void os_backtrace_start(void)

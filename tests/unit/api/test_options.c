@@ -102,6 +102,8 @@ static bool in_ranges(const struct options *values)
 		size_t offset = (size_t)((char *)o->value - (char *)&options);
 		size_t value = *(const size_t *)((const char *)values + offset);
 
+		if (o->type == LIMIT && value == LIMIT_AUTO)
+			continue;
 		if (o->type != TEXT && (value < o->least || value > o->most))
 			return false;
 	}

@@ -1,0 +1,111 @@
+/* limit=auto: when the system's limit is read, and how much may be taken before it is again. */
+#include "pages/limit.h"
+
+#include "os/memory_limits.h"
+#include "os_sim.h"
+#include "pages/retain.h"
+#include "test.h"
+
+static char group_max[32], group_current[32], statm[80];
+
+static const struct os_sim_text texts[] = {
+	{"/proc/self/cgroup", "0::/a\n"},
+	{"/proc/self/mountinfo", "41 31 0:38 / /sim/cg rw - cgroup2 none rw\n"},
+	{"/proc/self/statm", statm},
+	{"/sim/cg/a/memory.max", group_max},
+	{"/sim/cg/a/memory.current", group_current},
+	{NULL, NULL}};
+
+/* The process holds all of its resident bytes, and the group has others beside it. */
+static void set(size_t max, size_t held, size_t others)
+{
+	size_t resident = held / os_page_size();
+
+	retain_live = held;
+	retain_retained = retain_idle = 0;
+	snprintf(group_max, sizeof group_max, "%zu\n", max);
+	snprintf(group_current, sizeof group_current, "%zu\n", held + others);
+	snprintf(statm, sizeof statm, "%zu %zu 0 0 0 %zu 0\n", resident, resident, resident);
+	os_sim_texts(texts);
+	options.limit = LIMIT_AUTO;
+}
+
+TEST(half_of_what_is_left_may_be_taken_before_it_is_read_again)
+{
+	set(128 * MIB, 20 * MIB, 6 * MIB);
+	limit_read();
+	EXPECT_EQ(retain_limit.known, 120 * MIB); /* 2 are margin, 6 others' */
+	EXPECT(retain_allows(50 * MIB));
+	EXPECT(!retain_allows(50 * MIB + 1));
+	EXPECT(limit_read_for_request());
+	EXPECT(retain_allows(100 * MIB));
+	EXPECT(!retain_allows(100 * MIB + 1));
+	EXPECT(!limit_read_for_request()); /* nothing has changed */
+	set(128 * MIB, 20 * MIB, 86 * MIB);
+	limit_read();
+	EXPECT(!retain_allows(20 * MIB));
+	set(128 * MIB, 20 * MIB, 6 * MIB);
+	EXPECT(limit_read_for_request());
+}
+
+TEST(it_is_due_where_an_eighth_was_taken)
+{
+	set(128 * MIB, 20 * MIB, 6 * MIB);
+	limit_read();
+	retain_due = false;
+	set(128 * MIB, 32 * MIB, 6 * MIB);
+	retain_faults(1);
+	EXPECT(!retain_due);
+	set(128 * MIB, 33 * MIB, 6 * MIB);
+	retain_faults(1);
+	EXPECT(retain_due);
+}
+
+/* The others may have taken what was given back. */
+TEST(it_is_due_where_as_much_was_given_back)
+{
+	set(128 * MIB, 100 * MIB, 6 * MIB);
+	limit_read();
+	retain_due = false;
+	set(128 * MIB, 98 * MIB, 6 * MIB);
+	retain_faults(1);
+	EXPECT(!retain_due);
+	set(128 * MIB, 60 * MIB, 6 * MIB);
+	retain_faults(1);
+	EXPECT(retain_due);
+}
+
+TEST(over_it_nothing_is_allowed_and_all_that_is_retained_is_too_much)
+{
+	set(64 * MIB, 60 * MIB, 30 * MIB);
+	retain_live = 40 * MIB;
+	retain_retained = 20 * MIB;
+	limit_read();
+	EXPECT(!retain_allows(1));
+	EXPECT(!limit_read_for_request());
+	EXPECT_EQ(retain_excess(), 20 * MIB);
+}
+
+TEST(near_it_less_is_retained)
+{
+	set(128 * MIB, 100 * MIB, 6 * MIB);
+	retain_live = 92 * MIB;
+	retain_retained = 8 * MIB;
+	retain_regret = 100 * MIB;
+	limit_read();
+	EXPECT_EQ(retain_excess(), 0);
+	retain_live = 110 * MIB; /* 10 are left of it */
+	EXPECT_EQ(retain_excess(), 3 * MIB);
+}
+
+TEST(what_the_system_does_not_say_stays_as_it_was)
+{
+	set(128 * MIB, 20 * MIB, 6 * MIB);
+	limit_read();
+	os_sim_refuse(OS_SIM_FILES, 1);
+	limit_read();
+	os_sim_refuse(OS_SIM_FILES, 0);
+	EXPECT_EQ(retain_limit.known, 120 * MIB);
+	options.limit = 0;
+	EXPECT(retain_allows(SIZE_MAX));
+}
