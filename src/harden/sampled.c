@@ -19,16 +19,6 @@
 #define PATTERN	     0xa5
 #define PATTERN_MOST ((size_t)64) /* bytes of it on either side */
 
-struct slot {
-	struct descriptor tag;
-	struct link link; /* in the list while free */
-	char *start;	  /* constant */
-	char *mem;	  /* NULL: never used */
-	size_t size;
-	bool in_use;
-	struct stack allocated, freed;
-};
-
 SEALED static bool is_on;
 
 struct lock sampled_lock = LOCK_INIT(LOCK_SAMPLED);

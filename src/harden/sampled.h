@@ -19,8 +19,21 @@
  */
 #pragma once
 
+#include "base/list.h"
 #include "cache/cache.h"
 #include "os/lock.h"
+#include "report/stack.h"
+
+/* What a slot holds; for observe/figures.c, and harden/sampled.c. */
+struct slot {
+	struct descriptor tag;
+	struct link link; /* in the list while free */
+	char *start;	  /* constant */
+	char *mem;	  /* NULL: never used */
+	size_t size;
+	bool in_use;
+	struct stack allocated, freed;
+};
 
 /* Whether objects are sampled here; where allocations are counted for others alone. */
 COLD bool sampled_is_on(void);

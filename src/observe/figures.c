@@ -5,6 +5,8 @@
 #include "cache/caches.h"
 #include "cache/depot.h"
 #include "cache/requests.h"
+#include "harden/fence_bytes.h"
+#include "harden/sampled.h"
 #include "observe/samples.h"
 #include "os/lock.h"
 #include "pages/huge_table.h"

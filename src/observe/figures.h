@@ -3,7 +3,9 @@
  * help and without stopping it (preload/look). It holds no figure itself. It says where the
  * figures lie that the allocator keeps anyway, and how its structures are laid out, so what is
  * looked at costs neither an instruction nor a byte of RAM. It leads to the words of
- * cache/requests.h, too, by which another process asks for something.
+ * cache/requests.h, too, by which another process asks for something, and to the secrets by which
+ * gdb tells an object in use from a free one, and a whole header from one that was overwritten: who
+ * may read them may read all memory.
  *
  *	ELF headers of libloam.so,    struct figures (read-only)      what the reader follows
  *	or of a static program
@@ -27,7 +29,7 @@
 #include "base/compiler.h"
 #include "observe/counter_rows.h"
 
-#define FIGURES_LAYOUT 6
+#define FIGURES_LAYOUT 7
 #define FIGURES_MAGIC  "loamfigs"
 #define FIGURES_NOTE   1 /* the note's type */
 
@@ -50,7 +52,10 @@
 	OBJECT(fast_limit, &fast_limit)                                                            \
 	OBJECT(fast_limit_counted, &fast_limit_counted)                                            \
 	OBJECT(requests, &requests)                                                                \
-	OBJECT(samples, &samples)
+	OBJECT(samples, &samples)                                                                  \
+	OBJECT(mark_secret, &slab_mark_secret)                                                     \
+	OBJECT(chunk_secret, &chunk_secret)                                                        \
+	OBJECT(fence_secret, &fence_secret)
 
 /* NUMBER(name, value): constants, and the offsets and sizes of fields in bytes. */
 #define FIGURES_NUMBERS(NUMBER)                                                                    \
@@ -162,7 +167,14 @@
 	NUMBER(sample_bytes, sizeof(struct sample))                                                \
 	NUMBER(site_bytes, sizeof(struct site))                                                    \
 	NUMBER(site_lives, LIVES)                                                                  \
-	NUMBER(site_frames, TRAIL_MOST)
+	NUMBER(site_frames, TRAIL_MOST)                                                            \
+	NUMBER(slot_bytes, sizeof(struct slot))                                                    \
+	NUMBER(slot_mem, offsetof(struct slot, mem))                                               \
+	NUMBER(slot_size, offsetof(struct slot, size))                                             \
+	NUMBER(slot_in_use, offsetof(struct slot, in_use))                                         \
+	NUMBER(slot_allocated, offsetof(struct slot, allocated))                                   \
+	NUMBER(slot_freed, offsetof(struct slot, freed))                                           \
+	NUMBER(stack_most, STACK_FRAMES)
 
 enum figures_object {
 #define OBJECT(name, address) FIGURES_OBJECT_##name,

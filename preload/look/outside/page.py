@@ -6,9 +6,9 @@ import struct
 
 from .counters import ROWS
 from .failure import Failure, Torn
-from .process import Writable
+from .process import Mapped
 
-LAYOUT = 6
+LAYOUT = 7
 MAGIC = b'loamfigs'
 NOTE = (b'loam\0', 1)
 
@@ -17,7 +17,9 @@ OBJECTS = '''
     runs_now runs_pages_now lock_waits
     fast_limit fast_limit_counted requests
     samples
+    mark_secret chunk_secret fence_secret
 '''.split()
+READ_ONLY = ('mark_secret', 'chunk_secret', 'fence_secret')     # from the program's start on
 
 NUMBERS = '''
     page_shift region_shift leaf_shift leaf_unit_shift table_shift root_leaves classes class_size_max
@@ -38,6 +40,7 @@ NUMBERS = '''
     fast_granules requests_refused requests_of request_bytes request_asked request_answered request_failed
     request_given request_result request_text request_text_bytes
     samples_bytes sample_heads sample_bytes site_bytes site_lives site_frames
+    slot_bytes slot_mem slot_size slot_in_use slot_allocated slot_freed stack_most
 '''.split()
 
 REQUESTS = 'trim set profile'.split()       # the kinds of src/cache/requests.h
@@ -62,10 +65,10 @@ class Page:
         self.__dict__.update(zip(OBJECTS, objects))
         self.__dict__.update(zip(NUMBERS, numbers))
 
-    def wrong(self, writable):
+    def wrong(self, memory):
         """What cannot be so, or None."""
         for name in OBJECTS:
-            if getattr(self, name) % 4 or not writable.has(getattr(self, name)):
+            if getattr(self, name) % 4 or not memory.has(getattr(self, name), name not in READ_ONLY):
                 return f'{name} is at {getattr(self, name):#x}'
         limits = {'page_shift': (12, 12), 'region_shift': (16, 30), 'table_shift': (20, 30),
                   'leaf_shift': (24, 40), 'leaf_unit_shift': (1, 40), 'root_leaves': (1, 1 << 20),
@@ -75,7 +78,7 @@ class Page:
             if not least <= getattr(self, name) <= most:
                 return f'{name} is {getattr(self, name)}'
         for prefix in ('leaf', 'region', 'slab', 'heap', 'run', 'huge', 'arena', 'cache', 'magazine', 'shelf',
-                       'request'):
+                       'request', 'slot'):
             nbytes = getattr(self, f'{prefix}_bytes')
             for name in NUMBERS:
                 if name.startswith(prefix + '_') and not name.endswith(('_shift', '_sizes', '_most', '_leaves')) \
@@ -151,16 +154,23 @@ class Finder:
             mappings = process.mappings()
         except OSError as error:
             raise process.failure(error) from None
-        writable = Writable(mappings)
-        found, wrong = [], None
-        for address in self.addresses(process, mappings):
-            try:
-                found.append(read_page(process, address, writable))
-            except Failure as failure:
-                wrong = failure
+        found = best_page(process, self.addresses(process, mappings), Mapped(mappings))
         if not found:
-            raise wrong or no_loam(process, mappings)
-        return max(found, key=lambda page: size_at(process, page.live))
+            raise no_loam(process, mappings)
+        return found
+
+
+def best_page(process, addresses, memory):
+    """Of several loams in one process that which holds more; None: there is none."""
+    found, wrong = [], None
+    for address in addresses:
+        try:
+            found.append(read_page(process, address, memory))
+        except Failure as failure:
+            wrong = failure
+    if wrong and not found:
+        raise wrong
+    return max(found, key=lambda page: size_at(process, page.live), default=None)
 
 
 def size_at(process, address):
@@ -177,7 +187,7 @@ def damaged(process, what):
     return Failure(f'the page of figures of {process} is damaged: {what}')
 
 
-def read_page(process, address, writable):
+def read_page(process, address, memory):
     try:
         magic, layout, nbytes, version, own = HEAD.unpack(process.read(address, HEAD.size))
         if magic != MAGIC:
@@ -197,7 +207,7 @@ def read_page(process, address, writable):
         raise damaged(process, f'{torn} cannot be read') from None
     page = Page(address, version, values[1:len(OBJECTS) + 1], values[len(OBJECTS) + 1:], fields)
     end = HEAD.size + BODY.size
-    wrong = 'it does not end as one' if data[end:end + len(MAGIC)] != MAGIC else page.wrong(writable)
+    wrong = 'it does not end as one' if data[end:end + len(MAGIC)] != MAGIC else page.wrong(memory)
     if wrong:
         raise damaged(process, wrong)
     return page

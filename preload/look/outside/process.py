@@ -285,15 +285,18 @@ class Process:
         return [number]
 
 
-class Writable:
-    """Where a process may write: what a pointer to a variable must lie in."""
+class Mapped:
+    """What a process may read, and what it may write: a pointer to a variable must lie in that."""
 
     def __init__(self, mappings):
-        self.ranges = sorted((m.start, m.end) for m in mappings if m.flags.startswith('rw'))
+        self.readable = sorted((m.start, m.end) for m in mappings if m.flags.startswith('r'))
+        self.writable = sorted((m.start, m.end) for m in mappings if m.flags.startswith('rw'))
 
-    def has(self, address, nbytes=8):
-        i = bisect.bisect_right(self.ranges, (address, 1 << 64)) - 1
-        return i >= 0 and self.ranges[i][0] <= address and address + nbytes <= self.ranges[i][1]
+    def has(self, address, to_write):
+        """Whether a word lies there."""
+        ranges = self.writable if to_write else self.readable
+        i = bisect.bisect_right(ranges, (address, 1 << 64)) - 1
+        return i >= 0 and ranges[i][0] <= address and address + 8 <= ranges[i][1]
 
 
 def all_processes():
