@@ -138,6 +138,15 @@ class Install(unittest.TestCase):
         run('ninja', '-C', self.build, 'uninstall')
         self.assertEqual(content(stage), [])
 
+    def test_gdb_finds_its_commands(self):
+        """By themselves, where it may load what is beside the library."""
+        run('cc', '-g', self.dir / 'idle.c', '-o', self.dir / 'idle')
+        with self.without_source():
+            said = run('gdb', '-nx', '-batch', '-ex', f'add-auto-load-safe-path {self.prefix}', '-ex',
+                       f'set exec-wrapper env LD_PRELOAD={self.prefix}/lib/libloam.so', '-ex', 'break main', '-ex', 'run',
+                       '-ex', 'loam arena', '-ex', 'loam what main', self.dir / 'idle')
+        self.assertRegex(said, r'(?s)ARENA +LIVE.*\n +1 .*0x\w+ is not loam\'s')
+
     # ---- Linking.
 
     def flags(self, name, *options):

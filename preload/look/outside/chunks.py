@@ -2,9 +2,10 @@
 
 The owner goes on meanwhile, so a header may be half of one chunk and half of another.  Each is
 compared with what the one before says; where they contradict, memory is read again, and what makes
-no sense then is left as unread, up to where chunks follow each other again.  The checksums are not
-looked at: their secret stays in the process.
+no sense then is left as unread, up to where chunks follow each other again.  The checksums are
+looked at by each() alone.
 """
+import collections
 import struct
 import time
 
@@ -16,6 +17,7 @@ PAUSE = 0.002
 PART_LEAST, PART_MOST = 1 << 12, 1 << 20     # bytes read at once: few where chunks are large
 MANY = 32           # chunks of a part, by which the next is larger
 HEADER, HEADER_END = 8, 16      # of a chunk
+CHECKSUM = 0x9e3779b97f4a7c15   # CHUNK_MULTIPLY of src/heap/chunk.h
 
 header = struct.Struct('<Q').unpack_from
 
@@ -133,3 +135,26 @@ class Walk:
 def walk(process, page, bounds, until):
     """The Chunks between what bounds() says; it is asked again where they change."""
     return Walk(process, page, bounds).run(until)
+
+
+# ---- Of a process that stands still.
+
+Chunk = collections.namedtuple('Chunk', 'start size in_use')
+
+
+def each(process, page, base, end, secret):
+    """Every chunk between, top included; raises Torn at the first header that loam did not write."""
+    at, last, prev_in_use = base, end - page.chunk_end, True
+    words, data, start = (1 << page.chunk_word_bits) - 1, b'', base
+    while at < last:
+        if at + HEADER_END > start + len(data):
+            start, data = at, process.read(at, min(end - at, PART_MOST))
+        whole, = header(data, at - start + HEADER)
+        word = whole & words
+        size, checksum = word & ~page.chunk_flags, (word ^ at ^ secret) * CHECKSUM & (1 << 64) - 1
+        if (whole ^ checksum) >> page.chunk_word_bits or size < page.chunk_least or at + size > last \
+                or bool(word & page.chunk_prev_in_use) != prev_in_use:
+            raise Torn(f'the header at {at + HEADER:#x} was overwritten')
+        prev_in_use = bool(word & page.chunk_in_use)
+        yield Chunk(at, size, prev_in_use)
+        at += size

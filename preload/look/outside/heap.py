@@ -177,91 +177,16 @@ class Lists:
         return {sc: n for sc, n in counts.items() if n}
 
 
-class Heap(Lists):
-    """One look.  Raises Torn where there is no sense in what is read, Gone when the process ends."""
+class PageMap(Lists):
+    """The page map: the tags of all pages, by regions."""
 
     def __init__(self, process, page, until):
         super().__init__(process, page)
-        self.until = until
-        self.runs, self.kept_runs, self.huge, self.special = Pages(), Pages(), Pages(), Pages()
+        self.until = until      # time.monotonic()
         self.metadata = Pages()
         self.regions = {}       # their bytes, by where they begin
-        self.free_blocks = 0    # resident bytes
         self.outside = 0        # bytes of loam's that no region has: the data segment, metadata
-        self.left_out = 0       # descriptors that made no sense
         self.swapped = 0
-        began = time.monotonic()
-        self.virt = process.kernel()['virt']
-        self.read_sums()
-        self.arenas = self.read_arenas()
-        self.caches = self.read_caches()
-        self.depot = self.read_depot()
-        self.classes = [Class(class_size(sc)) for sc in range(page.classes)]
-        if class_size(page.classes - 1) != page.class_size_max:
-            raise Torn('the size classes are others')
-        self.walk()
-        self.take_cached()
-        self.seconds = time.monotonic() - began
-
-    # ---- Sums.
-
-    def read_sums(self):
-        page = self.page
-        word = {name: struct.unpack('<Q', self.process.read(getattr(page, name), 8))[0]
-                for name in ('live', 'most', 'retained', 'metadata', 'runs_made', 'lock_waits')}
-        zone = self.process.read(page.zone_sizes, page.zone_sizes_bytes)
-        huge = self.process.read(page.huge_sizes, page.huge_sizes_bytes)
-        self.sums = word | {
-            name: struct.unpack_from('<Q', data, getattr(page, name))[0]
-            for data, names in ((zone, ('zone_mapped', 'zone_free_dirty', 'zone_purged')),
-                                (huge, ('huge_sizes_count', 'huge_sizes_nbytes', 'huge_sizes_kept',
-                                        'huge_sizes_made')))
-            for name in names}
-
-    # ---- Arenas, caches and the depot.
-
-    def read_arenas(self):
-        page = self.page
-        counts = ('system', 'in_use', 'small_hits', 'unsorted_hits', 'large_hits', 'remainder_hits', 'top_hits',
-                  'purged', 'refills', 'objects')
-        record = Record(page.arena_bytes, number=(page.arena_number, 'I'), next=(page.arena_next, 'Q'),
-                        **{name: (getattr(page, f'arena_{name}'), 'Q') for name in counts})
-        found = {}
-        for address, row in self.list_from(page.ring, record, page.arena_bytes, ARENAS_MOST):
-            if not 0 < row.number <= ARENAS_MOST:
-                raise Torn(f'an arena of number {row.number}')
-            found[address] = Arena(address, row)
-        return found
-
-    def take_cached(self):
-        for objects in (*(cache.objects for cache in self.caches), self.depot):
-            for sc, n in objects.items():
-                self.classes[sc].cached += n
-        for one in self.classes:
-            one.cached = min(one.cached, one.out)
-
-    # ---- The page map.
-
-    def walk(self):
-        """All stretches of pages that have one owner, and the free ones, by regions."""
-        stretches, huge, rows = collections.defaultdict(lambda: [None, 0, 0]), [], {}
-        for leaf, start in self.leaves():
-            for first, tags, states, owned in self.windows(leaf, start):
-                self.add_window(first, tags, states, owned, stretches)
-                new = self.descriptors(sorted(set(tags).difference(rows, (0,))))    # soon after the tags
-                self.see(new)
-                rows.update(new)
-        for tag, (first, nbytes, resident) in stretches.items():
-            data = rows.get(tag)
-            if data is None or not self.add_stretch(data, first, nbytes, resident, huge):
-                self.left_out += 1
-        for mem, nbytes in huge:
-            self.add_resident(self.huge, mem, nbytes)
-        if self.left_out > 8 + len(stretches) // 20:
-            raise Torn(f'{self.left_out} of {len(stretches)} descriptors make no sense')
-
-    def see(self, rows):
-        """Of new descriptors, bytes by address: what is to be read at once."""
 
     def leaves(self):
         """Address of each leaf, and where its addresses begin."""
@@ -325,6 +250,94 @@ class Heap(Lists):
         if bits == b'\xff' * len(bits):
             return b''
         return bytes(bits[i // 8] >> i % 8 & 1 for i in range(npages))
+
+    def add_resident(self, pages, mem, nbytes):
+        states = self.process.states(mem, nbytes)
+        resident = nbytes if states is None else min(states.count(PRESENT) * PAGE, nbytes)
+        pages.add(nbytes, resident)
+        self.swapped += 0 if states is None else states.count(SWAPPED) * PAGE
+
+
+class Heap(PageMap):
+    """One look.  Raises Torn where there is no sense in what is read, Gone when the process ends."""
+
+    def __init__(self, process, page, until):
+        super().__init__(process, page, until)
+        self.runs, self.kept_runs, self.huge, self.special = Pages(), Pages(), Pages(), Pages()
+        self.free_blocks = 0    # resident bytes
+        self.left_out = 0       # descriptors that made no sense
+        began = time.monotonic()
+        self.virt = process.kernel()['virt']
+        self.read_sums()
+        self.arenas = self.read_arenas()
+        self.caches = self.read_caches()
+        self.depot = self.read_depot()
+        self.classes = [Class(class_size(sc)) for sc in range(page.classes)]
+        if class_size(page.classes - 1) != page.class_size_max:
+            raise Torn('the size classes are others')
+        self.walk()
+        self.take_cached()
+        self.seconds = time.monotonic() - began
+
+    # ---- Sums.
+
+    def read_sums(self):
+        page = self.page
+        word = {name: struct.unpack('<Q', self.process.read(getattr(page, name), 8))[0]
+                for name in ('live', 'most', 'retained', 'metadata', 'runs_made', 'lock_waits')}
+        zone = self.process.read(page.zone_sizes, page.zone_sizes_bytes)
+        huge = self.process.read(page.huge_sizes, page.huge_sizes_bytes)
+        self.sums = word | {
+            name: struct.unpack_from('<Q', data, getattr(page, name))[0]
+            for data, names in ((zone, ('zone_mapped', 'zone_free_dirty', 'zone_purged')),
+                                (huge, ('huge_sizes_count', 'huge_sizes_nbytes', 'huge_sizes_kept',
+                                        'huge_sizes_made')))
+            for name in names}
+
+    # ---- Arenas, caches and the depot.
+
+    def read_arenas(self):
+        page = self.page
+        counts = ('system', 'in_use', 'small_hits', 'unsorted_hits', 'large_hits', 'remainder_hits', 'top_hits',
+                  'purged', 'refills', 'objects')
+        record = Record(page.arena_bytes, number=(page.arena_number, 'I'), next=(page.arena_next, 'Q'),
+                        **{name: (getattr(page, f'arena_{name}'), 'Q') for name in counts})
+        found = {}
+        for address, row in self.list_from(page.ring, record, page.arena_bytes, ARENAS_MOST):
+            if not 0 < row.number <= ARENAS_MOST:
+                raise Torn(f'an arena of number {row.number}')
+            found[address] = Arena(address, row)
+        return found
+
+    def take_cached(self):
+        for objects in (*(cache.objects for cache in self.caches), self.depot):
+            for sc, n in objects.items():
+                self.classes[sc].cached += n
+        for one in self.classes:
+            one.cached = min(one.cached, one.out)
+
+    # ---- Its pages.
+
+    def walk(self):
+        """All stretches of pages that have one owner, and the free ones, by regions."""
+        stretches, huge, rows = collections.defaultdict(lambda: [None, 0, 0]), [], {}
+        for leaf, start in self.leaves():
+            for first, tags, states, owned in self.windows(leaf, start):
+                self.add_window(first, tags, states, owned, stretches)
+                new = self.descriptors(sorted(set(tags).difference(rows, (0,))))    # soon after the tags
+                self.see(new)
+                rows.update(new)
+        for tag, (first, nbytes, resident) in stretches.items():
+            data = rows.get(tag)
+            if data is None or not self.add_stretch(data, first, nbytes, resident, huge):
+                self.left_out += 1
+        for mem, nbytes in huge:
+            self.add_resident(self.huge, mem, nbytes)
+        if self.left_out > 8 + len(stretches) // 20:
+            raise Torn(f'{self.left_out} of {len(stretches)} descriptors make no sense')
+
+    def see(self, rows):
+        """Of new descriptors, bytes by address: what is to be read at once."""
 
     def add_window(self, first, tags, states, owned, stretches):
         """Sums up its pages by their tags: where they begin, bytes, resident bytes."""
@@ -407,12 +420,6 @@ class Heap(Lists):
         self.classes[sc].add(slab, resident)
         arena.classes.setdefault(sc, Class(size)).add(slab, resident)
         return True
-
-    def add_resident(self, pages, mem, nbytes):
-        states = self.process.states(mem, nbytes)
-        resident = nbytes if states is None else min(states.count(PRESENT) * PAGE, nbytes)
-        pages.add(nbytes, resident)
-        self.swapped += 0 if states is None else states.count(SWAPPED) * PAGE
 
 
 def look(process, page, kind=Heap):
