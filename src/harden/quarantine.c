@@ -3,7 +3,7 @@
 
 #include "base/bits.h"
 #include "os/check.h"
-#include "os/os.h"
+#include "pages/metadata.h"
 
 #define BYTES_AN_OBJECT ((size_t)256) /* how large objects are, for the size of the ring */
 #define RING_LEAST	((size_t)4096)
@@ -31,8 +31,7 @@ bool quarantine_start(size_t nbytes)
 	if (capacity < RING_LEAST)
 		capacity = RING_LEAST;
 	capacity = (size_t)1 << log2_ceil(capacity);
-	quarantine.ring =
-		os_map(align_up(capacity * sizeof(struct inmate), os_page_size()), OS_METADATA);
+	quarantine.ring = metadata_alloc(capacity * sizeof(struct inmate));
 	if (!quarantine.ring)
 		return false;
 	ASSERT(is_power_of_two(capacity)); /* slot() masks */

@@ -8,6 +8,7 @@
 #include "os/line.h"
 #include "report/report.h"
 #include "os/os.h"
+#include "pages/metadata.h"
 #include "pages/place.h"
 #include "report/signals.h"
 #include "report/stack.h"
@@ -100,7 +101,7 @@ void sampled_start(void)
 	size_t nbytes = SLOTS * stride();
 	char *area = place_map(nbytes, os_page_size(), nbytes, OS_PAGES);
 
-	sampled.slots = os_map(align_up(SLOTS * sizeof(struct slot), os_page_size()), OS_METADATA);
+	sampled.slots = metadata_alloc(SLOTS * sizeof(struct slot));
 	if (!area || !sampled.slots || !os_guard(area, nbytes)) {
 		line_say("guard: no memory for sampled objects; none is");
 		return;
@@ -288,6 +289,13 @@ void sampled_free(void *mem, struct descriptor *tag, const char *call)
 	store_release(&s->in_use, false);
 	if (os_guard(s->start, slot_bytes()))
 		give_slot(s); /* else it stays as it is for good */
+}
+
+void sampled_visit(void (*visit)(const void *mem, size_t nbytes, void *arg), void *arg)
+{
+	for (size_t i = 0; is_on && i < SLOTS; i++)
+		if (load_acquire(&sampled.slots[i].in_use))
+			visit(sampled.slots[i].mem, sampled.slots[i].size, arg);
 }
 
 /* --- fork ----------------------------------------------------------------------------------- */

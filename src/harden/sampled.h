@@ -62,6 +62,9 @@ COLD void sampled_free(void *mem, struct descriptor *tag, const char *call);
 /* The object that the slot of a page's tag has or had last, NULL: none yet; for reports. */
 COLD const void *sampled_around(const struct descriptor *tag, size_t *ret_size, bool *ret_in_use);
 
+/* Calls visit for each that is in use. */
+COLD void sampled_visit(void (*visit)(const void *mem, size_t nbytes, void *arg), void *arg);
+
 extern HIDDEN struct lock sampled_lock;
 
 /* In the child of a fork at which another thread held the lock: the list is mended.  A slot that

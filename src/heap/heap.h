@@ -54,6 +54,10 @@ struct heap_sizes {
 /* Of any thread's heap; the fields fit each other when the owner rests. */
 COLD void heap_sizes(const struct chunk_heap *ch, struct heap_sizes *ret_sizes);
 
+/* Calls visit for each chunk in use, as far as headers are sound. */
+COLD void heap_visit(const struct chunk_heap *ch,
+		     void (*visit)(const void *mem, size_t usable, void *arg), void *arg);
+
 /* Proves H1 to H11. */
 bool heap_check(const struct chunk_heap *ch);
 

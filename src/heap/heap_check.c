@@ -78,6 +78,19 @@ const void *heap_chunk_around(const struct heap *heap, const void *mem, size_t *
 	return chunk_mem(c);
 }
 
+void heap_visit(const struct chunk_heap *ch,
+		void (*visit)(const void *mem, size_t usable, void *arg), void *arg)
+{
+	for (const struct heap *heap = ch->heaps; heap; heap = heap->next) {
+		const struct chunk *c = (const struct chunk *)heap->base;
+
+		for (; (char *)c < heap->end - CHUNK_END && is_sound(heap, c);
+		     c = chunk_at(c, size_unverified(c)))
+			if (c->header & CHUNK_IN_USE)
+				visit(chunk_mem(c), size_unverified(c) - 8, arg);
+	}
+}
+
 /* The chunk was freed, and may have become part of a larger one, or of top, since. */
 static void report_free(const struct heap *heap, const struct chunk *c, struct report_about about,
 			const char *call)

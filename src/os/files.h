@@ -16,6 +16,9 @@ int os_open(const char *path);
 /* Up to nbytes of what follows, perhaps less; how many, 0 at the end. */
 long os_read(int fd, void *buffer, size_t nbytes);
 
+/* The same from an offset on, wherever reads go on. */
+long os_read_at(int fd, uint64_t offset, void *buffer, size_t nbytes);
+
 void os_close(int fd);
 
 /* Where a symbolic link leads, without an end mark and cut off at nbytes; how many bytes. */

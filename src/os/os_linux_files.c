@@ -31,6 +31,17 @@ long os_read(int fd, void *buffer, size_t nbytes)
 	return n;
 }
 
+long os_read_at(int fd, uint64_t offset, void *buffer, size_t nbytes)
+{
+	long n;
+
+	ASSERT(fd >= 0 && nbytes);
+	do
+		n = syscall6(SYS_pread64, fd, (long)buffer, (long)nbytes, (long)offset, 0, 0);
+	while (n == -EINTR);
+	return n;
+}
+
 void os_close(int fd)
 {
 	ASSERT(fd >= 0);

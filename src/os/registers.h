@@ -10,7 +10,7 @@
 
 #define REGISTERS      17
 #define STACK_REGISTER 7
-#define ADDRESS_BITS   UINTPTR_MAX
+#define CODE_BITS      UINTPTR_MAX
 
 /* Writes those that a function keeps for its caller, and the stack pointer; returns the address of
    the code that runs. */
@@ -36,7 +36,7 @@ ALWAYS_INLINE uintptr_t registers_read(uintptr_t *ret_registers)
 
 #define REGISTERS      32
 #define STACK_REGISTER 31
-#define ADDRESS_BITS   (((uintptr_t)1 << 48) - 1) /* above may be a signature */
+#define CODE_BITS      (((uintptr_t)1 << 48) - 1) /* above may be a signature */
 
 ALWAYS_INLINE uintptr_t registers_read(uintptr_t *ret_registers)
 {

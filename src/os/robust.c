@@ -112,3 +112,14 @@ void robust_release(struct robust *r)
 	left_by(r);
 	code.unlock(&r->mutex);
 }
+
+const char *robust_thread(void)
+{
+	return code.self ? (const char *)code.self() : NULL;
+}
+
+bool robust_number_place(size_t *ret_offset)
+{
+	*ret_offset = place.offset;
+	return place.confirmed;
+}

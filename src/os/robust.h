@@ -44,5 +44,12 @@ enum robust_state robust_try(struct robust *r);
 /* Takes one that is busy, if its holder is gone without a mark. Costs a system call. */
 COLD enum robust_state robust_ask(struct robust *r);
 
+/* What libc keeps of the calling thread; NULL: unknown. */
+COLD const char *robust_thread(void);
+
+/* Where in that the thread's number is, a word that is 0 or less from the thread's end on; false:
+   that is not known for sure. */
+COLD bool robust_number_place(size_t *ret_offset);
+
 /* The holder lets go. */
 void robust_release(struct robust *r);

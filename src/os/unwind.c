@@ -39,8 +39,8 @@ static bool has_table(const uint8_t *header)
 	       header[3] == 0x3b;
 }
 
-/* The FDE of the function that an address lies in or behind; NULL: none. */
-static const uint8_t *find_fde(uintptr_t code)
+/* The FDE of the function that an address lies in or behind, and where that begins; NULL: none. */
+static const uint8_t *find_fde(uintptr_t code, uintptr_t *ret_function)
 {
 	struct found_object found;
 	const struct table_row *rows;
@@ -60,7 +60,10 @@ static const uint8_t *find_fde(uintptr_t code)
 		else
 			end = middle;
 	}
-	return first ? found.frame_header + rows[first - 1].fde : NULL;
+	if (!first)
+		return NULL;
+	*ret_function = (uintptr_t)found.frame_header + (uintptr_t)(intptr_t)rows[first - 1].code;
+	return found.frame_header + rows[first - 1].fde;
 }
 
 /* --- frames ---------------------------------------------------------------------------------- */
@@ -118,11 +121,11 @@ static bool is_above(uintptr_t cfa, const struct frame *f, bool of_signal)
    may be the last instruction of its function; that of a signal handler is where the thread was. */
 static bool step(struct frame *f)
 {
-	const uint8_t *fde = find_fde(f->code - !f->is_exact);
+	uintptr_t function, cfa;
+	const uint8_t *fde = find_fde(f->code - !f->is_exact, &function);
 	struct frame caller = {.code = 0};
 	struct cfi_row row;
 	struct cfi_about about;
-	uintptr_t cfa;
 
 	if (!fde || !cfi_row_of(fde, f->code - !f->is_exact, &row, &about) ||
 	    !find_cfa(f, &row, &cfa) || !is_above(cfa, f, about.of_signal))
@@ -134,7 +137,7 @@ static bool step(struct frame *f)
 		caller.registers[STACK_REGISTER] = cfa;
 	if (about.return_register >= REGISTERS)
 		return false;
-	caller.code = caller.registers[about.return_register] & ADDRESS_BITS;
+	caller.code = caller.registers[about.return_register] & CODE_BITS;
 	caller.is_exact = about.of_signal;
 	*f = caller;
 	return caller.code != 0;
@@ -151,4 +154,24 @@ int unwind_stack(void **ret_frames, int most)
 	while (n < most && step(&f))
 		ret_frames[n++] = (void *)f.code;
 	return n;
+}
+
+bool unwind_to_exit(struct frame *ret_frame)
+{
+	uintptr_t exit = libc_function("exit"), quick_exit = libc_function("quick_exit");
+	struct frame f = {.is_exact = true};
+	uintptr_t function = 0;
+
+	if (!unwind_start())
+		return false;
+	f.code = registers_read(f.registers);
+	while (step(&f)) {
+		if (function && (function == exit || function == quick_exit)) {
+			*ret_frame = f;
+			return true;
+		}
+		if (!find_fde(f.code - !f.is_exact, &function))
+			return false;
+	}
+	return false;
 }

@@ -20,7 +20,7 @@
  */
 #pragma once
 
-#include "base/compiler.h"
+#include "os/cfi.h"
 
 /* Makes unwind_stack() find stacks; false where libc has not what it needs. */
 COLD bool unwind_start(void);
@@ -28,3 +28,7 @@ COLD bool unwind_start(void);
 /* The return addresses on the calling thread's stack, the innermost first, at most so many; how
    many. */
 COLD int unwind_stack(void **ret_frames, int most);
+
+/* The frame that called libc's exit() or quick_exit(); false where neither runs, or it is not found
+   from here. */
+COLD bool unwind_to_exit(struct frame *ret_frame);

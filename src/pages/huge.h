@@ -59,6 +59,9 @@ void *huge_resize(struct huge *h, size_t nbytes);
 /* The huge object that an address lies in, or NULL. */
 struct huge *huge_around(const void *mem);
 
+/* Calls visit for each huge object in use, and for each mapping that is kept, under the lock. */
+COLD void huge_visit(void (*visit)(const struct huge *h, bool kept, void *arg), void *arg);
+
 /* Bytes of the kept mapping that an address lies in, 0: of none; *ret_start is where it begins. */
 COLD size_t huge_kept_around(const void *mem, const char **ret_start);
 

@@ -366,6 +366,16 @@ size_t huge_kept_around(const void *mem, const char **ret_start)
 	return nbytes;
 }
 
+void huge_visit(void (*visit)(const struct huge *h, bool kept, void *arg), void *arg)
+{
+	lock_acquire(&huge_lock);
+	list_for_each (l, &huge_table.in_use)
+		visit(huge_of_link(l), false, arg);
+	list_for_each (l, &huge_table.kept)
+		visit(huge_of_link(l), true, arg);
+	lock_release(&huge_lock);
+}
+
 void huge_sizes(struct huge_sizes *ret_sizes)
 {
 	lock_acquire(&huge_lock);

@@ -94,3 +94,17 @@ bool maps_find(const void *address, struct mapping *ret_mapping)
 		ret_mapping->offset += (uintptr_t)address - ret_mapping->start;
 	return found;
 }
+
+bool maps_visit(void (*visit)(const struct mapping *m, void *arg), void *arg)
+{
+	struct reader r = {.at = 0};
+	struct mapping m;
+
+	r.fd = os_open("/proc/self/maps");
+	if (r.fd < 0)
+		return false;
+	while (read_line(&r, &m))
+		visit(&m, arg);
+	os_close(r.fd);
+	return true;
+}

@@ -14,3 +14,6 @@ struct mapping {
 
 /* The mapping that an address is in; false when there is none, or nobody may know. */
 COLD bool maps_find(const void *address, struct mapping *ret_mapping);
+
+/* Calls visit for each mapping, by rising address; false where nobody may know. */
+COLD bool maps_visit(void (*visit)(const struct mapping *m, void *arg), void *arg);

@@ -64,22 +64,27 @@ void stack_note(struct stack *ret_stack)
 	ret_stack->count = (uint32_t)stack_frames(ret_stack->frames, STACK_FRAMES);
 }
 
-void stack_say(const char *heading, const struct stack *s)
+void stack_say_frames(const void *const *frames, size_t count)
 {
 	struct mapping m;
 	struct symbol symbol;
 
+	for (size_t i = 0; i < count; i++) {
+		if (!maps_find(frames[i], &m) || !m.name[0])
+			line_say("    #%zu %p", i, frames[i]);
+		else if (symbols_find(&m, frames[i], &symbol))
+			line_say("    #%zu %p %s+%p (%s+%p)", i, frames[i], symbol.name,
+				 (const void *)symbol.offset, m.name, (const void *)m.offset);
+		else
+			line_say("    #%zu %p (%s+%p)", i, frames[i], m.name,
+				 (const void *)m.offset);
+	}
+}
+
+void stack_say(const char *heading, const struct stack *s)
+{
 	if (!s->thread)
 		return;
 	line_say("  %s by thread %p", heading, (const void *)s->thread);
-	for (uint32_t i = 0; i < s->count; i++) {
-		if (!maps_find(s->frames[i], &m) || !m.name[0])
-			line_say("    #%zu %p", (size_t)i, s->frames[i]);
-		else if (symbols_find(&m, s->frames[i], &symbol))
-			line_say("    #%zu %p %s+%p (%s+%p)", (size_t)i, s->frames[i], symbol.name,
-				 (const void *)symbol.offset, m.name, (const void *)m.offset);
-		else
-			line_say("    #%zu %p (%s+%p)", (size_t)i, s->frames[i], m.name,
-				 (const void *)m.offset);
-	}
+	stack_say_frames(s->frames, s->count);
 }

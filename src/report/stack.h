@@ -34,5 +34,8 @@ COLD int stack_frames(const void **ret_frames, int most);
    stack_start(). */
 COLD void stack_note(struct stack *ret_stack);
 
+/* The lines of return addresses, by line_say(). */
+COLD void stack_say_frames(const void *const *frames, size_t count);
+
 /* The lines of a stack, under a heading, by line_say(). */
 COLD void stack_say(const char *heading, const struct stack *s);

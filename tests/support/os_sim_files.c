@@ -118,6 +118,16 @@ long os_read(int fd, void *buffer, size_t nbytes)
 	return n;
 }
 
+long os_read_at(int fd, uint64_t offset, void *buffer, size_t nbytes)
+{
+	int saved = errno;
+
+	CHECK(fd >= 0 && nbytes);
+	if (os_sim_refusals[OS_SIM_READS])
+		return -os_sim_refusals[OS_SIM_READS];
+	return result_of(pread(fd, buffer, least(nbytes, files.read_most), (off_t)offset), saved);
+}
+
 void os_close(int fd)
 {
 	CHECK(close(fd) == 0); /* nobody closes what is not open */

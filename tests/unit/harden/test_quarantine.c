@@ -20,8 +20,9 @@ TEST(nothing_stays_before_there_is_a_ring)
 	quarantine_put(&object[0], 100, leave);
 	EXPECT_EQ(left, 1);
 	EXPECT_EQ(quarantine_flush(leave), 0);
-	os_sim_fail_once(1);
+	os_sim_fail_from(1);
 	EXPECT(!quarantine_start(MIB));
+	os_sim_fail_from(0);
 	quarantine_put(&object[1], 100, leave);
 	EXPECT_EQ(left, 2);
 }
