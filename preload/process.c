@@ -1,4 +1,5 @@
 /* What is done once as the process starts, and as it ends, in programs that never allocate too. */
+#include "observe/leak.h"
 #include "observe/metrics.h"
 #include "observe/profile_file.h"
 #include "observe/record.h"
@@ -40,6 +41,8 @@ static void end_quickly(void *unused)
 {
 	(void)unused;
 	leave_profile();
+	if (options.leak)
+		leak_report();
 	say_counters();
 }
 
@@ -58,7 +61,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 		__environ = environment;
 	if (stacks)
 		stack_start();
-	if (options.stats == STATS_EXIT || options.metrics || is_profile_wanted())
+	if (options.stats == STATS_EXIT || options.metrics || options.leak || is_profile_wanted())
 		os_at_quick_exit(end_quickly);
 	start_constructed();
 	background_start_if_asked();
@@ -69,6 +72,8 @@ __attribute__((destructor)) static void end(void)
 	if (fences && !tools)
 		fence_flush(); /* the last look at what was freed */
 	leave_profile();
+	if (options.leak)
+		leak_report();
 	say_counters();
 	if (load_relaxed(&recording))
 		record_finish();

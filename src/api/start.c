@@ -5,6 +5,7 @@
 #include "api/options.h"
 #include "api/requests.h"
 #include "observe/profile.h"
+#include "observe/threads.h"
 #include "observe/watch.h"
 #include "arena/early.h"
 #include "arena/ring.h"
@@ -52,9 +53,10 @@ static void start_fences(void)
 	fence_start(mix64(os_random() + 2), options.harden == 3);
 }
 
+/* Without a rate it is for option leak, which notes all. */
 static void start_profile(void)
 {
-	if (!profile_start(options.prof))
+	if (!profile_start(options.prof ? options.prof : 1))
 		line_say("prof: no memory for the table; nothing is sampled");
 }
 
@@ -107,8 +109,10 @@ static void start_once(void)
 		metrics_start((const char *)options.metrics);
 	if (options.guard)
 		sampled_start();
-	if (options.prof)
+	if (options.prof || options.leak)
 		start_profile();
+	if (options.leak)
+		threads_start();
 	if (options.perturb || recording || fences)
 		watch_all();
 	else

@@ -5,6 +5,7 @@
 #include "harden/fence.h"
 #include "heap/chunk.h"
 #include "observe/poisson.h"
+#include "observe/threads.h"
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/huge.h"
@@ -116,6 +117,7 @@ static void note(const void *mem, size_t req, size_t grown)
 	struct sampled_object object = {.mem = mem, .asked = req, .grown = grown, .trail = &trail};
 
 	find_trail(&trail);
+	threads_note();
 	if (!cache_begin()) {
 		add_relaxed(&samples.lost, 1);
 		return;

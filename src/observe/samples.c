@@ -188,6 +188,11 @@ static struct sample **find(const void *mem)
 	return at;
 }
 
+const struct sample *samples_find(const void *mem)
+{
+	return *find(mem);
+}
+
 static void link_sample(struct sample *s)
 {
 	struct sample **head = &samples.heads[samples_head((void *)s->mem)];

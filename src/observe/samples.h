@@ -108,6 +108,9 @@ COLD bool samples_remove(const void *mem, uint64_t now);
 /* The object was resized, and moved perhaps, and is the same; false: it is not sampled. */
 COLD bool samples_resize(const void *mem, const void *moved, size_t asked, size_t given);
 
+/* The sample of an object in use; NULL: there is none. */
+COLD const struct sample *samples_find(const void *mem);
+
 /* Whether a sampled object that is in use starts in the page of mem. */
 COLD bool samples_page_has(const void *mem);
 

@@ -1,0 +1,86 @@
+"""leak=1: what loam finds lost against what a program knows of itself, and against memcheck.
+
+leaks.py LEAKS LEAKS-CXX, with the library in LOAM_SO. memcheck sees the same programs on libc's malloc.
+"""
+import os
+import re
+import subprocess
+import sys
+
+TOTALS = (r'loam: leak: definitely lost: (\d+) bytes in (\d+) blocks; '
+          r'indirectly lost: (\d+) bytes in (\d+) blocks; still reachable: \d+ bytes in \d+ blocks')
+STATUS = 3
+# Options that serve blocks otherwise: the totals are the same.
+OTHERS = ('leak=1,harden=2', 'leak=1,harden=3', 'leak=1,guard=3', 'leak=1,promote_after=1', 'leak=1,prof=1')
+
+
+def run(command, **variables):
+    env = {name: value for name, value in os.environ.items() if name != 'LOAM_OPTIONS'}
+    return subprocess.run(command, env={**env, **variables}, capture_output=True, text=True, timeout=100)
+
+
+def on_loam(program, kind, options):
+    return run([program, kind, str(STATUS)], LD_PRELOAD=os.environ['LOAM_SO'], LOAM_OPTIONS=options)
+
+
+def numbers(line):
+    return [int(number) for number in line.split()]
+
+
+def totals(lines):
+    found = [match for match in map(re.compile(TOTALS).fullmatch, lines) if match]
+    return [int(number) for number in found[0].groups()] if len(found) == 1 else lines
+
+
+def wrong_on_loam(program, kind, options):
+    done = on_loam(program, kind, options)
+    lines, expected = done.stderr.splitlines(), numbers(done.stdout)
+    if totals(lines) != expected:
+        yield f'{kind}, {options}: {totals(lines)}, not {expected}'
+    if done.returncode != (0 if kind in ('register', 'frame', 'quick', 'other') else STATUS):
+        yield f'{kind}, {options}: status {done.returncode}'
+    by_stack = [int(number) for line in lines
+                for number in re.findall(r'(\d+) bytes in \d+ blocks (?:definitely|indirectly) lost,', line)]
+    if sum(by_stack) != expected[0] + expected[2]:
+        yield f'{kind}, {options}: {sum(by_stack)} bytes by stack'
+
+
+def wrong_by_memcheck(program, kind):
+    done = run(['valgrind', '--leak-check=full', program, kind])
+    expected = numbers(done.stdout)
+    found = []
+    for what in 'definitely', 'indirectly':
+        match = re.search(what + r' lost: ([\d,]+) bytes in ([\d,]+) blocks', done.stderr)
+        found += [int(number.replace(',', '')) for number in match.groups()] if match else [0, 0]
+    if found != expected:
+        yield f'{kind}: memcheck says {found}, not {expected}'
+
+
+def wrong_lines(program):
+    """The stacks are those that allocated, the one that lost most first; without the option nothing is said."""
+    lines = on_loam(program, 'huge', 'leak=1').stderr.splitlines()
+    lost = [int(re.search(r'(\d+) bytes', line)[1]) for line in lines if line.endswith('allocated here:')]
+    if lost != sorted(lost, reverse=True) or len(lost) != 3:
+        yield f'order: {lost}'
+    names = [line.split()[3].split('+')[0] for line in lines if re.match(r'loam:     #0', line)]
+    if names != ['huge', 'huge', 'list']:
+        yield f'names: {names}'
+    if on_loam(program, 'huge', 'prof=64M,prof_file=/dev/null/none').stderr.count('leak'):
+        yield 'something is said without the option'
+    sampled = on_loam(program, 'many', 'leak=1,prof=64G,prof_file=/dev/null/none').stderr.splitlines()
+    if totals(sampled)[1] != 1000 or 'not noted' not in sampled[1]:
+        yield f'with a rate: {sampled}'
+
+
+def main(program, cxx):
+    wrong = list(wrong_lines(program))
+    for path in program, cxx:
+        for kind in run([path]).stdout.split():
+            wrong += wrong_by_memcheck(path, kind)
+            for options in ('leak=1', *OTHERS):
+                wrong += wrong_on_loam(path, kind, options)
+    print('\n'.join(wrong))
+    return len(wrong) > 0
+
+
+sys.exit(main(*map(os.path.realpath, sys.argv[1:])))

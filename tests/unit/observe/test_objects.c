@@ -1,0 +1,71 @@
+/* Every object that is held is visited once, of each floor; what is free or cached is not. */
+#include "observe/objects.h"
+
+#include "../cache/threads.h"
+#include "cache/alloc.h"
+#include "cache/free.h"
+
+enum { MOST = 4000 };
+
+static struct {
+	void *mem;
+	size_t req;
+	unsigned visits;
+} held[MOST];
+
+static size_t count, strangers;
+
+static void note(const void *mem, size_t nbytes, void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < count; i++)
+		if (held[i].mem == mem) {
+			held[i].visits++;
+			EXPECT(nbytes >= held[i].req);
+			return;
+		}
+	strangers++;
+}
+
+static size_t strangers_now(void)
+{
+	strangers = 0;
+	for (size_t i = 0; i < count; i++)
+		held[i].visits = 0;
+	objects_visit(note, NULL);
+	for (size_t i = 0; i < count; i++)
+		EXPECT_EQ(held[i].visits, 1);
+	return strangers;
+}
+
+TEST(what_is_held_is_visited)
+{
+	static const size_t sizes[] = {1, 16, 100, 1000, 5000, 40000, 200000, 5000000};
+	bool zero = false;
+	size_t before;
+
+	start_anew();
+	before = strangers_now();
+	for (size_t round = 0; round < 100; round++)
+		for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+			if (sizes[i] > 100000 && round > 5)
+				continue;
+			REQUIRE(count < MOST);
+			held[count].req = sizes[i];
+			held[count].mem = cache_alloc(sizes[i], &zero);
+			REQUIRE(held[count].mem);
+			count++;
+			zero = false;
+		}
+	EXPECT_EQ(strangers_now(), before);
+	for (size_t i = 0; i < count; i += 2) {
+		cache_release(held[i].mem, pagemap_get(held[i].mem), "free");
+		held[i] = held[--count];
+	}
+	EXPECT_EQ(strangers_now(), before);
+	while (count) {
+		count--;
+		cache_release(held[count].mem, pagemap_get(held[count].mem), "free");
+	}
+	EXPECT_EQ(strangers_now(), before);
+}
