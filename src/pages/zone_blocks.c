@@ -97,7 +97,8 @@ static void give_locked(struct region *r, struct pages pages)
 	zone_change_end(&change);
 }
 
-/* Purges one dirty block, the largest of the newest region; false when none is left or allowed. */
+/* Purges one dirty block, the largest of the newest region, or unmaps it where memory is locked and
+   the system purges none that is; false when none is left or allowed. */
 static bool purge_one(size_t *purged)
 {
 	unsigned least = log2_floor(os_page_size() >> PAGE_SHIFT), order;
@@ -112,6 +113,10 @@ static bool purge_one(size_t *purged)
 	page = region_highest(r, DIRTY, order);
 	ASSERT(ORDER_BYTES(order) >= os_page_size() && region_page_free(r, page));
 	if (!os_purge(page_address(r, page), ORDER_BYTES(order))) {
+		if (zone_unmap_locked(r, page, order)) {
+			*purged += ORDER_BYTES(order);
+			return true;
+		}
 		zone.purge_pause = 256;
 		return false;
 	}

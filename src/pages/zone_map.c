@@ -132,27 +132,39 @@ bool zone_grow(unsigned order)
 	return true;
 }
 
-/* Unmaps the free blocks of that state and order; false when the system refuses. */
+/* Unmaps a free block; false when the system refuses. */
+static bool unmap_block(struct region *r, enum state state, unsigned page, unsigned order)
+{
+	struct zone_change change = zone_change_begin(r);
+
+	ASSERT(ORDER_BYTES(order) >= os_page_size() && zone.sizes.mapped >= ORDER_BYTES(order));
+	zone.sizes.mapped -= ORDER_BYTES(order);
+	KEEP_ORDER();
+	region_disown(r, state, page, order);
+	zone_change_end(&change);
+	if (os_unmap(page_address(r, page), ORDER_BYTES(order)))
+		return true;
+	if (state == DIRTY)
+		region_touch(r, (struct pages){page, 1u << order});
+	own(r, page_address(r, page), ORDER_BYTES(order));
+	return false;
+}
+
+/* The same of all of that state and order. */
 static bool unmap_blocks(struct region *r, enum state state, unsigned order)
 {
-	while (r->orders[state] >> order & 1) {
-		unsigned page = region_highest(r, state, order);
-		struct zone_change change = zone_change_begin(r);
-
-		ASSERT(ORDER_BYTES(order) >= os_page_size() &&
-		       zone.sizes.mapped >= ORDER_BYTES(order));
-		zone.sizes.mapped -= ORDER_BYTES(order);
-		KEEP_ORDER();
-		region_disown(r, state, page, order);
-		zone_change_end(&change);
-		if (!os_unmap(page_address(r, page), ORDER_BYTES(order))) {
-			if (state == DIRTY)
-				region_touch(r, (struct pages){page, 1u << order});
-			own(r, page_address(r, page), ORDER_BYTES(order));
+	while (r->orders[state] >> order & 1)
+		if (!unmap_block(r, state, region_highest(r, state, order), order))
 			return false;
-		}
-	}
 	return true;
+}
+
+static void forget_if_unmapped(struct region *r)
+{
+	if (r->owned_pages)
+		return;
+	zone_forget_region(r);
+	pool_free(&regions, r);
 }
 
 /* Unmaps free blocks of at least that order, or all if nothing of the region is in use; the
@@ -168,10 +180,7 @@ static size_t unmap_free(struct region *r, unsigned least)
 	for (unsigned order = ORDERS; done && order-- > least;)
 		for (enum state s = DIRTY; done && s < STATES; s++)
 			done = unmap_blocks(r, s, order);
-	if (!r->owned_pages) {
-		zone_forget_region(r);
-		pool_free(&regions, r);
-	}
+	forget_if_unmapped(r);
 	return before - zone.sizes.mapped;
 }
 
@@ -184,6 +193,14 @@ static unsigned least_unmapped(void)
 				  zone.sizes.mapped / ORDER_BYTES(order) > HOLES_MOST))
 		order++;
 	return order;
+}
+
+bool zone_unmap_locked(struct region *r, unsigned page, unsigned order)
+{
+	if (!zone.locked || order < least_unmapped() || !unmap_block(r, DIRTY, page, order))
+		return false;
+	forget_if_unmapped(r);
+	return true;
 }
 
 size_t zone_unmap_free(bool blocks)

@@ -2,7 +2,12 @@
 #pragma once
 
 #include "base/compiler.h"
+#include "pages/region.h"
 
 /* Maps so much that there is a free block of that order; false when the system refuses.  Zone
    lock. */
 bool zone_grow(unsigned order);
+
+/* Unmaps a dirty free block that cannot be purged because memory is locked; false where it is not,
+   where the holes would be too many, and when the system refuses. Zone lock. */
+COLD bool zone_unmap_locked(struct region *r, unsigned page, unsigned order);

@@ -111,3 +111,33 @@ TEST(what_is_mapped_while_memory_is_locked_counts_as_dirty)
 	EXPECT(clean);
 	EXPECT(zone_check());
 }
+
+TEST(locked_blocks_that_cannot_be_purged_are_unmapped)
+{
+	enum { BLOCKS = 32 };
+	void *blocks[BLOCKS];
+	size_t mapped, floor = options.retain_floor;
+	bool clean;
+
+	options.retain_floor = MIB;
+	retain_forget();
+	zone_unmap_free(true);
+	os_sim_lock(true);
+	os_sim_refuse(OS_SIM_PURGE, EINVAL);
+	for (int i = 0; i < BLOCKS; i++)
+		REQUIRE((blocks[i] = zone_alloc(8, &clean)) != NULL);
+	mapped = os_sim_mapped();
+	for (int i = 1; i < BLOCKS; i++)
+		zone_free(blocks[i], 8, ORDER_BYTES(8));
+	EXPECT(retain_retained <= 8 * MIB);
+	EXPECT(os_sim_mapped() + (BLOCKS - 1) * ORDER_BYTES(8) <= mapped + 8 * MIB);
+	EXPECT(zone_check());
+	for (int i = 1; i < BLOCKS; i++)
+		REQUIRE((blocks[i] = zone_alloc(8, &clean)) != NULL);
+	for (int i = 0; i < BLOCKS; i++)
+		zone_free(blocks[i], 8, ORDER_BYTES(8));
+	os_sim_refuse(OS_SIM_PURGE, 0);
+	os_sim_lock(false);
+	options.retain_floor = floor;
+	EXPECT(zone_check());
+}
