@@ -65,7 +65,8 @@ COLD void *os_map_at(void *place, size_t nbytes);
    when the system refuses. */
 COLD void *os_reserve(void *place, size_t nbytes);
 
-/* False, and all as before, when the system refuses: one mapping too many would become two. */
+/* False, and all as before, when the system refuses: one mapping would become two, and there are as
+   many as vm.max_map_count allows, which is said once. */
 bool os_unmap(void *mem, size_t nbytes);
 
 /* Whether the word at an address may be written; true also where the system does not say. */

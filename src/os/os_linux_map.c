@@ -14,6 +14,7 @@
 #include "base/bits.h"
 #include "os/calls.h"
 #include "os/check.h"
+#include "os/line.h"
 #include "os/os.h"
 #include "os/syscall.h"
 
@@ -29,6 +30,7 @@
 #define PR_SET_VMA_ANON_NAME_ 0
 #define TEMPLATE_PAGES	      8
 #define TEMPLATES_MOST	      256
+#define SMALL		      (2 * MIB) /* a refused mapping of no more is looked into */
 
 static_assert(TEMPLATE_PAGES < 4096, "a count of pages fits below the address of a page");
 
@@ -120,6 +122,33 @@ static void *map_named(size_t nbytes, enum os_use use)
 	return mem;
 }
 
+/* --- refusals ------------------------------------------------------------------------------ */
+
+/* Said once: more memory would not help, and nothing else names the setting. */
+static COLD void say_too_many(void)
+{
+	static bool said;
+
+	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+		line_say("the process has as many mappings as the kernel allows; raise the sysctl "
+			 "vm.max_map_count");
+}
+
+/* Of a mapping that was refused though it is small: where not even an unreadable page can be
+   mapped, which is no memory, and no limit holds, there are too many mappings. */
+static COLD void explain_refusal(void)
+{
+	void *mem;
+
+	if (os_memory_limit() != SIZE_MAX)
+		return;
+	mem = map_at(NULL, page_size, PROT_NONE, MAP_NORESERVE);
+	if (mem)
+		call_munmap(mem, page_size);
+	else
+		say_too_many();
+}
+
 /* --- mappings ------------------------------------------------------------------------------ */
 
 void *os_map(size_t nbytes, enum os_use use)
@@ -127,13 +156,21 @@ void *os_map(size_t nbytes, enum os_use use)
 	void *mem = map_named(nbytes, use);
 
 	ASSERT(is_range(NULL, nbytes) && use < OS_USES);
-	return mem ? mem : map_at(NULL, nbytes, PROT_READ | PROT_WRITE, 0);
+	if (!mem)
+		mem = map_at(NULL, nbytes, PROT_READ | PROT_WRITE, 0);
+	if (UNLIKELY(!mem) && nbytes <= SMALL)
+		explain_refusal();
+	return mem;
 }
 
 bool os_unmap(void *mem, size_t nbytes)
 {
+	long result = call_munmap(mem, nbytes);
+
 	ASSERT(is_range(mem, nbytes));
-	return !syscall_failed(call_munmap(mem, nbytes));
+	if (result == -ENOMEM)
+		say_too_many();
+	return !syscall_failed(result);
 }
 
 /* By a futex operation that leaves the word there as it is, but writes it; nobody waits for the
@@ -159,8 +196,12 @@ bool os_word_is(const uint32_t *word, uint32_t value)
 /* By mapping anew, since programs run under filters that know no mprotect of ours. */
 bool os_guard(void *mem, size_t nbytes)
 {
+	long result = call_mmap(mem, nbytes, PROT_NONE, MAP_FIXED | MAP_NORESERVE);
+
 	ASSERT(is_range(mem, nbytes));
-	return map_at(mem, nbytes, PROT_NONE, MAP_FIXED | MAP_NORESERVE) != NULL;
+	if (result == -ENOMEM)
+		say_too_many();
+	return !syscall_failed(result);
 }
 
 bool os_unguard(void *mem, size_t nbytes)

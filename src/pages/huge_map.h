@@ -15,3 +15,10 @@ bool huge_move(struct huge *h, size_t nbytes);
 
 /* Makes the mapping hold nbytes, where it is or elsewhere. */
 bool huge_remap(struct huge *h, size_t nbytes);
+
+/* Unmaps what is on no list. Where the process has too many mappings for that, its memory goes back
+   all the same, and its addresses are kept: then false. */
+bool huge_unmap(struct huge *h);
+
+/* Keeps a mapping as far as the rule allows. */
+void huge_keep(struct huge *h);

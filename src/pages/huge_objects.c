@@ -1,25 +1,13 @@
-/* Huge objects handed out, resized, freed, purged; see huge.h. */
+/* Huge objects handed out, resized, freed; see huge.h. */
 #include "pages/huge.h"
 
 #include "base/bits.h"
 #include "os/check.h"
 #include "os/os.h"
-#include "os/steps.h"
 #include "pages/huge_map.h"
 #include "pages/huge_table.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
-
-/* All objects, now and then (os/steps.h); the lock was released just now. */
-static bool check_step(void)
-{
-	static uint32_t left;
-
-	if (!step_is_due(&left))
-		return true;
-	step_wait(&left, load_relaxed(&huge_table.sizes.count) * 4);
-	return huge_check();
-}
 
 /* Whether a is the better start for an object of nbytes: the smallest that holds it, else the
    largest. */
@@ -51,15 +39,6 @@ static struct huge *take_kept(size_t nbytes, size_t alignment)
 	return best;
 }
 
-/* A mapping is kept as far as the rule allows. */
-static void keep(struct huge *h)
-{
-	lock_acquire(&huge_lock);
-	huge_list_kept(h);
-	lock_release(&huge_lock);
-	ASSERT_SLOW(check_step());
-}
-
 /* What is over nbytes becomes a kept mapping of its own, unless it is little. */
 static void split(struct huge *h, size_t nbytes)
 {
@@ -79,7 +58,7 @@ static void split(struct huge *h, size_t nbytes)
 	rest->dirty = h->dirty - nbytes;
 	rest->mapped = h->mapped - nbytes;
 	h->nbytes = h->dirty = h->mapped = nbytes;
-	keep(rest);
+	huge_keep(rest);
 }
 
 static void *hand_out_locked(struct huge *h)
@@ -98,7 +77,7 @@ static void *hand_out(struct huge *h)
 	lock_acquire(&huge_lock);
 	mem = hand_out_locked(h);
 	lock_release(&huge_lock);
-	ASSERT_SLOW(check_step());
+	ASSERT_SLOW(huge_check_step());
 	return mem;
 }
 
@@ -111,7 +90,7 @@ static struct huge *fit(struct huge *h, size_t nbytes, size_t alignment)
 		return h;
 	}
 	if (nbytes > h->mapped && (alignment > os_page_size() || !huge_move(h, nbytes))) {
-		keep(h);
+		huge_keep(h);
 		return NULL;
 	}
 	retain_faults(nbytes - h->dirty);
@@ -134,7 +113,7 @@ static void *reuse(size_t nbytes, size_t alignment, bool grows)
 		mem = hand_out_locked(h);
 	}
 	lock_release(&huge_lock);
-	ASSERT_SLOW(check_step());
+	ASSERT_SLOW(huge_check_step());
 	return mem || !h ? mem : hand_out(fit(h, nbytes, alignment));
 }
 
@@ -163,13 +142,6 @@ void *huge_alloc_with_room(size_t nbytes)
 	return mem ? mem : hand_out(huge_map(nbytes, PAGE_SIZE, huge_with_room(nbytes)));
 }
 
-static void unmap(struct huge *h)
-{
-	ASSERT(!pagemap_get(h->mem)); /* nobody finds it any more */
-	os_unmap(h->mem, h->mapped);
-	pool_free(&huge_pool, h);
-}
-
 void huge_free(struct huge *h)
 {
 	size_t excess;
@@ -182,84 +154,14 @@ void huge_free(struct huge *h)
 	if (kept)
 		huge_list_kept(h);
 	lock_release(&huge_lock);
-	ASSERT_SLOW(check_step());
+	ASSERT_SLOW(huge_check_step());
 	if (!kept) {
-		unmap(h);
+		huge_unmap(h);
 		return;
 	}
 	excess = retain_excess();
 	if (excess)
 		retain_purged(huge_purge(excess));
-}
-
-/* Purges what is behind an object in use, which cannot grow into it meanwhile, or unmaps all that
-   is; the bytes. */
-static size_t give_room(struct huge *h, bool unmap)
-{
-	size_t dirty = h->dirty, mapped = h->mapped, nbytes = (unmap ? mapped : dirty) - h->nbytes;
-	char *room = h->mem + h->nbytes;
-
-	ASSERT(lock_held(&huge_lock));
-	if (!nbytes)
-		return 0;
-	ASSERT(h->nbytes <= dirty && dirty <= mapped); /* G3 */
-	huge_count_kept(-(intptr_t)(dirty - h->nbytes));
-	h->dirty = h->nbytes;
-	KEEP_ORDER();
-	if (unmap)
-		h->mapped = h->nbytes;
-	if (unmap ? os_unmap(room, nbytes) : os_purge(room, nbytes))
-		return nbytes;
-	h->mapped = mapped;
-	KEEP_ORDER();
-	h->dirty = dirty;
-	huge_count_kept((intptr_t)(dirty - h->nbytes));
-	return 0;
-}
-
-/* Of objects in use until at least nbytes are given back. */
-static size_t give_rooms(size_t nbytes, bool unmap)
-{
-	size_t given = 0;
-
-	lock_acquire(&huge_lock);
-	list_for_each (l, &huge_table.in_use) {
-		if (given >= nbytes || !(unmap || huge_table.sizes.kept))
-			break;
-		given += give_room(huge_of_link(l), unmap);
-	}
-	lock_release(&huge_lock);
-	ASSERT_SLOW(check_step());
-	return given;
-}
-
-size_t huge_purge(size_t nbytes)
-{
-	size_t purged = 0;
-
-	while (purged < nbytes) {
-		struct huge *h = NULL;
-
-		lock_acquire(&huge_lock);
-		if (!list_empty(&huge_table.kept)) {
-			h = huge_of_link(huge_table.kept.prev);
-			huge_unlist_kept(h);
-		}
-		lock_release(&huge_lock);
-		ASSERT_SLOW(check_step());
-		if (!h)
-			break;
-		purged += h->dirty;
-		unmap(h);
-	}
-	return purged < nbytes ? purged + give_rooms(nbytes - purged, false) : purged;
-}
-
-size_t huge_unmap_free(void)
-{
-	size_t unmapped = huge_purge(SIZE_MAX);
-
-	return unmapped + give_rooms(SIZE_MAX, true);
 }
 
 /* The object has nbytes from now on, which are mapped. */
@@ -288,7 +190,7 @@ static bool grow_into_room(struct huge *h, size_t nbytes)
 	if (fits)
 		set_size(h, nbytes);
 	lock_release(&huge_lock);
-	ASSERT_SLOW(check_step());
+	ASSERT_SLOW(huge_check_step());
 	return fits;
 }
 
@@ -300,7 +202,7 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 	lock_acquire(&huge_lock);
 	huge_leave_use(h);
 	lock_release(&huge_lock);
-	ASSERT_SLOW(check_step());
+	ASSERT_SLOW(huge_check_step());
 	done = huge_remap(h, nbytes);
 	lock_acquire(&huge_lock);
 	if (done) {
@@ -311,7 +213,7 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 	}
 	huge_enter_use(h);
 	lock_release(&huge_lock);
-	ASSERT_SLOW(check_step());
+	ASSERT_SLOW(huge_check_step());
 	return done;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/compiler.h"
 #include "os/check.h"
+#include "os/steps.h"
 #include "pages/huge.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
@@ -61,3 +62,14 @@ void *huge_enter_use(struct huge *h);
 
 /* Takes it out of use: nobody finds it, nor purges what is behind it. */
 void huge_leave_use(struct huge *h);
+
+/* All objects, now and then (os/steps.h); the lock was released just now. */
+static inline bool huge_check_step(void)
+{
+	static uint32_t left;
+
+	if (!step_is_due(&left))
+		return true;
+	step_wait(&left, load_relaxed(&huge_table.sizes.count) * 4);
+	return huge_check();
+}

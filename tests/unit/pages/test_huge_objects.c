@@ -49,6 +49,36 @@ static char *take(size_t nbytes)
 	return huge_alloc(nbytes, 16, &zero);
 }
 
+TEST(what_cannot_be_unmapped_is_purged_and_serves_again)
+{
+	char *a, *b, *held;
+	size_t mapped;
+
+	huge_purge(SIZE_MAX);
+	a = take(10 * MIB);
+	b = take(12 * MIB);
+	held = take(6 * MIB);
+	memset(a, 1, 10 * MIB);
+	memset(b, 1, 12 * MIB);
+	os_sim_refuse(OS_SIM_UNMAP, ENOMEM);
+	mapped = os_sim_mapped();
+	huge_free(huge_of(a));
+	huge_free(huge_of(b));
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(os_sim_mapped(), mapped);
+	EXPECT(sizes().kept && sizes().kept <= 2 * os_page_size());
+	EXPECT(huge_check());
+	a = take(10 * MIB);
+	EXPECT_EQ(os_sim_mapped(), mapped);
+	EXPECT_EQ(a[5 * MIB], 0);
+	huge_free(huge_of(a));
+	os_sim_refuse(OS_SIM_UNMAP, 0);
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(os_sim_mapped(), mapped - 22 * MIB);
+	huge_free(huge_of(held));
+	EXPECT(huge_check());
+}
+
 TEST(a_freed_mapping_is_kept_under_the_rule_and_reused)
 {
 	bool zero = false;

@@ -1,0 +1,115 @@
+/* What goes back of huge objects: kept mappings, and what is behind objects in use; see huge.h. */
+#include "os/check.h"
+#include "os/os.h"
+#include "pages/huge_map.h"
+#include "pages/huge_table.h"
+#include "pages/metadata.h"
+#include "pages/retain.h"
+
+#define VAIN_MOST 16 /* mappings that one call tries in vain to unmap */
+
+void huge_keep(struct huge *h)
+{
+	lock_acquire(&huge_lock);
+	huge_list_kept(h);
+	lock_release(&huge_lock);
+	ASSERT_SLOW(huge_check_step());
+}
+
+bool huge_unmap(struct huge *h)
+{
+	ASSERT(!pagemap_get(h->mem)); /* nobody finds it any more */
+	if (os_unmap(h->mem, h->mapped)) {
+		pool_free(&huge_pool, h);
+		return true;
+	}
+	if (os_purge(h->mem, h->mapped))
+		h->dirty = os_page_size(); /* some are, of what is kept (G3) */
+	if (h->dirty <= HUGE_KEPT_MOST)
+		huge_keep(h);
+	return false;
+}
+
+/* Purges what is behind an object in use, which cannot grow into it meanwhile, or unmaps all that
+   is; the bytes. */
+static size_t give_room(struct huge *h, bool unmap)
+{
+	size_t dirty = h->dirty, mapped = h->mapped, nbytes = (unmap ? mapped : dirty) - h->nbytes;
+	char *room = h->mem + h->nbytes;
+
+	ASSERT(lock_held(&huge_lock));
+	if (!nbytes)
+		return 0;
+	ASSERT(h->nbytes <= dirty && dirty <= mapped); /* G3 */
+	huge_count_kept(-(intptr_t)(dirty - h->nbytes));
+	h->dirty = h->nbytes;
+	KEEP_ORDER();
+	if (unmap)
+		h->mapped = h->nbytes;
+	if (unmap ? os_unmap(room, nbytes) : os_purge(room, nbytes))
+		return nbytes;
+	h->mapped = mapped;
+	KEEP_ORDER();
+	h->dirty = dirty;
+	huge_count_kept((intptr_t)(dirty - h->nbytes));
+	return 0;
+}
+
+/* Of objects in use until at least nbytes are given back. */
+static size_t give_rooms(size_t nbytes, bool unmap)
+{
+	size_t given = 0;
+
+	lock_acquire(&huge_lock);
+	list_for_each (l, &huge_table.in_use) {
+		if (given >= nbytes || !(unmap || huge_table.sizes.kept))
+			break;
+		given += give_room(huge_of_link(l), unmap);
+	}
+	lock_release(&huge_lock);
+	ASSERT_SLOW(huge_check_step());
+	return given;
+}
+
+/* The kept mapping that was freed longest ago, off the list; NULL: none. */
+static struct huge *take_oldest(void)
+{
+	struct huge *h = NULL;
+
+	lock_acquire(&huge_lock);
+	if (!list_empty(&huge_table.kept))
+		huge_unlist_kept(h = huge_of_link(huge_table.kept.prev));
+	lock_release(&huge_lock);
+	ASSERT_SLOW(huge_check_step());
+	return h;
+}
+
+/* What cannot be unmapped becomes the newest: when the first of these is the oldest again, all have
+   been tried. One that is purged already is tried in vain, a few times a call. */
+size_t huge_purge(size_t nbytes)
+{
+	size_t purged = 0, vain = nbytes == SIZE_MAX ? SIZE_MAX : VAIN_MOST;
+	struct huge *first = NULL, *h;
+
+	while (purged < nbytes && vain && (h = take_oldest())) {
+		bool is_purged = h->dirty < h->mapped && h->dirty <= os_page_size();
+
+		if (h == first) {
+			huge_keep(h);
+			break;
+		}
+		purged += h->dirty;
+		if (huge_unmap(h))
+			continue;
+		vain -= is_purged;
+		first = first ? first : h;
+	}
+	return purged < nbytes ? purged + give_rooms(nbytes - purged, false) : purged;
+}
+
+size_t huge_unmap_free(void)
+{
+	size_t unmapped = huge_purge(SIZE_MAX);
+
+	return unmapped + give_rooms(SIZE_MAX, true);
+}

@@ -1,0 +1,86 @@
+/* As many mappings as vm.max_map_count allows: freed huge objects of which none can be unmapped are
+   in RAM no more and serve again, and one line names the setting. */
+#include "test.h"
+
+#include "process.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+
+enum {
+	NAMED = 2100, /* the first mappings have names, and are not joined by the kernel */
+	OBJECTS = 3000,
+	NBYTES = 5 << 20,
+	TOUCHED = 32 << 10,
+	SPARE = 100, /* mappings that are left */
+	PAGES = 1 << 20
+};
+
+static char *named[NAMED], *objects[OBJECTS];
+static char said[4096];
+
+/* Takes mappings until there are no more but some. */
+static char *take_mappings(size_t page)
+{
+	char *area = mmap(NULL, PAGES * page, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t n = 1;
+
+	MUST(area != MAP_FAILED);
+	while (n < PAGES && mprotect(area + n * page, page, PROT_READ) == 0)
+		n += 2;
+	if (n >= PAGES)
+		test_skip("the kernel allows more mappings than this can make");
+	MUST(errno == ENOMEM);
+	for (size_t i = 0; i < SPARE && n > 4; i++, n--)
+		MUST(munmap(area + (n - 2) * page, page) == 0);
+	return area;
+}
+
+static int catch_stderr(void)
+{
+	int caught = memfd_create("stderr", 0);
+
+	MUST(caught >= 0 && dup2(caught, 2) == 2);
+	return caught;
+}
+
+TEST(what_cannot_be_unmapped_is_not_lost)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), full, freed;
+	int caught;
+	char *area;
+
+	for (int i = 0; i < NAMED; i++)
+		REQUIRE((named[i] = malloc(NBYTES)) != NULL);
+	for (int i = 0; i < OBJECTS; i++) {
+		REQUIRE((objects[i] = malloc(NBYTES)) != NULL);
+		memset(objects[i], 1, TOUCHED);
+	}
+	area = take_mappings(page);
+	caught = catch_stderr();
+	full = resident_kib();
+	for (int i = 0; i < OBJECTS; i += 2)
+		free(objects[i]);
+	malloc_trim(0);
+	freed = resident_kib();
+	printf("%zu KiB, then %zu\n", full, freed);
+	EXPECT(freed + OBJECTS / 2 * (TOUCHED >> 10) / 4 * 3 < full);
+	for (int i = 0; i < OBJECTS / 2; i += 2) {
+		objects[i] = malloc(NBYTES);
+		REQUIRE(objects[i]);
+		memset(objects[i], 2, TOUCHED);
+	}
+	for (int i = 1; i < OBJECTS; i += 2)
+		REQUIRE(objects[i][TOUCHED - 1] == 1);
+	REQUIRE(pread(caught, said, sizeof said - 1, 0) > 0);
+	printf("%s", said);
+	EXPECT(strstr(said, "vm.max_map_count"));
+	EXPECT(strchr(said, '\n') == strrchr(said, '\n'));
+	munmap(area, PAGES * page);
+	for (int i = 0; i < OBJECTS; i++)
+		if (i % 2 || i < OBJECTS / 2)
+			free(objects[i]);
+	for (int i = 0; i < NAMED; i++)
+		free(named[i]);
+}
