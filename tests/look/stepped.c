@@ -4,6 +4,7 @@
  *
  *	hold NAME BYTES  alpha, beta, gamma_ or delta allocates so much, and keeps it
  *	free NAME        what that holds is freed
+ *	thin NAME N      the same, but for one in N objects
  *	busy N           N threads begin that allocate and free without end, in shares alpha 3
  *	                 beta 1 by bytes; and one that loads and unloads libraries
  *	fork             a child goes on with the lines; its number is printed before "done"
@@ -42,6 +43,24 @@ static void release(void **all)
 		free(all);
 		all = next;
 	}
+}
+
+static void *thin_out(void **all, size_t n)
+{
+	void **kept = NULL;
+
+	for (size_t i = 0; all; i++) {
+		void **next = *all;
+
+		if (i % n == 0) {
+			*all = kept;
+			kept = all;
+		} else {
+			free(all);
+		}
+		all = next;
+	}
+	return kept;
 }
 
 #define ALLOCATOR(name, size)                                                                      \
@@ -134,6 +153,8 @@ static void obey(const char *command, const char *name, size_t n)
 	} else if (strcmp(command, "free") == 0) {
 		release(allocator(name)->held);
 		allocator(name)->held = NULL;
+	} else if (strcmp(command, "thin") == 0) {
+		allocator(name)->held = thin_out(allocator(name)->held, n);
 	} else if (strcmp(command, "busy") == 0) {
 		for (size_t i = 0; i < (size_t)atoi(name); i++)
 			start_thread(be_busy);

@@ -5,9 +5,11 @@ far a figure may be off is said in test_prof.py.
 """
 import collections
 import contextlib
+import gzip
 import math
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -17,7 +19,7 @@ import threading
 import unittest
 from pathlib import Path
 
-from target import ROOT, account, command, environment, page
+from target import ROOT, account, command, environment, look, page
 from outside import ask
 
 STEPPED, STATIC, *CHOSEN = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), *sys.argv[3:]
@@ -221,6 +223,59 @@ class UnderLoad(Case):
             self.agree(by_function(made.pid), {'beta': 16 * MIB, 'delta': 0, 'gamma_': 0})
             made.do('free', 'beta')
             self.agree(by_function(made.pid), {'beta': 0})
+
+
+class Pinned(Case):
+    """Few survivors of alpha pin their pages; delta fills its own."""
+
+    def hold(self, made, nbytes, of):
+        """One of so many objects of alpha's is kept."""
+        made.prof('start', '1K')
+        made.do('hold', 'alpha', nbytes)
+        made.do('hold', 'delta', nbytes)
+        made.do('thin', 'alpha', of)
+
+    def pins(self, made, pinned):
+        found = by_function(made.pid, 'pinned')
+        # Some 200 samples or more of about equal shares: more than five deviations.
+        self.assertLess(abs(found['alpha'] - pinned), 0.4 * pinned, (found, pinned))
+        self.assertLess(found['delta'], pinned / 10, found)
+
+    def test_slabs(self):
+        with Stepped() as made:
+            self.hold(made, 16 * MIB, 40)
+            one = next(row for row in look(made.pid)['classes'] if row['size'] == 96)
+            self.assertGreater(one['free_bytes'], 8 * MIB)
+            self.pins(made, one['free_bytes'] - one['empty_bytes'])
+            self.assertRegex(prof(made.pid, '--show', 'pinned'), r'[\d,]+ objects that pin [34]\.\dK;')
+            self.in_files(made)
+
+    def in_files(self, made):
+        heap, packed = (Path(made.folder.name) / name for name in ('a.heap', 'a.pb.gz'))
+        prof(made.pid, '-o', heap)
+        prof(made.pid, '-o', packed)
+        self.assertIn(b'pinned_space', gzip.decompress(packed.read_bytes()))
+        self.assertEqual(prof(heap, '--format', 'folded', '--show', 'pinned'),
+                         prof(made.pid, '--format', 'folded', '--show', 'pinned'))
+        heap.write_text(re.sub(r' pinned .*', '', heap.read_text()))
+        self.assertIn('does not say what objects pin', prof(heap, '--show', 'pinned', status=1))
+
+    def test_chunks(self):
+        """No class becomes hot: all lie in the chunk heap, an object of 96 bytes with its header."""
+        with Stepped(LOAM_OPTIONS='promote_after=65535') as made:
+            self.hold(made, 4 * MIB, 20)
+            free = look(made.pid)['heap']['free_by_floor']['chunks']
+            self.assertGreater(free, 3 * MIB)
+            self.pins(made, free)
+
+    def test_while_threads_free(self):
+        """Shares of what changes meanwhile make sense or are left out."""
+        with Stepped() as made:
+            made.do('busy', 4)
+            prof(made.pid, 'start', '16K', '--wait', WAIT)
+            for _ in range(5):
+                by_function(made.pid, 'pinned')
+            self.assertIsNone(made.process.poll())
 
 
 class Refusals(unittest.TestCase):

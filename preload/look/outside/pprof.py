@@ -38,6 +38,7 @@ class Strings:
 
 VALUES = (('inuse_objects', 'count'), ('inuse_space', 'bytes'), ('alloc_objects', 'count'),
           ('alloc_space', 'bytes'), ('peak_objects', 'count'), ('peak_space', 'bytes'))
+PINNED = (('pinned_objects', 'count'), ('pinned_space', 'bytes'))
 
 
 class Encoder:
@@ -76,10 +77,12 @@ class Encoder:
     def sample(self, site):
         values = [round(site.live.objects), site.live.asked, round(site.allocated.objects), site.allocated.asked,
                   round(site.peak.objects), site.peak.asked]
+        if self.profile.has_pinned:
+            values += [round(site.pinned.objects), site.pinned.asked]
         return nested(2, packed(1, map(self.location, site.frames)) + packed(2, values))
 
     def encode(self):
-        self.out += [self.value_type(1, *value) for value in VALUES]
+        self.out += [self.value_type(1, *value) for value in VALUES + (PINNED if self.profile.has_pinned else ())]
         self.out += [self.sample(site) for site in self.profile.sites]
         for i, m in enumerate(self.mappings, 1):
             self.out.append(nested(3, number(1, i) + number(2, m.start) + number(3, m.end) + number(4, m.offset)

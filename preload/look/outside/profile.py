@@ -5,6 +5,7 @@ import dataclasses
 import re
 import struct
 
+from . import pins
 from .failure import Failure, Torn
 from .process import Mapping
 
@@ -36,10 +37,16 @@ class Site:
     allocated: Sum
     peak: Sum
     lives: tuple        # objects that were freed, by age: below 10 ms, 100 ms, and so on
+    pinned: Sum = dataclasses.field(default_factory=Sum)    # free bytes, and the objects that pin them (pins.py)
+
+    def add_pinned(self, objects, share):
+        nbytes = round(objects * share)
+        self.pinned += Sum(objects if share else 0, nbytes, nbytes)
 
 
 # What to show of a site, by name.
-SHOWN = {'live': 'in use', 'allocated': 'allocated so far', 'peak': 'in use at the peak'}
+SHOWN = {'live': 'in use', 'allocated': 'allocated so far', 'peak': 'in use at the peak',
+         'pinned': 'free, in pages that objects in use pin'}
 
 
 @dataclasses.dataclass
@@ -51,6 +58,7 @@ class Profile:
     seconds: int
     mappings: list
     sites: list
+    has_pinned: bool = False
 
     def total(self, shown):
         total = Sum()
@@ -99,26 +107,29 @@ def site_of(page, fields, peaks):
                 tuple(one / ONE for one in lives))
 
 
-def read_process(process, page):
+def read_process(process, page, pinned=False):
+    """With what objects pin, if that is wanted: it takes a look at the page of each sample."""
     try:
         fields = SAMPLES.unpack(process.read(page.samples, SAMPLES.size))
         heads, _, at, rate, _, stopped, taken, _, lost = fields[:9]
         if page.samples_bytes != SAMPLES.size or not heads:
             raise Failure(f'{process} is not profiled: begin it by `loam prof {process.pid} start`, or start the'
                           ' process with LOAM_OPTIONS=prof')
-        peaks, chunks, layout, sites, left = fields[13], Chunks(process), site_struct(page), [], SITES_MOST
+        peaks, chunks, layout, sites, left = fields[13], Chunks(process), site_struct(page), {}, SITES_MOST
         while at:
             left -= 1
             if not left or at % 8:
                 raise Torn(f'a site at {at:#x}')
             row = layout.unpack(chunks.read(at, layout.size))
             if row[3]:      # else it is of an earlier profile
-                sites.append(site_of(page, row, peaks))
+                sites[at] = site_of(page, row, peaks)
             at = row[0]
+        if pinned:
+            pins.add(process, page, heads, sites, ONE)
     except Torn as torn:
         raise Failure(f'the profile of {process} is damaged: {torn}') from None
     return Profile(str(process) + (', profiled until it was stopped' if stopped else ''), rate, taken, lost, 0,
-                   process.mappings(), sites)
+                   process.mappings(), list(sites.values()), pinned)
 
 
 # ---- From a file.
@@ -126,7 +137,7 @@ def read_process(process, page):
 SUMS = r'\s*(\d+):\s*(\d+)\s*\[\s*(\d+):\s*(\d+)\]\s*@'
 HEAD = re.compile('heap profile:' + SUMS + r'\s*(\S+)')
 STACK = re.compile(SUMS + r'((?:\s+0x[0-9a-f]+)*)\s*$')
-MORE = re.compile(r'# peak (\d+): (\d+) given (\d+) (\d+) (\d+) lives((?: \d+)*)$')
+MORE = re.compile(r'# peak (\d+): (\d+) given (\d+) (\d+) (\d+) lives((?: \d+)*)(?: pinned (\d+): (\d+))?$')
 ABOUT = re.compile(r'# loam (\S+) prof=(\d+) samples (\d+) lost (\d+) after (\d+) seconds')
 MAPPING = re.compile(r'([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) (\S+) (\d+)\s*(.*)')
 
@@ -144,6 +155,8 @@ def add_line(found, line):
         site.peak = Sum(int(more[1]), int(more[2]), int(more[4]))
         site.live.given, site.allocated.given = int(more[3]), int(more[5])
         site.lives = tuple(map(int, more[6].split()))
+        if more[7]:
+            site.pinned, found.has_pinned = Sum(int(more[7]), int(more[8]), int(more[8])), True
     elif about:
         found.rate, found.samples, found.lost, found.seconds = map(int, about.groups()[1:])
     else:
@@ -198,6 +211,7 @@ def as_text(profile):
         lines.append(' '.join([sums([site]), *(f'{frame:#x}' for frame in site.frames)]))
         lines.append(f'# peak {round(site.peak.objects)}: {site.peak.asked} given {site.live.given}'
                      f' {site.peak.given} {site.allocated.given} lives'
-                     + ''.join(f' {round(one)}' for one in site.lives))
+                     + ''.join(f' {round(one)}' for one in site.lives)
+                     + (f' pinned {round(site.pinned.objects)}: {site.pinned.asked}' if profile.has_pinned else ''))
     lines += ['', 'MAPPED_LIBRARIES:', *map(maps_line, profile.mappings)]
     return '\n'.join(lines) + '\n'

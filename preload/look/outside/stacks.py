@@ -23,7 +23,7 @@ def place(line):
 def one(site, symbols, shown, total):
     amount = getattr(site, shown)
     yield f'{size(amount.asked):>8} {100 * amount.asked / total:5.1f}%  {amount.objects:,.0f} objects' \
-          f' of {size(amount.asked / amount.objects) if amount.objects else 0}; in use {size(site.live.asked)},' \
+          f' {"that pin" if shown == "pinned" else "of"} {size(amount.asked / amount.objects) if amount.objects else 0}; in use {size(site.live.asked)},' \
           f' allocated {size(site.allocated.asked)}, peak {size(site.peak.asked)}; {lived(site)}'
     for frame in site.frames:
         for line in symbols.lines(frame - 1):
