@@ -302,6 +302,17 @@ void fence_free(void *mem, struct descriptor *tag, const char *call)
 	quarantine_put(mem, usable, leave);
 }
 
+bool fence_is_freed(const void *mem, const struct descriptor *tag, size_t nbytes)
+{
+	size_t usable = has_room_for_guard(tag) ? nbytes - os_page_size() : nbytes;
+	uint64_t said;
+
+	if (!fences || usable < FENCE_LEAST + TRAILER)
+		return false;
+	said = trailer(mem, usable);
+	return said == ~key_of(mem) || !said;
+}
+
 size_t fence_flush(void)
 {
 	return quarantine_flush(leave);

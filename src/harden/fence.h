@@ -45,5 +45,9 @@ size_t fence_size(const void *mem, struct descriptor *tag, const char *call);
 /* Into quarantine.  Reports what fence_size() does. */
 void fence_free(void *mem, struct descriptor *tag, const char *call);
 
+/* Whether an object of nbytes in all, guard page included, was freed: it is quarantined, or its
+   free waits. False where objects have no fences. */
+COLD bool fence_is_freed(const void *mem, const struct descriptor *tag, size_t nbytes);
+
 /* All that is quarantined goes to the arena; the bytes. */
 size_t fence_flush(void);

@@ -3,6 +3,7 @@
 
 #include "arena/ring.h"
 #include "cache/deferred.h"
+#include "harden/fence.h"
 #include "harden/sampled.h"
 #include "os/os.h"
 #include "pages/huge.h"
@@ -15,27 +16,30 @@ struct visitor {
 	void *arg;
 };
 
+/* One that was not freed; of one with a guard page what is before that. */
+static void visit(const void *mem, const struct descriptor *tag, size_t nbytes,
+		  const struct visitor *v)
+{
+	bool has_guard = tag->guarded && (tag->kind == KIND_RUN || tag->kind == KIND_HUGE);
+
+	if (!fence_is_freed(mem, tag, nbytes))
+		v->visit(mem, has_guard ? nbytes - os_page_size() : nbytes, v->arg);
+}
+
 /* Objects in magazines, in the depot, or whose free waits bear their mark. */
 static UNSYNCHRONIZED void visit_slab(const struct slab *s, const struct visitor *v)
 {
 	for (uint32_t i = 0; i < s->capacity; i++)
 		if (!slab_is_free(s, slab_object(s, i)))
-			v->visit(slab_object(s, i), s->size, v->arg);
+			visit(slab_object(s, i), &s->tag, s->size, v);
 }
 
-/* What is readable of an object with pages of its own. */
-static size_t readable(const struct descriptor *tag, size_t nbytes)
+/* One that is not of a slab. What is quarantined may be unreadable but for its end. */
+static void visit_other(const void *mem, const struct descriptor *tag, size_t nbytes,
+			const struct visitor *v)
 {
-	return tag->guarded ? nbytes - os_page_size() : nbytes;
-}
-
-/* One that is not of a slab. */
-static void visit_other(const void *mem, size_t nbytes, void *visitor)
-{
-	const struct visitor *v = visitor;
-
-	if (!deferred_has(mem))
-		v->visit(mem, nbytes, v->arg);
+	if (fences || !deferred_has(mem))
+		visit(mem, tag, nbytes, v);
 }
 
 static void visit_stretch(struct descriptor *tag, char *mem, size_t nbytes, void *visitor)
@@ -47,13 +51,18 @@ static void visit_stretch(struct descriptor *tag, char *mem, size_t nbytes, void
 	if (tag->kind == KIND_SLAB && s->base == (uintptr_t)mem)
 		visit_slab(s, visitor);
 	else if (tag->kind == KIND_RUN && run->mem == mem && !run->kept)
-		visit_other(mem, readable(tag, run_usable(run)), visitor);
+		visit_other(mem, tag, run_usable(run), visitor);
 }
 
 static void visit_huge(const struct huge *h, bool kept, void *visitor)
 {
 	if (!kept)
-		visit_other(h->mem, readable(&h->tag, h->nbytes), visitor);
+		visit_other(h->mem, &h->tag, h->nbytes, visitor);
+}
+
+static void visit_chunk(const void *mem, size_t usable, void *visitor)
+{
+	visit_other(mem, pagemap_get(mem), usable, visitor);
 }
 
 /* One that another thread had locked at a fork stays as it was then. */
@@ -61,18 +70,18 @@ static void visit_heaps(struct arena *a, struct visitor *v)
 {
 	bool locked = ring_lock_this(a);
 
-	heap_visit(&a->chunks, visit_other, v);
+	heap_visit(&a->chunks, visit_chunk, v);
 	if (locked)
 		ring_unlock(a);
 }
 
-void objects_visit(void (*visit)(const void *mem, size_t nbytes, void *arg), void *arg)
+void objects_visit(void (*see)(const void *mem, size_t nbytes, void *arg), void *arg)
 {
-	struct visitor v = {visit, arg};
+	struct visitor v = {see, arg};
 
 	for (struct arena *a = NULL; (a = ring_next(a));)
 		visit_heaps(a, &v);
 	zone_visit(visit_stretch, &v);
 	huge_visit(visit_huge, &v);
-	sampled_visit(visit, arg);
+	sampled_visit(see, arg);
 }

@@ -3,6 +3,6 @@
 
 #include "base/compiler.h"
 
-/* Calls visit for each, in no order, some of them under loam's locks. While other threads allocate
+/* Calls `see` for each, in no order, some of them under loam's locks. While other threads allocate
    and free, one that changes hands meanwhile may be among them or not. */
-COLD void objects_visit(void (*visit)(const void *mem, size_t nbytes, void *arg), void *arg);
+COLD void objects_visit(void (*see)(const void *mem, size_t nbytes, void *arg), void *arg);
