@@ -258,6 +258,32 @@ static NOINLINE void in_other_thread(void)
 	exit(kept == NULL);
 }
 
+static NOINLINE void *allocate_on(void *unused)
+{
+	void *held[64] = {NULL};
+
+	(void)unused;
+	for (unsigned n = 0;; n++) {
+		size_t size = n % 50 == 0 ? HUGE_BYTES : n % 10 == 0 ? RUN_BYTES : n % 4000;
+
+		free(held[n % 64]);
+		held[n % 64] = malloc(size);
+		if (n == 1000)
+			sem_post(&ready);
+	}
+}
+
+/* Other threads go on while this one ends the process; what is lost, nobody knows. */
+static void busy(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 4; i++)
+		pthread_create(&thread, NULL, allocate_on, NULL);
+	for (int i = 0; i < 4; i++)
+		sem_wait(&ready);
+}
+
 static const struct {
 	const char *name;
 	void (*leak)(void);
@@ -284,6 +310,8 @@ int main(int argc, char **argv)
 	sem_init(&ready, 0, 0);
 	for (size_t i = 0; argc < 2 && i < sizeof kinds / sizeof *kinds; i++)
 		puts(kinds[i].name);
+	if (argc > 1 && strcmp(argv[1], "busy") == 0)
+		busy();
 	for (size_t i = 0; argc > 1 && i < sizeof kinds / sizeof *kinds; i++)
 		if (strcmp(argv[1], kinds[i].name) == 0)
 			kinds[i].leak();

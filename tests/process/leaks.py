@@ -72,8 +72,16 @@ def wrong_lines(program):
         yield f'with a rate: {sampled}'
 
 
+def wrong_while_busy(program):
+    """What other threads unmap, free and lock up while loam looks does not end the process otherwise."""
+    for options in ('leak=1', 'leak=1,harden=2', 'leak=1,harden=3', 'leak=1,guard=10') * 3:
+        done = on_loam(program, 'busy', options)
+        if done.returncode != STATUS or len(re.findall(TOTALS, done.stderr)) != 1:
+            yield f'busy, {options}: status {done.returncode}, {done.stderr[:300]}'
+
+
 def main(program, cxx):
-    wrong = list(wrong_lines(program))
+    wrong = [*wrong_lines(program), *wrong_while_busy(program)]
     for path in program, cxx:
         for kind in run([path]).stdout.split():
             wrong += wrong_by_memcheck(path, kind)
