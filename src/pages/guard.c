@@ -3,14 +3,22 @@
 
 #include "os/check.h"
 #include "os/os.h"
+#include "pages/huge_table.h"
 #include "pages/zone.h"
 
 static size_t guards; /* relaxed */
 
+size_t guard_count(void)
+{
+	return load_relaxed(&guards);
+}
+
 void guard_lay(struct descriptor *tag, void *mem, size_t nbytes)
 {
 	ASSERT(!tag->guarded && tag->kind != KIND_NONE);
-	tag->guarded = add_relaxed(&guards, 1) < GUARDS_MOST && os_guard(mem, nbytes);
+	tag->guarded =
+		add_relaxed(&guards, 1) + load_relaxed(&huge_table.sizes.count) / 2 < GUARDS_MOST &&
+		os_guard(mem, nbytes);
 	if (!tag->guarded)
 		add_relaxed(&guards, (size_t)-1);
 }

@@ -3,6 +3,8 @@
 
 #include "os/check.h"
 #include "os/os.h"
+#include "pages/guard.h"
+#include "pages/huge_table.h"
 #include "pages/metadata.h"
 #include "pages/place.h"
 #include "pages/zone_regions.h"
@@ -11,8 +13,10 @@
 #define STEP_LEAST (1 * MIB)
 #define STEP_MOST  (64 * MIB)
 
-/* How many holes the blocks that are unmapped may leave. */
-#define HOLES_MOST ((size_t)32768)
+/* How many holes the blocks that are unmapped may leave; fewer as guards and huge objects take of
+   the mappings that a process may have. */
+#define HOLES_MOST  ((size_t)32768)
+#define HOLES_LEAST ((size_t)1024)
 
 /* The least where the system limits the process. */
 #define STEP_LIMITED (64 * KIB)
@@ -187,10 +191,12 @@ static size_t unmap_free(struct region *r, unsigned least)
 /* A process may have 65,530 mappings: blocks are as large as leaves most of these to others. */
 static unsigned least_unmapped(void)
 {
+	size_t taken = 2 * guard_count() + load_relaxed(&huge_table.sizes.count);
+	size_t most = taken < HOLES_MOST - HOLES_LEAST ? HOLES_MOST - taken : HOLES_LEAST;
 	unsigned order = 0;
 
 	while (order < ORDERS && (ORDER_BYTES(order) < os_page_size() ||
-				  zone.sizes.mapped / ORDER_BYTES(order) > HOLES_MOST))
+				  zone.sizes.mapped / ORDER_BYTES(order) > most))
 		order++;
 	return order;
 }

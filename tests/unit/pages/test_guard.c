@@ -2,6 +2,7 @@
 #include "pages/guard.h"
 
 #include "os_sim.h"
+#include "pages/huge_table.h"
 #include "test.h"
 
 static struct descriptor tags[GUARDS_MOST + 1];
@@ -31,6 +32,22 @@ TEST(only_so_many_are_laid)
 	for (size_t i = 0; i <= GUARDS_MOST; i++)
 		EXPECT(guard_lift(&tags[i], page_of(area, i), os_page_size()));
 	os_unmap(area, nbytes);
+}
+
+TEST(huge_objects_leave_less_for_guards)
+{
+	char *page = os_map(os_page_size(), OS_PAGES);
+	struct descriptor tag = {.kind = KIND_RUN};
+
+	huge_table.sizes.count = 2 * GUARDS_MOST;
+	guard_lay(&tag, page, os_page_size());
+	EXPECT(!tag.guarded);
+	huge_table.sizes.count = 2 * GUARDS_MOST - 2;
+	guard_lay(&tag, page, os_page_size());
+	EXPECT(tag.guarded && guard_count() == 1);
+	huge_table.sizes.count = 0;
+	EXPECT(guard_lift(&tag, page, os_page_size()) && guard_count() == 0);
+	os_unmap(page, os_page_size());
 }
 
 TEST(a_refusal_leaves_all_as_before)

@@ -1,6 +1,7 @@
 /* Memory of a zone: pieces where regions are refused, and what is unmapped. */
 #include "base/options.h"
 #include "os_sim.h"
+#include "pages/huge_table.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
 #include "test.h"
@@ -139,5 +140,29 @@ TEST(locked_blocks_that_cannot_be_purged_are_unmapped)
 	os_sim_refuse(OS_SIM_PURGE, 0);
 	os_sim_lock(false);
 	options.retain_floor = floor;
+	EXPECT(zone_check());
+}
+
+TEST(where_there_are_many_mappings_small_blocks_stay_mapped)
+{
+	enum { PAGES = 4096 };
+	static char *pages[PAGES];
+	size_t unmapped;
+	bool clean;
+
+	os_sim_need_small_pages();
+	for (int i = 0; i < PAGES; i++)
+		REQUIRE((pages[i] = zone_alloc(0, &clean)) != NULL);
+	for (int i = 0; i < PAGES; i += 2)
+		zone_free(pages[i], 0, PAGE_SIZE);
+	zone_unmap_free(false);
+	huge_table.sizes.count = 40000;
+	unmapped = zone_unmap_free(true);
+	huge_table.sizes.count = 0;
+	EXPECT(sizes().free_dirty + sizes().free_clean >= PAGES / 2 * PAGE_SIZE);
+	EXPECT(unmapped < PAGES / 2 * PAGE_SIZE);
+	EXPECT(zone_unmap_free(true) >= PAGES / 2 * PAGE_SIZE);
+	for (int i = 1; i < PAGES; i += 2)
+		zone_free(pages[i], 0, PAGE_SIZE);
 	EXPECT(zone_check());
 }
