@@ -134,18 +134,15 @@ static COLD void say_too_many(void)
 			 "vm.max_map_count");
 }
 
-/* Of a mapping that was refused though it is small: where not even an unreadable page can be
-   mapped, which is no memory, and no limit holds, there are too many mappings. */
+/* Of a small mapping that was refused: a limit of memory may be the reason, or that there are too
+   many mappings. Then one cannot be cut in three either, as by an advice for a page of it. */
 static COLD void explain_refusal(void)
 {
-	void *mem;
+	long page = (long)align_down((uintptr_t)&templates, page_size);
+	long result = syscall3(SYS_madvise, page, (long)page_size, MADV_DONTDUMP);
 
-	if (os_memory_limit() != SIZE_MAX)
-		return;
-	mem = map_at(NULL, page_size, PROT_NONE, MAP_NORESERVE);
-	if (mem)
-		call_munmap(mem, page_size);
-	else
+	syscall3(SYS_madvise, page, (long)page_size, MADV_DODUMP);
+	if (result == -EAGAIN || result == -ENOMEM)
 		say_too_many();
 }
 

@@ -6,6 +6,7 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 enum {
 	NAMED = 2100, /* the first mappings have names, and are not joined by the kernel */
@@ -19,8 +20,8 @@ enum {
 static char *named[NAMED], *objects[OBJECTS];
 static char said[4096];
 
-/* Takes mappings until there are no more but some. */
-static char *take_mappings(size_t page)
+/* Takes mappings until no more than `spare` are left. */
+static char *take_mappings(size_t page, size_t spare)
 {
 	char *area = mmap(NULL, PAGES * page, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -32,7 +33,7 @@ static char *take_mappings(size_t page)
 	if (n >= PAGES)
 		test_skip("the kernel allows more mappings than this can make");
 	MUST(errno == ENOMEM);
-	for (size_t i = 0; i < SPARE && n > 4; i++, n--)
+	for (size_t i = 0; i < spare && n > 4; i++, n--)
 		MUST(munmap(area + (n - 2) * page, page) == 0);
 	return area;
 }
@@ -43,6 +44,51 @@ static int catch_stderr(void)
 
 	MUST(caught >= 0 && dup2(caught, 2) == 2);
 	return caught;
+}
+
+/* Allocates until a limit of addresses refuses it. */
+static _Noreturn void fill_addresses(int caught)
+{
+	rlim_t used = (rlim_t)proc_number("/proc/self/status", "\nVmSize:") << 10;
+	struct rlimit limit = {used + (16 << 20), used + (16 << 20)};
+	size_t n = 0;
+
+	MUST(setrlimit(RLIMIT_AS, &limit) == 0);
+	for (size_t nbytes = 100000; nbytes; nbytes /= 10)
+		while (malloc(nbytes))
+			n++;
+	while (mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+		;
+	MUST(!malloc(100000));
+	MUST(n > 0 && lseek(caught, 0, SEEK_END) == 0);
+	_exit(0);
+}
+
+TEST(of_another_limit_nothing_is_said)
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		fill_addresses(catch_stderr());
+	EXPECT_EQ(child_wait(child), 0);
+}
+
+/* And where a block of a few pages finds no mapping, the line says so. */
+TEST(a_small_mapping_that_is_refused_is_explained)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		int caught = catch_stderr();
+
+		take_mappings((size_t)sysconf(_SC_PAGESIZE), 0);
+		while (malloc(200000))
+			;
+		MUST(pread(caught, said, sizeof said - 1, 0) > 0);
+		MUST(strstr(said, "vm.max_map_count"));
+		_exit(0);
+	}
+	EXPECT_EQ(child_wait(child), 0);
 }
 
 TEST(what_cannot_be_unmapped_is_not_lost)
@@ -57,7 +103,7 @@ TEST(what_cannot_be_unmapped_is_not_lost)
 		REQUIRE((objects[i] = malloc(NBYTES)) != NULL);
 		memset(objects[i], 1, TOUCHED);
 	}
-	area = take_mappings(page);
+	area = take_mappings(page, SPARE);
 	caught = catch_stderr();
 	full = resident_kib();
 	for (int i = 0; i < OBJECTS; i += 2)
