@@ -140,12 +140,15 @@ class Install(unittest.TestCase):
 
     def test_gdb_finds_its_commands(self):
         """By themselves, where it may load what is beside the library."""
-        run('cc', '-g', self.dir / 'idle.c', '-o', self.dir / 'idle')
+        (self.dir / 'held.c').write_text('#include <stdlib.h>\nvoid *held;\nvoid stop(void) {}\n'
+                                         'int main(void) { held = malloc(100); stop(); return 0; }\n')
+        run('cc', '-g', self.dir / 'held.c', '-o', self.dir / 'held')
         with self.without_source():
             said = run('gdb', '-nx', '-batch', '-ex', f'add-auto-load-safe-path {self.prefix}', '-ex',
-                       f'set exec-wrapper env LD_PRELOAD={self.prefix}/lib/libloam.so', '-ex', 'break main', '-ex', 'run',
-                       '-ex', 'loam arena', '-ex', 'loam what main', self.dir / 'idle')
-        self.assertRegex(said, r'(?s)ARENA +LIVE.*\n +1 .*0x\w+ is not loam\'s')
+                       f'set exec-wrapper env LD_PRELOAD={self.prefix}/lib/libloam.so', '-ex', 'break stop', '-ex', 'run',
+                       '-ex', 'loam what held', '-ex', 'loam arena', '-ex', 'loam what main', self.dir / 'held')
+        self.assertRegex(said, r'(?s)\n(chunk|object) of \d+ bytes at 0x\w+, arena 1: in use\n.*ARENA +LIVE.*\n +1 '
+                               r'.*0x\w+ is not loam\'s')
 
     # ---- Linking.
 
