@@ -1,5 +1,6 @@
 /* malloc_trim: all free memory goes back at once. */
 #include "api/start.h"
+#include "base/probe.h"
 #include "cache/trim.h"
 #include "harden/tools.h"
 
@@ -25,6 +26,7 @@ int loam_malloc_trim(size_t pad)
 
 	if (!start())
 		return 0;
+	PROBE1(loam, trim, pad);
 	tools_enter();
 	trimmed = trim(pad);
 	tools_leave();

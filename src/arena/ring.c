@@ -1,6 +1,7 @@
 /* The ring of arenas; see ring.h. */
 #include "arena/ring.h"
 
+#include "base/probe.h"
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/metadata.h"
@@ -59,6 +60,7 @@ bool ring_wait(struct arena *a)
 		before();
 	if (load_relaxed(&a->retired))
 		return false;
+	PROBE1(loam, arena_wait, a->number);
 	lock_acquire(&a->lock);
 	return true;
 }
@@ -93,6 +95,7 @@ static struct arena *make(void)
 		store_release(&ring_all, a);
 		ASSERT(a->number == count + 1 && retired <= count);
 		store_relaxed(&count, count + 1);
+		PROBE1(loam, arena_new, a->number);
 	}
 	lock_release(&ring_list_lock);
 	return a;

@@ -1,6 +1,7 @@
 /* The slow path of allocation; see alloc.h. */
 #include "cache/alloc.h"
 
+#include "base/probe.h"
 #include "arena/early.h"
 #include "base/bits.h"
 #include "cache/depot.h"
@@ -203,6 +204,8 @@ static COLD NOINLINE void *alloc_held(size_t alignment, size_t req)
 		mem = heap_memalign_held(&a->chunks, alignment, req);
 		ring_unlock(a);
 	}
+	if (!mem)
+		PROBE2(loam, no_memory, req, alignment);
 	return mem;
 }
 

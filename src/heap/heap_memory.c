@@ -1,6 +1,7 @@
 /* Stretches of the data segment and blocks of the zone; see heap_memory.h. */
 #include "heap/heap_memory.h"
 
+#include "base/probe.h"
 #include "os/check.h"
 #include "base/options.h"
 #include "os/os.h"
@@ -41,6 +42,7 @@ static char *break_advance(char *at, size_t nbytes)
 		return NULL;
 	retain_add_live((intptr_t)nbytes);
 	retain_faults(nbytes);
+	PROBE2(loam, break_grow, mem, nbytes);
 	return mem;
 }
 

@@ -2,6 +2,7 @@
 #include "observe/samples.h"
 
 #include "base/bits.h"
+#include "base/probe.h"
 #include "observe/poisson.h"
 #include "os/check.h"
 #include "os/os.h"
@@ -201,6 +202,16 @@ static void link_sample(struct sample *s)
 	store_release(head, s);
 }
 
+/* Counts the sample at its site, and links it. */
+static void begin_use(struct sample *s)
+{
+	struct sum what = stands_for(s);
+
+	enter_use(s->site, what);
+	link_sample(s);
+	PROBE3(otel_memory, alloc, s->mem, s->asked, what.asked);
+}
+
 static uint64_t weight_of(size_t nbytes)
 {
 	return poisson_weight(align_up(nbytes ? nbytes : 1, GRANULE) / GRANULE, samples.rate);
@@ -244,8 +255,7 @@ bool samples_add(const struct sampled_object *o)
 		return true;
 	}
 	store_relaxed(&samples.in_use, samples.in_use + 1);
-	enter_use(site, stands_for(s));
-	link_sample(s);
+	begin_use(s);
 	return true;
 }
 
@@ -271,6 +281,7 @@ bool samples_remove(const void *mem, uint64_t now)
 	store_relaxed(lives, *lives + s->weight);
 	store_relaxed(&samples.in_use, samples.in_use - 1);
 	leave_use(s->site, stands_for(s));
+	PROBE1(otel_memory, free, mem);
 	pool_free(&sample_pool, s);
 	return true;
 }
@@ -284,13 +295,13 @@ bool samples_resize(const void *mem, const void *moved, size_t asked, size_t giv
 	store_relaxed(at, s->next);
 	KEEP_ORDER();
 	leave_use(s->site, stands_for(s));
+	PROBE1(otel_memory, free, mem);
 	if (asked > s->asked) /* what it grew by had its chance, too */
 		s->weight = weight_of(asked);
 	s->asked = asked;
 	s->given = given;
 	s->mem = (uintptr_t)moved;
-	enter_use(s->site, stands_for(s));
-	link_sample(s);
+	begin_use(s);
 	return true;
 }
 

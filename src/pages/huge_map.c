@@ -2,6 +2,7 @@
 #include "pages/huge_map.h"
 
 #include "base/bits.h"
+#include "base/probe.h"
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/huge_table.h"
@@ -41,6 +42,7 @@ struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped)
 	}
 	if (nbytes <= HUGE_KEPT_MOST)
 		retain_faults(nbytes);
+	PROBE2(loam, huge_map, h->mem, mapped);
 	return h;
 }
 

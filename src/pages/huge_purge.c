@@ -1,4 +1,5 @@
 /* What goes back of huge objects: kept mappings, and what is behind objects in use; see huge.h. */
+#include "base/probe.h"
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/huge_map.h"
@@ -20,6 +21,7 @@ bool huge_unmap(struct huge *h)
 {
 	ASSERT(!pagemap_get(h->mem)); /* nobody finds it any more */
 	if (os_unmap(h->mem, h->mapped)) {
+		PROBE2(loam, huge_unmap, h->mem, h->mapped);
 		pool_free(&huge_pool, h);
 		return true;
 	}

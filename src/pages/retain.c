@@ -2,6 +2,7 @@
 #include "pages/retain.h"
 
 #include "base/bits.h"
+#include "base/probe.h"
 
 size_t retain_live;
 size_t retain_most;
@@ -83,7 +84,10 @@ size_t retain_excess(void)
 
 void retain_purged(size_t nbytes)
 {
+	if (!nbytes)
+		return;
 	add_relaxed(&retain_tally, nbytes);
+	PROBE2(loam, purge, nbytes, load_relaxed(&retain_retained));
 }
 
 /* Races make both approximate: a bet may be counted twice, and is forgotten by fading. */

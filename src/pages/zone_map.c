@@ -1,6 +1,7 @@
 /* Mapping and unmapping of regions; see zone_map.h and zone.h. */
 #include "pages/zone_map.h"
 
+#include "base/probe.h"
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/guard.h"
@@ -56,6 +57,7 @@ static void own(struct region *r, char *mem, size_t nbytes)
 	zone_change_end(&change);
 	KEEP_ORDER();
 	zone.sizes.mapped += nbytes;
+	PROBE2(loam, zone_grow, mem, nbytes);
 }
 
 /* Everything that is mapped became resident: what is free and clean is dirty. */

@@ -2,6 +2,7 @@
 #include "report/report.h"
 
 #include "base/options.h"
+#include "base/probe.h"
 #include "base/text.h"
 #include "os/check.h"
 #include "os/line.h"
@@ -220,8 +221,14 @@ static void say_stacks(const struct report *r)
 		stack_say("freed", r->about.freed);
 }
 
+static void trace(const struct report *r)
+{
+	PROBE3(loam, misuse, r->call, r->what, r->about.mem);
+}
+
 static void make(struct report *r)
 {
+	trace(r);
 	say(r);
 	if (options.report == REPORT_FULL || r->about.allocated)
 		stack_note(&r->here);
@@ -236,8 +243,10 @@ static void make(struct report *r)
 static void misuse(struct report r)
 {
 	ASSERT(r.call && r.what);
-	if (!options.harden)
+	if (!options.harden) {
+		trace(&r);
 		return;
+	}
 	r.by = "called";
 	make(&r);
 	if (options.harden_action == HARDEN_ABORT)
