@@ -3,8 +3,6 @@
 
 #include "os/check.h"
 #include "pages/metadata.h"
-#include "pages/retain.h"
-#include "pages/zone.h"
 
 /* Bytes of empty slabs that an arena keeps, before it learns that it needs more. */
 #define EMPTY_LEAST (256 * KIB)
@@ -12,8 +10,8 @@
 /* Listed slabs that are compared when one becomes current. */
 #define LOOKS 8
 
-/* Idle slabs that one call purges, so that none takes long. */
-#define PURGES_MOST 4
+/* A current slab is looked at for idle pages only after so many bytes of it were out. */
+#define CURRENT_LEAST (32 * KIB)
 
 static struct pool pool = POOL_INIT(struct slabs);
 
@@ -37,71 +35,6 @@ void slabs_promote(struct slabs *ss, unsigned sc)
 	list_init(&ss->listed[sc]);
 }
 
-/* --- idle and empty slabs ------------------------------------------------------------------- */
-
-/* Counts the slab's free bytes as retained, until they are used, purged or given back. */
-static void keep_idle(struct slabs *ss, struct slab *s)
-{
-	ASSERT(!s->kept && s->owner == ss->owner);
-	s->kept = (uint32_t)slab_idle_bytes(s);
-	if (!s->kept)
-		return;
-	list_push_back(s->state == SLAB_EMPTY ? &ss->empty : &ss->idle, &s->idle);
-	retain_add_idle_with(&ss->told, s->kept);
-}
-
-static void forget_idle(struct slabs *ss, struct slab *s)
-{
-	if (!s->kept)
-		return;
-	ASSERT(ss->told >= s->kept); /* A3 */
-	list_remove(&s->idle);
-	retain_add_idle_with(&ss->told, -(intptr_t)s->kept);
-	s->kept = 0;
-}
-
-static void free_slab(struct slabs *ss, struct slab *s)
-{
-	ASSERT(!s->out && ss->count[s->class]);
-	forget_idle(ss, s);
-	ss->given_back++;
-	ss->count[s->class]--;
-	slabs_count_slab(ss, s, -1);
-	slab_free(s);
-}
-
-static void list_empty_slab(struct slabs *ss, struct slab *s)
-{
-	ASSERT(!s->out && s->state == SLAB_LISTED);
-	s->state = SLAB_EMPTY;
-	ss->empty_bytes += ORDER_BYTES(s->order);
-	list_push_back(&ss->listed[s->class], &s->link);
-	keep_idle(ss, s);
-}
-
-static void unlist_empty_slab(struct slabs *ss, struct slab *s)
-{
-	ASSERT(s->state == SLAB_EMPTY && ss->empty_bytes >= ORDER_BYTES(s->order));
-	list_remove(&s->link);
-	ss->empty_bytes -= ORDER_BYTES(s->order);
-	forget_idle(ss, s);
-}
-
-/* Gives back empty slabs, the oldest first, until at most nbytes of them are left; returns the
-   bytes given back. */
-static size_t free_empty(struct slabs *ss, size_t nbytes)
-{
-	size_t before = ss->empty_bytes;
-
-	while (ss->empty_bytes > nbytes && !list_empty(&ss->empty)) {
-		struct slab *s = slabs_of_idle(ss->empty.next);
-
-		unlist_empty_slab(ss, s);
-		free_slab(ss, s);
-	}
-	return before - ss->empty_bytes;
-}
-
 /* Called when a slab of nbytes is made: if empty ones were given back shortly before, as many
    more bytes stay next time. */
 static void learn_to_keep(struct slabs *ss, size_t nbytes)
@@ -114,46 +47,19 @@ static void learn_to_keep(struct slabs *ss, size_t nbytes)
 
 static void forget_empty(struct slabs *ss)
 {
-	free_empty(ss, 0);
+	slabs_free_empty(ss, 0);
 	ss->empty_given = 0;
 	ss->empty_most = EMPTY_LEAST;
 }
 
-/* Purges a listed slab, whose free bytes are not retained any more; the bytes given back. A
-   purge that is refused is not tried again until more objects are back. */
-static size_t purge(struct slabs *ss, struct slab *s)
-{
-	ASSERT(s->state == SLAB_LISTED && s->out);
-	forget_idle(ss, s);
-	s->swept = s->out;
-	return slab_purge(s);
-}
-
-/* Purges pages of idle slabs, and gives back empty ones, while more is retained than the rule
-   allows. Purged slabs are used after those that need no memory. */
-void slabs_obey_rule(struct slabs *ss)
-{
-	size_t excess = retain_excess(), kept, purged;
-	unsigned purges = 0;
-	struct slab *s;
-
-	for (; excess && !list_empty(&ss->idle); excess -= kept < excess ? kept : excess) {
-		if (purges++ == PURGES_MOST)
-			return;
-		s = slabs_of_idle(ss->idle.next);
-		kept = s->kept;
-		purged = purge(ss, s);
-		if (purged) {
-			retain_purged(purged);
-			list_remove(&s->link);
-			list_push_back(&ss->listed[s->class], &s->link);
-		}
-	}
-	if (excess)
-		free_empty(ss, ss->empty_bytes > excess ? ss->empty_bytes - excess : 0);
-}
-
 /* --- states --------------------------------------------------------------------------------- */
+
+/* Fewer objects that are out make a slab sparse: a quarter of all, or three quarters where each is
+   a page or more, and so is what is free. */
+static uint32_t sparse(const struct slab *s)
+{
+	return (s->size < PAGE_SIZE ? s->capacity / 4 : s->capacity * 3 / 4) + 1;
+}
 
 /* Lists a slab that was full or current until now. slabs_notice() is called again when it is
    sparse. */
@@ -161,7 +67,7 @@ static void list_slab(struct slabs *ss, struct slab *s)
 {
 	ASSERT(s->out < s->capacity);
 	s->state = SLAB_LISTED;
-	s->notify = s->capacity / 4 + 1;
+	s->notify = sparse(s);
 	list_push_back(&ss->listed[s->class], &s->link);
 }
 
@@ -170,8 +76,8 @@ static void list_slab(struct slabs *ss, struct slab *s)
 static void note_sparse(struct slabs *ss, struct slab *s)
 {
 	s->notify = (s->out * 3 + 3) / 4;
-	forget_idle(ss, s);
-	keep_idle(ss, s);
+	slabs_forget_idle(ss, s);
+	slabs_keep_idle(ss, s);
 	slabs_obey_rule(ss);
 }
 
@@ -180,22 +86,25 @@ static void note_empty(struct slabs *ss, struct slab *s)
 {
 	ASSERT(!s->out && s->state == SLAB_LISTED);
 	list_remove(&s->link);
-	forget_idle(ss, s);
+	slabs_forget_idle(ss, s);
 	if (s->purged) {
-		free_slab(ss, s);
+		slabs_free_slab(ss, s);
 		return;
 	}
-	list_empty_slab(ss, s);
+	slabs_list_empty(ss, s);
 	if (ss->empty_bytes > ss->empty_most)
-		ss->empty_given += free_empty(ss, ss->empty_most);
+		ss->empty_given += slabs_free_empty(ss, ss->empty_most);
 	slabs_obey_rule(ss);
 }
 
 void slabs_notice(struct slabs *ss, struct slab *s)
 {
-	ASSERT(s->state != SLAB_CURRENT && s->out < s->capacity);
+	ASSERT(s->out < s->capacity);
 	if (s->state == SLAB_FULL) {
 		list_remove(&s->link);
+		list_slab(ss, s);
+	} else if (s->state == SLAB_CURRENT) {
+		ss->current[s->class] = NULL;
 		list_slab(ss, s);
 	}
 	if (!s->out)
@@ -218,14 +127,24 @@ static void make_current(struct slabs *ss, struct slab *s)
 {
 	ASSERT(s->state == SLAB_LISTED || s->state == SLAB_EMPTY);
 	if (s->state == SLAB_EMPTY)
-		unlist_empty_slab(ss, s);
+		slabs_unlist_empty(ss, s);
 	else
 		list_remove(&s->link);
-	forget_idle(ss, s);
+	slabs_forget_idle(ss, s);
 	s->swept = UINT32_MAX;
 	s->state = SLAB_CURRENT;
 	s->notify = 0;
 	ss->current[s->class] = s;
+}
+
+/* Called after objects were taken of a current slab: it is listed again when half as many are out,
+   or when it is sparse, if they were of several pages. */
+static void note_taken(struct slab *s)
+{
+	uint32_t n = s->out / 2 < sparse(s) ? s->out / 2 : sparse(s);
+
+	if (n > s->notify && (size_t)s->out * s->size >= CURRENT_LEAST)
+		s->notify = n;
 }
 
 /* Puts a current slab, which gave no object, among the full ones; false where it has one, in a page
@@ -271,7 +190,7 @@ static bool refill(struct slabs *ss, unsigned sc, bool may_map)
 		make_current(ss, s);
 		return true;
 	}
-	free_empty(ss, 0); /* of other classes: their memory can serve this one */
+	slabs_free_empty(ss, 0); /* of other classes: their memory can serve this one */
 	if (!may_map && !slab_is_ready(sc))
 		return false;
 	s = slab_new(ss->owner, sc, ss->count[sc] ? class_order(sc) : class_first_order(sc));
@@ -317,8 +236,10 @@ uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint
 		uint32_t n = s ? take(ss, s, ret_end, most) : 0;
 
 		slabs_count_out(ss, sc, n);
-		if (n)
+		if (n) {
+			note_taken(ss->current[sc]);
 			return n;
+		}
 		if ((s && !retire_full(ss, s)) || !refill(ss, sc, false))
 			return 0;
 	}
@@ -331,8 +252,10 @@ struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool 
 		struct object *o = s ? slab_take_one(s, ret_zero) : NULL;
 
 		slabs_count_out(ss, sc, o != NULL);
-		if (o)
+		if (o) {
+			note_taken(s);
 			return o;
+		}
 		if ((s && !retire_full(ss, s)) || !refill(ss, sc, may_map))
 			return NULL;
 	}
@@ -351,7 +274,7 @@ static bool demote(struct slabs *ss, unsigned sc)
 	ss->current[sc] = NULL;
 	ss->listed[sc] = (struct link){NULL, NULL};
 	if (s)
-		free_slab(ss, s);
+		slabs_free_slab(ss, s);
 	return true;
 }
 
@@ -388,12 +311,12 @@ static void purge_class(struct slabs *ss, unsigned sc)
 		slab_purge(ss->current[sc]);
 	list_for_each (l, &ss->listed[sc])
 		if (slabs_of_link(l)->swept != slabs_of_link(l)->out)
-			purge(ss, slabs_of_link(l));
+			slabs_purge_one(ss, slabs_of_link(l));
 }
 
 void slabs_purge(struct slabs *ss)
 {
-	free_empty(ss, 0);
+	slabs_free_empty(ss, 0);
 	for (unsigned sc = 0; sc < CLASSES; sc++)
 		if (slabs_serve(ss, sc))
 			purge_class(ss, sc);

@@ -136,3 +136,28 @@ static inline size_t slabs_objects(const struct slabs *ss)
 		objects += ss->count[sc] * (ORDER_BYTES(class_order(sc)) / class_size(sc));
 	return objects;
 }
+
+/* --- between slabs.c and slabs_idle.c -------------------------------------------------------- */
+
+/* Counts the slab's free bytes as retained, until they are used, purged or given back. */
+void slabs_keep_idle(struct slabs *ss, struct slab *s);
+
+/* They are used, purged or given back. */
+void slabs_forget_idle(struct slabs *ss, struct slab *s);
+
+/* Gives a slab without an object out back to the zone. */
+void slabs_free_slab(struct slabs *ss, struct slab *s);
+
+/* Takes a slab without an object out, which is in no list, as an empty one. */
+void slabs_list_empty(struct slabs *ss, struct slab *s);
+
+/* Takes an empty slab out of its lists. */
+void slabs_unlist_empty(struct slabs *ss, struct slab *s);
+
+/* Gives back empty slabs, the oldest first, until at most nbytes of them are left; returns the
+   bytes given back. */
+size_t slabs_free_empty(struct slabs *ss, size_t nbytes);
+
+/* Purges a listed slab, whose free bytes are not retained any more; the bytes given back. A
+   purge that is refused is not tried again until more objects are back. */
+size_t slabs_purge_one(struct slabs *ss, struct slab *s);

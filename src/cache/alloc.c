@@ -51,6 +51,8 @@ static uint32_t fill_shut(struct cache *c, struct magazine *m)
 	if (!n) {
 		magazine_learn_to_fill(m);
 		most = (magazine_capacity(m) + 1) / 2;
+		if (!most)
+			return 0;
 		n = take_from_slabs(c, m->sc, m->none + 1, most);
 	}
 	ASSERT(n <= most && most <= magazine_capacity(m));

@@ -34,8 +34,15 @@ static void push(struct cache *c, struct magazine *m, struct object *o)
 {
 	ASSERT(((const struct slab *)pagemap_get(o))->class == m->sc &&
 	       !slab_has_free((const struct slab *)pagemap_get(o), o));
-	while (!magazine_push(m, o, slab_mark(o))) /* a signal handler may fill it again */
+	while (!magazine_push(m, o, slab_mark(o))) { /* a signal handler may fill it again */
+		if (!magazine_capacity(m)) {
+			slab_set_marks(o);
+			cache_give_home(&o, 1);
+			magazine_learn_to_give(m, 1, false);
+			return;
+		}
 		spill(c, m);
+	}
 }
 
 static void release_object(struct cache *c, struct slab *s, struct object *o, const char *call)

@@ -11,10 +11,10 @@
    twice as large. */
 #define FILLS_OFTEN 8
 
-static_assert(MAGAZINE_BYTES >= CLASS_SIZE_MAX, "each magazine holds an object at least");
+static_assert(MAGAZINE_BYTES >= CLASS_SIZE_MAX, "each magazine may hold an object");
 static_assert(MAGAZINE_MOST + 1 <= ARRAY_MOST, "NULL and all objects fit the largest array");
 
-/* A new magazine holds at most so many objects, and one at least. */
+/* A new magazine holds at most so many objects; and one at least, if it may. */
 #define FIRST_OBJECTS 7
 #define FIRST_BYTES   512
 
@@ -28,24 +28,23 @@ void magazine_set_threads(size_t nthreads)
 		      nthreads > awake ? MAGAZINE_BYTES * awake / nthreads : MAGAZINE_BYTES);
 }
 
-static uint32_t least_capacity(size_t size)
-{
-	ASSERT(size && size <= CLASS_SIZE_MAX);
-	size_t n = FIRST_BYTES / size;
-
-	return n > FIRST_OBJECTS ? FIRST_OBJECTS : n ? (uint32_t)n : 1;
-}
-
+/* 0: there are so many threads that one object is too much. */
 static uint32_t most_capacity(size_t size)
 {
-	size_t n = load_relaxed(&most_bytes) / size;
+	ASSERT(size && size <= CLASS_SIZE_MAX);
+	return (uint32_t)smaller(load_relaxed(&most_bytes) / size, MAGAZINE_MOST);
+}
 
-	return n > MAGAZINE_MOST ? MAGAZINE_MOST : (uint32_t)n;
+static uint32_t least_capacity(size_t size)
+{
+	size_t n = larger(smaller(FIRST_BYTES / size, FIRST_OBJECTS), 1);
+
+	return (uint32_t)smaller(n, most_capacity(size));
 }
 
 static void use_array(struct magazine *m, struct object **array, uint32_t n, uint32_t capacity)
 {
-	ASSERT(n <= capacity && capacity && capacity <= MAGAZINE_MOST);
+	ASSERT(n <= capacity && capacity <= MAGAZINE_MOST);
 	array[0] = NULL;
 	m->none = array;
 	m->last = array + n;
@@ -127,8 +126,7 @@ void magazine_shrink(struct magazine *m)
 {
 	uint32_t least = least_capacity(class_size(m->sc)), capacity = magazine_capacity(m) / 2;
 
-	ASSERT(magazine_capacity(m) >= least);
-	if (capacity >= least && capacity >= magazine_count(m))
+	if (capacity >= least && capacity >= magazine_count(m) && capacity < magazine_capacity(m))
 		resize(m, capacity);
 }
 

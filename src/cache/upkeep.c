@@ -12,6 +12,9 @@
 
 SEALED void (*upkeep_look)(uint64_t now);
 
+/* Bounded steps of purging that one look takes. */
+#define STEPS_A_LOOK 2
+
 static void obey_in(struct arena *a)
 {
 	if (!a || !ring_try(a))
@@ -70,6 +73,8 @@ void cache_tick_slowly(struct cache *c)
 	if (cache_is_asked_to_flush(c))
 		cache_flush(c);
 	cache_reap_next();
+	c->ticked = now;
+	retain_note_low();
 	cache_sweep(c, shrink);
 	cache_empty_depot(false);
 	if (ring_try(c->arena)) {
@@ -78,14 +83,25 @@ void cache_tick_slowly(struct cache *c)
 	}
 	if (shrink)
 		c->shrunk = now;
-	if (now - load_relaxed(&last_fade) < decay)
-		return;
-	store_relaxed(&last_fade, now);
-	if (UNLIKELY(retain_limit_is_auto()))
-		limit_read();
-	retain_fade();
-	tend_all();
-	zone_purge(load_relaxed(&retain_retained) / 8);
+	if (now - load_relaxed(&last_fade) >= decay) {
+		store_relaxed(&last_fade, now);
+		if (UNLIKELY(retain_limit_is_auto()))
+			limit_read();
+		retain_fade();
+		tend_all();
+		zone_purge(larger(load_relaxed(&retain_retained) / 8, retain_excess()));
+	}
+	cache_obey_rule(c);
+}
+
+void cache_look(struct cache *c)
+{
+	uint64_t eighth = (uint64_t)options.decay_ms * 1000 * 1000 / 8;
+
+	if (!load_hot(&c->ticks) || os_clock() - c->ticked >= eighth)
+		cache_tick_slowly(c);
+	for (unsigned step = 0; step < STEPS_A_LOOK; step++)
+		cache_obey_if_due(c);
 }
 
 void cache_do_all_due(struct cache *c)

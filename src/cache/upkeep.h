@@ -7,9 +7,16 @@
 #include "cache/cache.h"
 #include "pages/retain.h"
 
-/* The work of each 256th slow path: what other processes ask for, the flush that was asked for, and
-   giving home what was not needed since; and each decay_ms purging. */
+/* The work of each 256th slow path, and of fewer when an eighth of decay_ms has passed: what other
+   processes ask for, the flush that was asked for, and giving home what was not needed since; and
+   purging. */
 COLD void cache_tick_slowly(struct cache *c);
+
+/* Called in each TICKS_A_LOOK-th slow path: does that if it is time, and goes on with what
+   retain_due asks for. */
+COLD void cache_look(struct cache *c);
+
+#define TICKS_A_LOOK 32
 
 /* The same, and all that the rule asks for, however long it takes: for a thread that nobody waits
    for. */
@@ -23,8 +30,8 @@ extern HIDDEN void (*upkeep_look)(uint64_t now);
 ALWAYS_INLINE void cache_tick(struct cache *c)
 {
 	add_hot(&c->ticks, 1);
-	if (UNLIKELY(!load_hot(&c->ticks)))
-		cache_tick_slowly(c);
+	if (UNLIKELY(!(load_hot(&c->ticks) % TICKS_A_LOOK)))
+		cache_look(c);
 }
 
 /* Called when retain_due is set. Gives back a bounded step's worth of what is retained beyond the

@@ -10,6 +10,8 @@ size_t retain_peak;
 size_t retain_retained;
 size_t retain_idle;
 size_t retain_tally;
+size_t retain_low;
+size_t retain_needed = SIZE_MAX;
 size_t retain_regret;
 bool retain_due;
 struct retain_limit retain_limit = {.known = SIZE_MAX, .step = SIZE_MAX};
@@ -72,6 +74,8 @@ size_t retain_excess(void)
 		return retained - most_below_limit();
 	if (retained <= floor)
 		return 0;
+	if (retained > load_relaxed(&retain_needed))
+		return retained - load_relaxed(&retain_needed);
 	now = used();
 	room = (intptr_t)(peak + slack(peak, regret)) - now;
 	if (((intptr_t)retained <= room && retained <= floor + regret) ||
@@ -94,21 +98,39 @@ void retain_purged(size_t nbytes)
 void retain_faults(size_t nbytes)
 {
 	size_t tally = load_relaxed(&retain_tally), lost = smaller(nbytes, tally);
+	size_t needed = load_relaxed(&retain_needed);
 
 	if (retain_is_over_floor() || UNLIKELY(retain_limit_is_auto() && retain_limit_is_due()))
 		store_relaxed(&retain_due, true);
+	if (needed != SIZE_MAX)
+		store_relaxed(&retain_needed, needed + nbytes);
 	if (!lost)
 		return;
 	store_relaxed(&retain_tally, tally - lost);
 	store_relaxed(&retain_regret, load_relaxed(&retain_regret) + lost);
 }
 
+void retain_note_low(void)
+{
+	size_t now = load_relaxed(&retain_retained);
+
+	if (now < load_relaxed(&retain_low))
+		store_relaxed(&retain_low, now);
+}
+
 void retain_fade(void)
 {
 	size_t now = used_or_none(), peak = load_relaxed(&retain_peak);
+	size_t regret = load_relaxed(&retain_regret) / 4 * 3, low, retained;
 
+	retain_note_low();
+	low = load_relaxed(&retain_low);
+	retained = load_relaxed(&retain_retained);
 	store_relaxed(&retain_tally, load_relaxed(&retain_tally) / 4 * 3);
-	store_relaxed(&retain_regret, load_relaxed(&retain_regret) / 4 * 3);
+	store_relaxed(&retain_regret, regret - smaller(regret, low));
+	store_relaxed(&retain_low, retained);
+	if (low > options.retain_floor && low <= retained)
+		store_relaxed(&retain_needed, retained - (low - options.retain_floor));
 	if (peak > now)
 		store_relaxed(&retain_peak, peak - (peak - now) / 4);
 }

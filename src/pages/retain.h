@@ -22,7 +22,10 @@
  * keeps: peak is the most that was used.  If it were
  * the most that was live, what is kept would raise the peak, and the peak what is kept, round after
  * round.  Tally, regret and peak fade by a quarter each decay_ms (retain_fade), so that what was
- * needed once is not kept for ever.
+ * needed once is not kept for ever.  What was retained all the time since the last fade was not
+ * needed: it is taken off the regret and goes at once, and only what is faulted in raises the line
+ * again (retain_needed).  So a program that sleeps, or does little, is small after twice decay_ms,
+ * and one that needs all it keeps again and again keeps it.
  *
  * Under `limit` no more is retained than half of what is left of it, whatever was learned, and what
  * would make live and retained bytes together exceed it is refused (retain_allows): first all that
@@ -45,6 +48,8 @@ extern HIDDEN size_t retain_peak; /* the most that was used; fading */
 extern HIDDEN size_t retain_retained; /* free and resident */
 extern HIDDEN size_t retain_idle;     /* of that: in blocks handed out, to heaps and slabs */
 extern HIDDEN size_t retain_tally;    /* purged by the rule, and not taken again */
+extern HIDDEN size_t retain_low;      /* the least retained that was seen since the last fade */
+extern HIDDEN size_t retain_needed;   /* more was not, of late; SIZE_MAX: it is not known */
 extern HIDDEN size_t retain_regret;   /* purged, and taken again; approximate where threads race */
 
 /* Memory that is not in RAM was taken while more was retained than the floor: what is retained may
@@ -162,6 +167,9 @@ void retain_purged(size_t nbytes);
 
 /* nbytes were taken that are not in RAM. */
 void retain_faults(size_t nbytes);
+
+/* Called many times within decay_ms: what is retained at all of them was not needed. */
+void retain_note_low(void);
 
 /* decay_ms have passed. */
 COLD void retain_fade(void);

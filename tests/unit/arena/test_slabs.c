@@ -264,6 +264,32 @@ TEST(a_current_slab_stays_current_whatever_comes_back)
 	end(ss);
 }
 
+/* Whoever sleeps would keep a slab of each class. */
+TEST(a_current_slab_that_has_become_sparse_is_listed_and_idle)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(1024);
+	struct slab *s;
+
+	if (os_page_size() > PAGE_SIZE)
+		test_skip("the figures are those of pages of 4 KiB");
+	make_full(ss, sc, &s, 1);
+	s = ss->current[sc];
+	REQUIRE(s && s->capacity == 64);
+	while (s->out < 60)
+		take(ss, sc);
+	thin_out(ss, s, 17);
+	EXPECT_EQ(s->state, SLAB_CURRENT);
+	thin_out(ss, s, 16);
+	EXPECT_EQ(s->state, SLAB_LISTED);
+	EXPECT(!ss->current[sc]);
+	EXPECT(is_idle(ss, s));
+	EXPECT(slab_of(take(ss, sc)) == s);
+	EXPECT_EQ(s->state, SLAB_CURRENT);
+	EXPECT(!is_idle(ss, s));
+	end(ss);
+}
+
 /* What it was told of while it was listed does not hold any more. */
 TEST(a_slab_that_was_listed_stays_current_too)
 {
@@ -521,6 +547,23 @@ TEST(a_slab_is_idle_from_a_quarter_on_and_counted_anew_at_each_quarter_less)
 		EXPECT_EQ(retain_retained, retained + kept);
 	}
 	EXPECT_EQ(next, 7);
+	end(ss);
+}
+
+TEST(a_slab_of_objects_of_pages_is_idle_from_three_quarters_on)
+{
+	struct slabs *ss = begin();
+	struct slab *s;
+	uint32_t most;
+
+	if (os_page_size() > PAGE_SIZE)
+		test_skip("the figures are those of pages of 4 KiB");
+	make_full(ss, class_of(8192), &s, 1);
+	most = s->capacity * 3 / 4;
+	thin_out(ss, s, most + 1);
+	EXPECT_EQ(s->kept, 0);
+	thin_out(ss, s, most);
+	EXPECT_EQ(s->kept, (s->capacity - most) * 8192);
 	end(ss);
 }
 

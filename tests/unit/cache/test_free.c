@@ -133,6 +133,29 @@ TEST(an_object_of_a_class_without_a_magazine_goes_home_at_once)
 	EXPECT_EQ(mine.cache->uses[class_of(NEW)], 1);
 }
 
+TEST(where_a_magazine_may_hold_nothing_objects_go_home_at_once)
+{
+	struct magazine *m;
+	void *mem;
+	size_t out;
+
+	magazine_set_threads(64 * os_cpus());
+	m = learned(8192);
+	while (magazine_capacity(m)) {
+		cache_flush(mine.cache);
+		magazine_shrink(m);
+	}
+	mem = loam_malloc(8192);
+	out = objects_out(8192);
+	loam_free(mem);
+	EXPECT_EQ(objects_out(8192), out - 1);
+	EXPECT(loam_malloc(8192) == mem);
+	loam_free(mem);
+	EXPECT_EQ(magazine_count(m), 0);
+	magazine_set_threads(1);
+	EXPECT(loam_check());
+}
+
 enum { SHARED = 1000 }; /* some of which stay in the magazine of the thread that frees */
 
 static void *free_all(void *arg)

@@ -215,6 +215,27 @@ TEST(with_many_threads_it_grows_to_less)
 	magazine_set_threads(1);
 }
 
+/* One object of a large class in each of very many sleeping threads is too much. */
+TEST(with_very_many_threads_one_of_a_large_class_holds_nothing)
+{
+	struct magazine m, before = fresh(8192);
+
+	magazine_set_threads(64 * os_cpus());
+	m = fresh(8192);
+	EXPECT_EQ(magazine_capacity(&m), 0);
+	EXPECT(!magazine_take(&m));
+	magazine_learn_to_give(&m, 1, true);
+	magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 0);
+	EXPECT_EQ(magazine_capacity(&before), 1);
+	magazine_shrink(&before);
+	EXPECT_EQ(magazine_capacity(&before), 0);
+	magazine_set_threads(1);
+	magazine_learn_to_give(&m, 1, false);
+	magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 1);
+}
+
 TEST(growing_keeps_what_is_in_it)
 {
 	struct magazine m = filled(64, 7);

@@ -25,6 +25,7 @@ static void tick(void)
 /* Nothing is due by time. */
 static void settle(void)
 {
+	options.decay_ms = 1000;
 	loam_free(loam_malloc(1));
 	os_sim_advance(2 * (uint64_t)SECOND);
 	tick();
@@ -180,6 +181,26 @@ static void *sweep_too(void *unused)
 	return NULL;
 }
 
+/* By a thread of few slow paths. */
+TEST(each_eighth_of_a_second_the_same_is_due_after_32_slow_paths)
+{
+	struct magazine *m;
+
+	settle();
+	m = filled(SIZE, 20);
+	m->fills = 0;
+	mine.cache->ticks = TICKS_A_LOOK - 1;
+	os_sim_advance(SECOND / 8 - 1);
+	cache_tick(cache_enter());
+	cache_leave(mine.cache);
+	EXPECT_EQ(magazine_count(m), 20);
+	mine.cache->ticks = TICKS_A_LOOK - 1;
+	os_sim_advance(1);
+	cache_tick(cache_enter());
+	cache_leave(mine.cache);
+	EXPECT_EQ(magazine_count(m), 0);
+}
+
 /* Whoever was the first that second. */
 TEST(every_threads_idle_magazines_halve_once_a_second)
 {
@@ -231,6 +252,7 @@ TEST(once_a_second_every_arena_is_tended_and_an_eighth_is_purged)
 TEST(once_a_second_what_was_learned_fades)
 {
 	settle();
+	store_relaxed(&retain_low, 0);
 	store_relaxed(&retain_regret, 4000);
 	tick();
 	EXPECT_EQ(load_relaxed(&retain_regret), 4000);
@@ -244,6 +266,7 @@ TEST(decay_ms_says_how_long_that_second_is)
 {
 	settle();
 	options.decay_ms = 50;
+	store_relaxed(&retain_low, 0);
 	store_relaxed(&retain_regret, 4000);
 	os_sim_advance(SECOND / 20 - 1);
 	tick();

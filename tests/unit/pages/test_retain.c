@@ -6,7 +6,8 @@
 static void reset(size_t live, size_t retained)
 {
 	retain_live = retain_most = retain_peak = 0;
-	retain_retained = retain_idle = retain_tally = retain_regret = 0;
+	retain_retained = retain_idle = retain_tally = retain_regret = retain_low = 0;
+	retain_needed = SIZE_MAX;
 	retain_add_live((intptr_t)live);
 	retain_add((intptr_t)retained);
 }
@@ -130,6 +131,36 @@ TEST(what_was_learned_fades)
 	for (int seconds = 0; seconds < 60; seconds++)
 		retain_fade();
 	EXPECT(retain_excess() >= 299 * MIB - MIB);
+}
+
+/* A share of what is used, and what was learned, would be kept for ever by who sleeps. */
+TEST(what_was_retained_all_the_time_was_not_needed)
+{
+	reset(800 * MIB, 100 * MIB);
+	retain_regret = 200 * MIB;
+	retain_fade(); /* before, it was less */
+	EXPECT_EQ(retain_excess(), 0);
+	EXPECT_EQ(retain_regret, 150 * MIB);
+	retain_add(-(intptr_t)(60 * MIB));
+	retain_note_low();
+	retain_add(50 * MIB);
+	retain_fade(); /* of 90 MiB, 40 were there all the time */
+	EXPECT_EQ(retain_regret, 150 * MIB / 4 * 3 - 40 * MIB);
+	EXPECT_EQ(retain_excess(), 40 * MIB - options.retain_floor);
+}
+
+TEST(what_is_faulted_in_was_needed)
+{
+	reset(800 * MIB, 100 * MIB);
+	retain_fade();
+	retain_fade();
+	EXPECT_EQ(retain_needed, options.retain_floor);
+	retain_faults(30 * MIB);
+	EXPECT_EQ(retain_needed, options.retain_floor + 30 * MIB);
+	EXPECT_EQ(retain_excess(), 70 * MIB - options.retain_floor);
+	retain_add(-(intptr_t)(100 * MIB));
+	retain_fade(); /* nothing was there all the time */
+	EXPECT_EQ(retain_needed, options.retain_floor + 30 * MIB);
 }
 
 TEST(below_the_limit_half_of_what_is_left_of_it_may_be_retained)

@@ -1,0 +1,100 @@
+/* What idle and empty slabs retain, and how it goes back; see slabs.h. */
+#include "arena/slabs.h"
+
+#include "os/check.h"
+#include "pages/retain.h"
+
+/* Idle slabs that one call purges, so that none takes long. */
+#define PURGES_MOST 4
+
+void slabs_keep_idle(struct slabs *ss, struct slab *s)
+{
+	ASSERT(!s->kept && s->owner == ss->owner);
+	s->kept = (uint32_t)slab_idle_bytes(s);
+	if (!s->kept)
+		return;
+	list_push_back(s->state == SLAB_EMPTY ? &ss->empty : &ss->idle, &s->idle);
+	retain_add_idle_with(&ss->told, s->kept);
+}
+
+void slabs_forget_idle(struct slabs *ss, struct slab *s)
+{
+	if (!s->kept)
+		return;
+	ASSERT(ss->told >= s->kept); /* A3 */
+	list_remove(&s->idle);
+	retain_add_idle_with(&ss->told, -(intptr_t)s->kept);
+	s->kept = 0;
+}
+
+void slabs_free_slab(struct slabs *ss, struct slab *s)
+{
+	ASSERT(!s->out && ss->count[s->class]);
+	slabs_forget_idle(ss, s);
+	ss->given_back++;
+	ss->count[s->class]--;
+	slabs_count_slab(ss, s, -1);
+	slab_free(s);
+}
+
+void slabs_list_empty(struct slabs *ss, struct slab *s)
+{
+	ASSERT(!s->out && s->state == SLAB_LISTED);
+	s->state = SLAB_EMPTY;
+	ss->empty_bytes += ORDER_BYTES(s->order);
+	list_push_back(&ss->listed[s->class], &s->link);
+	slabs_keep_idle(ss, s);
+}
+
+void slabs_unlist_empty(struct slabs *ss, struct slab *s)
+{
+	ASSERT(s->state == SLAB_EMPTY && ss->empty_bytes >= ORDER_BYTES(s->order));
+	list_remove(&s->link);
+	ss->empty_bytes -= ORDER_BYTES(s->order);
+	slabs_forget_idle(ss, s);
+}
+
+size_t slabs_free_empty(struct slabs *ss, size_t nbytes)
+{
+	size_t before = ss->empty_bytes;
+
+	while (ss->empty_bytes > nbytes && !list_empty(&ss->empty)) {
+		struct slab *s = slabs_of_idle(ss->empty.next);
+
+		slabs_unlist_empty(ss, s);
+		slabs_free_slab(ss, s);
+	}
+	return before - ss->empty_bytes;
+}
+
+size_t slabs_purge_one(struct slabs *ss, struct slab *s)
+{
+	ASSERT(s->state == SLAB_LISTED && s->out);
+	slabs_forget_idle(ss, s);
+	s->swept = s->out;
+	return slab_purge(s);
+}
+
+/* Purges pages of idle slabs, and gives back empty ones, while more is retained than the rule
+   allows. Purged slabs are used after those that need no memory. */
+void slabs_obey_rule(struct slabs *ss)
+{
+	size_t excess = retain_excess(), kept, purged;
+	unsigned purges = 0;
+	struct slab *s;
+
+	for (; excess && !list_empty(&ss->idle); excess -= kept < excess ? kept : excess) {
+		if (purges++ == PURGES_MOST)
+			return;
+		s = slabs_of_idle(ss->idle.next);
+		kept = s->kept;
+		purged = slabs_purge_one(ss, s);
+		if (purged) {
+			retain_purged(purged);
+			list_remove(&s->link);
+			list_push_back(&ss->listed[s->class], &s->link);
+		}
+	}
+	if (excess)
+		slabs_free_empty(ss, ss->empty_bytes > excess ? ss->empty_bytes - excess : 0);
+}
