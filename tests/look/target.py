@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TOP, CTL, MAP, METRICS = (ROOT / 'preload/look' / name for name in ('top', 'ctl', 'map', 'metrics'))
+TOP, CTL, MAP, METRICS, PROF = (ROOT / 'preload/look' / name for name in ('top', 'ctl', 'map', 'metrics', 'prof'))
 sys.path.insert(0, str(ROOT / 'preload/look'))
 from outside import account, cells, counters, heap, page, process  # noqa: E402,F401
 from outside.failure import Failure  # noqa: E402

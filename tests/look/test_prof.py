@@ -17,12 +17,11 @@ import unittest
 import xml.etree.ElementTree
 from pathlib import Path
 
-from target import ROOT, environment
+from target import PROF, environment
 from outside import failure, flame, profile, symbols
 
 PROFILED, *CHOSEN = os.path.abspath(sys.argv[1]), *sys.argv[2:]
 sys.argv[1:] = CHOSEN
-PROF = ROOT / 'preload/look/prof'
 RATE = 16 << 10
 MUTATIONS = 400
 PROTO = Path('/usr/share/gocode/src/github.com/google/pprof/proto/profile.proto')
