@@ -426,6 +426,14 @@ class Difference(unittest.TestCase):
             found = change.Change(one(*then), one(*now))
             self.assertEqual([c for _, c, _ in found.cells()], [colour], (then, now))
 
+    def test_a_leak_is_no_fragmentation(self):
+        """Where live grows and what is free stays, the share that is live grows; what is fragmented does not."""
+        then = json.loads(Path(self.b).read_text())
+        grown = {name: then['heap'][name] + 100 * MIB for name in ('held', 'live', 'live_in_ram')}
+        now = then | {'heap': then['heap'] | grown}
+        for one, other in ((then, now), (now, then)):
+            self.assertIn('; fragmentation is as before: ', change.Change(one, other).words())
+
     def test_pictures(self):
         for suffix in ('svg', 'html'):
             path = Path(self.folder.name) / f'd.{suffix}'

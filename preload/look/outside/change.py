@@ -42,7 +42,9 @@ class Change:
         said = (f"held went from {text.size(then['held'])} to {text.size(now['held'])} ({signed(now['held'] - then['held'])}),"
                 f" live from {text.size(then['live'])} to {text.size(now['live'])} ({signed(now['live'] - then['live'])})")
         before, after = self.shares()[0]['then'], self.shares()[0]['now']
-        trend = 'fragmentation grew' if after < before - 1 else 'fragmentation shrank' if after > before + 1 \
+        more = (now['held'] - now['live_in_ram']) - (then['held'] - then['live_in_ram'])
+        little = max(then['held'], now['held']) / 100
+        trend = 'fragmentation grew' if more > little else 'fragmentation shrank' if more < -little \
             else 'fragmentation is as before'
         return f'{said}; {trend}: {before:.0f} % of what is held was live, {after:.0f} % is now.'
 
