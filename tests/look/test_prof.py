@@ -9,6 +9,7 @@ import math
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -278,6 +279,17 @@ class Refusals(Case):
         self.assertIn('there is no process 999999999', prof(999999999, status=1))
         self.assertIn('is no heap profile', prof(__file__, status=1))
         self.assertIn('there is no process ./nothing', prof('./nothing', status=1))
+
+    def test_a_process_that_has_the_name_of_a_file_here(self):
+        """As in the folder of its program: the process is meant, unless the file is a profile."""
+        with tempfile.TemporaryDirectory() as folder:
+            program = shutil.copy(PROFILED, Path(folder) / f'of-{os.getpid()}')
+            with Program('threads', program=program) as made:
+                done = subprocess.run([PROF, program.name], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+                self.assertRegex(done.stdout, rf'^process {made.pid} .*: .* in use, ', done.stderr)
+                self.assertIn('is no heap profile', prof(program, status=1))
+            done = subprocess.run([PROF, program.name], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+            self.assertRegex(done.stderr, r'^loam: of-\d+ is no heap profile: [^\n]*\n$')
 
     def test_wrong_usage(self):
         self.assertIn('ends in none of', prof('1', '-o', 'x.y', status=2))
