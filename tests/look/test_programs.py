@@ -136,7 +136,7 @@ class Case(unittest.TestCase):
 
     def shows(self, pid, name):
         """In words, too."""
-        self.assertRegex(top(pid, '--once'), rf'^{name} \({pid}\) of \S+, loam [\d.]+, \d+ threads, \d+ arenas\n'
+        self.assertRegex(top(pid, '--once'), rf'^{name} \({pid}\) of \S+, loam [\d.]+, \d+ threads?, \d+ arenas?\n'
                                              r'[\d.,]+ MiB held for [\d.,]+ live')
         self.assertRegex(command(MAP, pid), r'[\d.,]+ MiB held for [\d.,]+ live')
         self.assertRegex(ctl(pid, 'stats'), rf'process {pid}: [\d.]+ MiB in use')

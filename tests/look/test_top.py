@@ -140,7 +140,7 @@ class Command(Refused, unittest.TestCase):
         with target(HOLDER) as made:
             for said in (top(made.pid, '--once'), top(made.pid)):      # no terminal
                 lines = said.splitlines()
-                self.assertRegex(lines[0], rf'^holder\S* \({made.pid}\) of \S+, loam [\d.]+, 1 threads, 1 arenas$')
+                self.assertRegex(lines[0], rf'^holder\S* \({made.pid}\) of \S+, loam [\d.]+, 1 thread, 1 arena$')
                 self.assertRegex(lines[1], r'^[\d.]+ MiB held for [\d.]+ live: .*\.$')
                 for pattern in (r'^VIRT \S+ \(\S+ of it loam.s\) +RSS \S+', r'^  live ', r'^  foreign ', r'^SIZE  SLABS', r'^ARENA ',
                                 r'^THREAD '):

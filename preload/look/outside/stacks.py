@@ -2,7 +2,7 @@
 import os
 
 from .profile import SHOWN
-from .text import size
+from .text import several, size
 
 AGES = ('10ms', '100ms', '1s', '10s', '100s', '1000s', '3h', 'more')   # lives end before, see samples_life()
 
@@ -22,8 +22,9 @@ def place(line):
 
 def one(site, symbols, shown, total):
     amount = getattr(site, shown)
-    yield f'{size(amount.asked):>8} {100 * amount.asked / total:5.1f}%  {amount.objects:,.0f} objects' \
-          f' {"that pin" if shown == "pinned" else "of"} {size(amount.asked / amount.objects) if amount.objects else 0}; in use {size(site.live.asked)},' \
+    which = 'that pin' if shown == 'pinned' else 'of'
+    yield f'{size(amount.asked):>8} {100 * amount.asked / total:5.1f}%  {several(amount.objects, "object")}' \
+          f' {which} {size(amount.asked / amount.objects) if amount.objects else 0}; in use {size(site.live.asked)},' \
           f' allocated {size(site.allocated.asked)}, peak {size(site.peak.asked)}; {lived(site)}'
     for frame in site.frames:
         for line in symbols.lines(frame - 1):
@@ -38,7 +39,7 @@ def table(profile, symbols, shown, stacks_shown):
     order = [site for site in order[:stacks_shown] if getattr(site, shown).asked]
     symbols.look_up(frame - 1 for site in order for frame in site.frames)
     total = profile.total(shown)
-    lines = [f'{profile.of}: {size(total.asked)} {SHOWN[shown]}, {total.objects:,.0f} objects;'
+    lines = [f'{profile.of}: {size(total.asked)} {SHOWN[shown]}, {several(total.objects, "object")};'
              f' {profile.samples:,} samples' + (f', one in {size(profile.rate)}' if profile.rate else '')
              + (f', {profile.lost:,} lost' if profile.lost else '')]
     for site in order:

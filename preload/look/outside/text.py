@@ -24,6 +24,11 @@ def count(n):
     return f'{n:,.0f}'
 
 
+def several(n, noun):
+    """`1 thread`, `2 threads`."""
+    return f'{n:,.0f} {noun}' + ('' if f'{n:.0f}' == '1' else 's')
+
+
 def share(value):
     return f'{value:.1f}'
 
@@ -102,7 +107,7 @@ def rates(account):
 
 def title(account):
     return (f"{account['name']} ({account['pid']}) of {account['user']}, loam {account['loam']},"
-            f" {account['kernel']['threads']} threads, {len(account['arenas'])} arenas")
+            f" {several(account['kernel']['threads'], 'thread')}, {several(len(account['arenas']), 'arena')}")
 
 
 def whole(account):
