@@ -18,9 +18,10 @@ import termios
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from target import ROOT, TOP, Refused, account, look, page, target, top
-from outside import words
+from outside import screen, words
 
 HOLDER, STATIC, *CHOSEN = sys.argv[1:]
 sys.argv[1:] = CHOSEN
@@ -70,15 +71,18 @@ class Figures(unittest.TestCase):
 
     def test_what_is_not_touched(self):
         code = 'import mmap, ctypes, sys; c = ctypes.CDLL(None); c.malloc.restype = ctypes.c_void_p\n' \
-               'c.malloc(ctypes.c_size_t(100 << 20)); print(1, flush=True); sys.stdin.read()'
+               'c.malloc(ctypes.c_size_t(100 << 20)); [c.malloc(ctypes.c_size_t(30000)) for i in range(500)]\n' \
+               'print(1, flush=True); sys.stdin.read()'
         with subprocess.Popen(['/usr/bin/python3', '-c', code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               env=os.environ | {'LD_PRELOAD': os.environ['LOAM_SO']}) as made:
             made.stdout.readline()
             found = look(made.pid)
             made.stdin.close()
         self.adds_up(found)
-        self.assertAlmostEqual(found['heap']['untouched'], 100 * MIB, delta=MIB)
+        self.assertAlmostEqual(found['heap']['untouched'], 100 * MIB + 500 * 30000, delta=4 * MIB)
         self.assertIn('of it never touched', found['words'])
+        for one in found['classes']:    # of what is in RAM no more than all is in use
+            self.assertLessEqual(one['percent'], 100, one)
 
     def test_a_busy_program(self):
         """Eight threads at full speed: no look fails, and what they hold is seen, within what is on its way."""
@@ -240,6 +244,16 @@ class Terminal:
             said += part
         os.close(self.terminal)
         return said.decode(), os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+class Colours(unittest.TestCase):
+    def test_what_is_little_is_no_alarm(self):
+        shown = mock.Mock(has_colours=True)
+        with mock.patch('curses.color_pair', side_effect=lambda pair: pair):
+            for row, pair in (({'percent': 3, 'free_bytes': 40 * MIB}, screen.RED), ({'percent': 3, 'free_bytes': 4000}, 0),
+                              ({'percent': 50, 'free_bytes': 40 * MIB}, screen.RED + 1), ({'percent': 90, 'free_bytes': 40 * MIB}, 0),
+                              ({'percent': 3, 'free': 40 * MIB}, screen.RED), ({'cached': 3}, 0)):
+                self.assertEqual(screen.Screen.style_of(shown, row), pair, row)
 
 
 class Live(unittest.TestCase):

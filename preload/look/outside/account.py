@@ -24,7 +24,7 @@ def of_class(one):
     return {'size': one.size, 'slabs': one.slabs, 'pages': one.nbytes >> 12, 'nbytes': one.nbytes,
             'resident': one.resident, 'in_use': one.in_use, 'live': one.in_use * one.size, 'cached': one.cached,
             'free': max(one.capacity - one.out, 0), 'free_bytes': one.free, 'empty_bytes': one.empty_resident,
-            'percent': percent(one.in_use * one.size, one.resident), 'fills': one.fills}
+            'percent': percent(min(one.in_use * one.size, one.resident), one.resident), 'fills': one.fills}
 
 
 def of_arena(arena):

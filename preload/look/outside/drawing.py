@@ -130,7 +130,7 @@ def when(data):
 
 def draw_head(svg, words, below):
     y = 52
-    for line in wrapped(words, 90):
+    for line in wrapped(words, 96):
         svg.text(MARGIN, y, line, 20, bold=True)
         y += 28
     svg.text(MARGIN, y, below, 13, SOFT)
@@ -254,13 +254,13 @@ def order_rows(data):
         count = one['dirty'] + one['clean']
         rows.append((text.size(one['nbytes']), [(COLOURS['f'], one['dirty'] * one['nbytes']),
                                                 ('#d7dce2', one['clean'] * one['nbytes'])],
-                     f'{text.count(count)} of {text.size(count * one["nbytes"])}' if count else 'none'))
+                     f'{text.count(count)}, {text.size(count * one["nbytes"])} in all' if count else 'none'))
     return rows
 
 
 def chunk_rows(data):
     return [(text.size(one['size']), [(mixed(COLOURS['c'], SHADES[2]), one['nbytes'])],
-             f"{text.count(one['count'])} of {text.size(one['nbytes'])}") for one in data['chunks']['free']]
+             f"{text.count(one['count'])}, {text.size(one['nbytes'])} in all") for one in data['chunks']['free']]
 
 
 def huge_rows(data):

@@ -23,6 +23,7 @@ h            these keys; any key leaves them'''
 PARTS = (('live', curses.COLOR_GREEN), ('cached', curses.COLOR_CYAN), ('free', curses.COLOR_YELLOW),
          ('metadata', curses.COLOR_MAGENTA), ('foreign', curses.COLOR_BLUE))
 BAD, MIDDLING = 25, 60      # per cent in use: below it is red, yellow
+LITTLE = 1 << 20            # bytes free: below it a row has no colour
 RED = len(PARTS) + 1        # pairs of colours, behind those of the parts
 FOOT = ' q quit  h keys  c classes  a arenas  t threads  < > sort  Enter into  Esc back'
 REST = 4                    # a look may take this share of the time at most
@@ -191,7 +192,7 @@ class Screen:
             self.put(line, 0, words)
         line += 2
         self.draw_bar(line, width)
-        for line, words in enumerate(text.summary(found) + (text.rates(found) or ['a second: look twice']), line + 1):
+        for line, words in enumerate(text.summary(found) + (text.rates(found) or ['a second: from the next look on']), line + 1):
             self.put(line, 0, words)
         return line + 2
 
@@ -228,7 +229,8 @@ class Screen:
 
     def style_of(self, row):
         used = row.get('percent', 100)
-        if not self.has_colours or used >= MIDDLING or not row.get('free_bytes', 1):
+        free = row.get('free_bytes', row.get('free', 0))
+        if not self.has_colours or used >= MIDDLING or free < LITTLE:
             return 0
         return curses.color_pair(RED if used < BAD else RED + 1)
 
