@@ -46,13 +46,16 @@ def wrong_on_loam(program, kind, options):
 
 
 def wrong_by_memcheck(program, kind):
+    """Under memcheck mappings lie so low that any number may point into one: then what is lost is possibly so."""
     done = run(['valgrind', '--leak-check=full', program, kind])
     expected = numbers(done.stdout)
-    found = []
-    for what in 'definitely', 'indirectly':
+    found = {}
+    for what in 'definitely', 'indirectly', 'possibly':
         match = re.search(what + r' lost: ([\d,]+) bytes in ([\d,]+) blocks', done.stderr)
-        found += [int(number.replace(',', '')) for number in match.groups()] if match else [0, 0]
-    if found != expected:
+        found[what] = [int(number.replace(',', '')) for number in match.groups()] if match else [0, 0]
+    sums = [sum(one) for one in zip(*found.values())]
+    if found['definitely'] + found['indirectly'] != expected and \
+            sums != [sum(expected[::2]), sum(expected[1::2])]:
         yield f'{kind}: memcheck says {found}, not {expected}'
 
 
