@@ -26,6 +26,8 @@ struct lock depot_lock = LOCK_INIT(LOCK_DEPOT);
 
 struct shelf depot_shelves[CLASSES];
 
+static bool taken[CLASSES]; /* objects were, since the last settling; atomic */
+
 static size_t nbytes; /* of all classes; depot lock, read without it */
 
 static uint32_t words(uint32_t objects)
@@ -40,7 +42,8 @@ static bool has_room(unsigned sc, uint32_t n)
 
 	return size >= CACHE_LINE && !retain_excess() &&
 	       ((load_relaxed(&depot_shelves[sc].objects) + (size_t)n) * size <= DEPOT_BYTES ||
-		load_relaxed(&nbytes) + n * size <= load_relaxed(&retain_live) / DEPOT_SHARE);
+		(load_relaxed(&taken[sc]) &&
+		 load_relaxed(&nbytes) + n * size <= load_relaxed(&retain_live) / DEPOT_SHARE));
 }
 
 /* Notes that objects came, or went; depot lock. */
@@ -141,6 +144,8 @@ uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, boo
 	n = take_locked(sc, ret_objects, idle && least < most ? least : most, &empty);
 	if (idle)
 		shelf->least = least - n;
+	else
+		store_relaxed(&taken[sc], true);
 	lock_release(&depot_lock);
 	ASSERT_SLOW(check_step());
 	if (empty)
@@ -153,6 +158,7 @@ void depot_settle(unsigned sc)
 	ASSERT(sc < CLASSES);
 	lock_acquire(&depot_lock);
 	depot_shelves[sc].least = depot_shelves[sc].objects;
+	store_relaxed(&taken[sc], false);
 	lock_release(&depot_lock);
 	ASSERT_SLOW(check_step());
 }

@@ -14,9 +14,11 @@
  * smaller than a line of cache do not come here but go home, so that two threads seldom use one
  * line.
  *
- * Each class may have DEPOT_BYTES here, and more while the whole depot is less than a
- * DEPOT_SHARE-th of what is live. What is here counts as retained (pages/retain.h); while more is
- * retained than the rule allows, nothing is taken. What was not needed for a while goes home.
+ * Each class may have DEPOT_BYTES here, and more, if objects of it were taken since the last
+ * settling, while the whole depot is less than a DEPOT_SHARE-th of what is live: where nobody
+ * takes them, each would pin its page for nothing. What is here counts as retained
+ * (pages/retain.h); while more is retained than the rule allows, nothing is taken. What was not
+ * needed for a while goes home.
  *
  * Invariants, proved by depot_check():
  *	D1  all objects here are of their class, bear the mark of free ones, and are out of their

@@ -61,7 +61,8 @@ COLD void zone_scatter(uint64_t secret);
    free. */
 COLD bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
 
-/* Purges dirty blocks until at least nbytes are, or none is left; the bytes purged. */
+/* Purges dirty blocks until at least nbytes are, or 4 MiB, or none is left; the bytes purged.
+   SIZE_MAX: all of them. */
 size_t zone_purge(size_t nbytes);
 
 /* Unmaps regions that are wholly free, and if wanted free blocks in others, each page, or from

@@ -7,6 +7,9 @@
 #include "pages/zone_map.h"
 #include "pages/zone_regions.h"
 
+/* What one call purges: as much as the largest block that another one brings. */
+#define PURGE_STEP ORDER_BYTES(ORDERS - 1)
+
 /* The region of a block; zone lock. */
 static struct region *region_of(const void *mem)
 {
@@ -127,11 +130,15 @@ static bool purge_one(size_t *purged)
 	return true;
 }
 
+/* At most a step unless all of it is wanted, so that the lock is not held for long: who is still
+   over the line goes on with the next call. */
 static size_t purge_locked(size_t nbytes)
 {
 	size_t purged = 0;
 
 	ASSERT(lock_held(&zone_lock));
+	if (nbytes != SIZE_MAX)
+		nbytes = smaller(nbytes, PURGE_STEP);
 	if (nbytes && zone.purge_pause) {
 		zone.purge_pause--;
 		return 0;

@@ -95,6 +95,30 @@ TEST(of_a_class_there_is_so_much_and_no_more)
 	EXPECT(depot_put(sc, taken, 1));
 }
 
+/* Somebody takes objects of the class. */
+static void take_one(unsigned class)
+{
+	EXPECT(depot_put(class, objects, 1));
+	EXPECT_EQ(depot_take(class, taken, 1, false), 1);
+}
+
+/* Objects that nobody takes pin their pages for nothing. */
+TEST(of_a_class_that_nobody_takes_there_is_no_more_however_much_is_live)
+{
+	start_anew();
+	depot_settle(sc);
+	store_relaxed(&retain_live, GIB);
+	EXPECT(depot_put(sc, objects, 512));
+	EXPECT(!depot_put(sc, objects, 1));
+	EXPECT_EQ(depot_take(sc, taken, 1, true), 0); /* to give it home */
+	EXPECT(!depot_put(sc, objects, 1));
+	EXPECT_EQ(depot_take(sc, taken, 1, false), 1);
+	EXPECT(depot_put(sc, objects, 2));
+	depot_settle(sc);
+	EXPECT(!depot_put(sc, objects, 1));
+	store_relaxed(&retain_live, 0);
+}
+
 /* All classes together, in proportion to what is live. */
 TEST(beside_much_that_is_live_there_may_be_more)
 {
@@ -104,6 +128,7 @@ TEST(beside_much_that_is_live_there_may_be_more)
 
 	start_anew();
 	make(other, large, 64);
+	take_one(sc);
 	store_relaxed(&retain_live, live - 1);
 	EXPECT(depot_put(sc, objects, 512));
 	EXPECT(depot_put(other, large, 64)); /* as much as there may be of it in any case */
@@ -152,6 +177,7 @@ TEST(more_than_an_array_holds_is_not_taken)
 	for (uint32_t i = 0; i < ARRAY_MOST; i++)
 		many[i] = objects[i % MOST];
 	store_relaxed(&retain_live, GIB);
+	take_one(sc);
 	EXPECT(!depot_put(sc, many, ARRAY_MOST - 1));
 	EXPECT(depot_put(sc, many, ARRAY_MOST - 2));
 	EXPECT_EQ(depot_take(sc, many, ARRAY_MOST, false), ARRAY_MOST - 2);

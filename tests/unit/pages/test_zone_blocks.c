@@ -86,6 +86,28 @@ TEST(no_more_is_retained_than_the_rule_allows)
 	EXPECT(sizes().purged > 0);
 }
 
+/* Others wait for the lock. */
+TEST(one_call_purges_no_more_than_the_largest_block)
+{
+	enum { BLOCKS = 6 };
+	size_t floor = options.retain_floor;
+	void *blocks[BLOCKS];
+	bool clean;
+
+	zone_purge(SIZE_MAX);
+	options.retain_floor = 64 * MIB;
+	for (int i = 0; i < BLOCKS; i++)
+		blocks[i] = zone_alloc(10, &clean);
+	for (int i = 0; i < BLOCKS; i++)
+		zone_free(blocks[i], 10, ORDER_BYTES(10));
+	EXPECT_EQ(sizes().free_dirty, BLOCKS * ORDER_BYTES(10));
+	EXPECT_EQ(zone_purge(64 * MIB), ORDER_BYTES(10));
+	EXPECT_EQ(sizes().free_dirty, (BLOCKS - 1) * ORDER_BYTES(10));
+	EXPECT_EQ(zone_purge(SIZE_MAX), (BLOCKS - 1) * ORDER_BYTES(10));
+	options.retain_floor = floor;
+	EXPECT(zone_check());
+}
+
 TEST(a_purge_that_is_refused_loses_nothing)
 {
 	bool clean;
