@@ -9,7 +9,7 @@
  * reports here, and purges its own when the line is crossed, to half of the first term below it, so
  * that the cost of purging is spread over as many bytes freed; and whoever takes memory that must
  * be faulted in looks too, since a process that is full of what it keeps must not grow beside it.
- * One call purges a few slabs, or looks at a few hundred chunks, at most.
+ * One call purges a few slabs or 4 MiB of free blocks, or looks at a few hundred chunks, at most.
  *
  * Purged bytes stay on a tally; when memory is then taken that has to be faulted in, as many move
  * from the tally to the regret.  So a program that frees much once is small at once, and one that
