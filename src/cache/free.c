@@ -25,7 +25,7 @@ static void spill(struct cache *c, struct magazine *m)
 	if (!to_others)
 		cache_give_home(m->none + 1, n);
 	magazine_drop(m, n);
-	magazine_learn_to_give(m, n, to_others);
+	magazine_learn_to_give(m, n ? n : 1, to_others); /* without room the one object goes home */
 	ASSERT_SLOW(magazine_check(m));
 	cache_open_doors(c);
 }
@@ -35,13 +35,12 @@ static void push(struct cache *c, struct magazine *m, struct object *o)
 	ASSERT(((const struct slab *)pagemap_get(o))->class == m->sc &&
 	       !slab_has_free((const struct slab *)pagemap_get(o), o));
 	while (!magazine_push(m, o, slab_mark(o))) { /* a signal handler may fill it again */
-		if (!magazine_capacity(m)) {
-			slab_set_marks(o);
-			cache_give_home(&o, 1);
-			magazine_learn_to_give(m, 1, false);
-			return;
-		}
 		spill(c, m);
+		if (magazine_capacity(m))
+			continue;
+		slab_set_marks(o);
+		cache_give_home(&o, 1);
+		return;
 	}
 }
 
