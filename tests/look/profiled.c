@@ -8,6 +8,8 @@
  * It prints the number of each process and, of each function, its name, the bytes that it holds and
  * those that it allocated; then a line "ready", and ends with its input.
  */
+#include "linked.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,38 +19,12 @@
 
 enum { MIB = 1 << 20, THREADS = 4 };
 
-/* As many objects as have that many bytes; linked, so that they can be freed. */
-static void *allocate(size_t size, size_t nbytes)
-{
-	void **last = NULL;
-
-	for (size_t n = nbytes / size; n; n--) {
-		void **mem = malloc(size);
-
-		if (!mem)
-			exit(3);
-		*mem = last;
-		last = mem;
-	}
-	return last;
-}
-
-static void release(void **all)
-{
-	while (all) {
-		void **next = *all;
-
-		free(all);
-		all = next;
-	}
-}
-
 /* What each function calls is no tail call. */
 #define ALLOCATOR(name, size)                                                                      \
 	__attribute__((noinline)) void *name(size_t nbytes);                                       \
 	void *name(size_t nbytes)                                                                  \
 	{                                                                                          \
-		void *all = allocate(size, nbytes);                                                \
+		void *all = linked_allocate(size, nbytes, NULL);                                   \
                                                                                                    \
 		__asm__ volatile("" : "+r"(all));                                                  \
 		return all;                                                                        \
@@ -84,7 +60,7 @@ static void hold(void)
 	gamma_(24 * MIB);
 	tell("gamma_", 24 * MIB, 24 * MIB);
 	for (int i = 0; i < 4; i++)
-		release(delta(16 * MIB));
+		linked_free(delta(16 * MIB));
 	tell("delta", 0, 64 * MIB);
 }
 
@@ -105,7 +81,7 @@ static void threads(void)
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(all[i], &held[i]);
 	for (int i = 1; i < THREADS; i++)
-		release(held[i]);
+		linked_free(held[i]);
 	tell("alpha", 8 * MIB, 32 * MIB);
 }
 
@@ -115,7 +91,7 @@ static void in_two(void)
 	pid_t child = fork();
 
 	if (child == 0) {
-		release(all);
+		linked_free(all);
 		beta(16 * MIB);
 		tell("alpha", 0, 16 * MIB);
 		tell("beta", 16 * MIB, 16 * MIB);

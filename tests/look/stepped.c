@@ -11,6 +11,8 @@
  *	end              the child ends, and its parent goes on
  *	call             one malloc and its free
  */
+#include "linked.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,30 +22,6 @@
 #include <unistd.h>
 
 enum { BATCH = 64 };
-
-/* As many objects as have that many bytes, before those that are there. */
-static void *allocate(size_t size, size_t nbytes, void *last)
-{
-	for (size_t n = nbytes / size; n; n--) {
-		void **mem = malloc(size);
-
-		if (!mem)
-			exit(3);
-		*mem = last;
-		last = mem;
-	}
-	return last;
-}
-
-static void release(void **all)
-{
-	while (all) {
-		void **next = *all;
-
-		free(all);
-		all = next;
-	}
-}
 
 static void *thin_out(void **all, size_t n)
 {
@@ -66,7 +44,7 @@ static void *thin_out(void **all, size_t n)
 #define ALLOCATOR(name, size)                                                                      \
 	__attribute__((noinline)) static void *name(size_t nbytes, void *last)                     \
 	{                                                                                          \
-		void *all = allocate(size, nbytes, last);                                          \
+		void *all = linked_allocate(size, nbytes, last);                                   \
                                                                                                    \
 		__asm__ volatile("" : "+r"(all));                                                  \
 		return all;                                                                        \
@@ -100,8 +78,8 @@ static void *be_busy(void *arg)
 	for (;;) {
 		void *held = alpha(3 * BATCH * 4000 / 96 * 96, NULL);
 
-		release(beta(BATCH * 4000, NULL));
-		release(held);
+		linked_free(beta(BATCH * 4000, NULL));
+		linked_free(held);
 	}
 	return NULL;
 }
@@ -151,7 +129,7 @@ static void obey(const char *command, const char *name, size_t n)
 
 		one->held = one->function(n, one->held);
 	} else if (strcmp(command, "free") == 0) {
-		release(allocator(name)->held);
+		linked_free(allocator(name)->held);
 		allocator(name)->held = NULL;
 	} else if (strcmp(command, "thin") == 0) {
 		allocator(name)->held = thin_out(allocator(name)->held, n);
