@@ -20,7 +20,8 @@ SERVER = os.path.abspath(sys.argv.pop(1))
 GUIDE = ROOT / 'docs/on-call.md'
 SIZE = '256'            # MiB, as in the guide
 OPTIONS = 'prof=64K,decay_ms=86400000'      # what a burst leaves waits for its command, however slow the machine is
-PART = 0.2              # by which a figure may be another one, and what random samples vary by
+PART = 0.2              # by which a figure may be another one
+SAMPLED = 0.5           # and one of a profile: two draws of 130 samples differ by an eighth in one case of three
 LITTLE = 3              # MiB
 BEFORE = {'now.json': 'work', 'trim': 'burst'}      # what the server does before a command that has this in it
 SIZES = re.compile(r'([+-]?[\d,.]+)(?:M| MiB)(?!\w)')
@@ -79,10 +80,11 @@ class Guide(unittest.TestCase):
 
     def has(self, line, printed, words):
         """The next of the printed lines that has this shape."""
+        part = SAMPLED if words.startswith('loam prof') else PART
         for one in printed:
             if shape(one) == shape(line):
                 for said, found in zip(figures(line), figures(one)):
-                    self.assertAlmostEqual(said, found, delta=max(PART * abs(said), LITTLE), msg=f'{words}: {line!r}, {one!r}')
+                    self.assertAlmostEqual(said, found, delta=max(part * abs(said), LITTLE), msg=f'{words}: {line!r}, {one!r}')
                 return
         self.fail(f'{words}: {line!r} is not printed, or not there')
 
