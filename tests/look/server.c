@@ -114,7 +114,7 @@ static void *wait_for_requests(void *arg)
 	return arg;
 }
 
-static void obey(const char *line, size_t nbytes)
+CALLED static void obey(const char *line, size_t nbytes)
 {
 	if (strcmp(line, "work\n") == 0)
 		serve_requests(nbytes / 8);
