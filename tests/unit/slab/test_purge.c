@@ -250,6 +250,8 @@ TEST(a_purged_page_is_not_used_beyond_the_limit)
 {
 	bool zero;
 
+	if (os_page_size() >= ORDER_BYTES(class_order(class_of(1024))))
+		test_skip("a slab is one page, and nothing of it can be purged");
 	begin(class_of(1024));
 	while (take())
 		;
