@@ -20,6 +20,7 @@
 #include "observe/file.h"
 #include "observe/metrics.h"
 #include "os/lock.h"
+#include "os/mappings.h"
 #include "os/os.h"
 #include "pages/limit.h"
 #include "pages/retain.h"
@@ -85,6 +86,13 @@ static bool may_use_brk(void)
 	return front_is_malloc && front_is_malloc() && !options.keep_deepbind;
 }
 
+/* Whether the process may come to take many mappings: for guards, or for holes where a limit makes
+   it unmap what is free. */
+static bool may_map_much(void)
+{
+	return options.harden == 3 || options.limit || os_memory_limit() != SIZE_MAX;
+}
+
 static void start_once(void)
 {
 	ASSERT(lock_held(&start_lock) && !start_done && early_is_over());
@@ -93,6 +101,8 @@ static void start_once(void)
 	heap_start(mix64(os_random() + 1));
 	options_read();
 	fork_start();
+	if (may_map_much())
+		mappings_read();
 	if (retain_limit_is_auto())
 		limit_read();
 	ring_start(may_use_brk());

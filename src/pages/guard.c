@@ -2,6 +2,7 @@
 #include "pages/guard.h"
 
 #include "os/check.h"
+#include "os/mappings.h"
 #include "os/os.h"
 #include "pages/huge_table.h"
 #include "pages/zone.h"
@@ -15,10 +16,11 @@ size_t guard_count(void)
 
 void guard_lay(struct descriptor *tag, void *mem, size_t nbytes)
 {
+	size_t others = load_relaxed(&huge_table.sizes.count);
+
 	ASSERT(!tag->guarded && tag->kind != KIND_NONE);
-	tag->guarded =
-		add_relaxed(&guards, 1) + load_relaxed(&huge_table.sizes.count) / 2 < GUARDS_MOST &&
-		os_guard(mem, nbytes);
+	tag->guarded = add_relaxed(&guards, 1) + others / 2 < mappings_budget() / 2 &&
+		       os_guard(mem, nbytes);
 	if (!tag->guarded)
 		add_relaxed(&guards, (size_t)-1);
 }

@@ -1,14 +1,11 @@
 /*
  * Guard pages: unreadable ones at the ends of blocks, under harden=3.  Each takes two of the
- * mappings that a process may have (vm.max_map_count, 65,530 by default), so there are at most as
- * many as leave half of these to the program, with huge objects counted, too; the last pages of
- * further blocks stay readable.
+ * mappings that loam may take (os/mappings.h), of which huge objects take one each; where these are
+ * used up, the last pages of further blocks stay readable.
  */
 #pragma once
 
 #include "pages/pagemap.h"
-
-#define GUARDS_MOST ((size_t)16384)
 
 /* How many are laid now. */
 size_t guard_count(void);

@@ -66,8 +66,8 @@ COLD bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
 size_t zone_purge(size_t nbytes);
 
 /* Unmaps regions that are wholly free, and if wanted free blocks in others, each page, or from
-   a size by which at most 32,768 holes come to be, less what guards and huge objects take of the
-   process's mappings; the bytes unmapped. */
+   a size by which no more holes come to be than loam may have mappings (os/mappings.h), less what
+   guards and huge objects take of these; the bytes unmapped. */
 COLD size_t zone_unmap_free(bool blocks);
 
 /* Whether an address, of any bit pattern, lies in a free block. */

@@ -3,6 +3,7 @@
 
 #include "base/probe.h"
 #include "os/check.h"
+#include "os/mappings.h"
 #include "os/os.h"
 #include "pages/guard.h"
 #include "pages/huge_table.h"
@@ -14,10 +15,8 @@
 #define STEP_LEAST (1 * MIB)
 #define STEP_MOST  (64 * MIB)
 
-/* How many holes the blocks that are unmapped may leave; fewer as guards and huge objects take of
-   the mappings that a process may have. */
-#define HOLES_MOST  ((size_t)32768)
-#define HOLES_LEAST ((size_t)1024)
+/* How many holes the blocks that are unmapped may leave, so that one call does not take long. */
+#define HOLES_MOST ((size_t)32768)
 
 /* The least where the system limits the process. */
 #define STEP_LIMITED (64 * KIB)
@@ -190,12 +189,15 @@ static size_t unmap_free(struct region *r, unsigned least)
 	return before - zone.sizes.mapped;
 }
 
-/* A process may have 65,530 mappings: blocks are as large as leaves most of these to others. */
+/* Blocks are so large that the holes do not exceed what guards and huge objects leave of the
+   mappings that loam may take, or a 32nd of these. */
 static unsigned least_unmapped(void)
 {
 	size_t taken = 2 * guard_count() + load_relaxed(&huge_table.sizes.count);
-	size_t most = taken < HOLES_MOST - HOLES_LEAST ? HOLES_MOST - taken : HOLES_LEAST;
+	size_t most = smaller(HOLES_MOST, mappings_budget()), least = most / 32;
 	unsigned order = 0;
+
+	most = taken < most - least ? most - taken : least;
 
 	while (order < ORDERS && (ORDER_BYTES(order) < os_page_size() ||
 				  zone.sizes.mapped / ORDER_BYTES(order) > most))

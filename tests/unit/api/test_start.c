@@ -2,11 +2,14 @@
 #include "api/start.h"
 
 #include "base/bits.h"
+#include "os/mappings.h"
 #include "os_sim.h"
 #include "test.h"
 
 #include <loam/loam.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define SIZES 6
 
@@ -36,6 +39,35 @@ static void call_while_it_starts(void)
 	}
 	loam_mallinfo2();
 	loam_malloc_trim(0);
+}
+
+/* Starts loam in a child, where the kernel allows 10,000 mappings, of which it is to take so
+   many. */
+static bool takes(size_t budget, const char *setting, size_t memory_limit)
+{
+	static const char path[] = "/proc/sys/vm/max_map_count", text[] = "10000\n";
+	const char *environment[] = {setting, NULL};
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0) {
+		os_sim_environment(environment);
+		os_sim_set_memory_limit(memory_limit);
+		os_sim_file(path, text, sizeof text - 1);
+		REQUIRE(loam_malloc(100));
+		EXPECT_EQ(mappings_budget(), budget);
+		_exit(test_failures());
+	}
+	return waitpid(child, &status, 0) == child && status == 0;
+}
+
+TEST(the_number_of_mappings_is_read_where_many_may_be_taken)
+{
+	EXPECT(takes(MAPPINGS_BY_DEFAULT / 2, "NONE=1", SIZE_MAX));
+	EXPECT(takes(MAPPINGS_BY_DEFAULT / 2, "LOAM_OPTIONS=harden=2", SIZE_MAX));
+	EXPECT(takes(5000, "LOAM_OPTIONS=harden=3", SIZE_MAX));
+	EXPECT(takes(5000, "LOAM_OPTIONS=limit=1G", SIZE_MAX));
+	EXPECT(takes(5000, "NONE=1", GIB));
 }
 
 TEST(who_starts_it_is_served_meanwhile)

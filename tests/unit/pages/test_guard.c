@@ -1,9 +1,12 @@
 /* Guard pages: how many there are at most, and what the system refuses. */
 #include "pages/guard.h"
 
+#include "os/mappings.h"
 #include "os_sim.h"
 #include "pages/huge_table.h"
 #include "test.h"
+
+#define GUARDS_MOST (MAPPINGS_BY_DEFAULT / 4)
 
 static struct descriptor tags[GUARDS_MOST + 1];
 
@@ -66,4 +69,27 @@ TEST(a_refusal_leaves_all_as_before)
 	EXPECT(guard_lift(&tag, page, os_page_size()) && !tag.guarded);
 	page[0] = 1;
 	os_unmap(page, os_page_size());
+}
+
+TEST(where_the_kernel_allows_few_mappings_few_are_laid)
+{
+	enum { LAID = 10, ALLOWED = 4 * LAID };
+	static const char path[] = "/proc/sys/vm/max_map_count", text[] = "40\n";
+	size_t nbytes = (LAID + 1) * os_page_size();
+	struct descriptor few[LAID + 1];
+	char *area = os_map(nbytes, OS_PAGES);
+
+	REQUIRE(area);
+	os_sim_file(path, text, sizeof text - 1);
+	mappings_read();
+	EXPECT_EQ(mappings_budget(), ALLOWED / 2);
+	for (size_t i = 0; i <= LAID; i++) {
+		few[i] = (struct descriptor){.kind = KIND_RUN};
+		guard_lay(&few[i], page_of(area, i), os_page_size());
+		EXPECT_EQ(few[i].guarded, i < LAID);
+	}
+	for (size_t i = 0; i <= LAID; i++)
+		EXPECT(guard_lift(&few[i], page_of(area, i), os_page_size()));
+	os_sim_file(path, NULL, 0);
+	os_unmap(area, nbytes);
 }

@@ -1,5 +1,6 @@
 /* Memory of a zone: pieces where regions are refused, and what is unmapped. */
 #include "base/options.h"
+#include "os/mappings.h"
 #include "os_sim.h"
 #include "pages/huge_table.h"
 #include "pages/retain.h"
@@ -163,6 +164,34 @@ TEST(where_there_are_many_mappings_small_blocks_stay_mapped)
 	EXPECT(unmapped < PAGES / 2 * PAGE_SIZE);
 	EXPECT(zone_unmap_free(true) >= PAGES / 2 * PAGE_SIZE);
 	for (int i = 1; i < PAGES; i += 2)
+		zone_free(pages[i], 0, PAGE_SIZE);
+	EXPECT(zone_check());
+}
+
+TEST(where_the_kernel_allows_few_mappings_small_blocks_stay_mapped)
+{
+	enum { BLOCKS = 512, HOLES = 100 };
+	static const char path[] = "/proc/sys/vm/max_map_count", text[] = "200\n";
+	static char *pages[BLOCKS];
+	size_t before, unmapped;
+	bool clean;
+
+	os_sim_need_small_pages();
+	zone_unmap_free(false);
+	for (int i = 0; i < BLOCKS; i++)
+		REQUIRE((pages[i] = zone_alloc(0, &clean)) != NULL);
+	for (int i = 0; i < BLOCKS; i += 2)
+		zone_free(pages[i], 0, PAGE_SIZE);
+	before = sizes().mapped;
+	os_sim_file(path, text, sizeof text - 1);
+	mappings_read();
+	unmapped = zone_unmap_free(true);
+	os_sim_file(path, NULL, 0);
+	EXPECT(unmapped < before - BLOCKS * PAGE_SIZE + HOLES * PAGE_SIZE);
+	EXPECT(sizes().free_dirty >= (BLOCKS / 2 - HOLES) * PAGE_SIZE);
+	mappings_read();
+	EXPECT(zone_unmap_free(true) >= (BLOCKS / 2 - HOLES) * PAGE_SIZE);
+	for (int i = 1; i < BLOCKS; i += 2)
 		zone_free(pages[i], 0, PAGE_SIZE);
 	EXPECT(zone_check());
 }
