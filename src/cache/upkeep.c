@@ -25,7 +25,7 @@ static void obey_in(struct arena *a)
 
 void cache_obey_rule(struct cache *c)
 {
-	static struct arena *other;
+	static struct arena *other; /* release-published, as ring_all: any thread goes on from it */
 	static uint32_t in_vain; /* steps, one after the other */
 	struct arena *next;
 	uint32_t vain;
@@ -37,8 +37,8 @@ void cache_obey_rule(struct cache *c)
 	if (!retain_excess())
 		return;
 	before = load_relaxed(&retain_retained);
-	next = ring_next(load_relaxed(&other));
-	store_relaxed(&other, next);
+	next = ring_next(load_acquire(&other));
+	store_release(&other, next);
 	obey_in(c->arena);
 	if (next != c->arena && retain_excess())
 		obey_in(next);
