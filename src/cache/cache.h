@@ -44,6 +44,7 @@ struct cache {
 	struct magazines *magazines; /* NULL until the thread uses a hot class */
 	struct arena *arena;	     /* that it used last */
 	uint64_t ticked;	     /* os_clock() at the last cache_tick_slowly() */
+	uint64_t looked;	     /* the same at the last cache_look() */
 	uint64_t shrunk;	     /* os_clock() when magazines were last halved */
 	uint32_t flushes;	     /* the last request to flush that was done */
 	uint8_t ticks;		     /* slow paths so far, modulo 256; atomic */

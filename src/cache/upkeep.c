@@ -26,7 +26,7 @@ static void obey_in(struct arena *a)
 void cache_obey_rule(struct cache *c)
 {
 	static struct arena *other; /* release-published, as ring_all: any thread goes on from it */
-	static uint32_t in_vain; /* steps, one after the other */
+	static uint32_t in_vain;    /* steps, one after the other */
 	struct arena *next;
 	uint32_t vain;
 	size_t before;
@@ -96,10 +96,14 @@ void cache_tick_slowly(struct cache *c)
 
 void cache_look(struct cache *c)
 {
-	uint64_t eighth = (uint64_t)options.decay_ms * 1000 * 1000 / 8;
+	uint64_t now = os_clock(), eighth = (uint64_t)options.decay_ms * 1000 * 1000 / 8;
+	bool seldom = now - c->looked >= eighth / 16;
 
-	if (!load_hot(&c->ticks) || os_clock() - c->ticked >= eighth)
+	c->looked = now;
+	if (!load_hot(&c->ticks) || now - c->ticked >= eighth)
 		cache_tick_slowly(c);
+	if (seldom && retain_is_unneeded())
+		cache_flush(c); /* so that the thread needs slow paths, and looks again */
 	for (unsigned step = 0; step < STEPS_A_LOOK; step++)
 		cache_obey_if_due(c);
 }

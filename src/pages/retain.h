@@ -126,6 +126,12 @@ ALWAYS_INLINE bool retain_is_over_floor(void)
 	return load_relaxed(&retain_retained) > options.retain_floor;
 }
 
+/* Whether free memory was not needed since the last fade, which the next one will give back. */
+static inline bool retain_is_unneeded(void)
+{
+	return load_relaxed(&retain_low) > options.retain_floor;
+}
+
 /* Bytes that are live or retained, each once. */
 static inline size_t retain_held(void)
 {

@@ -201,6 +201,34 @@ TEST(each_eighth_of_a_second_the_same_is_due_after_32_slow_paths)
 	EXPECT_EQ(magazine_count(m), 0);
 }
 
+static void look(void)
+{
+	mine.cache->ticks = TICKS_A_LOOK - 1;
+	cache_tick(cache_enter());
+	cache_leave(mine.cache);
+}
+
+/* Else it would take all from its cache, and never come to the next decay. */
+TEST(a_thread_that_looks_seldom_flushes_its_cache_while_memory_is_to_be_given_back)
+{
+	struct magazine *m;
+
+	settle();
+	m = filled(SIZE, 20);
+	store_relaxed(&retain_low, options.retain_floor);
+	os_sim_advance(SECOND / 16);
+	look();
+	EXPECT_EQ(magazine_count(m), 20); /* nothing is to be given back */
+	store_relaxed(&retain_low, options.retain_floor + 1);
+	os_sim_advance(SECOND / 128 - 1);
+	look();
+	EXPECT_EQ(magazine_count(m), 20); /* a busy thread, which will look again */
+	os_sim_advance(SECOND / 128);
+	look();
+	EXPECT_EQ(magazine_count(m), 0);
+	store_relaxed(&retain_low, 0);
+}
+
 /* Whoever was the first that second. */
 TEST(every_threads_idle_magazines_halve_once_a_second)
 {
