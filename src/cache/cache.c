@@ -12,7 +12,7 @@
 /* Uses of a hot class after which a thread gets a magazine for it. */
 #define LEARNED_AFTER 32
 
-static struct object *nothing; /* NULL */
+static struct object *nothing = &no_object;
 
 struct magazine magazine_none = {.last = &nothing, .end = &nothing, .none = &nothing};
 

@@ -12,11 +12,13 @@
 #define FILLS_OFTEN 8
 
 static_assert(MAGAZINE_BYTES >= CLASS_SIZE_MAX, "each magazine may hold an object");
-static_assert(MAGAZINE_MOST + 1 <= ARRAY_MOST, "NULL and all objects fit the largest array");
+static_assert(MAGAZINE_MOST + 1 <= ARRAY_MOST, "no_object and all objects fit the largest array");
 
 /* A new magazine holds at most so many objects; and one at least, if it may. */
 #define FIRST_OBJECTS 7
 #define FIRST_BYTES   512
+
+struct object no_object;
 
 static size_t most_bytes = MAGAZINE_BYTES; /* that a magazine grows to; atomic */
 
@@ -45,7 +47,7 @@ static uint32_t least_capacity(size_t size)
 static void use_array(struct magazine *m, struct object **array, uint32_t n, uint32_t capacity)
 {
 	ASSERT(n <= capacity && capacity <= MAGAZINE_MOST);
-	array[0] = NULL;
+	array[0] = &no_object;
 	m->none = array;
 	m->last = array + n;
 	m->end = array + capacity;
@@ -77,7 +79,7 @@ static void resize(struct magazine *m, uint32_t capacity)
 	if (!array)
 		return;
 	memcpy(array, old, (n + 1) * sizeof array[0]);
-	ASSERT(old[0] == NULL); /* below the first object */
+	ASSERT(old[0] == &no_object); /* below the first object */
 	use_array(m, array, n, capacity);
 	array_free(old, before + 1);
 }
@@ -146,7 +148,7 @@ void magazine_report_written(const struct magazine *m)
 
 bool magazine_check(const struct magazine *m)
 {
-	bool ok = expect_eq("M1", m->none[0] == NULL, true);
+	bool ok = expect_eq("M1", (uintptr_t)m->none[0], (uintptr_t)&no_object);
 
 	for (struct object **o = m->none + 1; o <= m->last; o++)
 		ok &= slab_check_cached(*o, m->sc, "M1");

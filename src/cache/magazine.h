@@ -1,13 +1,13 @@
 /*
  * A magazine: the objects of a hot class that a thread freed last, handed out first.
  *
- *	array   | NULL | oldest ...... newest |         |
- *	         ^ none                ^ last   ^ end      none + capacity = end
+ *	array   | no_object | oldest ...... newest |         |
+ *	         ^ none                     ^ last   ^ end = none + capacity
  *
- * NULL lies below the first object, so that taking from an empty magazine needs no test of its
- * own. For their slabs the objects are out; they bear the mark of free objects, so that a double
- * free is seen. The pointers lie in metadata, where a late write to a freed object cannot change
- * them.
+ * no_object lies below the first object. It looks like an object that was written to while it was
+ * free, which malloc tests for anyway, so an empty magazine needs no test of its own. For their
+ * slabs the objects are out; they bear the mark of free objects, so that a double free is seen. The
+ * pointers lie in metadata, where a late write to a freed object cannot change them.
  *
  * Capacity is learned. A magazine starts with a few objects and doubles for a reason:
  *
@@ -54,7 +54,7 @@ struct magazine {
 	uint64_t magic; /* of the class, see slab.h; constant */
 	/* that of the class's larger slabs; 0 in a magazine that is not ready */
 	uint64_t limit;
-	struct object **none; /* the array, whose first word is NULL */
+	struct object **none; /* the array, whose first word is no_object */
 	uint32_t given;	      /* objects given away since it was filled last */
 	uint16_t sc;	      /* constant */
 	uint16_t fills;	      /* since the last sweep; at most as many as slow paths */
@@ -78,6 +78,9 @@ ALWAYS_INLINE bool magazine_push(struct magazine *m, struct object *o, uint64_t 
 	return true;
 }
 
+/* Lies below the first object of every magazine; its link is never its own address. */
+extern HIDDEN struct object no_object;
+
 /* Takes out the newest object. NULL when the magazine is empty, and when that object was written to
    while it was free. */
 ALWAYS_INLINE struct object *magazine_take(struct magazine *m)
@@ -85,7 +88,7 @@ ALWAYS_INLINE struct object *magazine_take(struct magazine *m)
 	struct object **last = m->last, *o = *last;
 
 	IN_REGISTER(o); /* the result's, from the start */
-	if (UNLIKELY(!o) || IS_WRONG(o->link != (uintptr_t)o))
+	if (UNLIKELY(o->link != (uintptr_t)o))
 		return NULL;
 	ASSERT(last > m->none && last <= m->end);
 	m->last = last - 1;

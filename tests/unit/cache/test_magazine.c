@@ -314,7 +314,7 @@ TEST(the_oldest_are_dropped)
 
 	magazine_drop(&m, 2);
 	EXPECT_EQ(magazine_count(&m), 5);
-	EXPECT(m.none[1] == third && *m.last == newest && !m.none[0]);
+	EXPECT(m.none[1] == third && *m.last == newest && m.none[0] == &no_object);
 	magazine_drop(&m, 5);
 	EXPECT_EQ(magazine_count(&m), 0);
 	EXPECT(!magazine_take(&m));
@@ -327,8 +327,8 @@ TEST(check_sees_what_is_wrong)
 
 	EXPECT(magazine_check(&m));
 	m.none[0] = o;
-	EXPECT(!magazine_check(&m)); /* M1: below the first is NULL */
-	m.none[0] = NULL;
+	EXPECT(!magazine_check(&m)); /* M1: no_object lies below the first */
+	m.none[0] = &no_object;
 	m.sc++;
 	EXPECT(!magazine_check(&m)); /* M1: of its class */
 	m.sc--;
