@@ -5,6 +5,7 @@ runs in this process then, and what opens processes is wrapped.
 """
 import contextlib
 import io
+import json
 import os
 import random
 import re
@@ -167,8 +168,30 @@ class Damaged(Case):
             for words in ((METRICS,), (TOP, '--once'), (TOP, '--json')):
                 done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
                 self.assertIn(other.pid, listed(done.stdout))
-                self.assertNotIn(made.pid, listed(done.stdout))
             self.assertIsNone(made.process.poll())
+
+    def test_what_cannot_be_read_is_listed(self):
+        """One line each for a page that is damaged, and for one of another layout."""
+        with started() as damaged, started() as older, started() as well:
+            self.write(damaged.pid, self.address(damaged.pid), bytes(page.NBYTES))
+            self.write(older.pid, self.address(older.pid) + 8, struct.pack('<I', 77))
+            said, metrics = (subprocess.run(words, capture_output=True, text=True, timeout=120, check=True).stdout
+                             for words in ((TOP, '--once'), (METRICS,)))
+            found = {one['pid']: one for one in json.loads(subprocess.run(
+                (TOP, '--json'), capture_output=True, text=True, timeout=120, check=True).stdout)}
+            for made, reason, words in ((damaged, 'damaged', 'the page of figures of .* is damaged: .*'),
+                                        (older, 'layout 77', 'process .*, whose figures have layout 77, .*')):
+                rows = re.findall(rf'^ *{made.pid} .*', said, re.M)
+                self.assertEqual(len(rows), 1, rows)
+                self.assertRegex(rows[0], rf'^{made.pid}  holder\S* is not shown: {words}$')
+                self.assertRegex(found[made.pid]['unreadable'], f'^{words}$')
+                self.assertEqual(found[made.pid]['reason'], reason)
+                rows = re.findall(rf'^.*pid="{made.pid}".*', metrics, re.M)
+                self.assertEqual(len(rows), 1, rows)
+                self.assertRegex(rows[0], rf'^loam_processes_unreadable\{{program="holder[^"]*",pid="{made.pid}",user="[^"]+",'
+                                          rf'reason="{reason}"\}} 1$')
+            self.assertIn('heap', found[well.pid])
+            self.assertNotRegex(metrics, rf'loam_processes_unreadable.*pid="{well.pid}"')
 
     def test_noise_in_what_it_leads_to(self):
         """One line or a result, and soon: never a trace of Python."""

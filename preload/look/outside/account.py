@@ -9,7 +9,7 @@ All sizes are bytes.  docs/observing.md says what each means.
 import time
 
 from . import counters, heap, page as pages, words
-from .failure import Failure, Torn
+from .failure import Failure, Torn, Unreadable
 from .process import Process, user_name
 
 RATES = ('objects', 'refills', 'chunks', 'runs', 'huge', 'purged', 'lock_waits', 'minor_faults', 'major_faults',
@@ -122,7 +122,7 @@ class Watched:
                 return counters.Sums(lists, heap.class_size, pages.OBJECTS).collect(heap.ARENAS_MOST)
             except heap.NONSENSE as error:
                 if not left:
-                    raise Failure(f'the heap of {self.process} makes no sense ({error}): it is damaged') from None
+                    raise Unreadable(f'the heap of {self.process} makes no sense ({error}): it is damaged') from None
         return None
 
     def read(self, kind=heap.Heap):
@@ -130,7 +130,7 @@ class Watched:
         try:
             return heap.look(self.process, self.page, kind)
         except Torn as torn:
-            raise Failure(f'the heap of {self.process} makes no sense ({torn}): it is damaged, or changes too'
+            raise Unreadable(f'the heap of {self.process} makes no sense ({torn}): it is damaged, or changes too'
                           ' fast') from None
 
     def look(self):

@@ -3,7 +3,7 @@ import argparse
 import os
 
 from . import account, process
-from .failure import Failure
+from .failure import Failure, Unreadable
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,17 +56,35 @@ def is_on_loam(pid):
     return True
 
 
-def all_accounts(finder):
-    """Of every process on loam; what cannot be looked at is left out."""
-    found = []
+def look_at_all(finder, look):
+    """What look() says of every process on loam, and the rows of those that cannot be read.  Processes that may not be
+    looked at, and those that end meanwhile, are left out."""
+    found, unreadable = [], []
     for pid in process.all_processes():
         try:
             watched = account.Watched(pid, finder)
-        except Failure:
-            continue
-        try:
-            found.append(watched.look())
+            try:
+                found.append(look(watched))
+            finally:
+                watched.close()
+        except Unreadable as failure:
+            unreadable += row_of_unreadable(pid, failure)
         except Failure:
             pass
-        watched.close()
-    return found
+    return found, unreadable
+
+
+def row_of_unreadable(pid, failure):
+    """A list of one row; of none where the process has ended."""
+    try:
+        user = process.user_name(os.stat(f'/proc/{pid}').st_uid)
+    except OSError:
+        return []
+    return [{'pid': pid, 'user': user, 'name': program_of(pid) or process.name_of(pid) or '?', 'unreadable': str(failure),
+             'reason': failure.reason}]
+
+
+def all_accounts(finder):
+    """Of every process on loam; of one that cannot be read a row of why that is."""
+    found, unreadable = look_at_all(finder, account.Watched.look)
+    return found + unreadable

@@ -180,8 +180,17 @@ def escaped(label):
     return label.replace('\\', r'\\').replace('"', r'\"').replace('\n', r'\n')
 
 
-def metrics(rows, classic):
-    """Metrics of several processes: rows are their labels, a dictionary, and their counters.
+UNREADABLE = 'processes on loam whose figures are damaged, or of a layout that this version does not read'
+
+
+def sample(name, labels, value):
+    text = ','.join(f'{key}="{escaped(word)}"' for key, word in labels.items())
+    return f'{name}{{{text}}} {value}'
+
+
+def metrics(rows, classic, unreadable=()):
+    """Metrics of several processes: rows are their labels, a dictionary, and their counters; unreadable has the labels of
+    those that have none.
 
     classic: the text format that Prometheus's node_exporter reads; else OpenMetrics 1.0.
     """
@@ -194,7 +203,7 @@ def metrics(rows, classic):
         said.append(f'# TYPE {family} {"counter" if total else "gauge"}')
         if not classic and row.unit != 'NUMBER':
             said.append(f'# UNIT {family} bytes')
-        for labels, found in rows:
-            text = ','.join(f'{key}="{escaped(value)}"' for key, value in labels.items())
-            said.append(f'{name}{total}{{{text}}} {found[row.name]}')
+        said += [sample(name + total, labels, found[row.name]) for labels, found in rows]
+    said += [f'# HELP loam_processes_unreadable {UNREADABLE}', '# TYPE loam_processes_unreadable gauge']
+    said += [sample('loam_processes_unreadable', labels, 1) for labels in unreadable]
     return '\n'.join(said + ([] if classic else ['# EOF'])) + '\n'

@@ -16,6 +16,14 @@ class Gone(Failure):
     """The process ended, or became another program, while it was looked at."""
 
 
+class Unreadable(Failure):
+    """The process runs on loam, and what it has for readers is damaged, or of another layout: reason says which."""
+
+    def __init__(self, message, reason='damaged'):
+        super().__init__(message)
+        self.reason = reason
+
+
 class Torn(Exception):
     """Memory that makes no sense: it was changed while it was read, or is damaged."""
 

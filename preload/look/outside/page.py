@@ -5,7 +5,7 @@ The lists below are those of figures.h for LAYOUT; tests/look compares them.
 import struct
 
 from .counters import ROWS
-from .failure import Failure, Torn
+from .failure import Failure, Torn, Unreadable
 from .process import Mapped
 
 LAYOUT = 7
@@ -184,7 +184,7 @@ def no_loam(process, mappings):
 
 
 def damaged(process, what):
-    return Failure(f'the page of figures of {process} is damaged: {what}')
+    return Unreadable(f'the page of figures of {process} is damaged: {what}')
 
 
 def read_page(process, address, memory):
@@ -194,8 +194,8 @@ def read_page(process, address, memory):
             raise damaged(process, 'it does not begin as one')
         version = version.rstrip(b'\0').decode('ascii', 'replace')
         if layout != LAYOUT:
-            raise Failure(f'{process} runs on loam {version}, whose figures have layout {layout}, and this loam'
-                          f' reads layout {LAYOUT}: use the `loam top` of that version')
+            raise Unreadable(f'{process} runs on loam {version}, whose figures have layout {layout}, and this loam'
+                          f' reads layout {LAYOUT}: use the `loam top` of that version', f'layout {layout}')
         if nbytes != NBYTES:
             raise damaged(process, f'it says that it has {nbytes} bytes')
         if own != address:

@@ -93,7 +93,7 @@ def threads_view():
 
 
 def processes_view():
-    return View('processes on loam', text.PROCESSES, lambda found: list(map(text.of_process, found)), 'rss')
+    return View('processes on loam', text.PROCESSES, lambda found: text.readable(found)[0], 'rss')
 
 
 class Screen:
@@ -179,8 +179,9 @@ class Screen:
         self.window.refresh()
 
     def draw_list(self):
-        self.put(0, 0, f'loam top: {len(self.found)} processes on loam', curses.A_BOLD)
-        self.put(1, 0, self.said or 'Enter looks into one')
+        rows, unreadable = text.readable(self.found)
+        self.put(0, 0, f'loam top: {len(rows)} processes on loam', curses.A_BOLD)
+        self.put(1, 0, self.said or '; '.join(unreadable) or 'Enter looks into one')
         return 3
 
     def draw_process(self):

@@ -119,8 +119,15 @@ def whole(account):
     return '\n\n'.join('\n'.join(block) for block in blocks)
 
 
+def readable(accounts):
+    """The rows of a list of processes, and a line for each that cannot be read."""
+    rows = [of_process(one) for one in accounts if 'heap' in one]
+    return rows, [f"{one['pid']}  {one['name']} is not shown: {one['unreadable']}" for one in accounts if 'heap' not in one]
+
+
 def processes(accounts):
+    rows, unreadable = readable(accounts)
     if not accounts:
         return 'no process that this user may look at runs on loam'
-    rows = sorted(map(of_process, accounts), key=lambda row: -row['rss'])
-    return '\n'.join(table(PROCESSES, rows))
+    lines = table(PROCESSES, sorted(rows, key=lambda row: -row['rss'])) if rows else []
+    return '\n'.join(lines + unreadable)
