@@ -105,15 +105,19 @@ static LATER void *malloc_chosen(size_t req, size_t granules)
 
 void *malloc_counted(size_t req, size_t granule)
 {
-	return choose(granule) ? malloc_chosen(req, granule)
-			       : fast_take(&mine.libc, req, granule, malloc_uncounted);
+	return choose_for_profile(granule) ? malloc_chosen(req, granule)
+					   : fast_take(&mine.libc, req, granule, malloc_uncounted);
 }
 
 static LATER void *malloc_slow_counted(size_t req)
 {
 	size_t granules = chosen_granules(req);
 
-	return choose(granules) ? malloc_chosen(req, granules) : malloc_uncounted(req);
+	if (choose(granules))
+		return malloc_chosen(req, granules);
+	return load_hot(&fast_limit) && granules < FAST_GRANULES
+		       ? fast_take(&mine.libc, req, granules, malloc_uncounted)
+		       : malloc_uncounted(req);
 }
 
 void *malloc_slow(size_t req)

@@ -69,7 +69,8 @@ struct mine {
 	struct door operators;	/* new, delete; shut where a program has its own */
 	struct cache *cache;	/* NULL: it has none yet */
 	uint32_t until_sampled; /* allocations to the next guarded one; 1 at first */
-	int64_t until_profiled; /* granules to the next sample */
+	int64_t until_profiled; /* granules until it looks at the profile; negative: now */
+	int64_t beyond;		/* granules from there to the next sample */
 	uint64_t profile;	/* the number of the profile that it counts for; 0: none yet */
 	/* 0, or inside loam: the stack pointer with which the thread went there */
 	uintptr_t inside;
@@ -84,7 +85,7 @@ extern HIDDEN struct magazine magazine_none;
 
 /* Requests whose granule is below fast_limit take the fast path: 0 until loam has started, then
    FAST_GRANULES. With sampling it is 1, and those below fast_limit_counted take
-   the fast path after they are counted. */
+   the fast path after they are counted for a profile; for guarded objects the slow path counts. */
 extern HIDDEN size_t fast_limit, fast_limit_counted;
 
 /* Whether allocations are counted, for guarded objects (harden/sampled.h) or for a profile. */

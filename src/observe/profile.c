@@ -12,15 +12,14 @@
 #include "pages/run.h"
 #include "report/stack.h"
 
-/* What a thread counts down from while there is no profile: then it looks again. */
-#define LOOK_AGAIN ((int64_t)1 << 20)
-
 bool profiling;
 uint64_t profile_number;
 
 struct lock profile_lock = LOCK_INIT(LOCK_PROFILE);
 
 static uint64_t random; /* atomic */
+
+#define STEP ((int64_t)(PROFILE_STEP / GRANULE))
 
 /* --- which allocations ----------------------------------------------------------------------- */
 
@@ -34,23 +33,42 @@ static bool counts_for_another(void)
 	return mine.profile != load_relaxed(&profile_number);
 }
 
-/* Whether the calling thread's count, which an allocation has lowered, is at its end. Its first
-   allocation in a profile begins the count. */
+/* So many granules, at least 1, are to the calling thread's next sample. */
+static void count_down(int64_t granules)
+{
+	int64_t step = granules < STEP ? granules : STEP;
+
+	mine.until_profiled = step - 1; /* the last one makes it negative */
+	mine.beyond = granules - step;
+}
+
+/* How many granules are to the calling thread's next sample, behind an allocation of so many that
+   ended its step; not positive: that one is sampled. Its first look in a profile draws them. */
+static int64_t left_to_sample(size_t granules)
+{
+	if (!load_relaxed(&profiling))
+		return STEP;
+	return counts_for_another() ? distance() - (int64_t)granules
+				    : mine.until_profiled + 1 + mine.beyond;
+}
+
+/* Whether an allocation of so many granules, which the calling thread has counted, is sampled. */
 static bool is_due(size_t granules)
 {
-	if (mine.until_profiled > 0 && !counts_for_another())
+	int64_t left;
+
+	if (mine.until_profiled >= 0)
 		return false;
-	if (!load_relaxed(&profiling))
-		mine.until_profiled = LOOK_AGAIN;
-	else if (counts_for_another())
-		mine.until_profiled = distance() - (int64_t)granules;
+	left = left_to_sample(granules);
 	mine.profile = load_relaxed(&profile_number);
-	return mine.until_profiled <= 0;
+	if (left > 0)
+		count_down(left);
+	return left <= 0;
 }
 
 unsigned chosen_for(size_t granules)
 {
-	bool is_counted = mine.until_profiled > 0 && !counts_for_another();
+	bool is_counted = mine.until_profiled >= 0;
 	bool guard_is_due = is_counted || sampled_count();
 	unsigned chosen = is_due(granules) ? CHOSEN_PROFILE : 0;
 
@@ -101,7 +119,7 @@ static void find_trail(struct trail *ret_trail)
 {
 	mine.until_profiled = INT64_MAX;
 	ret_trail->depth = (uint64_t)stack_frames(ret_trail->frames, TRAIL_MOST);
-	mine.until_profiled = distance();
+	count_down(distance());
 }
 
 /* Whether the profile that the calling thread has counted for is still being made. */
@@ -136,7 +154,7 @@ void profile_allocated(const void *mem, size_t req)
 	if (mem)
 		note(mem, req, req);
 	else
-		mine.until_profiled = distance();
+		count_down(distance());
 }
 
 void profile_freed(const void *mem)
@@ -182,6 +200,7 @@ static void set_profiling(bool on)
 	ASSERT(lock_held(&profile_lock) && profiling != on);
 	store_relaxed(&profile_number, profile_number + 1);
 	store_release(&profiling, on);
+	mine.until_profiled = -1; /* this thread looks at once */
 	store_release(&sampling, on || sampled_is_on());
 }
 

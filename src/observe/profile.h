@@ -4,8 +4,11 @@
  * process starts or at any time later, and what was allocated before it is not in it.
  *
  * An allocation is chosen by its bytes (observe/poisson.h). Each thread counts granules down to the
- * next sample, beside the count of guarded objects (harden/sampled.h): one place that chooses, two
- * users. A sampled object is where it would be without. That it is freed is noticed in the slow
+ * next sample, in steps of at most PROFILE_STEP. At the end of each step it looks whether another
+ * profile began, so the fast path need not: a thread that counted for the profile before joins so
+ * many bytes later, at most. Guarded objects (harden/sampled.h) are chosen in the same place.
+ *
+ * A sampled object is where it would be without. That it is freed is noticed in the slow
  * path: of an object of a slab, since its page has no hot word from then on (slab/slab.h); the free
  * of all others takes the slow path anyway. So frees of few objects beside it take the slow path,
  * too, and no other is slower. While there is no profile nothing of this costs an instruction on
@@ -48,11 +51,18 @@ static inline size_t chosen_granules(size_t req)
 	return req ? (req - 1) / GRANULE + 1 : 1;
 }
 
-/* Counts an allocation of the calling thread's; true: chosen_for() is to be asked. */
+#define PROFILE_STEP (64 * KIB)
+
+/* Counts an allocation of the calling thread's for a profile; true: chosen_for() is to be asked. */
+ALWAYS_INLINE bool choose_for_profile(size_t granules)
+{
+	return UNLIKELY((mine.until_profiled -= (int64_t)granules) < 0);
+}
+
+/* The same, and for guarded objects. */
 ALWAYS_INLINE bool choose(size_t granules)
 {
-	return UNLIKELY((mine.until_profiled -= (int64_t)granules) <= 0) ||
-	       UNLIKELY(mine.profile != load_hot(&profile_number)) || sampled_count();
+	return choose_for_profile(granules) || sampled_count();
 }
 
 /* Who has chosen the allocation, which choose() has counted: a set of enum chosen. With

@@ -23,11 +23,13 @@ void watch_all(void)
 	zone_visit(watch_slab, NULL);
 }
 
-/* Where allocations are counted, only behind the count. */
+/* Where allocations are counted, only behind the count; where those for guarded objects are, too,
+   behind that of the slow path. */
 void watch_open(void)
 {
 	if (load_relaxed(&watching))
 		return;
-	store_release(&fast_limit_counted, load_relaxed(&sampling) ? FAST_GRANULES : 0);
+	store_release(&fast_limit_counted,
+		      load_relaxed(&sampling) && !sampled_is_on() ? FAST_GRANULES : 0);
 	store_release(&fast_limit, load_relaxed(&sampling) ? 1 : FAST_GRANULES);
 }

@@ -106,14 +106,14 @@ class Trim(unittest.TestCase):
                 self.assertEqual(asker.word(watched.page.fast_limit), open_limit)
 
     def test_calls_that_are_watched_stay_so(self):
-        for options, limit in (('perturb=7', 0), ('guard=100', 1)):
+        for options, limit, counted in (('perturb=7', 0, 0), ('guard=100', 1, 0), ('prof=1M', 1, 1)):
             with self.subTest(options=options), target(HOLDER, 'hot', LOAM_OPTIONS=options) as made:
                 ctl(made.pid, 'trim', '--wait', 30)
                 watched = account.Watched(made.pid)
                 self.addCleanup(watched.close)
                 with ask.Asker(watched.process, watched.page) as asker:
                     self.assertEqual(asker.word(watched.page.fast_limit), limit)
-                    self.assertEqual(asker.word(watched.page.fast_limit_counted), limit * watched.page.fast_granules)
+                    self.assertEqual(asker.word(watched.page.fast_limit_counted), counted * watched.page.fast_granules)
 
 
 class Late(unittest.TestCase):

@@ -408,9 +408,36 @@ TEST(a_count_begins_anew_with_the_profile)
 	stop();
 	start(PROFILE_RATE_MOST);
 	loam_free(loam_malloc(SIZE));
-	EXPECT(mine.until_profiled > 1 << 20); /* one in 4,000 times it is not */
+	EXPECT(mine.until_profiled + mine.beyond > 1 << 20); /* one in 4,000 times it is not */
 	stop();
 	start(RATE);
+	before = samples.taken;
+	for (int i = 0; i < OBJECTS; i++)
+		loam_free(loam_malloc(SIZE));
+	EXPECT(is_share_of(samples.taken - before, (double)OBJECTS * SIZE));
+}
+
+/* Of another thread: it looks at the end of its step. */
+TEST(a_thread_that_counted_for_the_profile_before_joins_a_step_later)
+{
+	int64_t left;
+	uint64_t before;
+
+	stop();
+	start(PROFILE_RATE_MOST);
+	loam_free(loam_malloc(SIZE));
+	left = mine.until_profiled;
+	EXPECT(left > 0 && left < (int64_t)(PROFILE_STEP / GRANULE));
+	before = mine.profile;
+	stop();
+	start(RATE);
+	mine.until_profiled = left; /* as in a thread that did not begin it */
+	for (; left >= (int64_t)(SIZE / GRANULE); left -= SIZE / GRANULE)
+		loam_free(loam_malloc(SIZE));
+	EXPECT_EQ(mine.profile, before);
+	EXPECT_EQ(samples.taken, 0);
+	loam_free(loam_malloc(SIZE));
+	EXPECT_EQ(mine.profile, profile_number);
 	before = samples.taken;
 	for (int i = 0; i < OBJECTS; i++)
 		loam_free(loam_malloc(SIZE));
