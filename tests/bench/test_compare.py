@@ -85,7 +85,7 @@ class Compared(unittest.TestCase):
 
     def compare(self, *argv, **env):
         return subprocess.run([COMPARE, *argv], env=os.environ | env, capture_output=True,
-                              text=True, timeout=60)
+                              text=True, timeout=240)
 
     def written(self, *argv, rounds=3):
         """What compare wrote of a program: (what it printed, its JSON)."""
@@ -379,7 +379,7 @@ class Meter(Compared):
         return [build.helper('meter'), '-o', self.folder / 'meter', *argv]
 
     def measured(self, *argv):
-        subprocess.run(self.meter(*argv), check=True, timeout=60)
+        subprocess.run(self.meter(*argv), check=True, timeout=240)
         return json.loads((self.folder / 'meter').read_text())
 
     def test_small_programs_are_small(self):

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / 'bench'))
 from macro import macro
 
 SMOKE = ['--scale', '0.01']
-SECONDS = 60
+SECONDS = 240
 
 # What each program refuses beside what all of them do: its options, and a word of the message.
 REFUSED = {

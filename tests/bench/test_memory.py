@@ -21,7 +21,7 @@ from measure.figures import Figure, Value  # noqa: E402
 from memory import memory  # noqa: E402
 
 SMOKE = ['--scale', '0.01']
-SECONDS = 120
+SECONDS = 240
 MIB = 2**20
 
 # Rows that the system may refuse to run.

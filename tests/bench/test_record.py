@@ -19,7 +19,7 @@ COUNT_CALLS = pathlib.Path(sys.argv.pop(1)).resolve()
 LOAM = os.environ['LOAM_SO']
 REPLAY = pathlib.Path(os.environ['LOAM_BENCH_BUILD'], 'bench/trace/replay')
 COUNTED = 'malloc', 'calloc', 'realloc', 'free', 'aligned'     # in the order of a count's file
-SECONDS = 120
+SECONDS = 240
 
 OBJECTS = """
 import json, threading

@@ -33,7 +33,7 @@ class Case(unittest.TestCase):
         """The counts that the replayer prints, and its standard error."""
         env = {'PATH': os.environ['PATH'], 'LD_PRELOAD': preload, **env}
         done = subprocess.run([REPLAY, *arguments], env=env, capture_output=True, text=True,
-                              timeout=60)
+                              timeout=240)
         self.assertEqual(done.returncode, status, f'seed {SEED}: {done.stderr}')
         return json.loads(done.stdout) if done.stdout else None, done.stderr
 
@@ -106,7 +106,7 @@ class Order(Case):
                 writer.event(MALLOC, thread, size=100, result=0x10000)
                 writer.event(FREE, thread, old=0x10000)
         trace = self.file(writer.bytes())
-        done = subprocess.run(['prlimit', f'--as={64 << 20}', REPLAY, trace], timeout=60,
+        done = subprocess.run(['prlimit', f'--as={64 << 20}', REPLAY, trace], timeout=240,
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(json.loads(done.stdout)['threads'], 500)
@@ -183,7 +183,7 @@ class BadTraces(Case):
         before = 0
         for n in range(trace_writer.HEADER.size, len(data), 7):
             trace = self.file(data[:n])
-            done = subprocess.run([REPLAY, trace], capture_output=True, text=True, timeout=60)
+            done = subprocess.run([REPLAY, trace], capture_output=True, text=True, timeout=240)
             self.assertIn(done.returncode, (0, 1), done.stderr)
             counts = json.loads(done.stdout)
             self.assertGreaterEqual(counts['events'], before)
@@ -203,7 +203,7 @@ class BadTraces(Case):
             for _ in range(3):
                 changed[rng.randrange(trace_writer.HEADER.size, 4096)] = rng.randrange(256)
             done = subprocess.run([REPLAY, '--counts', self.file(changed)], capture_output=True,
-                                  text=True, timeout=60)
+                                  text=True, timeout=240)
             self.assertIn(done.returncode, (0, 1), f'seed {SEED}: {done.stderr}')
             self.assertLessEqual(json.loads(done.stdout)['events'], 1 << 14)
 
@@ -261,7 +261,7 @@ class Command(Case):
 
     def run_command(self, *arguments):
         return subprocess.run([self.COMMAND, *arguments], capture_output=True, text=True,
-                              timeout=120)
+                              timeout=240)
 
     def test_report_of_a_cut_trace(self):
         trace = self.file(Program(SEED).run(20000, 2).writer.bytes()[:-4096])
@@ -287,7 +287,7 @@ class Command(Case):
                 ' del sys.argv[0]; sys.argv[0] += "/replay";'
                 ' runpy.run_path(sys.argv[0], run_name="__main__")')
         done = subprocess.run(['/usr/bin/python3', '-B', '-c', bare, self.COMMAND.parent, '--rounds',
-                               '3', trace], capture_output=True, text=True, timeout=120)
+                               '3', trace], capture_output=True, text=True, timeout=240)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn('| loam', done.stdout)
 

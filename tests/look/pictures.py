@@ -95,7 +95,7 @@ def terminal(folder, *argv):
 
 def picture_of_top(pid, folder, picture):
     with terminal(folder, str(LOOK / 'top'), str(pid), '--interval', '0.5') as shown:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 150
         while not re.search(r'a second: .*\d', shown()):      # its second look
             assert time.monotonic() < until, shown()
             time.sleep(0.1)

@@ -107,7 +107,7 @@ def metrics(*argv, status=0):
 
 
 def command(program, *argv, status=0):
-    done = subprocess.run([program, *map(str, argv)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([program, *map(str, argv)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
     assert done.returncode == status, f'{argv}: ended with {done.returncode}, not {status}: {done.stdout}{done.stderr}'
     assert not done.stderr if status == 0 else done.stderr.count('\n') == 1, done.stderr
     return done.stdout if status == 0 else done.stderr

@@ -23,7 +23,7 @@ HOLD = f'import ctypes, os, signal, sys, threading, time; ctypes.CDLL(None).mall
 
 def run(*argv, stats=True, **env):
     return subprocess.run([LAUNCHER, 'run', *(['--stats'] if stats else []), *argv], capture_output=True, text=True,
-                          env=environment(False, **env), timeout=60, check=False)
+                          env=environment(False, **env), timeout=240, check=False)
 
 
 class Traced(unittest.TestCase):
@@ -68,7 +68,7 @@ class Traced(unittest.TestCase):
                               stderr=subprocess.PIPE, text=True, env=environment(False)) as made:
             self.assertEqual(made.stdout.readline(), 'ready\n')
             made.terminate()
-            said = made.communicate(timeout=30)[1]
+            said = made.communicate(timeout=240)[1]
         self.assertEqual(made.returncode, 11, said)
         self.assertIn('MiB in use', said)
 
@@ -92,7 +92,7 @@ class Option(unittest.TestCase):
     def test_from_a_handler_that_interrupted_a_call(self):
         """It never waits for what the interrupted call holds; all lines are there."""
         for _ in range(ROUNDS):
-            done = subprocess.run([HOLDER, 'interrupted'], capture_output=True, text=True, timeout=30, check=False,
+            done = subprocess.run([HOLDER, 'interrupted'], capture_output=True, text=True, timeout=240, check=False,
                                   env=environment(True, LOAM_OPTIONS='stats=exit'))
             self.assertEqual(done.returncode, 7, done.stderr)
             self.assertEqual(done.stderr.count('loam: '), LINES, done.stderr)

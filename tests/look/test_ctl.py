@@ -100,7 +100,7 @@ class Trim(unittest.TestCase):
                 self.assertEqual(asker.word(watched.page.fast_limit), open_limit)
                 # Shut by one who then died, when nothing was asked: it heals.
                 asker.write(watched.page.fast_limit, bytes(8))
-                until = time.monotonic() + 20
+                until = time.monotonic() + 90
                 while asker.word(watched.page.fast_limit) != open_limit and time.monotonic() < until:
                     time.sleep(0.01)
                 self.assertEqual(asker.word(watched.page.fast_limit), open_limit)

@@ -53,7 +53,7 @@ class Case(unittest.TestCase):
         return [str(word).replace('{}', str(pid)).replace('FOLDER', self.folder) for word in TOOLS[tool]]
 
     def run_tool(self, tool, pid, **more):
-        return subprocess.run(self.words(tool, pid), capture_output=True, text=True, timeout=120, check=False, **more)
+        return subprocess.run(self.words(tool, pid), capture_output=True, text=True, timeout=240, check=False, **more)
 
     def one_line(self, tool, status, said, pattern, wanted=1):
         self.assertEqual(status, wanted, (tool, said))
@@ -107,7 +107,7 @@ class Before(Case):
                 with self.subTest(tool=tool):
                     words = self.words(tool, made.pid)
                     done = subprocess.run([f'{folder}/look/{Path(words[0]).name}', *words[1:]], user=65534, cwd='/', text=True,
-                                          capture_output=True, timeout=60, check=False)
+                                          capture_output=True, timeout=240, check=False)
                     self.one_line(tool, done.returncode, done.stderr, rf'process {made.pid} \(holder\S*\) may not be looked at:'
                                                                       ' it is of user root: ask as that user, or as root')
 
@@ -120,7 +120,7 @@ class Before(Case):
         with started() as made:
             for tool in ('map -o', 'prof -o'):
                 words = [word.replace(self.folder, '/no/such') for word in self.words(tool, made.pid)]
-                done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+                done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
                 self.one_line(tool, done.returncode, done.stderr, r'/no/such/heap\.\w+ cannot be written: No such file')
 
 
@@ -166,7 +166,7 @@ class Damaged(Case):
             self.write(made.pid, self.address(made.pid), bytes(page.NBYTES))
             made.do('call')
             for words in ((METRICS,), (TOP, '--once'), (TOP, '--json')):
-                done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+                done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=True)
                 self.assertIn(other.pid, listed(done.stdout))
             self.assertIsNone(made.process.poll())
 

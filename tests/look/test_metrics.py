@@ -185,7 +185,7 @@ class Metrics(unittest.TestCase):
 
 
 class Option(unittest.TestCase):
-    def until(self, path, holds, seconds=30):
+    def until(self, path, holds, seconds=120):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if path.exists() and holds(path.read_text()):

@@ -74,7 +74,7 @@ class Guide(unittest.TestCase):
 
     def run_as_written(self, words):
         done = subprocess.run(re.sub(r'\bserver\b', self.name, words), shell=True, cwd=self.folder, text=True, check=False,
-                              capture_output=True, timeout=120, env=environment(False, PATH=f'{ROOT}/preload:{os.environ["PATH"]}'))
+                              capture_output=True, timeout=240, env=environment(False, PATH=f'{ROOT}/preload:{os.environ["PATH"]}'))
         self.assertEqual((done.returncode, done.stderr), (0, ''), words)
         return done.stdout.replace(self.name, 'server').splitlines()
 

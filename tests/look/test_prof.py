@@ -31,7 +31,7 @@ PROTO = Path('/usr/share/gocode/src/github.com/google/pprof/proto/profile.proto'
 def prof(*argv, status=0, text=True):
     """What `loam prof` printed; a line on standard error where it fails."""
     done = subprocess.run([PROF, *map(str, argv)], stdin=subprocess.DEVNULL, capture_output=True, text=text,
-                          timeout=120)
+                          timeout=240)
     assert done.returncode == status, f'{argv}: ended with {done.returncode}, not {status}: {done.stdout}{done.stderr}'
     assert not done.stderr if status == 0 else done.stderr.count('\n') == 1, done.stderr
     return done.stdout if status == 0 else done.stderr
@@ -285,10 +285,10 @@ class Refusals(Case):
         with tempfile.TemporaryDirectory() as folder:
             program = shutil.copy(PROFILED, Path(folder) / f'of-{os.getpid()}')
             with Program('threads', program=program) as made:
-                done = subprocess.run([PROF, program.name], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+                done = subprocess.run([PROF, program.name], cwd=folder, capture_output=True, text=True, timeout=240, check=False)
                 self.assertRegex(done.stdout, rf'^process {made.pid} .*: .* in use, ', done.stderr)
                 self.assertIn('is no heap profile', prof(program, status=1))
-            done = subprocess.run([PROF, program.name], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run([PROF, program.name], cwd=folder, capture_output=True, text=True, timeout=240, check=False)
             self.assertRegex(done.stderr, r'^loam: of-\d+ is no heap profile: [^\n]*\n$')
 
     def test_wrong_usage(self):

@@ -30,7 +30,7 @@ OPTIONS = f'prof={RATE}'
 BESIDE = 128 << 10      # libc's own blocks, and ends of heaps
 HEADER = 16             # of a chunk, and what its size is rounded up by
 SHARE = 0.05            # of what is held: how far a figure may be off while threads change it
-SECONDS = 120           # for what is waited for
+SECONDS = 240           # for what is waited for
 POSTGRES = max(Path('/usr/lib/postgresql').glob('*/bin'), key=lambda folder: int(folder.parent.name))
 NOBODY = {'user': 'nobody', 'group': 'nogroup', 'extra_groups': []} if os.geteuid() == 0 else {}
 

@@ -219,7 +219,7 @@ class Terminal:
     def press(self, keys):
         os.write(self.terminal, keys.encode())
 
-    def shows(self, *patterns, seconds=20):
+    def shows(self, *patterns, seconds=90):
         """Waits until all of these were drawn since the last call."""
         seen, until = '', time.monotonic() + seconds
         while not all(re.search(pattern, seen) for pattern in patterns):
@@ -300,7 +300,7 @@ class Live(unittest.TestCase):
             terminal.shows('processes on loam', 'PID', str(made.pid))
             for _ in range(20):     # the first of the list may be another test's, and end meanwhile
                 terminal.press('\r')
-                if 'size classes, by RES' in terminal.shows(r'size classes, by RES|process \d+ \('):
+                if 'size classes, by RES' in terminal.shows(r'size classes, by RES|process \d+ \(|no process \d+'):
                     break
             else:
                 self.fail('no process could be looked into')

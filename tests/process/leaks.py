@@ -16,7 +16,7 @@ OTHERS = ('leak=1,harden=2', 'leak=1,harden=3', 'leak=1,guard=3', 'leak=1,promot
 
 def run(command, **variables):
     env = {name: value for name, value in os.environ.items() if name != 'LOAM_OPTIONS'}
-    return subprocess.run(command, env={**env, **variables}, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, env={**env, **variables}, capture_output=True, text=True, timeout=240)
 
 
 def on_loam(program, kind, options):

@@ -42,7 +42,7 @@ def main():
         write_setting("2")
         for preload in ({}, {"LD_PRELOAD": os.environ["LOAM_SO"]}):
             for threads in ("0", "16"):
-                done = subprocess.run([sys.argv[1], threads], env=preload, timeout=60)
+                done = subprocess.run([sys.argv[1], threads], env=preload, timeout=240)
                 if done.returncode != 0:
                     failures += 1
                     print(f"FAILED with {preload or 'libc'}, {threads} threads: {done.returncode}")

@@ -25,7 +25,7 @@
 		}                                                                                  \
 	} while (0)
 
-enum { CHILD_SECONDS = 30, STACK_BYTES = 64 << 10 };
+enum { CHILD_SECONDS = 120, STACK_BYTES = 64 << 10 };
 
 /*
  * A block and its size.  Its bytes are the low byte of that size: all of them, or of a large block

@@ -26,7 +26,7 @@ PROGRAMS = [['/bin/true'], ['/bin/ls', '/'], ['/usr/bin/python3', '-c', THREADS]
 
 def run(command, preload, options='', **more):
     env = {'PATH': os.environ['PATH'], 'LD_PRELOAD': preload, 'LOAM_OPTIONS': options, 'LC_ALL': 'C', **more}
-    return subprocess.run(command, env=env, capture_output=True, timeout=60, text=True)
+    return subprocess.run(command, env=env, capture_output=True, timeout=240, text=True)
 
 
 def orders(library):

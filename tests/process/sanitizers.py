@@ -22,7 +22,7 @@ def run(program, mistake, preload=''):
     env = {'PATH': os.environ['PATH'], 'ASAN_OPTIONS': 'detect_leaks=0', 'TSAN_OPTIONS': 'report_bugs=0',
            'LD_PRELOAD': preload}
     done = subprocess.run([program, mistake], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors='replace', timeout=60)
+                          text=True, errors='replace', timeout=240)
     return done.returncode, done.stdout
 
 

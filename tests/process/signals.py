@@ -17,7 +17,7 @@ EXPLAINED = ('use_after_free_with_a_handler', 100000)
 
 def run(command, **env):
     done = subprocess.run(command, env={'PATH': os.environ['PATH'], **env}, capture_output=True, text=True,
-                          timeout=60, errors='replace')
+                          timeout=240, errors='replace')
     return done.returncode, done.stdout, done.stderr
 
 

@@ -9,7 +9,7 @@
 #include <dirent.h>
 #include <pthread.h>
 
-enum { THREADS = 4, ROUNDS = 10, BLOCKS = 4000, KEPT_KIB = 24 << 10, SECONDS = 20 };
+enum { THREADS = 4, ROUNDS = 10, BLOCKS = 4000, KEPT_KIB = 24 << 10, SECONDS = 60 };
 
 static pthread_barrier_t meeting;
 
@@ -112,7 +112,7 @@ TEST(a_child_of_fork_has_such_a_thread_of_its_own)
 
 	MUST(child >= 0);
 	if (child == 0) {
-		alarm(2 * SECONDS);
+		alarm(CHILD_SECONDS);
 		MUST(shrinks_when_idle());
 		MUST(threads_of_loam() == 1);
 		_exit(0);

@@ -35,17 +35,19 @@ class Configuration:
 
 RELEASE = '-Dbuildtype=release -Dassert_level=0'
 CHECKED = '-Dbuildtype=debugoptimized -Dassert_level=2'
+# What hangs is ended, and a machine may be slow: the timeouts are of one that is idle.
+PATIENT = '--timeout-multiplier=3'
+SHORT = '--no-suite=programs --no-suite=protocol --no-suite=install'
 # Cross-built, and run by qemu-user, under which glibc's malloc fails some of the tests that it proves.
 AARCH64 = '-Dbuildtype=release -Dassert_level=1 --cross-file=tests/support/aarch64.ini'
 EMULATED = '--no-suite=glibc --timeout-multiplier=5'
 CONFIGURATIONS = [
-    Configuration('release', 'gcc', f'{RELEASE} -Dbench=true'),
-    Configuration('debug', 'gcc', CHECKED, '--no-suite=programs --no-suite=protocol --no-suite=install'),
-    Configuration('clang', 'clang', '-Dbuildtype=release -Dassert_level=1',
-                  '--no-suite=programs --no-suite=protocol --no-suite=install'),
-    Configuration('asan', 'gcc', f'{CHECKED} -Db_sanitize=address,undefined', '--no-suite=protocol'),
+    Configuration('release', 'gcc', f'{RELEASE} -Dbench=true', PATIENT),
+    Configuration('debug', 'gcc', CHECKED, f'{PATIENT} {SHORT}'),
+    Configuration('clang', 'clang', '-Dbuildtype=release -Dassert_level=1', f'{PATIENT} {SHORT}'),
+    Configuration('asan', 'gcc', f'{CHECKED} -Db_sanitize=address,undefined', f'{PATIENT} --no-suite=protocol'),
     Configuration('tsan', 'clang', '-Dbuildtype=debugoptimized -Dassert_level=1'
-                  ' -Db_sanitize=thread -Db_lundef=false', '--no-suite=protocol'),
+                  ' -Db_sanitize=thread -Db_lundef=false', f'{PATIENT} --no-suite=protocol'),
     Configuration('valgrind', 'gcc', RELEASE, '--suite=unit --setup=valgrind', build='release'),
     *(Configuration(f'pages-{kib}k', 'gcc', RELEASE, f'--suite=unit --no-suite=system --setup=pages{kib}',
                     build='release') for kib in (16, 64)),

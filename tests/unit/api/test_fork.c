@@ -31,7 +31,7 @@ static void expect_child(int (*body)(void), bool handler)
 	pid_t child = fork();
 
 	if (child == 0) {
-		alarm(25);
+		alarm(100);
 		if (handler)
 			fork_child();
 		_exit(body());

@@ -116,7 +116,7 @@ static _Noreturn void child(void)
 	pthread_t thread;
 	int result = 5;
 
-	alarm(20);
+	alarm(100);
 	pthread_create(&thread, NULL, live_in_child, &result);
 	pthread_join(thread, NULL);
 	_exit(result);
@@ -322,7 +322,7 @@ static _Noreturn void recover_with_handlers(unsigned long first)
 {
 	struct sigaction action = {.sa_handler = allocate_in_handler};
 
-	alarm(20);
+	alarm(100);
 	step.steps = 0;
 	step.first = first;
 	sigaction(SIGTRAP, &action, NULL);

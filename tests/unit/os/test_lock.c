@@ -26,7 +26,7 @@ static int in_child(int (*body)(void))
 
 	REQUIRE(child >= 0);
 	if (child == 0) {
-		alarm(20);
+		alarm(100);
 		_exit(body());
 	}
 	waitpid(child, &status, 0);
@@ -177,7 +177,7 @@ static void recover_before_wait(void)
 
 static int wait_in_child(void)
 {
-	alarm(10);
+	alarm(60);
 	lock_before_wait = recover_before_wait;
 	lock_acquire(&lock);
 	lock_release(&lock);
