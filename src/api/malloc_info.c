@@ -125,18 +125,20 @@ static void put_arena(FILE *file, size_t nr, const struct arena_stats *stats, st
 int loam_malloc_info(int options_given, FILE *file)
 {
 	struct counters all;
-	struct arena_stats stats[STATS_BATCH];
+	struct stats_room room;
 	struct sums total = {0};
 	size_t n;
 
 	if (options_given != 0)
 		return EINVAL;
 	start();
+	stats_room_init(&room);
 	counters_collect(&all);
 	fputs("<malloc version=\"1\">\n", file);
-	for (size_t first = 0; (n = stats_by_arena(stats, first, STATS_BATCH, &all)); first += n)
+	for (size_t first = 0; (n = stats_by_arena(room.of, first, room.most, &all)); first += n)
 		for (size_t i = 0; i < n; i++)
-			put_arena(file, first + i, &stats[i], &total);
+			put_arena(file, first + i, &room.of[i], &total);
+	stats_room_deinit(&room);
 	put_sums(file, &total);
 	put_total(file, "mmap", counter(&all, huge_objects), counter(&all, huge_bytes));
 	put_system(file, total.system, counter(&all, most_live_bytes));

@@ -14,19 +14,22 @@ static void print_arena(size_t system, size_t in_use)
    written to, and all is collected before an arena's lines are printed: the stream may allocate. */
 void loam_malloc_stats(void)
 {
-	struct arena_stats s[STATS_BATCH];
+	struct stats_room room;
 	size_t system = 0, in_use = 0, n;
 	struct counters all;
 
 	start();
+	stats_room_init(&room);
 	counters_collect(&all);
-	for (size_t first = 0; (n = stats_by_arena(s, first, STATS_BATCH, &all)); first += n)
+	for (size_t first = 0; (n = stats_by_arena(room.of, first, room.most, &all)); first += n)
 		for (size_t i = 0; i < n; i++) {
 			fprintf(stderr, "Arena %zu:\n", first + i);
-			print_arena(stats_arena_system(&s[i]), stats_arena_in_use(&s[i]));
-			system += stats_arena_system(&s[i]);
-			in_use += stats_arena_in_use(&s[i]);
+			print_arena(stats_arena_system(&room.of[i]),
+				    stats_arena_in_use(&room.of[i]));
+			system += stats_arena_system(&room.of[i]);
+			in_use += stats_arena_in_use(&room.of[i]);
 		}
+	stats_room_deinit(&room);
 	fputs("Total (incl. mmap):\n", stderr);
 	print_arena(system + counter(&all, huge_bytes), in_use + counter(&all, huge_bytes));
 	fprintf(stderr, "max mmap regions = %10zu\nmax mmap bytes   = %10zu\n",

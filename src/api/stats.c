@@ -3,11 +3,13 @@
 
 #include "api/start.h"
 #include "arena/ring.h"
+#include "base/bits.h"
 #include "harden/tools.h"
 #include "observe/cached.h"
 #include "observe/proc.h"
 #include "os/check.h"
 #include "os/line.h"
+#include "os/os.h"
 
 /* The arenas whose statistics are collected. */
 struct batch {
@@ -78,6 +80,27 @@ static void take_off_cached(struct batch *b)
 		return;
 	cached_visit(take_off, b);
 	cache_leave(self);
+}
+
+static size_t bytes_of(const struct stats_room *room)
+{
+	return align_up(room->most * sizeof room->of[0], os_page_size());
+}
+
+void stats_room_init(struct stats_room *room)
+{
+	room->most = ring_count();
+	room->of = room->most > STATS_BATCH ? os_map(bytes_of(room), OS_METADATA) : NULL;
+	if (room->of)
+		return;
+	room->of = room->few;
+	room->most = STATS_BATCH;
+}
+
+void stats_room_deinit(struct stats_room *room)
+{
+	if (room->of != room->few)
+		os_unmap(room->of, bytes_of(room));
 }
 
 size_t stats_by_arena(struct arena_stats *ret_stats, size_t first, size_t most,

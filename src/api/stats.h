@@ -33,8 +33,20 @@ struct arena_stats {
 	size_t free_blocks;
 };
 
-/* How many arenas are asked about at once: what fits on a small stack. */
+/* How many arenas are asked about at once where there is no other room: what fits on a small
+   stack. */
 #define STATS_BATCH 8
+
+/* Room for the statistics of all arenas, a mapping of its own: so one walk over the cached objects
+   does for all. Without memory, and of few arenas, `few`: a walk for each STATS_BATCH of them. */
+struct stats_room {
+	struct arena_stats *of;
+	size_t most;
+	struct arena_stats few[STATS_BATCH];
+};
+
+COLD void stats_room_init(struct stats_room *room);
+COLD void stats_room_deinit(struct stats_room *room);
 
 /* Of the arenas whose numbers begin with first, of `most` at most; how many these are. all is what
    counters_collect() found. */

@@ -271,6 +271,97 @@ TEST(malloc_info_is_xml_of_every_arena)
 	loam_free(huge);
 }
 
+#define MANY 64
+
+/* Locks an arena until the other side has done so, too. */
+struct holder {
+	struct arena *arena;
+	pthread_t thread;
+	pthread_barrier_t barrier;
+};
+
+static void *hold_it(void *arg)
+{
+	struct holder *h = arg;
+	bool held = ring_lock_this(h->arena);
+
+	REQUIRE(held);
+	pthread_barrier_wait(&h->barrier);
+	pthread_barrier_wait(&h->barrier);
+	ring_unlock(h->arena);
+	return NULL;
+}
+
+static void hold(struct holder *h, struct arena *a)
+{
+	h->arena = a;
+	pthread_barrier_init(&h->barrier, NULL, 2);
+	REQUIRE(pthread_create(&h->thread, NULL, hold_it, h) == 0);
+	pthread_barrier_wait(&h->barrier);
+}
+
+/* Makes arenas until there are MANY, by holding those that there are. */
+static void make_many_arenas(void)
+{
+	static struct holder holders[MANY];
+	size_t held = 0;
+
+	options.arena_max = MANY;
+	for (struct arena *a = NULL; (a = ring_next(a));)
+		hold(&holders[held++], a);
+	while (ring_count() < MANY) {
+		struct arena *a = &arena_main, *made = ring_lock(&a);
+
+		REQUIRE(made);
+		ring_unlock(made);
+		hold(&holders[held++], made);
+	}
+	while (held) {
+		pthread_barrier_wait(&holders[--held].barrier);
+		pthread_join(holders[held].thread, NULL);
+	}
+}
+
+static void read_info(char *text, size_t nbytes)
+{
+	FILE *file = fmemopen(text, nbytes, "w");
+
+	setvbuf(file, NULL, _IONBF, 0);
+	EXPECT_EQ(loam_malloc_info(0, file), 0);
+	fclose(file);
+}
+
+/* The room for all arenas is one mapping, so cached objects are walked over once; without it, by
+   the batch, it says the same. */
+TEST(many_arenas_take_one_walk)
+{
+	static char text[1 << 20], by_batches[1 << 20];
+	struct stats_room room;
+	struct counters all;
+	size_t mapped, heaps = 0;
+
+	make_many_arenas();
+	mapped = os_sim_mapped();
+	stats_room_init(&room);
+	counters_collect(&all);
+	EXPECT_EQ(room.most, MANY);
+	EXPECT_EQ(stats_by_arena(room.of, 0, room.most, &all), MANY);
+	stats_room_deinit(&room);
+	EXPECT_EQ(os_sim_mapped(), mapped);
+	os_sim_fail_from(0);
+	read_info(text, sizeof text);
+	EXPECT_EQ(os_sim_calls(), 1);
+	EXPECT_EQ(os_sim_mapped(), mapped);
+	os_sim_fail_from(1);
+	read_info(by_batches, sizeof by_batches);
+	os_sim_fail_from(0);
+	EXPECT(strcmp(text, by_batches) == 0);
+	for (char *c = text; (c = strstr(c, "<heap ")); c++)
+		heaps++;
+	EXPECT_EQ(heaps, MANY);
+	options.arena_max = 0;
+}
+
 TEST(mallopt_takes_what_it_knows_and_does_not)
 {
 	size_t before = options.mmap_threshold;
