@@ -2,6 +2,12 @@
 
 What a workload stands for and where it comes from stands in the comment at the top of its C file,
 and is read from there.
+
+There are three groups.  macro has the workloads of the field, and our own.  tuned and judged were
+written later, from published descriptions, to differ from macro in sizes, lives, threads and
+batches: policies may be tuned on the rows of tuned as on those of macro, while the rows of judged
+are measured and reported, but never looked into to choose a policy.  So judged tells what loam is
+worth on programs that nobody here has seen.
 """
 import functools
 import pathlib
@@ -14,7 +20,7 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 QUICK_SCALE = 0.1
 
 # Name of the row: program and options.
-ROWS = {
+MACRO = {
     'larson-1': 'larson --threads 1',
     'larson-4': 'larson --threads 4',
     'larson-16': 'larson --threads 16',
@@ -45,6 +51,30 @@ ROWS = {
     'generational': 'generational',
     'robson': 'robson',
 }
+# One or more in each of tuned and judged: objects that go from thread to thread, medium sizes in
+# many threads, small sizes in one thread, threads that end, blocks that grow, large blocks.
+TUNED = {
+    'message-queue': 'message_queue',
+    'memtable': 'memtable',
+    'pipeline-5': 'pipeline',
+    'proxy-buffers-16': 'proxy_buffers',
+    'small-random': 'small_random',
+    'thread-churn-4': 'thread_churn',
+    'string-append': 'string_append',
+    'tiles-4': 'tiles',
+    'obstacks': 'obstacks',
+}
+JUDGED = {
+    'request-batches-4': 'request_batches',
+    'epochs-8': 'epochs',
+    'cow-btree-4': 'cow_btree',
+    'process-heaps-4': 'process_heaps',
+    'rewriting': 'rewriting',
+    'hash-tables': 'hash_tables',
+    'map-reduce-4': 'map_reduce',
+    'graph-growth': 'graph_growth',
+    'temporaries': 'temporaries',
+}
 
 
 @functools.cache
@@ -62,9 +92,12 @@ def command_of(words):
     return command
 
 
-def workload_of(name, words):
+def workload_of(name, words, group):
     about = source.about(FOLDER / f'{words.split()[0]}.c')
-    return CommandWorkload(name, about.why, about.source, command_of(words))
+    return CommandWorkload(name, about.why, about.source, command_of(words), group)
 
 
-WORKLOADS = [workload_of(name, words) for name, words in ROWS.items()]
+GROUPS = {group: [workload_of(name, words, group) for name, words in rows.items()]
+          for group, rows in (('macro', MACRO), ('tuned', TUNED), ('judged', JUDGED))}
+ROWS = MACRO | TUNED | JUDGED
+WORKLOADS = [one for group in GROUPS.values() for one in group]

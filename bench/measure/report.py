@@ -73,11 +73,16 @@ def as_json(results, about, command=''):
                        for one in results.allocators],
         'workloads': [_workload_json(results, workload) for workload in results.workloads],
         'figures': _figures_json(results),
-        'means': {name: {metric: _interval_json(results.mean_ratio(name, metric))
-                         for metric in COMPARED} for name in results.others},
+        'means': _means_json(results),
+        'group_means': {group: _means_json(results, group) for group in results.groups()},
         'failures': [dataclasses.asdict(one) for one in results.failures],
         'notes': results.notes,
     }
+
+
+def _means_json(results, group=None):
+    return {name: {metric: _interval_json(results.mean_ratio(name, metric, group))
+                   for metric in COMPARED} for name in results.others}
 
 
 def _workload_json(results, workload):
@@ -160,6 +165,13 @@ def ratios(results, workload):
     return table(rows)
 
 
+def means(results):
+    """{title: group} of the geometric means: one for each group if there are several, and that of
+    all, whose group is None."""
+    groups = {f'geometric mean, {group or "others"}': group for group in results.groups()}
+    return {**groups, 'geometric mean, all' if groups else 'geometric mean': None}
+
+
 def over_set(results, metric):
     """One metric's ratios of all workloads, and their geometric means."""
     rows = [[f'{COMPARED[metric]}, to {results.baseline}', *results.others]]
@@ -167,8 +179,9 @@ def over_set(results, metric):
         rows.append([one.name, *('failed' if results.failed(one.name, name)
                                  else ratio_text(results.ratio(one.name, name, metric))
                                  for name in results.others)])
-    rows.append(['geometric mean', *(ratio_text(results.mean_ratio(name, metric))
-                                     for name in results.others)])
+    for title, group in means(results).items():
+        rows.append([title, *(ratio_text(results.mean_ratio(name, metric, group))
+                              for name in results.others)])
     return table(rows)
 
 
@@ -281,13 +294,13 @@ def _draw_goals(results, path):
 
 def _draw_ratios(results, path, metric):
     workloads = [one.name for one in results.workloads]
-    several = len(workloads) > 1
+    titles = means(results) if len(workloads) > 1 else {}
     series = {}
     for name in results.others:
         intervals = [results.ratio(one, name, metric) for one in workloads]
-        intervals += [results.mean_ratio(name, metric)] if several else []
+        intervals += [results.mean_ratio(name, metric, group) for group in titles.values()]
         series[name] = [interval and interval[:3] for interval in intervals]
-    groups = workloads + (['geometric mean'] if several else [])
-    plots.bars(path, f'{COMPARED[metric].capitalize()} relative to {results.baseline}', groups,
-               series, f'ratio to {results.baseline} (the line); lower is better',
+    plots.bars(path, f'{COMPARED[metric].capitalize()} relative to {results.baseline}',
+               [*workloads, *titles], series,
+               f'ratio to {results.baseline} (the line); lower is better',
                note='with 99% intervals')

@@ -62,11 +62,17 @@ class Results:
         return stats.ratio(self.values(workload, allocator, metric),
                            self.values(workload, self.baseline, metric))
 
-    def mean_ratio(self, allocator, metric):
-        """Interval of the geometric mean over the workloads that both can run."""
+    def groups(self):
+        """The groups of the workloads in order; [] if all are of one."""
+        found = list(dict.fromkeys(one.group for one in self.workloads))
+        return found if len(found) > 1 else []
+
+    def mean_ratio(self, allocator, metric, group=None):
+        """Interval of the geometric mean over the workloads, of one group or all, that both can
+        run."""
         return stats.mean_ratio([(self.values(one.name, allocator, metric),
                                   self.values(one.name, self.baseline, metric))
-                                 for one in self.workloads])
+                                 for one in self.workloads if group in (None, one.group)])
 
     def verdict(self, allocator, workload=None):
         """A sentence on one workload, or on the mean of all."""

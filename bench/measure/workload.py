@@ -13,6 +13,7 @@ class Workload:
     source: str         # who described it first, or where the program comes from
 
     figures = ()        # of figures.Figure: what its own report is about, where it has one
+    group = ''          # the set it belongs to, where a report of several has a mean for each
 
     def prepare(self, dir):
         """Makes the input in dir, a folder of this workload's own; called once."""
@@ -26,6 +27,7 @@ class Workload:
 class CommandWorkload(Workload):
     """A workload that is one command from start to end."""
     command: Callable[..., run.Command]     # command(dir, quick) -> run.Command
+    group: str = ''
 
     def measure(self, allocator, dir, quick):
         return run.measure(self.command(dir, quick), allocator)

@@ -186,7 +186,7 @@ class MemoryWorkload(CommandWorkload):
 
 def workload_of(name, row):
     about = source.about(FOLDER / f'{row.words.split()[0]}.c')
-    return MemoryWorkload(name, about.why, about.source, command_of(row), row.figures)
+    return MemoryWorkload(name, about.why, about.source, command_of(row), figures=row.figures)
 
 
 WORKLOADS = [workload_of(name, row) for name, row in ROWS.items()]

@@ -25,6 +25,14 @@ static inline void block_alloc(struct workload_thread *self, struct block *block
 	*block = (struct block){workload_alloc(self, nbytes), nbytes};
 }
 
+/* The same, every byte of it written. */
+static inline void block_fill(struct workload_thread *self, struct block *block, size_t nbytes)
+{
+	block_alloc(self, block, nbytes);
+	memset(block->mem, block->mem[0], nbytes);
+	workload_use(block->mem);
+}
+
 /* Frees the block if there is one. */
 static inline void block_free(struct workload_thread *self, struct block *block)
 {
@@ -62,6 +70,16 @@ static inline void *parcel_alloc(struct workload_thread *self, size_t nbytes)
 	void *parcel = workload_alloc(self, nbytes);
 
 	*(uint64_t *)parcel = nbytes;
+	return parcel;
+}
+
+/* A parcel of nbytes, every byte of it written. */
+static inline void *parcel_filled(struct workload_thread *self, size_t nbytes)
+{
+	uint64_t *parcel = parcel_alloc(self, nbytes);
+
+	memset(parcel + 1, (int)nbytes, nbytes - PARCEL_MIN);
+	workload_use(parcel);
 	return parcel;
 }
 

@@ -181,6 +181,25 @@ class Reports(Compared):
         self.assertRegex(said, r'slow is 1\.\d\dx slower than glibc \(time \+\d\d\.\d%, give or take .*%\) and .* memory')
         self.assertRegex(said, r'wasteful .*uses [3-7]\.\d% more memory')
 
+    def test_each_group_has_a_mean_of_its_own(self):
+        half = mock.Mock(wall=1, time=1, cpu=1, peak=1)
+        whole = mock.Mock(wall=2, time=2, cpu=2, peak=2)
+        ones = [CommandWorkload(name, '', '', None, group)
+                for name, group in (('a', 'tuned'), ('b', 'tuned'), ('c', 'judged'))]
+        found = [allocators.Allocator('glibc'), allocators.Allocator('loam')]
+        results = session.Results(found, ones)
+        for one in ones:
+            results.runs[one.name, 'glibc'] = [whole] * 3
+            results.runs[one.name, 'loam'] = [half if one.group == 'tuned' else whole] * 3
+        lines = {line.split('|')[1].strip(): line for line in
+                 report.over_set(results, 'time').splitlines()}
+        self.assertIn('| 0.500 [', lines['geometric mean, tuned'])
+        self.assertIn('| 1.000 [', lines['geometric mean, judged'])
+        self.assertIn('| 0.630 [', lines['geometric mean, all'])
+        self.assertEqual(results.groups(), ['tuned', 'judged'])
+        del ones[:2]
+        self.assertIn('| geometric mean ', report.over_set(results, 'time'))
+
     def test_ratios_to_another_baseline(self):
         _, results = self.written('--baseline', 'loam', '--', *SHORT)
         self.assertEqual([one['name'] for one in results['allocators']], ['loam', 'glibc'])

@@ -6,6 +6,7 @@ The built programs are in bench/macro of the folder LOAM_BENCH_BUILD, the librar
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ REFUSED = {
     'shbench': [('--share 2', '--share')],
     'cache_scratch': [('--size 0', '--size')],
     'cache_thrash': [('--size 0', '--size')],
+    'thread_churn': [('--threads 513', '--threads')],
 }
 REFUSED_BY_ALL = [('--no-such-option 1', '--no-such-option'), ('--seed', '--seed'),
                   ('--seed x', 'x'), ('--seed -1', '-1'), ('--scale 0', 'scale'),
@@ -112,6 +114,14 @@ class MacroTest(unittest.TestCase):
                 self.assertRegex(workload.why, r'^[A-Z].+[.?] Matters to .+')
                 self.assertRegex(workload.source, r'\b(19|20)\d\d\b')
                 self.assertNotIn('\n', workload.why + workload.source)
+
+    def test_published_workloads_are_described_in_their_group(self):
+        text = (ROOT / 'docs/performance/workloads.md').read_text()
+        for group in 'tuned', 'judged':
+            section = text.partition(f'\n## {group.capitalize()} on\n')[2].partition('\n## ')[0]
+            rows = re.findall(r'^\| ([\w-]+) \|', section, re.M)
+            self.assertEqual(rows[1:], [one.name for one in macro.GROUPS[group]])
+            self.assertEqual({one.group for one in macro.GROUPS[group]}, {group})
 
 
 if __name__ == '__main__':
