@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -33,6 +34,7 @@ static struct {
 	unsigned nsamples;
 	uint64_t interval_ns;
 	uint64_t next_sample_ns;
+	uint64_t mark; /* operations, or 0: see mark() */
 	int64_t peak_live;
 	struct figure figure[MAX_FIGURES];
 	unsigned nfigures;
@@ -120,6 +122,7 @@ void workload_start(int argc, char **argv, const char *name, const struct worklo
 	workload.thread = map(WORKLOAD_MAX_THREADS * sizeof *workload.thread);
 	workload.sample = map(MAX_SAMPLES * sizeof *workload.sample);
 	workload.interval_ns = FIRST_INTERVAL_NS;
+	workload.mark = getenv("BENCH_MARK") ? strtoull(getenv("BENCH_MARK"), NULL, 10) : 0;
 	workload.started_ns = now_ns();
 }
 
@@ -240,12 +243,23 @@ static uint64_t operations(void)
 	return sum;
 }
 
+/* Tells a tracer, which alone asks for it, that so many operations are done. Once. */
+static void mark(void)
+{
+	if (operations() < workload.mark)
+		return;
+	workload.mark = 0;
+	raise(SIGTRAP);
+}
+
 /* When the table is full every second sample goes, and they are taken half as often. */
 void workload_sample(void)
 {
 	uint64_t now = now_ns();
 	int64_t live = workload_live_bytes();
 
+	if (workload.mark)
+		mark();
 	if (live > workload.peak_live)
 		workload.peak_live = live;
 	if (now < workload.next_sample_ns)
