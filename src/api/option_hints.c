@@ -111,7 +111,6 @@ const struct option *option_near(struct word name)
 	"tcache* jemalloc -\n"                                                                     \
 	"lg_tcache_max jemalloc -\n"                                                               \
 	"metadata_thp jemalloc -\n"                                                                \
-	"thp jemalloc -\n"                                                                         \
 	"dss jemalloc -\n"                                                                         \
 	"purge_delay mimalloc decay_ms, retain_floor\n"                                            \
 	"purge_decommits mimalloc -\n"                                                             \

@@ -9,6 +9,7 @@ struct options {
 #undef OPTION
 };
 
+enum options_thp { THP_AUTO, THP_ALWAYS, THP_NEVER, THP_SYSTEM };
 enum options_stats { STATS_NEVER, STATS_EXIT };
 enum options_harden_action { HARDEN_ABORT, HARDEN_WARN };
 enum options_report { REPORT_LINE, REPORT_FULL };

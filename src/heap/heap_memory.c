@@ -7,6 +7,7 @@
 #include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
+#include "pages/thp.h"
 #include "pages/zone.h"
 #include "report/report.h"
 
@@ -40,6 +41,7 @@ static char *break_advance(char *at, size_t nbytes)
 	mem = end + skip;
 	if (!pagemap_reserve(mem, nbytes) || os_sbrk((intptr_t)(skip + nbytes)) != end)
 		return NULL;
+	thp_refuse(mem, nbytes);
 	retain_add_live((intptr_t)nbytes);
 	retain_faults(nbytes);
 	PROBE2(loam, break_grow, mem, nbytes);

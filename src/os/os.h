@@ -91,6 +91,9 @@ bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes);
    refuses (locked memory, before Linux 5.18). */
 bool os_purge(void *mem, size_t nbytes);
 
+/* Whether huge pages are wanted there, or none; false when the system refuses, or has none. */
+COLD bool os_advise_huge(void *mem, size_t nbytes, bool wanted);
+
 /* Whether memory is locked, as all is that is mapped after mlockall(): it is in RAM at once.  Asked
    of a page that holds zeros, which may be purged by it. */
 bool os_is_locked(void *page);

@@ -298,6 +298,12 @@ bool os_purge(void *mem, size_t nbytes)
 	return !syscall_failed(result);
 }
 
+bool os_advise_huge(void *mem, size_t nbytes, bool wanted)
+{
+	ASSERT(is_range(mem, nbytes));
+	return !syscall_failed(call_madvise(mem, nbytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE));
+}
+
 bool os_is_locked(void *page)
 {
 	return !keeps_purged && call_madvise(page, page_size, MADV_DONTNEED) == -EINVAL;

@@ -9,10 +9,15 @@
 #include "pages/metadata.h"
 #include "pages/place.h"
 #include "pages/retain.h"
+#include "pages/thp.h"
 
 static char *map(size_t nbytes, size_t alignment)
 {
-	return place_map(nbytes, alignment, PAGE_SIZE, OS_HUGE);
+	char *mem = place_map(nbytes, alignment, PAGE_SIZE, OS_HUGE);
+
+	if (mem)
+		thp_advise(mem, nbytes);
+	return mem;
 }
 
 size_t huge_with_room(size_t nbytes)

@@ -11,6 +11,7 @@
 #include "os/os.h"
 #include "pages/pagemap.h"
 #include "pages/place.h"
+#include "pages/thp.h"
 
 #define AREA_FIRST (128 * KIB)
 #define AREA_MOST  (4 * MIB)
@@ -43,6 +44,7 @@ static bool map_area(size_t nbytes)
 	ASSERT(lock_held(&metadata_lock));
 	if (!area)
 		return false;
+	thp_refuse(area, nbytes);
 	pagemap_set(area, nbytes, &metadata_tag);
 	store_relaxed(&area_end, NULL);
 	KEEP_ORDER();

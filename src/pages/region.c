@@ -140,6 +140,45 @@ unsigned region_highest(const struct region *r, enum state state, unsigned order
 	return page_of(bits_last(free, order_start(order), order_start(order + 1)), order);
 }
 
+static COLD unsigned count_free(const struct region *r, struct pages pages)
+{
+	unsigned n = 0, end = pages.first + pages.count;
+
+	for (enum state s = DIRTY; s < STATES; s++)
+		for (unsigned order = 0; order < ORDERS && 1u << order <= pages.count; order++)
+			bits_for_each (bit, r->free[s], bit_of(pages.first, order),
+				       bit_of(end - 1, order) + 1)
+				n += 1u << order;
+	return n;
+}
+
+unsigned region_in_use(const struct region *r, struct pages pages)
+{
+	enum state state;
+
+	ASSERT(is_power_of_two(pages.count) && is_aligned(pages.first, pages.count));
+	for (unsigned order = ORDERS; order-- && 1u << order > pages.count;)
+		if (is_free(r, pages.first, order, &state))
+			return 0;
+	return count_bits(r->owned, pages) - count_free(r, pages);
+}
+
+bool region_largest_dirty(const struct region *r, struct pages within, unsigned least,
+			  unsigned *ret_page, unsigned *ret_order)
+{
+	for (unsigned order = log2_floor(within.count); order-- > least;) {
+		size_t end = bit_of(within.first + within.count - 1, order) + 1;
+		size_t bit = bits_last(r->free[DIRTY], bit_of(within.first, order), end);
+
+		if (bit == end)
+			continue;
+		*ret_page = page_of(bit, order);
+		*ret_order = order;
+		return true;
+	}
+	return false;
+}
+
 unsigned region_take(struct region *r, enum state state, unsigned order, uint64_t upper)
 {
 	unsigned from = lowest_bit((uint64_t)r->orders[state] >> order) + order;

@@ -93,6 +93,14 @@ COLD bool region_page_free(const struct region *r, unsigned page);
 /* How many of the pages hold memory. */
 unsigned region_dirty(const struct region *r, struct pages pages);
 
+/* How many of the pages are owned and not free. */
+COLD unsigned region_in_use(const struct region *r, struct pages pages);
+
+/* The largest dirty free block within pages, which are a possible block, and of those the highest;
+   smaller than these, and of at least that order. False: none. */
+COLD bool region_largest_dirty(const struct region *r, struct pages within, unsigned least,
+			       unsigned *ret_page, unsigned *ret_order);
+
 /* The first page of the highest free block of that order and state, which must exist. */
 unsigned region_highest(const struct region *r, enum state state, unsigned order);
 

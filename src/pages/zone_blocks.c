@@ -4,6 +4,7 @@
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/retain.h"
+#include "pages/thp_keep.h"
 #include "pages/zone_map.h"
 #include "pages/zone_regions.h"
 
@@ -100,20 +101,39 @@ static void give_locked(struct region *r, struct pages pages)
 	zone_change_end(&change);
 }
 
-/* Purges one dirty block, the largest of the newest region, or unmaps it where memory is locked and
-   the system purges none that is; false when none is left or allowed. */
-static bool purge_one(size_t *purged)
+/* The dirty block to be purged next: the largest of the newest region, or one that splits no huge
+   page that is to stay whole; NULL when none is left. */
+static struct region *choose_dirty(unsigned least, unsigned *ret_page, unsigned *ret_order)
 {
-	unsigned least = log2_floor(os_page_size() >> PAGE_SHIFT), order;
 	struct region *r;
-	struct zone_change change;
-	unsigned page;
 
 	if (!(zone.orders[DIRTY] >> least))
+		return NULL;
+	*ret_order = highest_bit(zone.orders[DIRTY]);
+	r = zone_highest(DIRTY, *ret_order);
+	*ret_page = region_highest(r, DIRTY, *ret_order);
+	if (!thp_holds() || !thp_keeps_free(r, (struct pages){*ret_page, 1u << *ret_order}))
+		return r;
+	if (zone.look_pause) {
+		zone.look_pause--;
+		return NULL;
+	}
+	r = thp_purgeable(least, ret_page, ret_order);
+	if (!r)
+		zone.look_pause = 256;
+	return r;
+}
+
+/* Purges one dirty block, or unmaps it where memory is locked and the system purges none that is;
+   false when none is left or allowed. */
+static bool purge_one(size_t *purged)
+{
+	unsigned least = log2_floor(os_page_size() >> PAGE_SHIFT), order, page;
+	struct region *r = choose_dirty(least, &page, &order);
+	struct zone_change change;
+
+	if (!r)
 		return false;
-	order = highest_bit(zone.orders[DIRTY]);
-	r = zone_highest(DIRTY, order);
-	page = region_highest(r, DIRTY, order);
 	ASSERT(ORDER_BYTES(order) >= os_page_size() && region_page_free(r, page));
 	if (!os_purge(page_address(r, page), ORDER_BYTES(order))) {
 		if (zone_unmap_locked(r, page, order)) {

@@ -9,6 +9,7 @@
 #include "pages/huge_table.h"
 #include "pages/metadata.h"
 #include "pages/place.h"
+#include "pages/thp.h"
 #include "pages/zone_regions.h"
 
 /* What is mapped at once. */
@@ -95,6 +96,7 @@ static bool map(size_t nbytes)
 	if (!mem)
 		return false;
 	ASSERT(nbytes < REGION_SIZE ? is_power_of_two(nbytes) : is_aligned(nbytes, REGION_SIZE));
+	thp_advise(mem, nbytes);
 	note_locked(mem);
 	for (; done < nbytes; done += alignment) {
 		struct region *r = window(mem + done);

@@ -31,6 +31,8 @@ struct zone {
 	struct zone_set with[STATES][ORDERS]; /* Z3: parts with such a region */
 	/* frees until a purge that was refused is tried again */
 	unsigned purge_pause;
+	/* the same of a look for a block that splits no huge page (thp_keep.h) that found none */
+	unsigned look_pause;
 	/* mappings are in RAM at once (mlockall), as the last one was: no page is clean */
 	bool locked;
 	uint64_t scatter;	 /* what chance is drawn from; 0: blocks lie low */

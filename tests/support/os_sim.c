@@ -374,6 +374,31 @@ bool os_purge(void *mem, size_t nbytes)
 	       madvise(mem, nbytes, MADV_DONTNEED) == 0;
 }
 
+static struct {
+	struct os_sim_advice *log;
+	size_t most, count;
+} advice;
+
+void os_sim_note_advice(struct os_sim_advice *log, size_t most)
+{
+	advice.log = log;
+	advice.most = most;
+	advice.count = 0;
+}
+
+size_t os_sim_advised(void)
+{
+	return advice.count;
+}
+
+bool os_advise_huge(void *mem, size_t nbytes, bool wanted)
+{
+	check_range(mem, nbytes);
+	if (advice.count++ < advice.most)
+		advice.log[advice.count - 1] = (struct os_sim_advice){mem, nbytes, wanted};
+	return !os_sim_refusals[OS_SIM_HUGE_PAGES];
+}
+
 bool os_wipe_on_fork(void *mem, size_t nbytes)
 {
 	return !os_is_emulated() && madvise(mem, nbytes, MADV_WIPEONFORK) == 0;

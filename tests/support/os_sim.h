@@ -32,6 +32,7 @@ enum os_sim_refusal {
 	OS_SIM_DESCRIPTORS, /* another one of a file, as where the process may have no more */
 	OS_SIM_HANDLERS,    /* of signals */
 	OS_SIM_LIMITS,	    /* to say which limits of addresses hold */
+	OS_SIM_HUGE_PAGES,  /* advice on them */
 	OS_SIM_REFUSALS
 };
 
@@ -68,6 +69,15 @@ static inline void os_sim_need_small_pages(void)
 	if (os_page_size() > 4096)
 		test_skip("the figures are those of pages of 4 KiB");
 }
+
+/* Advice on huge pages since the last call with a log: the first `most` are noted in it. */
+struct os_sim_advice {
+	void *mem;
+	size_t nbytes;
+	bool wanted;
+};
+void os_sim_note_advice(struct os_sim_advice *log, size_t most);
+size_t os_sim_advised(void);
 
 /* The next mapping that is moved by growth goes there. */
 void os_sim_move_to(void *place);

@@ -70,7 +70,7 @@ TEST(options_of_other_allocators_are_known)
 	       is(here, "guard"));
 	EXPECT(option_of_others(word_of("background_thread"), &whose, &here) &&
 	       is(here, "background"));
-	EXPECT(option_of_others(word_of("thp"), &whose, &here) && !here.length);
+	EXPECT(option_of_others(word_of("dss"), &whose, &here) && !here.length);
 	EXPECT(!option_of_others(word_of("pro"), &whose, &here));
 	EXPECT(!option_of_others(word_of("narenas_"), &whose, &here));
 	EXPECT(!option_of_others(word_of(""), &whose, &here));

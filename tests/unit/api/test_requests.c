@@ -73,7 +73,7 @@ TEST(what_is_no_setting_is_refused_with_a_line)
 {
 	refused("arenamax=3", "set: no option 'arenamax'; did you mean 'arena_max'?");
 	refused("narenas=3", "set: no option 'narenas', which is jemalloc's; here: arena_max");
-	refused("thp=1", "set: no option 'thp', which is jemalloc's; here is nothing like it");
+	refused("dss=1", "set: no option 'dss', which is jemalloc's; here is nothing like it");
 	refused("", "set: no option ''");
 	refused("top_pad=2G", "set: top_pad=2G is not a size from 0 to 1G; 1M stands");
 	refused("top_pad", "set: top_pad= is not a size");

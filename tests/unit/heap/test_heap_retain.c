@@ -239,3 +239,21 @@ TEST(a_shrink_while_somebody_moved_the_break_only_purges)
 	EXPECT(ch->top_heap && ch->top_heap->end == end);
 	EXPECT(heap_check(ch));
 }
+
+TEST(the_data_segment_refuses_huge_pages_where_they_are_not_wanted)
+{
+	struct os_sim_advice advice[4];
+	struct chunk_heap *ch = fresh(true);
+
+	options.thp = THP_ALWAYS;
+	os_sim_note_advice(advice, 4);
+	REQUIRE(heap_malloc(ch, 1000, NULL));
+	EXPECT_EQ(os_sim_advised(), 0);
+	options.thp = THP_NEVER;
+	REQUIRE(heap_malloc(ch, MIB, NULL));
+	EXPECT_EQ(os_sim_advised(), 1);
+	EXPECT(!advice[0].wanted && advice[0].nbytes >= MIB);
+	EXPECT_EQ((char *)ch->top_heap->end, (char *)advice[0].mem + advice[0].nbytes);
+	options.thp = THP_AUTO;
+	os_sim_note_advice(NULL, 0);
+}
