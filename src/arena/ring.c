@@ -6,9 +6,6 @@
 #include "os/os.h"
 #include "pages/metadata.h"
 
-/* Arenas a processor, unless options.arena_max says how many. */
-#define ARENAS_PER_CPU 4
-
 struct arena arena_main;
 
 struct lock ring_list_lock = LOCK_INIT(LOCK_RING);
@@ -33,7 +30,7 @@ size_t ring_count(void)
 
 static size_t most(void)
 {
-	return options.arena_max ? options.arena_max : (size_t)ARENAS_PER_CPU * os_cpus();
+	return options.arena_max ? options.arena_max : os_cpus();
 }
 
 struct arena *ring_next(const struct arena *a)

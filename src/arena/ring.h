@@ -3,7 +3,7 @@
  *
  * As in ptmalloc, a thread uses the arena that it used last. If that is locked, it takes the next
  * one that is not. If all are locked, it makes a new one while there are fewer than
- * options.arena_max (by default four a processor), else it waits. So threads that do not collide
+ * options.arena_max (by default one a processor), else it waits. So threads that do not collide
  * share arenas. Only the main arena grows by brk, and not where the process's malloc is another:
  * that one grows by brk as well. Arenas are never freed.
  *
