@@ -26,7 +26,7 @@ ROW = re.compile(r"^(\| `([\w-]+)` \| .* \| )(\d+)( \|)$", re.MULTILINE)
 SYSTEM = re.compile(r"/(libc|libpthread|ld-linux[\w-]*)\.so[.\d]*$")
 
 HOT_PAIRS = ("pair-16", "pair-64", "pair-200", "pair-1000")
-MOST = 56
+MOST = 54
 N = 8192
 PROCESSES = 2
 
