@@ -178,3 +178,11 @@ size_t cgroup_reclaimable(enum cgroup_version version, const char *line)
 		number = after(line, words[i]);
 	return number && parse(number, &nbytes, &rest) ? nbytes : 0;
 }
+
+unsigned cgroup_pressure(const char *line)
+{
+	const char *number = after(line, "some avg10="), *rest;
+	size_t percent;
+
+	return number && parse(number, &percent, &rest) && percent <= 100 ? (unsigned)percent : 0;
+}

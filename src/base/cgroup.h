@@ -34,5 +34,9 @@ bool cgroup_go_up(char *folder, size_t point_bytes);
    where it says neither. */
 bool cgroup_bytes(const char *text, size_t *ret_nbytes);
 
+/* Of a line of memory.pressure, of a group or of the whole system: for how much of the last ten
+   seconds some task waited for memory, in percent; 0 of other lines. */
+unsigned cgroup_pressure(const char *line);
+
 /* Of a line of memory.stat: bytes that the kernel takes back before it kills anybody; else 0. */
 size_t cgroup_reclaimable(enum cgroup_version version, const char *line);

@@ -302,6 +302,36 @@ bool memory_limits_read(size_t held, size_t spare, size_t *ret_allowed)
 	return done;
 }
 
+/* Opens what the kernel says of waiting for memory (PSI): in the process's own group of version 2,
+   or in the whole system where a group says nothing. */
+static bool open_pressure(void)
+{
+	const struct place *place = place_of(CGROUP_V2);
+	size_t length = 0;
+
+	if (place->point_bytes && *place->folder) {
+		copy(state.path, place->folder, PATH_MOST);
+		while (state.path[length])
+			length++;
+		if (open_file(length, "/memory.pressure"))
+			return true;
+	}
+	return open_lines("/proc/pressure/memory");
+}
+
+unsigned memory_limits_pressure(void)
+{
+	unsigned percent = 0;
+
+	if (!lock_try(&memory_limits_lock))
+		return 0;
+	if (state.found && open_pressure())
+		while (next_line())
+			percent += cgroup_pressure(state.line);
+	lock_release(&memory_limits_lock);
+	return percent;
+}
+
 void memory_limits_recover(void)
 {
 	state.found = false;

@@ -26,6 +26,11 @@
  */
 COLD bool memory_limits_read(size_t held, size_t spare, size_t *ret_allowed);
 
+/* For how much of the last ten seconds some task of the process's group waited for memory, or of
+   the whole system where the group does not say (version 1); in percent. 0, too, before the first
+   memory_limits_read(), where the system refuses to say, and while another thread is reading. */
+COLD unsigned memory_limits_pressure(void);
+
 extern HIDDEN struct lock memory_limits_lock;
 
 /* In the child of a fork at which another thread was reading. */

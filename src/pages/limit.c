@@ -10,6 +10,9 @@
 /* What is taken at least before it is read again. */
 #define STEP_LEAST (256 * KIB)
 
+/* From so many percent of waiting on there is pressure: as systemd has it (200 ms in 2 s). */
+#define PRESSURE_LEAST 10
+
 /* Mapped bytes of the zone that hold no memory. */
 static size_t spare(void)
 {
@@ -26,6 +29,7 @@ static size_t read_and_set(size_t share)
 
 	memory_limits_read(held, spare(), &known);
 	left = known > held ? known - held : 0;
+	store_relaxed(&retain_limit.pressed, memory_limits_pressure() >= PRESSURE_LEAST);
 	store_relaxed(&retain_limit.known, known);
 	more = larger(left / 8, STEP_LEAST);
 	from = held > more ? held - more : 0;

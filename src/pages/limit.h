@@ -11,6 +11,9 @@
  * same slow path; and each decay_ms. A request that would go beyond step is refused: where memory
  * is refused, it is read again before anything is given back (cache_reclaim), and then step is what
  * is known. All of this is done where no lock is held.
+ *
+ * At each reading the kernel is asked for pressure, too (PSI): tasks that wait for memory. While it
+ * says so, less is retained (retain.h).
  */
 #pragma once
 

@@ -45,13 +45,17 @@ static size_t slack(size_t peak, size_t regret)
 	return larger(peak / 8, RETAIN_SLACK + smaller(smaller(regret, peak) / 16, RETAIN_SLACK));
 }
 
-/* How much may be retained: half of what is left of the limit. */
-static size_t most_below_limit(void)
+/* How much may be retained under limit: half of what is left of it; under pressure, which only
+   limit=auto reads, at most an eighth of what may be retained without having learned. */
+static size_t most_under_limit(void)
 {
-	size_t now = used_or_none();
-	size_t most = retain_limit_is_auto() ? load_relaxed(&retain_limit.known) : options.limit;
+	bool is_auto = retain_limit_is_auto();
+	size_t limit = is_auto ? load_relaxed(&retain_limit.known) : options.limit;
+	size_t now = used_or_none(), most = limit > now ? (limit - now) / 2 : 0;
 
-	return most > now ? (most - now) / 2 : 0;
+	if (!is_auto || !load_relaxed(&retain_limit.pressed))
+		return most;
+	return smaller(most, larger(now / options.retain_share, options.retain_floor) / 8);
 }
 
 bool retain_is_below_limit(size_t nbytes)
@@ -70,8 +74,8 @@ size_t retain_excess(void)
 	intptr_t now, room;
 	size_t base, line;
 
-	if (UNLIKELY(options.limit) && retained > most_below_limit())
-		return retained - most_below_limit();
+	if (UNLIKELY(options.limit) && retained > most_under_limit())
+		return retained - most_under_limit();
 	if (retained <= floor)
 		return 0;
 	if (retained > load_relaxed(&retain_needed))

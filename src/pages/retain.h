@@ -31,7 +31,8 @@
  * would make live and retained bytes together exceed it is refused (retain_allows): first all that
  * is retained goes back, then the request gets NULL. Asked is who takes blocks and addresses, and
  * who uses pages again that were purged within slabs and chunks. With limit=auto the limit is what
- * the system said last (pages/limit.h).
+ * the system said last (pages/limit.h); and while tasks wait for memory, no more is retained than
+ * an eighth of base.
  */
 #pragma once
 
@@ -143,6 +144,7 @@ static inline size_t retain_held(void)
 struct retain_limit {
 	size_t known, step;
 	size_t from, span; /* to - from */
+	bool pressed;	   /* tasks wait for memory */
 };
 extern HIDDEN struct retain_limit retain_limit;
 

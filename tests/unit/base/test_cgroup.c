@@ -174,13 +174,27 @@ TEST(what_can_be_taken_back)
 	EXPECT_EQ(cgroup_reclaimable(CGROUP_V1, ""), 0);
 }
 
+TEST(pressure)
+{
+	EXPECT_EQ(cgroup_pressure("some avg10=0.99 avg60=50.00 avg300=0.00 total=38219"), 0);
+	EXPECT_EQ(cgroup_pressure("some avg10=12.34 avg60=0.00 avg300=0.00 total=38219"), 12);
+	EXPECT_EQ(cgroup_pressure("some avg10=100.00"), 100);
+	EXPECT_EQ(cgroup_pressure("some avg10=101.00"), 0);
+	EXPECT_EQ(cgroup_pressure("some avg10="), 0);
+	EXPECT_EQ(cgroup_pressure("full avg10=12.34 avg60=0.00 avg300=0.00 total=11241"), 0);
+	EXPECT_EQ(cgroup_pressure(""), 0);
+}
+
 /* Whatever is in them, no line is read behind its end. */
 TEST(lines_that_are_cut_off_anywhere)
 {
 	static const char *const lines[] = {
-		"4:memory:/docker/abc", "0::/user.slice/a",
+		"4:memory:/docker/abc",
+		"0::/user.slice/a",
 		"35 31 0:32 /x /sys/fs\\040/cgroup rw shared:9 - cgroup cgroup rw,memory",
-		"total_inactive_file 4096", "max\n"};
+		"total_inactive_file 4096",
+		"max\n",
+		"some avg10=12.34 avg60=0.00"};
 
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
 		for (size_t n = 0; n <= strlen(lines[i]); n++) {
@@ -194,6 +208,7 @@ TEST(lines_that_are_cut_off_anywhere)
 			(void)cgroup_group(cut, &path);
 			(void)cgroup_bytes(cut, &nbytes);
 			(void)cgroup_reclaimable(CGROUP_V1, cut);
+			(void)cgroup_pressure(cut);
 			(void)cgroup_mount(cut, &root, &point);
 			free(cut);
 		}

@@ -174,6 +174,35 @@ TEST(lines_longer_than_any_and_reads_of_a_byte)
 	os_sim_read_most(SIZE_MAX);
 }
 
+#define SOME(percent) "some avg10=" percent " avg60=0.00 avg300=0.00 total=1\nfull avg10=90.00\n"
+
+TEST(pressure_in_the_group_or_else_in_the_system)
+{
+	static const struct os_sim_text texts[] = {PROCESS("0::/a\n", MOUNT_V2),
+						   {"/proc/pressure/memory", SOME("70.00")},
+						   {"/sim/cg/a/memory.pressure", SOME("12.50")},
+						   {NULL, NULL}};
+	static const struct os_sim_text older[] = {PROCESS("3:memory:/a\n", MOUNT_V1),
+						   {"/proc/pressure/memory", SOME("70.00")},
+						   {NULL, NULL}};
+
+	set_sizes(60 * MIB, 10 * MIB, 50 * MIB);
+	begin(texts);
+	EXPECT_EQ(memory_limits_pressure(), 0); /* the group is not known yet */
+	EXPECT_EQ(read_now(0), SIZE_MAX);
+	EXPECT_EQ(memory_limits_pressure(), 12);
+	begin(older);
+	EXPECT_EQ(read_now(0), SIZE_MAX);
+	EXPECT_EQ(memory_limits_pressure(), 70);
+	os_sim_refuse(OS_SIM_FILES, EPERM);
+	EXPECT_EQ(memory_limits_pressure(), 0);
+	os_sim_refuse(OS_SIM_FILES, 0);
+	REQUIRE(lock_try(&memory_limits_lock));
+	EXPECT_EQ(memory_limits_pressure(), 0);
+	lock_release(&memory_limits_lock);
+	EXPECT_EQ(os_sim_open_files(), 0);
+}
+
 static void read_twice(void *texts)
 {
 	size_t allowed;

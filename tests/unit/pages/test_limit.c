@@ -7,6 +7,7 @@
 #include "test.h"
 
 static char group_max[32], group_current[32], statm[80];
+static char pressure[80] = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
 
 static const struct os_sim_text texts[] = {
 	{"/proc/self/cgroup", "0::/a\n"},
@@ -14,6 +15,7 @@ static const struct os_sim_text texts[] = {
 	{"/proc/self/statm", statm},
 	{"/sim/cg/a/memory.max", group_max},
 	{"/sim/cg/a/memory.current", group_current},
+	{"/sim/cg/a/memory.pressure", pressure},
 	{NULL, NULL}};
 
 /* The process holds all of its resident bytes, and the group has others beside it. */
@@ -96,6 +98,33 @@ TEST(near_it_less_is_retained)
 	EXPECT_EQ(retain_excess(), 0);
 	retain_live = 110 * MIB; /* 10 are left of it */
 	EXPECT_EQ(retain_excess(), 3 * MIB);
+}
+
+static size_t excess_under_pressure(const char *percent)
+{
+	snprintf(pressure, sizeof pressure, "some avg10=%s avg60=0.00 total=1\n", percent);
+	limit_read();
+	return retain_excess();
+}
+
+/* Of 20 MiB retained 15 are learned, and 5 the share of 40 that are live. */
+TEST(while_tasks_wait_for_memory_an_eighth_of_the_share_is_retained)
+{
+	set(1024 * MIB, 60 * MIB, 0);
+	retain_live = 40 * MIB;
+	retain_retained = 20 * MIB;
+	retain_regret = 15 * MIB;
+	retain_peak = 80 * MIB;
+	options.retain_share = 8;
+	EXPECT_EQ(excess_under_pressure("9.99"), 0);
+	EXPECT_EQ(excess_under_pressure("10.00"), 20 * MIB - 640 * KIB);
+	retain_live = MIB;
+	EXPECT_EQ(retain_excess(), 20 * MIB - options.retain_floor / 8);
+	options.limit = 1024 * MIB; /* it was read under auto */
+	retain_live = 40 * MIB;
+	EXPECT_EQ(retain_excess(), 0);
+	options.limit = LIMIT_AUTO;
+	EXPECT_EQ(excess_under_pressure("0.00"), 0);
 }
 
 TEST(what_the_system_does_not_say_stays_as_it_was)
