@@ -1,8 +1,9 @@
 """Builds each configuration of loam, runs its tests, and counts; tests/run installs, then calls it.
 
 Each configuration has a build folder of its own, build/tests-NAME, which later runs bring up to
-date.  What failed is shown whole at the end, with the command that runs it alone.  A build that
-fails, and a configuration in which no test ran, count as one failed.
+date.  What failed is shown at the end, with the command that runs it alone, and named again in the
+last lines, which are all that some keep.  A build that fails, and a configuration in which no test
+ran, count as one failed.
 """
 import argparse
 import json
@@ -132,7 +133,7 @@ def count(configuration, record, outcome):
         outcome.passed += 1
     elif record['result'] == 'SKIP':
         reasons = re.findall(r'skipped: (.*)', output) or ['no reason given']
-        outcome.skipped.append((name, '; '.join(reasons)))
+        outcome.skipped.append((name, '; '.join(dict.fromkeys(reasons))))
     else:
         setup = [word for word in configuration.tests.split() if word.startswith('--setup')]
         command = ['meson', 'test', '-C', configuration.folder.relative_to(ROOT), '-v', *setup,
@@ -171,13 +172,15 @@ def report(outcomes):
         total.passed += outcome.passed
         total.failed += outcome.failed
         total.skipped += outcome.skipped
+    for name, reason in total.skipped:
+        print(f'skipped: {name}: {reason}')
     for name, output, command in total.failed:
         print(f'\n---- {name}\n{tail(output)}\n---- again: {command}')
     print()
-    for name, reason in total.skipped:
-        print(f'skipped: {name}: {reason}')
     for name, outcome in outcomes.items():
         print(f'{name:<12} {clock(outcome.seconds):>6}  {outcome}')
+    for name, _, _ in total.failed:
+        print(f'failed: {name}')
     print(f'{total.passed} passed, {len(total.failed)} failed', flush=True)
     return 1 if total.failed else 0
 
