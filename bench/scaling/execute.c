@@ -145,23 +145,8 @@ static unsigned sized(const struct insn *i)
 		a = x;                                                                             \
 	} while (0)
 
-#define BY_SIZE(RUN, name)                                                                         \
-	switch (nbytes) {                                                                          \
-	case 1:                                                                                    \
-		RUN(name "b", uint8_t);                                                            \
-		break;                                                                             \
-	case 2:                                                                                    \
-		RUN(name "w", uint16_t);                                                           \
-		break;                                                                             \
-	case 4:                                                                                    \
-		RUN(name "l", uint32_t);                                                           \
-		break;                                                                             \
-	default:                                                                                   \
-		RUN(name "q", uint64_t);                                                           \
-	}                                                                                          \
-	break
-
-/* The same for instructions that have no byte form. */
+/* Runs the instruction's form for nbytes, and leaves the switch around it; for instructions that
+   have no byte form. */
 #define BY_LARGER_SIZE(RUN, name)                                                                  \
 	switch (nbytes) {                                                                          \
 	case 2:                                                                                    \
@@ -174,6 +159,14 @@ static unsigned sized(const struct insn *i)
 		RUN(name "q", uint64_t);                                                           \
 	}                                                                                          \
 	break
+
+/* The same for instructions that have one. */
+#define BY_SIZE(RUN, name)                                                                         \
+	if (nbytes == 1) {                                                                         \
+		RUN(name "b", uint8_t);                                                            \
+		break;                                                                             \
+	}                                                                                          \
+	BY_LARGER_SIZE(RUN, name)
 
 static uint64_t flags_in(const struct cpu *cpu)
 {
