@@ -110,8 +110,12 @@ static void *alloc_small(struct cache *c, size_t req, bool *zero)
 {
 	unsigned sc = class_of(req ? req : 1);
 	struct magazine *m = cache_magazine(c, sc);
-	struct object *o = m ? magazine_take(m) : NULL;
+	struct object *o = NULL;
 
+	if (m) {
+		cache_pay_if_owed(c);
+		o = magazine_take(m);
+	}
 	if (m && !o && !(*zero && class_size(sc) >= PAGE_SIZE) && fill(c, m))
 		o = magazine_take(m);
 	if (!o)
@@ -239,7 +243,8 @@ void *cache_alloc(size_t req, bool *zero)
 	c = cache_enter();
 	if (UNLIKELY(!c))
 		return early_alloc(GRANULE, req);
-	cache_tick(c);
+	if (cache_tick(c) && req <= CLASS_SIZE_MAX)
+		cache_pay_if_owed(c);
 	mem = alloc_any(c, req, zero);
 	if (UNLIKELY(!mem)) {
 		*zero = wanted;
@@ -306,6 +311,7 @@ static void *alloc_hot(struct cache *c, size_t alignment, size_t req, size_t siz
 
 	ASSERT(req <= size && size % alignment == 0 && class_size(class_of(size)) == size);
 	if (m) {
+		cache_pay_if_owed(c);
 		mem = magazine_take(m);
 		if (!mem && fill(c, m))
 			mem = magazine_take(m);

@@ -47,6 +47,8 @@ static struct pool pool = POOL_INIT(struct magazines);
 void cache_open_doors(const struct cache *c)
 {
 	ASSERT(c->magazines);
+	if (c->owed)
+		return;
 	KEEP_ORDER();
 	mine.libc = (struct door){c->magazines->magazine, c->magazines->fast};
 	if (operators_open)
@@ -224,6 +226,26 @@ static void sweep_and_shrink(struct magazine *m)
 void cache_sweep(struct cache *c, bool shrink)
 {
 	for_each_magazine(c, shrink ? sweep_and_shrink : sweep);
+}
+
+void cache_owe(struct cache *c, unsigned owed)
+{
+	ASSERT(c == mine.cache || !c->magazines);
+	if (!c->magazines)
+		return;
+	cache_shut_doors();
+	c->owed |= (uint8_t)owed;
+}
+
+void cache_pay(struct cache *c)
+{
+	unsigned owed = c->owed;
+
+	c->owed = 0;
+	if (owed & OWED_FLUSH)
+		cache_flush(c);
+	if (owed & OWED_SWEEP)
+		cache_sweep(c, owed & OWED_SHRINK);
 }
 
 void cache_empty_depot(bool all_of_it)

@@ -48,6 +48,7 @@ struct cache {
 	uint64_t shrunk;	     /* os_clock() when magazines were last halved */
 	uint32_t flushes;	     /* the last request to flush that was done */
 	uint8_t ticks;		     /* slow paths so far, modulo 256; atomic */
+	uint8_t owed;		     /* OWED_... */
 	/* between cache_enter() and cache_leave(), or while another thread holds it */
 	bool inside;
 	bool lost;	       /* its thread ended inside: never used again */
@@ -185,7 +186,24 @@ void cache_give_home(struct object **objects, uint32_t n);
  * all.
  */
 void cache_shut_doors(void);
-void cache_open_doors(const struct cache *c);
+void cache_open_doors(const struct cache *c); /* not while something is owed */
+
+/*
+ * What upkeep wants of the thread's magazines. It may be done in the slow path of a large block in
+ * a signal handler, which may have interrupted the fast path in the middle of a magazine. So it
+ * only shuts the doors, and the next call for a small object, which then takes the slow path, does
+ * it.
+ */
+enum { OWED_SWEEP = 1, OWED_SHRINK = 2, OWED_FLUSH = 4 };
+void cache_owe(struct cache *c, unsigned owed);
+COLD NOINLINE void cache_pay(struct cache *c);
+
+/* To be called before the magazines are used in the slow path of a small object. */
+ALWAYS_INLINE void cache_pay_if_owed(struct cache *c)
+{
+	if (UNLIKELY(c->owed))
+		cache_pay(c);
+}
 
 /* A signal handler must not change the magazines meanwhile. */
 static inline bool cache_check_step(const struct cache *c)

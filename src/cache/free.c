@@ -34,6 +34,7 @@ static void push(struct cache *c, struct magazine *m, struct object *o)
 {
 	ASSERT(((const struct slab *)pagemap_get(o))->class == m->sc &&
 	       !slab_has_free((const struct slab *)pagemap_get(o), o));
+	cache_pay_if_owed(c);
 	while (!magazine_push(m, o, slab_mark(o))) { /* a signal handler may fill it again */
 		spill(c, m);
 		if (magazine_capacity(m))

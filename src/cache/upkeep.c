@@ -71,11 +71,11 @@ void cache_tick_slowly(struct cache *c)
 	if (upkeep_look)
 		upkeep_look(now);
 	if (cache_is_asked_to_flush(c))
-		cache_flush(c);
+		cache_owe(c, OWED_FLUSH);
 	cache_reap_next();
 	c->ticked = now;
 	retain_note_low();
-	cache_sweep(c, shrink);
+	cache_owe(c, shrink ? OWED_SWEEP | OWED_SHRINK : OWED_SWEEP);
 	cache_empty_depot(false);
 	if (ring_try(c->arena)) {
 		runs_settle(&c->arena->runs);
@@ -103,7 +103,7 @@ void cache_look(struct cache *c)
 	if (!load_hot(&c->ticks) || now - c->ticked >= eighth)
 		cache_tick_slowly(c);
 	if (seldom && retain_is_unneeded())
-		cache_flush(c); /* so that the thread needs slow paths, and looks again */
+		cache_owe(c, OWED_FLUSH); /* so that it needs slow paths, and looks again */
 	for (unsigned step = 0; step < STEPS_A_LOOK; step++)
 		cache_obey_if_due(c);
 }

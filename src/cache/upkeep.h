@@ -9,7 +9,7 @@
 
 /* The work of each 256th slow path, and of fewer when an eighth of decay_ms has passed: what other
    processes ask for, the flush that was asked for, and giving home what was not needed since; and
-   purging. */
+   purging. The thread's own magazines are left to its next call for a small object (cache_owe). */
 COLD void cache_tick_slowly(struct cache *c);
 
 /* Called in each TICKS_A_LOOK-th slow path: does that if it is time, and goes on with what
@@ -27,12 +27,14 @@ COLD void cache_do_all_due(struct cache *c);
    files; set at start. */
 extern HIDDEN void (*upkeep_look)(uint64_t now);
 
-/* Called in every slow path. */
-ALWAYS_INLINE void cache_tick(struct cache *c)
+/* Called in every slow path. Whether it did that: then something may be owed. */
+ALWAYS_INLINE bool cache_tick(struct cache *c)
 {
 	add_hot(&c->ticks, 1);
-	if (UNLIKELY(!(load_hot(&c->ticks) % TICKS_A_LOOK)))
-		cache_look(c);
+	if (LIKELY(load_hot(&c->ticks) % TICKS_A_LOOK))
+		return false;
+	cache_look(c);
+	return true;
 }
 
 /* Called when retain_due is set. Gives back a bounded step's worth of what is retained beyond the

@@ -15,11 +15,8 @@ enum { SIZE = 64, RUN = 160 * 1024, SECOND = 1000000000 };
 /* The slow path that does what is due. */
 static void tick(void)
 {
-	struct cache *c = cache_enter();
-
-	c->ticks = UINT8_MAX;
-	cache_tick(c);
-	cache_leave(c);
+	mine.cache->ticks = UINT8_MAX;
+	take_slow_path();
 }
 
 /* Nothing is due by time. */
@@ -44,10 +41,8 @@ TEST(each_256th_slow_path_reaps_a_cache)
 	in_thread(leave_twenty, &gone);
 	m = cache_magazine(gone, class_of(SIZE));
 	mine.cache->ticks = 0;
-	for (; magazine_count(m) && ticks < 2000; ticks++) {
-		cache_tick(cache_enter());
-		cache_leave(mine.cache);
-	}
+	for (; magazine_count(m) && ticks < 2000; ticks++)
+		take_slow_path();
 	EXPECT(ticks % 256 == 0 && ticks <= 512); /* of two caches one is ours */
 	EXPECT_EQ(magazine_count(m), 0);
 }
@@ -162,6 +157,52 @@ TEST(magazines_are_swept_each_time)
 	EXPECT_EQ(magazine_count(m), 0);
 }
 
+static bool doors_are_open(void)
+{
+	return mine.libc.magazines == mine.cache->magazines->magazine;
+}
+
+/* It may be a signal handler's, which interrupted the fast path in the middle of one. */
+TEST(a_call_for_a_large_block_leaves_magazines_to_the_next_for_a_small_one)
+{
+	struct magazine *m;
+
+	settle();
+	m = filled(SIZE, 20);
+	m->fills = 0;
+	mine.cache->ticks = UINT8_MAX;
+	loam_free(loam_malloc(RUN));
+	EXPECT_EQ(magazine_count(m), 20);
+	EXPECT(!doors_are_open());
+	loam_free(loam_malloc(SIZE));
+	EXPECT_EQ(m->fills, 1); /* it was empty */
+	EXPECT(doors_are_open());
+	mine.cache->ticks = UINT8_MAX;
+	loam_free(loam_malloc(RUN));
+	m->fills = 0;
+	loam_free(loam_aligned_alloc(2 * SIZE, 5 * SIZE)); /* neither is hot, nor has a magazine */
+	EXPECT(!doors_are_open());
+	loam_free(loam_aligned_alloc(SIZE, SIZE));
+	EXPECT_EQ(m->fills, 1);
+	EXPECT(doors_are_open());
+}
+
+TEST(a_free_of_a_small_object_sweeps_too)
+{
+	struct magazine *m;
+	void *mem;
+
+	settle();
+	m = filled(SIZE, 20);
+	mem = loam_malloc(SIZE);
+	m->fills = 0;
+	mine.cache->ticks = UINT8_MAX;
+	loam_free(loam_malloc(RUN));
+	loam_free(mem);
+	EXPECT_EQ(magazine_count(m), 1);
+	EXPECT(doors_are_open());
+}
+
 static void *sweep_too(void *unused)
 {
 	struct magazine *m = filled(SIZE, 20);
@@ -191,21 +232,18 @@ TEST(each_eighth_of_a_second_the_same_is_due_after_32_slow_paths)
 	m->fills = 0;
 	mine.cache->ticks = TICKS_A_LOOK - 1;
 	os_sim_advance(SECOND / 8 - 1);
-	cache_tick(cache_enter());
-	cache_leave(mine.cache);
+	take_slow_path();
 	EXPECT_EQ(magazine_count(m), 20);
 	mine.cache->ticks = TICKS_A_LOOK - 1;
 	os_sim_advance(1);
-	cache_tick(cache_enter());
-	cache_leave(mine.cache);
+	take_slow_path();
 	EXPECT_EQ(magazine_count(m), 0);
 }
 
 static void look(void)
 {
 	mine.cache->ticks = TICKS_A_LOOK - 1;
-	cache_tick(cache_enter());
-	cache_leave(mine.cache);
+	take_slow_path();
 }
 
 /* Else it would take all from its cache, and never come to the next decay. */

@@ -33,6 +33,16 @@ static inline void keep_little(void)
 	options.retain_floor = 2 * MIB;
 }
 
+/* A slow path, and what it left to the next call for a small object. */
+static inline void take_slow_path(void)
+{
+	struct cache *c = cache_enter();
+
+	cache_tick(c);
+	cache_pay_if_owed(c);
+	cache_leave(c);
+}
+
 /* Nothing is cached but by other threads that live. */
 static inline void start_anew(void)
 {
