@@ -13,8 +13,8 @@
 
 #define SYS_MSEAL 462 /* Linux 6.10 */
 
-/* libc's backtrace(), or unwind_stack(); NULL: neither was started. Atomic. */
-static int (*unwind)(void **frames, int count);
+/* libc's backtrace(); NULL: not started. Atomic. */
+static int (*libc_backtrace)(void **frames, int count);
 
 uint64_t os_process(void)
 {
@@ -57,20 +57,23 @@ void os_backtrace_start(void)
 	libc_find(&found, "backtrace");
 	if (found)
 		found(frames, 2);
-	store_relaxed(&unwind, found);
+	store_relaxed(&libc_backtrace, found);
+	unwind_start();
 }
 
 void os_backtrace_start_inside(void)
 {
-	if (!load_relaxed(&unwind) && unwind_start())
-		store_relaxed(&unwind, unwind_stack);
+	unwind_start();
 }
 
+/* Where unwind_stack() comes to code that it finds nothing of, libc's may go on. */
 int os_backtrace(void **ret_frames, int most)
 {
-	int (*by)(void **, int) = load_relaxed(&unwind);
+	int (*by)(void **, int) = load_relaxed(&libc_backtrace);
+	bool is_whole;
+	int n = unwind_stack(ret_frames, most, &is_whole);
 
-	return by ? by(ret_frames, most) : 0;
+	return is_whole || !by ? n : by(ret_frames, most);
 }
 
 bool os_is_sigreturn(const void *frame)

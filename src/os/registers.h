@@ -10,6 +10,7 @@
 
 #define REGISTERS      17
 #define STACK_REGISTER 7
+#define FRAME_REGISTER 6
 #define CODE_BITS      UINTPTR_MAX
 
 /* Writes those that a function keeps for its caller, and the stack pointer; returns the address of
@@ -36,6 +37,7 @@ ALWAYS_INLINE uintptr_t registers_read(uintptr_t *ret_registers)
 
 #define REGISTERS      32
 #define STACK_REGISTER 31
+#define FRAME_REGISTER 29
 #define CODE_BITS      (((uintptr_t)1 << 48) - 1) /* above may be a signature */
 
 ALWAYS_INLINE uintptr_t registers_read(uintptr_t *ret_registers)

@@ -1,9 +1,16 @@
 /* Stacks by call frame information; see unwind.h. */
 #include "os/unwind.h"
 
+#include "base/bits.h"
 #include "os/cfi.h"
+#include "os/frame_rules.h"
 #include "os/libc.h"
+#include "os/os.h"
 #include "os/registers.h"
+
+#include <string.h>
+
+#define PLAIN_MOST (64 * KIB) /* bytes of a frame that counts as plain */
 
 /* As libc has it. */
 struct found_object {
@@ -39,19 +46,23 @@ static bool has_table(const uint8_t *header)
 	       header[3] == 0x3b;
 }
 
-/* The FDE of the function that an address lies in or behind, and where that begins; NULL: none. */
-static const uint8_t *find_fde(uintptr_t code, uintptr_t *ret_function)
+static size_t row_count(const uint8_t *header)
 {
-	struct found_object found;
-	const struct table_row *rows;
-	size_t first = 0, end;
-	intptr_t at;
+	return *(const uint32_t *)(header + 8);
+}
 
-	if (load_relaxed(&find_object)((void *)code, &found) || !has_table(found.frame_header))
-		return NULL;
-	rows = (const struct table_row *)(found.frame_header + 12);
-	end = *(const uint32_t *)(found.frame_header + 8);
-	at = (intptr_t)(code - (uintptr_t)found.frame_header);
+static const struct table_row *rows_of(const uint8_t *header)
+{
+	return (const struct table_row *)(header + 12);
+}
+
+/* The FDE of the function that an address lies in or behind, and where that begins; NULL: none. */
+static const uint8_t *find_in(const uint8_t *header, uintptr_t code, uintptr_t *ret_function)
+{
+	const struct table_row *rows = rows_of(header);
+	size_t first = 0, end = row_count(header);
+	intptr_t at = (intptr_t)(code - (uintptr_t)header);
+
 	while (first < end) {
 		size_t middle = first + (end - first) / 2;
 
@@ -62,8 +73,17 @@ static const uint8_t *find_fde(uintptr_t code, uintptr_t *ret_function)
 	}
 	if (!first)
 		return NULL;
-	*ret_function = (uintptr_t)found.frame_header + (uintptr_t)(intptr_t)rows[first - 1].code;
-	return found.frame_header + rows[first - 1].fde;
+	*ret_function = (uintptr_t)header + (uintptr_t)(intptr_t)rows[first - 1].code;
+	return header + rows[first - 1].fde;
+}
+
+static const uint8_t *find_fde(uintptr_t code, uintptr_t *ret_function)
+{
+	struct found_object found;
+
+	if (load_relaxed(&find_object)((void *)code, &found) || !has_table(found.frame_header))
+		return NULL;
+	return find_in(found.frame_header, code, ret_function);
 }
 
 /* --- frames ---------------------------------------------------------------------------------- */
@@ -117,8 +137,9 @@ static bool is_above(uintptr_t cfa, const struct frame *f, bool of_signal)
 	return cfa % sizeof(uintptr_t) == 0 && (of_signal || cfa >= f->registers[STACK_REGISTER]);
 }
 
-/* From a frame to its caller's; false: there is none. A return address lies behind the call, which
-   may be the last instruction of its function; that of a signal handler is where the thread was. */
+/* From a frame to its caller's; false: it is not found, or there is none: then `code` is 0. A
+   return address lies behind the call, which may be the last instruction of its function; that of a
+   signal handler is where the thread was. */
 static bool step(struct frame *f)
 {
 	uintptr_t function, cfa;
@@ -143,16 +164,148 @@ static bool step(struct frame *f)
 	return caller.code != 0;
 }
 
-int unwind_stack(void **ret_frames, int most)
+/* --- plain frames ---------------------------------------------------------------------------- */
+
+/* Of the registers, those that rules for plain frames speak of. */
+struct walk {
+	uintptr_t code, stack, frame;
+	uintptr_t end;	      /* of the stack */
+	struct object object; /* that the code before was of */
+};
+
+enum passed { PASSED, NO_CALLER, NO_INFORMATION, NOT_PLAIN };
+
+/* A number for an object that is another one's only if code and tables of both lie at the same
+   addresses: of where the table lies, how long it is, and its first and last row. */
+static uint64_t number_of(const uint8_t *header)
 {
-	struct frame f = {.is_exact = true};
+	size_t n = row_count(header);
+	uint64_t first, last;
+
+	if (!n)
+		return 0;
+	memcpy(&first, &rows_of(header)[0], sizeof first);
+	memcpy(&last, &rows_of(header)[n - 1], sizeof last);
+	return mix64((uintptr_t)header ^ mix64(n ^ mix64(first ^ mix64(last))));
+}
+
+static bool find_object_of(uintptr_t code, struct object *ret_object)
+{
+	struct found_object found;
+
+	if (load_relaxed(&find_object)((void *)code, &found) || !has_table(found.frame_header))
+		return false;
+	*ret_object = (struct object){(uintptr_t)found.start,
+				      (uintptr_t)found.end - (uintptr_t)found.start,
+				      found.frame_header, number_of(found.frame_header)};
+	return true;
+}
+
+static enum passed read_rule(const struct object *o, uintptr_t code, struct frame_rule *ret_rule)
+{
+	uintptr_t function;
+	const uint8_t *fde = find_in(o->header, code, &function);
+	struct cfi_row row;
+	struct cfi_about about;
+
+	if (!fde || !cfi_row_of(fde, code, &row, &about))
+		return NO_INFORMATION;
+	if (!frame_rule_of(&row, &about, ret_rule))
+		return NOT_PLAIN;
+	ret_rule->fde = (int32_t)(fde - o->header);
+	frame_rules_note(o, code, *ret_rule);
+	return PASSED;
+}
+
+static enum passed find_rule(struct object *o, uintptr_t code, struct frame_rule *ret_rule)
+{
+	if (code - o->start >= o->nbytes && !find_object_of(code, o))
+		return NO_INFORMATION;
+	return frame_rules_find(o, code, ret_rule) ? PASSED : read_rule(o, code, ret_rule);
+}
+
+/* Reads nothing but what lies between the frame and its caller's, on the thread's stack. */
+static enum passed apply_rule(struct walk *w, const struct frame_rule *rule)
+{
+	intptr_t words = rule->cfa >> 1;
+	const uintptr_t *cfa = (const uintptr_t *)(rule->cfa & 1 ? w->frame : w->stack) + words;
+	size_t room = (uintptr_t)cfa - w->stack;
+
+	if (!rule->code)
+		return NO_CALLER;
+	if ((uintptr_t)cfa > w->end || room > PLAIN_MOST || room % sizeof *cfa ||
+	    room < rule->code * sizeof *cfa || room < rule->frame * sizeof *cfa)
+		return NOT_PLAIN;
+	w->code = cfa[-rule->code] & CODE_BITS;
+	if (rule->frame)
+		w->frame = cfa[-rule->frame];
+	w->stack = (uintptr_t)cfa;
+	return w->code ? PASSED : NO_CALLER;
+}
+
+static enum passed pass(struct walk *w, uintptr_t code)
+{
+	struct frame_rule rule;
+	enum passed passed = find_rule(&w->object, code, &rule);
+
+	return passed == PASSED ? apply_rule(w, &rule) : passed;
+}
+
+/* A control block lies at the end of its thread's stack, but for the initial thread's. */
+static uintptr_t stack_end(uintptr_t here)
+{
+	uintptr_t self = thread_self(), end = os_stack_end();
+
+	return here < self ? self : here < end ? end : UINTPTR_MAX;
+}
+
+/* Return addresses as long as frames are plain, from the one on that `f` says; how many. */
+static int pass_plain(const struct frame *f, void **ret_frames, int most, enum passed *ret_last)
+{
+	struct walk w = {.code = f->code,
+			 .stack = f->registers[STACK_REGISTER],
+			 .frame = f->registers[FRAME_REGISTER],
+			 .end = stack_end(f->registers[STACK_REGISTER])};
+	enum passed last = pass(&w, w.code);
 	int n = 0;
 
-	if (!load_relaxed(&find_object))
+	while (last == PASSED) {
+		ret_frames[n++] = (void *)w.code;
+		if (n == most)
+			break;
+		last = pass(&w, w.code - 1);
+	}
+	*ret_last = last;
+	return n;
+}
+
+/* --- stacks ---------------------------------------------------------------------------------- */
+
+static int pass_all(struct frame *f, void **ret_frames, int most)
+{
+	int n = 0;
+
+	while (n < most && step(f))
+		ret_frames[n++] = (void *)f->code;
+	return n;
+}
+
+int unwind_stack(void **ret_frames, int most, bool *ret_whole)
+{
+	struct frame f = {.is_exact = true};
+	enum passed last;
+	int n;
+
+	*ret_whole = false;
+	if (!load_relaxed(&find_object) || most <= 0)
 		return 0;
 	f.code = registers_read(f.registers);
-	while (n < most && step(&f))
-		ret_frames[n++] = (void *)f.code;
+	n = pass_plain(&f, ret_frames, most, &last);
+	*ret_whole = last == PASSED || last == NO_CALLER;
+	if (last != NOT_PLAIN)
+		return n;
+	n = pass_all(&f, ret_frames, most);
+	*ret_whole = n == most || !f.code;
 	return n;
 }
 

@@ -26,8 +26,8 @@
 COLD bool unwind_start(void);
 
 /* The return addresses on the calling thread's stack, the innermost first, at most so many; how
-   many. */
-COLD int unwind_stack(void **ret_frames, int most);
+   many. *ret_whole is false where the stack goes on from there, or may. */
+COLD int unwind_stack(void **ret_frames, int most, bool *ret_whole);
 
 /* The frame that called libc's exit() or quick_exit(); false where neither runs, or it is not found
    from here. */
