@@ -52,7 +52,7 @@ static NOINLINE void *malloc_general(size_t req)
 	bool is_zero = false;
 	void *mem;
 
-	if (UNLIKELY(!cache_is_plain()))
+	if (UNLIKELY(!cache_is_plain() && !cache_is_counted()))
 		return malloc_not_plain(req);
 	start_seen();
 	mem = cache_alloc(req, &is_zero);
@@ -75,7 +75,7 @@ static NOINLINE void *malloc_large(size_t req)
 
 static NOINLINE void *malloc_uncounted(size_t req)
 {
-	return malloc_beyond(req);
+	return req > CLASS_SIZE_MAX && cache_is_counted() ? malloc_large(req) : malloc_beyond(req);
 }
 
 /* One with guarded pages of its own; NULL: there is no slot for it. */
@@ -91,9 +91,9 @@ static LATER void *malloc_guarded(size_t req)
 	return mem;
 }
 
-static LATER void *malloc_chosen(size_t req, size_t granules)
+static LATER void *malloc_chosen(size_t req)
 {
-	unsigned chosen = chosen_for(granules);
+	unsigned chosen = chosen_for(chosen_granules(req));
 	void *mem = chosen & CHOSEN_GUARD ? malloc_guarded(req) : NULL;
 
 	if (!mem)
@@ -105,7 +105,7 @@ static LATER void *malloc_chosen(size_t req, size_t granules)
 
 void *malloc_counted(size_t req, size_t granule)
 {
-	return choose_for_profile(granule) ? malloc_chosen(req, granule)
+	return choose_for_profile(granule) ? malloc_chosen(req)
 					   : fast_take(&mine.libc, req, granule, malloc_uncounted);
 }
 
@@ -113,8 +113,10 @@ static LATER void *malloc_slow_counted(size_t req)
 {
 	size_t granules = chosen_granules(req);
 
+	if (req && granules < load_hot(&fast_limit_counted))
+		return mine.until_profiled < 0 ? malloc_chosen(req) : malloc_uncounted(req);
 	if (choose(granules))
-		return malloc_chosen(req, granules);
+		return malloc_chosen(req);
 	return load_hot(&fast_limit) && granules < FAST_GRANULES
 		       ? fast_take(&mine.libc, req, granules, malloc_uncounted)
 		       : malloc_uncounted(req);
@@ -182,9 +184,12 @@ void free_slow(void *mem)
 	struct descriptor *tag = pagemap_get(mem);
 
 	if (UNLIKELY(!tag || !cache_is_plain())) {
-		if (mem || load_relaxed(&recording))
-			free_not_plain(mem);
-		return;
+		if (!tag || !cache_is_counted()) {
+			if (mem || load_relaxed(&recording))
+				free_not_plain(mem);
+			return;
+		}
+		profile_freed(mem);
 	}
 	start_seen();
 	if (tag->kind == KIND_RUN)

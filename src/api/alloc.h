@@ -19,7 +19,7 @@ void free_slow(void *mem);
 
 ALWAYS_INLINE void *malloc_inline(size_t req)
 {
-	return fast_malloc(&mine.libc, req, malloc_counted, malloc_slow);
+	return fast_malloc_counting(&mine.libc, req, malloc_slow);
 }
 
 ALWAYS_INLINE void free_inline(void *mem)

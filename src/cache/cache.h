@@ -99,6 +99,12 @@ ALWAYS_INLINE bool cache_is_plain(void)
 	return load_hot(&fast_limit) == FAST_GRANULES;
 }
 
+/* The same but for a profile, whose counting the fast path of malloc does. */
+ALWAYS_INLINE bool cache_is_counted(void)
+{
+	return load_hot(&fast_limit_counted) != 0;
+}
+
 /* Opens the door of the operators of C++ in the running thread, and in all that begin later. Their
    slow path calls it in a thread whose two doors differ. */
 COLD void cache_open_operators(void);

@@ -38,6 +38,21 @@ ALWAYS_INLINE void *fast_malloc(const struct door *door, size_t req,
 	return granule < load_hot(&fast_limit_counted) ? counted(req, granule) : slow(req);
 }
 
+/* The same, counted here: `slow` must not count what is below fast_limit_counted, but look whether
+   its count has ended. */
+ALWAYS_INLINE void *fast_malloc_counting(const struct door *door, size_t req, void *(*slow)(size_t))
+{
+	size_t granule = (req + GRANULE - 1) / GRANULE;
+
+	if (UNLIKELY(granule >= load_hot(&fast_limit))) {
+		if (granule >= load_hot(&fast_limit_counted))
+			return slow(req);
+		if (!LIKELY((mine.until_profiled -= (int64_t)granule) >= 0))
+			return slow(req);
+	}
+	return fast_take(door, req, granule, slow);
+}
+
 /* malloc for sizes beyond the fast bins, to CLASS_SIZE_MAX. NULL when the thread's magazine has
    none. */
 ALWAYS_INLINE void *fast_malloc_by_class(const struct door *door, size_t req)

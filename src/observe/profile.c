@@ -162,8 +162,11 @@ void profile_freed(const void *mem)
 	if (!samples_may_have(mem) || !cache_begin())
 		return;
 	lock_acquire(&profile_lock);
-	if (profiling && samples_remove(mem, os_clock()) && !samples_page_has(mem))
-		watch_page(mem, false);
+	if (profiling && samples_find(mem)) {
+		samples_remove(mem, os_clock());
+		if (!samples_page_has(mem))
+			watch_page(mem, false);
+	}
 	lock_release(&profile_lock);
 	cache_end();
 }
