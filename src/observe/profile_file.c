@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "observe/error_words.h"
+#include "observe/pinned.h"
 #include "observe/poisson.h"
 #include "observe/proc.h"
 #include "observe/samples.h"
@@ -28,7 +29,17 @@ static void put_sums(struct text *t, const struct sum *live, const struct sum *a
 		    whole(allocated->objects), allocated->asked);
 }
 
-static void put_site(struct writer *w, const struct site *site)
+static void put_pinned(struct text *t, const struct pinned *pinned, const struct site *site)
+{
+	uint64_t objects, nbytes;
+
+	if (!pinned->rows)
+		return;
+	pinned_of(pinned, site, &objects, &nbytes);
+	text_printf(t, " pinned %zu: %zu", whole(objects), nbytes);
+}
+
+static void put_site(struct writer *w, const struct site *site, const struct pinned *pinned)
 {
 	const struct sum *peak = site_peak(site);
 	struct text *t = writer_room(w);
@@ -41,6 +52,7 @@ static void put_site(struct writer *w, const struct site *site)
 		    site->allocated.given);
 	for (unsigned i = 0; i < LIVES; i++)
 		text_printf(t, " %zu", whole(site->lives[i]));
+	put_pinned(t, pinned, site);
 	text_put(t, "\n");
 }
 
@@ -112,6 +124,7 @@ static int make_file(const char *path)
 
 void profile_write(const char *name)
 {
+	struct pinned pinned;
 	struct writer w;
 	int fd;
 
@@ -120,11 +133,13 @@ void profile_write(const char *name)
 	fd = make_file(name);
 	if (fd < 0)
 		return;
+	pinned_look(&pinned);
 	writer_begin(&w, fd);
 	put_head(&w);
 	for (const struct site *site = load_acquire(&samples.sites); site; site = site->next_all)
 		if (site_counts(site))
-			put_site(&w, site);
+			put_site(&w, site, &pinned);
 	put_maps(&w);
 	os_close(fd);
+	pinned_end(&pinned);
 }

@@ -4,7 +4,7 @@
  *
  *	heap profile: OBJECTS: BYTES [ALLOCATED OBJECTS: BYTES] @ heapprofile     in all
  *	OBJECTS: BYTES [ALLOCATED OBJECTS: BYTES] @ ADDRESS ...                   each stack
- *	# peak OBJECTS: BYTES given LIVE PEAK ALLOCATED lives OBJECTS ...         more of the same
+ *	# peak OBJECTS: BYTES given LIVE PEAK ALLOCATED lives OBJECTS ... pinned OBJECTS: BYTES
  *	MAPPED_LIBRARIES:
  *	/proc/self/maps
  */

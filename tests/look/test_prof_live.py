@@ -250,6 +250,20 @@ class Pinned(Case):
             self.assertRegex(prof(made.pid, '--show', 'pinned'), r'[\d,]+ objects that pin [34]\.\dK;')
             self.in_files(made)
 
+    def test_the_file_that_is_left_at_exit(self):
+        """In slabs and, of what is never hot, in the chunk heap; as the reader from outside says it before."""
+        for options in ('prof=1K', 'prof=1K,promote_after=65535'):
+            with self.subTest(options=options), Stepped(LOAM_OPTIONS=options) as made:
+                made.do('hold', 'alpha', 4 * MIB)
+                made.do('hold', 'delta', 4 * MIB)
+                made.do('thin', 'alpha', 20)
+                live = by_function(made.pid, 'pinned')
+                self.assertGreater(live['alpha'], MIB)
+                made.process.communicate('')
+                left = by_function(Path(made.folder.name) / f'loam.{made.pid}.heap', 'pinned')
+                for name in ('alpha', 'main'):
+                    self.assertLess(abs(left[name] - live[name]), live[name] / 50 + 8192, (name, left, live))
+
     def in_files(self, made):
         heap, packed = (Path(made.folder.name) / name for name in ('a.heap', 'a.pb.gz'))
         prof(made.pid, '-o', heap)

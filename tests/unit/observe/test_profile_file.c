@@ -68,7 +68,7 @@ TEST(it_has_sums_stacks_and_mappings)
 	EXPECT_STR(contents(1), "heap profile: 1: 300 [2: 400] @ heapprofile\n"
 				"# loam " CONFIG_VERSION " prof=1 samples 2 lost 0 after ");
 	EXPECT_STR(text, "\n1: 300 [2: 400] @ 0x1000 0x1001\n"
-			 "# peak 2: 400 given 308 416 416 lives 1 0 0 0 0 0 0 0\n"
+			 "# peak 2: 400 given 308 416 416 lives 1 0 0 0 0 0 0 0 pinned 0: 0\n"
 			 "\nMAPPED_LIBRARIES:\n1000-2000 r-xp 00000000 00:01 5 /a program\n");
 	EXPECT_EQ(os_sim_open_files(), 0);
 }
