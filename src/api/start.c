@@ -22,6 +22,7 @@
 #include "os/lock.h"
 #include "os/mappings.h"
 #include "os/os.h"
+#include "pages/hugetlb.h"
 #include "pages/limit.h"
 #include "pages/retain.h"
 #include "api/seal.h"
@@ -111,6 +112,8 @@ static void start_once(void)
 	tools_start();
 	if (options.harden >= 2 || tools)
 		start_fences();
+	if (options.hugetlb && !fences)
+		hugetlb_start();
 	if (options.record)
 		record_start((const char *)options.record);
 	requests_start();

@@ -97,7 +97,7 @@ static void *resize_huge(struct cache *c, struct huge *h, size_t req)
 {
 	void *mem;
 
-	if (req <= RUN_MAX / 2 && req < h->nbytes / 2)
+	if ((req <= RUN_MAX / 2 && req < h->nbytes / 2) || (h->reserved && req > h->mapped))
 		return NULL;
 	mem = huge_resize(h, req);
 	for (unsigned step = 0; UNLIKELY(!mem) && step < RECLAIM_STEPS; step++) {

@@ -91,6 +91,11 @@ bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes);
    refuses (locked memory, before Linux 5.18). */
 bool os_purge(void *mem, size_t nbytes);
 
+/* The same in huge pages of 2 MiB that the system holds in reserve, of which nbytes are a multiple,
+   and the result, too; all of it is in RAM at once. NULL where there are not enough. No part of
+   such a page can be unmapped, and nothing of it be purged, moved, grown or guarded. */
+COLD void *os_map_reserved(size_t nbytes);
+
 /* Whether huge pages are wanted there, or none; false when the system refuses, or has none. */
 COLD bool os_advise_huge(void *mem, size_t nbytes, bool wanted);
 

@@ -25,6 +25,8 @@
 
 #define MADV_WIPEONFORK_      18
 #define MADV_DONTNEED_LOCKED_ 24
+#define MADV_POPULATE_WRITE_  23
+#define MAP_HUGE_2MB_	      (21 << 26)
 #define NO_ADVICE	      (-1)
 #define PR_SET_VMA_	      0x53564d41
 #define PR_SET_VMA_ANON_NAME_ 0
@@ -296,6 +298,23 @@ bool os_purge(void *mem, size_t nbytes)
 	if (result == -EINVAL)
 		result = call_madvise(mem, nbytes, MADV_DONTNEED_LOCKED_);
 	return !syscall_failed(result);
+}
+
+/* Without populating, a limit of a cgroup would show by a signal when a page is touched. Kernels
+   before Linux 5.14 cannot do it. */
+void *os_map_reserved(size_t nbytes)
+{
+	void *mem = map_at(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_HUGETLB | MAP_HUGE_2MB_);
+	long result;
+
+	ASSERT(nbytes && is_aligned(nbytes, 2 * MIB));
+	if (!mem)
+		return NULL;
+	result = call_madvise(mem, nbytes, MADV_POPULATE_WRITE_);
+	if (!syscall_failed(result) || result == -EINVAL)
+		return mem;
+	os_unmap(mem, nbytes);
+	return NULL;
 }
 
 bool os_advise_huge(void *mem, size_t nbytes, bool wanted)

@@ -11,11 +11,15 @@
  * An object that grows is mapped with room for half as much again, which is addresses only, unless
  * the system limits these; or it takes a kept mapping whole, whose rest stays retained.
  *
+ * With hugetlb=on a new object lies in reserved pages (pages/hugetlb.h), while there are some. Such
+ * a mapping is kept as well, but stays whole: nothing is split off it, joined to it or purged.
+ *
  * Invariants, proved by huge_check():
  *	G1  the tag of an object's first page is its descriptor;
  *	G2  the sums are those of the objects in use, and of what is kept: the dirty
  *	    bytes of kept mappings, and those behind objects in use;
- *	G3  nbytes <= dirty <= mapped; of kept mappings nbytes is dirty.
+ *	G3  nbytes <= dirty <= mapped; of kept mappings nbytes is dirty;
+ *	G4  a reserved mapping is of whole huge pages, and none of it is retained behind an object.
  *
  * Locking: the huge lock, held around the table, and around no system call but the purging and
  * unmapping of what is behind an object that might grow into it.  The lists are whole forwards
@@ -42,6 +46,7 @@ struct huge {
 	char *mem;	      /* huge lock */
 	size_t nbytes;	      /* usable; written by whoever holds the object, under the huge lock */
 	size_t dirty, mapped; /* G3; huge lock */
+	bool reserved;	      /* in reserved huge pages; constant while it is mapped */
 };
 
 /* NULL without memory.  *zero says before that zeros are wanted, which come from a new mapping, and

@@ -6,6 +6,7 @@
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/huge_table.h"
+#include "pages/hugetlb.h"
 #include "pages/metadata.h"
 #include "pages/place.h"
 #include "pages/retain.h"
@@ -47,6 +48,28 @@ struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped)
 	}
 	if (nbytes <= HUGE_KEPT_MOST)
 		retain_faults(nbytes);
+	PROBE2(loam, huge_map, h->mem, mapped);
+	return h;
+}
+
+struct huge *huge_map_reserved(size_t nbytes, size_t alignment)
+{
+	size_t mapped = align_up(nbytes, HUGETLB_PAGE);
+	struct huge *h;
+
+	if (nbytes < HUGETLB_PAGE || alignment > HUGETLB_PAGE || mapped < nbytes)
+		return NULL;
+	h = pool_alloc(&huge_pool);
+	if (!h)
+		return NULL;
+	h->mem = hugetlb_map(mapped);
+	h->nbytes = h->dirty = nbytes;
+	h->mapped = mapped;
+	h->reserved = true;
+	if (!h->mem) {
+		pool_free(&huge_pool, h);
+		return NULL;
+	}
 	PROBE2(loam, huge_map, h->mem, mapped);
 	return h;
 }
@@ -105,7 +128,7 @@ bool huge_move(struct huge *h, size_t nbytes)
 	size_t mapped = huge_with_room(nbytes);
 	char *mem;
 
-	ASSERT(nbytes > h->mapped && !pagemap_get(h->mem));
+	ASSERT(nbytes > h->mapped && !pagemap_get(h->mem) && !h->reserved);
 	mem = move_to(h, mapped);
 	if (!mem && mapped > nbytes)
 		mem = move_to(h, mapped = nbytes);
@@ -116,11 +139,26 @@ bool huge_move(struct huge *h, size_t nbytes)
 	return true;
 }
 
+/* Makes a reserved mapping smaller by whole huge pages; it cannot grow. */
+static bool shorten_reserved(struct huge *h, size_t nbytes)
+{
+	size_t mapped = align_up(nbytes, HUGETLB_PAGE);
+
+	if (nbytes > h->mapped)
+		return false;
+	if (mapped < h->mapped && !os_unmap(h->mem + mapped, h->mapped - mapped))
+		return false;
+	h->mapped = mapped;
+	return true;
+}
+
 bool huge_remap(struct huge *h, size_t nbytes)
 {
 	size_t mapped = nbytes > h->nbytes ? huge_with_room(nbytes) : nbytes;
 
 	ASSERT(!lock_held(&huge_lock) && !pagemap_get(h->mem));
+	if (h->reserved)
+		return shorten_reserved(h, nbytes);
 	if (!os_remap(h->mem, h->mapped, mapped, false))
 		return nbytes > h->mapped && huge_move(h, nbytes);
 	h->mapped = mapped;

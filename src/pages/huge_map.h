@@ -10,6 +10,10 @@ size_t huge_with_room(size_t nbytes);
 /* A new mapping for nbytes, `mapped` bytes long or at least nbytes; NULL without memory. */
 struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped);
 
+/* The same in reserved huge pages; NULL where there are not enough of them, or it would be small or
+   aligned to more than one. */
+COLD struct huge *huge_map_reserved(size_t nbytes, size_t alignment);
+
 /* Moves it to where nbytes fit, with room if there is some; its first page has no tag meanwhile. */
 bool huge_move(struct huge *h, size_t nbytes);
 

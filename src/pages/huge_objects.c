@@ -6,6 +6,7 @@
 #include "os/os.h"
 #include "pages/huge_map.h"
 #include "pages/huge_table.h"
+#include "pages/hugetlb.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
 
@@ -19,8 +20,17 @@ static bool is_better(const struct huge *a, const struct huge *b, size_t nbytes)
 				   : a->nbytes > b->nbytes;
 }
 
+/* Whether a kept mapping can become an object of nbytes. A reserved one stays as large as it is. */
+static bool serves(const struct huge *h, size_t nbytes, size_t alignment, bool grows)
+{
+	if (!is_aligned((uintptr_t)h->mem, alignment))
+		return false;
+	return LIKELY(!h->reserved) ||
+	       (!grows && h->mapped >= nbytes && h->mapped - nbytes <= nbytes / 2);
+}
+
 /* The best of the kept mappings, off the list; NULL: none.  Huge lock. */
-static struct huge *take_kept(size_t nbytes, size_t alignment)
+static struct huge *take_kept(size_t nbytes, size_t alignment, bool grows)
 {
 	struct huge *best = NULL;
 	unsigned looks = HUGE_LOOKS;
@@ -29,7 +39,7 @@ static struct huge *take_kept(size_t nbytes, size_t alignment)
 	list_for_each (l, &huge_table.kept) {
 		struct huge *h = huge_of_link(l);
 
-		if (is_aligned((uintptr_t)h->mem, alignment) && is_better(h, best, nbytes))
+		if (serves(h, nbytes, alignment, grows) && is_better(h, best, nbytes))
 			best = h;
 		if (--looks == 0)
 			break;
@@ -45,7 +55,7 @@ static void split(struct huge *h, size_t nbytes)
 	struct huge *rest;
 
 	ASSERT(nbytes && nbytes <= h->dirty && is_aligned(nbytes, os_page_size()));
-	if (h->dirty - nbytes <= nbytes / 8)
+	if (h->reserved || h->dirty - nbytes <= nbytes / 8)
 		return;
 	rest = pool_alloc(&huge_pool);
 	if (!rest)
@@ -107,7 +117,7 @@ static void *reuse(size_t nbytes, size_t alignment, bool grows)
 	if (nbytes > HUGE_KEPT_MOST)
 		return NULL;
 	lock_acquire(&huge_lock);
-	h = take_kept(nbytes, alignment);
+	h = take_kept(nbytes, alignment, grows);
 	if (h && h->dirty >= nbytes && (grows || h->dirty - nbytes <= nbytes / 8)) {
 		h->nbytes = grows ? nbytes : h->dirty;
 		mem = hand_out_locked(h);
@@ -115,6 +125,13 @@ static void *reuse(size_t nbytes, size_t alignment, bool grows)
 	lock_release(&huge_lock);
 	ASSERT_SLOW(huge_check_step());
 	return mem || !h ? mem : hand_out(fit(h, nbytes, alignment));
+}
+
+static struct huge *map_new(size_t nbytes, size_t alignment)
+{
+	struct huge *h = UNLIKELY(hugetlb_wanted) ? huge_map_reserved(nbytes, alignment) : NULL;
+
+	return h ? h : huge_map(nbytes, alignment, nbytes);
 }
 
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
@@ -127,7 +144,7 @@ void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
 		return NULL;
 	mem = *zero ? NULL : reuse(nbytes, alignment, false);
 	*zero = !mem;
-	return mem ? mem : hand_out(huge_map(nbytes, alignment, nbytes));
+	return mem ? mem : hand_out(map_new(nbytes, alignment));
 }
 
 void *huge_alloc_with_room(size_t nbytes)

@@ -25,7 +25,7 @@ bool huge_unmap(struct huge *h)
 		pool_free(&huge_pool, h);
 		return true;
 	}
-	if (os_purge(h->mem, h->mapped))
+	if (!h->reserved && os_purge(h->mem, h->mapped))
 		h->dirty = os_page_size(); /* some are, of what is kept (G3) */
 	if (h->dirty <= HUGE_KEPT_MOST)
 		huge_keep(h);
@@ -40,8 +40,8 @@ static size_t give_room(struct huge *h, bool unmap)
 	char *room = h->mem + h->nbytes;
 
 	ASSERT(lock_held(&huge_lock));
-	if (!nbytes)
-		return 0;
+	if (!nbytes || h->reserved)
+		return 0;			       /* G4 */
 	ASSERT(h->nbytes <= dirty && dirty <= mapped); /* G3 */
 	huge_count_kept(-(intptr_t)(dirty - h->nbytes));
 	h->dirty = h->nbytes;

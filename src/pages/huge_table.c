@@ -1,7 +1,9 @@
 /* Huge objects in use and kept mappings; see huge_table.h. */
 #include "pages/huge_table.h"
 
+#include "base/bits.h"
 #include "os/check.h"
+#include "pages/hugetlb.h"
 
 struct lock huge_lock = LOCK_INIT(LOCK_HUGE);
 
@@ -15,8 +17,8 @@ struct pool huge_pool = POOL_INIT(struct huge);
 /* Whether b begins where a ends, and both are not too much to be kept. */
 static bool adjoins(const struct huge *a, const struct huge *b)
 {
-	return a->dirty == a->mapped && a->mem + a->mapped == b->mem &&
-	       a->dirty + b->dirty <= HUGE_KEPT_MOST;
+	return !a->reserved && !b->reserved && a->dirty == a->mapped &&
+	       a->mem + a->mapped == b->mem && a->dirty + b->dirty <= HUGE_KEPT_MOST;
 }
 
 /* The kept mapping that begins where h ends, or ends where it begins; NULL: there is none. */
@@ -100,6 +102,11 @@ static COLD struct huge_sizes sum_up(void)
 	return s;
 }
 
+static COLD bool check_reserved(const struct huge *h)
+{
+	return expect_eq("G4", h->reserved && !is_aligned(h->mapped, HUGETLB_PAGE), false);
+}
+
 bool huge_check(void)
 {
 	struct huge_sizes sums;
@@ -111,11 +118,14 @@ bool huge_check(void)
 
 		ok &= expect_eq("G1", (uintptr_t)pagemap_get(h->mem), (uintptr_t)h);
 		ok &= expect_eq("G3", h->nbytes <= h->dirty && h->dirty <= h->mapped, true);
+		ok &= expect_eq("G4", h->reserved && h->nbytes != h->dirty, false);
+		ok &= check_reserved(h);
 	}
 	list_for_each (l, &huge_table.kept) {
 		struct huge *h = huge_of_link(l);
 
 		ok &= expect_eq("G3", h->nbytes == h->dirty && h->dirty <= h->mapped, true);
+		ok &= check_reserved(h);
 	}
 	sums = sum_up();
 	ok &= expect_eq("G2", sums.kept, huge_table.sizes.kept);

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -198,6 +199,83 @@ static void check_range(const void *mem, size_t nbytes)
 	CHECK(is_aligned(nbytes, sim.page_size));
 }
 
+/* --- reserved huge pages: one stretch of addresses, used from its start ----------------------- */
+
+#define HUGETLB	     (2 * MIB)
+#define HUGETLB_MOST 64
+
+static struct {
+	char *base;
+	size_t pages;
+	bool used[HUGETLB_MOST];
+} reserve;
+
+void os_sim_reserve(size_t nbytes)
+{
+	size_t mapped = (HUGETLB_MOST + 1) * HUGETLB;
+
+	CHECK(nbytes % HUGETLB == 0 && nbytes <= HUGETLB_MOST * HUGETLB);
+	CHECK(os_sim_reserved() == reserve.pages * HUGETLB);
+	if (!reserve.base)
+		reserve.base = (char *)align_up(
+			(uintptr_t)mmap(NULL, mapped, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+			HUGETLB);
+	reserve.pages = nbytes / HUGETLB;
+}
+
+size_t os_sim_reserved(void)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < reserve.pages; i++)
+		left += reserve.used[i] ? 0 : HUGETLB;
+	return left;
+}
+
+static bool is_reserved(const void *mem)
+{
+	return reserve.base && (uintptr_t)mem - (uintptr_t)reserve.base < HUGETLB_MOST * HUGETLB;
+}
+
+/* The first of n pages in a row that are free; reserve.pages: there are none. */
+static size_t find_pages(size_t n)
+{
+	for (size_t first = 0; first + n <= reserve.pages; first++) {
+		size_t i = 0;
+
+		while (i < n && !reserve.used[first + i])
+			i++;
+		if (i == n)
+			return first;
+	}
+	return reserve.pages;
+}
+
+void *os_map_reserved(size_t nbytes)
+{
+	size_t n = nbytes / HUGETLB, first = find_pages(n);
+
+	CHECK(nbytes && nbytes % HUGETLB == 0);
+	if (first == reserve.pages)
+		return NULL;
+	memset(reserve.used + first, true, n);
+	return reserve.base + first * HUGETLB;
+}
+
+/* Of whole pages that are in use. */
+static void unmap_reserved(char *mem, size_t nbytes)
+{
+	size_t first = (size_t)(mem - reserve.base) / HUGETLB;
+
+	CHECK(is_aligned((uintptr_t)mem | nbytes, HUGETLB));
+	CHECK(madvise(mem, nbytes, MADV_DONTNEED) == 0);
+	for (size_t i = first; i < first + nbytes / HUGETLB; i++) {
+		CHECK(reserve.used[i]);
+		reserve.used[i] = false;
+	}
+}
+
 static bool no_room(size_t nbytes)
 {
 	return nbytes > sim.most_mapped || os_sim_mapped() > sim.most_mapped - nbytes;
@@ -286,6 +364,10 @@ bool os_unmap(void *mem, size_t nbytes)
 	check_range(mem, nbytes);
 	if (os_sim_refusals[OS_SIM_UNMAP])
 		return false;
+	if (is_reserved(mem)) {
+		unmap_reserved(mem, nbytes);
+		return true;
+	}
 	munmap(mem, nbytes);
 	add_relaxed(&sim.mapped, -nbytes);
 	return true;
@@ -306,6 +388,7 @@ bool os_word_is(const uint32_t *word, uint32_t value)
 
 bool os_guard(void *mem, size_t nbytes)
 {
+	CHECK(!is_reserved(mem));
 	check_range(mem, nbytes);
 	return !refused() &&
 	       mmap(mem, nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem;
@@ -334,6 +417,7 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 
 	check_range(mem, old_nbytes);
 	check_range(mem, new_nbytes);
+	CHECK(!is_reserved(mem));
 	if (refused() || (new_nbytes > old_nbytes && no_room(new_nbytes - old_nbytes)))
 		return NULL;
 	if (may_move && place) {
@@ -353,6 +437,7 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 /* What is grown by is fresh in onto as it is: valgrind loses it when mremap is to add it. */
 bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 {
+	CHECK(!is_reserved(mem));
 	if (refused() ||
 	    mremap(mem, old_nbytes, old_nbytes, MREMAP_MAYMOVE | MREMAP_FIXED, onto) == MAP_FAILED)
 		return false;
@@ -369,6 +454,7 @@ bool os_is_locked(void *page)
 
 bool os_purge(void *mem, size_t nbytes)
 {
+	CHECK(!is_reserved(mem));
 	check_range(mem, nbytes);
 	return !refused() && !os_sim_refusals[OS_SIM_PURGE] &&
 	       madvise(mem, nbytes, MADV_DONTNEED) == 0;

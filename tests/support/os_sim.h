@@ -60,6 +60,13 @@ void os_sim_brk_limit(size_t nbytes);
 /* The program itself moves the break, by any amount: what sbrk() gave it, or NULL. */
 void *os_sim_foreign_sbrk(intptr_t nbytes);
 
+/* So many bytes of reserved huge pages there are from now on, at first none: they must be mapped no
+   more. What kernels refuse of such mappings, or do differently, ends the program. */
+void os_sim_reserve(size_t nbytes);
+
+/* Bytes of them that are not mapped. */
+size_t os_sim_reserved(void);
+
 /* From now on what is mapped is locked, or is not. */
 void os_sim_lock(bool locked);
 

@@ -44,6 +44,12 @@ TEST(check_sees_what_is_wrong)
 	pagemap_set(mem, PAGE_SIZE, NULL);
 	EXPECT(!huge_check());
 	pagemap_set(mem, PAGE_SIZE, &h->tag);
+	h->reserved = true; /* G4: of 6 MiB */
+	EXPECT(huge_check());
+	h->mapped += PAGE_SIZE;
+	EXPECT(!huge_check());
+	h->mapped -= PAGE_SIZE;
+	h->reserved = false;
 	EXPECT(huge_check());
 	huge_free(h);
 	huge_purge(SIZE_MAX);
