@@ -293,7 +293,10 @@ COLD bool slab_check_bits(const struct slab *s);
 /* Proves that o is an object of the class, out of its slab, and bears its mark. */
 COLD bool slab_check_cached(const struct object *o, unsigned sc, const char *label);
 
-/* --- for slab_purge.c and slab_check.c ------------------------------------------------------- */
+/* --- between the files of slab/ -------------------------------------------------------------- */
+
+/* Whether slab_harden() was called. */
+extern HIDDEN bool slab_is_hardened;
 
 /* Whether slab_watch_all() was called; atomic. */
 extern HIDDEN bool slab_all_watched;

@@ -48,6 +48,7 @@ NO_UNIT_TEST = {
     'os/os_linux_process.c': 'tests/unit/os/test_process.c, in the same way',
     'slab/slab_check.c': 'tests/unit/slab/test_slab.c shows it each fault',
     'slab/slab_purge.c': 'tests/unit/slab/test_purge.c tests it',
+    'slab/slab_take.c': 'tests/unit/slab/test_slab.c tests it',
     'heap/heap_check.c': 'tests/unit/heap/test_heap.c calls it after every step',
     'pages/huge_purge.c': 'tests/unit/pages/test_huge_objects.c tests it',
     'arena/slabs_check.c': 'tests/unit/arena/test_slabs.c shows it each fault',
