@@ -224,8 +224,12 @@ static struct slab *spare_a_page(struct slabs *ss, struct slab *s)
 static uint32_t take(struct slabs *ss, struct slab *s, struct object **ret_end, uint32_t most)
 {
 	uint32_t n = slab_take_open(s, ret_end, most);
+	struct slab *other;
 
-	return n || s->out == s->capacity ? n : slab_take(spare_a_page(ss, s), ret_end, most);
+	if (n || s->out == s->capacity)
+		return n;
+	other = spare_a_page(ss, s);
+	return other == s ? slab_take_page(s, ret_end, most) : slab_take(other, ret_end, most);
 }
 
 uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint32_t most)

@@ -155,40 +155,41 @@ void slab_free(struct slab *s)
 	zone_free(block, order, touched);
 }
 
-/* Neighbours come together, so a word of free[] is stored only when the next object is of another
-   word. What the loop needs is copied first: the compiler would read it again after each store. */
-uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
-		   struct object **ret_twice)
+/* Neighbours come together, so a word of free[] is stored once for all of them. What the loops need
+   is copied first: the compiler would read it again after each store. */
+uint32_t slab_give_many(struct slab *s, struct object *const *objects, uint32_t n,
+			struct object **ret_twice)
 {
-	const size_t nbytes = ORDER_BYTES(s->order);
+	const size_t nbytes = ORDER_BYTES(s->order), span = 64 * (size_t)s->size;
 	const uintptr_t base = s->base;
 	const uint64_t magic = s->magic, secret = slab_mark_secret;
-	uint32_t twice = 0, w = slab_index(s, objects[0]) / 64, i;
-	uint64_t word = s->free[w];
+	struct object *const *next = objects, *const *end = objects + n, *o;
+	uint32_t twice = 0;
 
-	ASSERT(n && (uintptr_t)objects[0] - base < nbytes);
-	for (i = 0; i < n && (uintptr_t)objects[i] - base < nbytes; i++) {
-		struct object *o = objects[i];
-		uint32_t at = (uint32_t)((unsigned __int128)((uintptr_t)o - base) * magic >> 64);
-		uint64_t bit = (uint64_t)1 << (at % 64);
+	while (next < end && (uintptr_t)*next - base < nbytes) {
+		const uint32_t w = slab_index(s, *next) / 64;
+		const uintptr_t first = base + w * span;
+		const size_t room = smaller(span, nbytes - w * span);
+		uint64_t word = s->free[w], with;
 
-		if (IS_WRONG(o->key != (secret ^ (uintptr_t)o)))
-			slab_report_written(s, o);
-		if (at / 64 != w) {
-			slab_add_free(s, w, word);
-			w = at / 64;
-			word = s->free[w];
+		for (; next < end && (uintptr_t)*next - first < room; next++, word = with) {
+			o = *next;
+			with = word |
+			       (uint64_t)1
+				       << (((uintptr_t)o - first) * (unsigned __int128)magic >> 64);
+			if (IS_WRONG(o->key != (secret ^ (uintptr_t)o)))
+				slab_report_written(s, o);
+			if (UNLIKELY(with == word)) {
+				*ret_twice = o;
+				twice++;
+			}
 		}
-		if (UNLIKELY(word & bit)) {
-			*ret_twice = o;
-			twice++;
-		}
-		word |= bit;
+		slab_add_free(s, w, word);
 	}
-	slab_add_free(s, w, word);
-	store_relaxed(&s->out, s->out - (i - twice));
+	n = (uint32_t)(next - objects);
+	store_relaxed(&s->out, s->out - (n - twice));
 	ASSERT_SLOW(slab_check_bits(s));
-	return i;
+	return n;
 }
 
 void slab_report_written(const struct slab *s, const struct object *o)

@@ -76,6 +76,7 @@
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/pagemap.h"
+#include "pages/region.h"
 #include "pages/retain.h"
 #include "slab/classes.h"
 
@@ -239,15 +240,12 @@ uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most);
 /* The same of open pages alone: 0 where a page would have to be opened. */
 uint32_t slab_take_open(struct slab *s, struct object **ret_end, uint32_t most);
 
+/* Opens a page and takes objects there, as slab_take() does where slab_take_open() takes none. */
+uint32_t slab_take_page(struct slab *s, struct object **ret_end, uint32_t most);
+
 /* Takes one object as slab_take() does, and clears its address and mark. *ret_zero says that all of
    the object reads as zero. NULL where slab_take() is 0. */
 struct object *slab_take_one(struct slab *s, bool *ret_zero);
-
-/* Makes free the first of n objects, up to the first that is not of the slab; returns how many.
-   They bear their marks; reports one whose mark was overwritten. *ret_twice is set to one that
-   was free already, if there is one. */
-uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
-		   struct object **ret_twice);
 
 /* Closes all pages, so that objects are freed by slab_give_unmarked(). */
 COLD void slab_close(struct slab *s);
@@ -314,6 +312,8 @@ static inline uint64_t slab_hardware_pages(uint64_t pages)
 	uint64_t whole = 0;
 
 	ASSERT(is_power_of_two(each) && each <= 64);
+	if (each == 1)
+		return pages;
 	for (; pages; pages &= ~whole)
 		whole |= slab_page_set(align_down(lowest_bit(pages), each), each);
 	return whole;
@@ -329,7 +329,7 @@ static inline bool slab_page_is_allowed(const struct slab *s, size_t page)
 /* The first object that starts at or behind the start of a page. */
 static inline uint32_t slab_first_object(const struct slab *s, size_t page)
 {
-	return (uint32_t)((page * PAGE_SIZE + s->size - 1) / s->size);
+	return slab_index(s, (char *)s->base + page * PAGE_SIZE + s->size - 1);
 }
 
 static inline bool slab_is_open(const struct slab *s, size_t page)
@@ -354,4 +354,35 @@ static inline void slab_add_free(struct slab *s, uint32_t w, uint64_t word)
 	ASSERT(w <= (s->capacity - 1) / 64 && !(s->free[w] & ~word)); /* adds only */
 	store_relaxed(&s->free[w], word);
 	s->words |= (uint64_t)1 << w;
+}
+
+/* --- objects given back ---------------------------------------------------------------------- */
+
+/* slab_give() of several objects. */
+uint32_t slab_give_many(struct slab *s, struct object *const *objects, uint32_t n,
+			struct object **ret_twice);
+
+/* Makes free the first of n objects, up to the first that is not of the slab; returns how many.
+   They bear their marks; reports one whose mark was overwritten. *ret_twice is set to one that
+   was free already, if there is one. Short where the next object is of another slab, as nearly all
+   are where a large heap is freed at random. */
+static inline uint32_t slab_give(struct slab *s, struct object *const *objects, uint32_t n,
+				 struct object **ret_twice)
+{
+	struct object *o = objects[0];
+	uint32_t i = slab_index(s, o);
+	uint64_t word = s->free[i / 64], bit = (uint64_t)1 << (i % 64);
+
+	if (n > 1 && (uintptr_t)objects[1] - s->base < ORDER_BYTES(s->order))
+		return slab_give_many(s, objects, n, ret_twice);
+	if (IS_WRONG(o->key != slab_mark(o)))
+		slab_report_written(s, o);
+	if (UNLIKELY(word & bit)) {
+		*ret_twice = o;
+		return 1;
+	}
+	slab_add_free(s, i / 64, word | bit);
+	store_relaxed(&s->out, s->out - 1);
+	ASSERT_SLOW(slab_check_bits(s));
+	return 1;
 }

@@ -27,37 +27,24 @@ void slab_watch_page(struct slab *s, const void *object, bool watched)
 				slab_page_is_hot(s, page) ? slab_hot_word(s->class) : 0);
 }
 
-/* Whether all objects from first to last are free; a few words of free[]. */
-static bool are_free(const struct slab *s, uint32_t first, uint32_t last)
-{
-	for (uint32_t w = first / 64; w <= last / 64; w++) {
-		unsigned from = w == first / 64 ? first % 64 : 0;
-		unsigned to = w == last / 64 ? last % 64 : 63;
-
-		if (slab_page_set(from, to - from + 1) & ~s->free[w])
-			return false;
-	}
-	return true;
-}
-
-/* Whether an object in use overlaps a page. */
-static bool is_busy(const struct slab *s, size_t page)
-{
-	const char *mem = (const char *)s->base + page * PAGE_SIZE;
-	uint32_t first = slab_index(s, mem), last = slab_index(s, mem + PAGE_SIZE - 1);
-
-	return first < s->capacity &&
-	       !are_free(s, first, last < s->capacity ? last : s->capacity - 1);
-}
-
-/* The touched pages of whole hardware pages without an object in use. */
+/* The touched pages of whole hardware pages without an object in use. The search goes on from an
+   object in use with the next one that overlaps another page. */
 static uint64_t idle_pages(const struct slab *s)
 {
-	uint64_t busy = 0;
+	uint64_t busy = 0, out, pages;
+	uint32_t i, next;
 
-	for (uint64_t pages = s->touched; pages; pages &= pages - 1)
-		if (is_busy(s, lowest_bit(pages)))
-			busy |= pages & -pages;
+	for (uint32_t w = 0; 64 * w < s->capacity; w++)
+		for (out = ~s->free[w]; out; out = next < 64 ? out >> next << next : 0) {
+			i = 64 * w + lowest_bit(out);
+			if (i >= s->capacity)
+				break;
+			pages = slab_pages(s, i);
+			busy |= pages;
+			next = slab_index(s,
+					  (char *)s->base + (highest_bit(pages) + 1) * PAGE_SIZE) -
+			       64 * w;
+		}
 	return s->touched & ~slab_hardware_pages(busy);
 }
 

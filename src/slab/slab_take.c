@@ -20,16 +20,17 @@ static void touch(struct slab *s, uint64_t pages)
 	retain_faults(slab_page_bytes(back));
 }
 
-/* Marks the free objects that start in a closed page, and what is left over at the slab's end, if
-   it starts there (see slab.h); then gives the page its hot word. */
-static void open_page(struct slab *s, size_t page)
+/* Opens a closed page: marks the free objects that start there, of which i is the first, and what
+   is left over at the slab's end, if it starts there (see slab.h); then gives the page its hot
+   word. */
+static void open_page(struct slab *s, size_t page, uint32_t i)
 {
 	size_t rest = (size_t)s->capacity * s->size;
 	uint32_t end = slab_first_object(s, page + 1);
 
 	ASSERT(page < (size_t)1 << s->order && !slab_is_open(s, page));
 	touch(s, slab_page_set(page, 1));
-	for (uint32_t i = slab_first_object(s, page); i < end && i < s->capacity; i++)
+	for (; i < end && i < s->capacity; i++)
 		if (bit_test(s->free, i))
 			slab_set_marks(slab_object(s, i));
 	if (page == rest / PAGE_SIZE)
@@ -90,17 +91,6 @@ static COLD uint32_t another(const struct slab *s, uint32_t i)
 	return other < end && other < s->capacity ? other : i;
 }
 
-/* The free object i. Reports one whose mark was overwritten; its first word is checked when the
-   object is handed to the program. */
-ALWAYS_INLINE struct object *verified(const struct slab *s, uint32_t i)
-{
-	struct object *o = slab_object(s, i);
-
-	if (IS_WRONG(o->key != slab_mark(o)))
-		slab_report_written(s, o);
-	return o;
-}
-
 static void set_word(struct slab *s, uint32_t w, uint64_t word)
 {
 	ASSERT(w <= (s->capacity - 1) / 64 && !(word & ~s->free[w])); /* takes only */
@@ -109,79 +99,114 @@ static void set_word(struct slab *s, uint32_t w, uint64_t word)
 		s->words &= ~((uint64_t)1 << w);
 }
 
-static struct object *take_object(struct slab *s, uint32_t i)
+/* The end of a run from i on, an object that starts in an open page: objects of one word of free[],
+   all of which start in open pages. */
+static uint32_t run_end(const struct slab *s, uint32_t i)
 {
-	uint64_t pages = slab_pages(s, i);
+	size_t page = slab_page_of(s, i);
+	uint64_t closed = ~s->open >> page;
+	uint32_t end = closed ? slab_first_object(s, page + lowest_bit(closed)) : s->capacity;
 
-	ASSERT(i < s->capacity && bit_test(s->free, i));
-	if (pages & ~s->touched)
-		touch(s, pages);
-	set_word(s, i / 64, s->free[i / 64] & ~((uint64_t)1 << (i % 64)));
-	return verified(s, i);
+	ASSERT(!(closed & 1) && end > i);
+	return end < i / 64 * 64 + 64 ? end : i / 64 * 64 + 64;
 }
 
-/* Whether all objects of a word of free[] lie in open pages. */
-static bool is_word_open(const struct slab *s, uint32_t w)
+/* Takes up to `most` free objects of a run, of which i is the first. Reports one whose mark was
+   overwritten; its first word is checked when the object is handed to the program. Only the last
+   one taken can reach into a page that is not open. */
+static uint32_t take_run(struct slab *s, uint32_t i, uint32_t end, struct object **ret_end,
+			 uint32_t most)
 {
-	uint32_t first = 64 * w, last = first + 63 < s->capacity ? first + 63 : s->capacity - 1;
-	size_t from = slab_page_of(s, first), to = ((size_t)(last + 1) * s->size - 1) / PAGE_SIZE;
-
-	return !(slab_page_set(from, to - from + 1) & ~s->open);
-}
-
-/* Takes up to `most` objects of a word of free[] whose objects all lie in open pages. */
-static uint32_t take_word(struct slab *s, uint32_t w, struct object **ret_end, uint32_t most)
-{
-	const uintptr_t first = (uintptr_t)slab_object(s, 64 * w);
-	const uint64_t secret = slab_mark_secret, size = s->size;
-	uint64_t word = s->free[w];
+	const uint32_t w = i / 64;
+	const uintptr_t base = (uintptr_t)slab_object(s, 64 * w);
+	const uint64_t secret = slab_mark_secret, among = bits_mask(w, i, end);
+	const uint32_t size = s->size;
+	uint64_t word = s->free[w] & among, pages;
+	struct object *o;
 	uint32_t n = 0;
 
-	ASSERT(is_word_open(s, w));
-	for (; word && n < most; word &= word - 1, n++) {
-		struct object *o = (struct object *)(first + lowest_bit(word) * size);
-
+	ASSERT(word && most);
+	do {
+		o = (struct object *)(base + lowest_bit(word) * size);
 		if (IS_WRONG(o->key != (secret ^ (uintptr_t)o)))
 			slab_report_written(s, o);
 		*--ret_end = o;
-	}
-	set_word(s, w, word);
+		word &= word - 1;
+	} while (++n < most && word);
+	set_word(s, w, (s->free[w] & ~among) | word);
+	pages = slab_pages(s, slab_index(s, o));
+	if (UNLIKELY(pages & ~s->touched))
+		touch(s, pages);
 	return n;
 }
 
-uint32_t slab_take_open(struct slab *s, struct object **ret_end, uint32_t most)
+/* slab_take_open() where i is the first object that can be taken, or capacity. */
+static uint32_t take_from(struct slab *s, uint32_t i, struct object **ret_end, uint32_t most)
 {
-	uint32_t n = 0, i = next_open(s, 0);
+	uint32_t n = 0, end;
 
 	while (n < most && i < s->capacity) {
-		if (UNLIKELY(slab_is_hardened)) {
-			*(ret_end - ++n) = take_object(s, another(s, i));
-			i = next_open(s, 0);
-		} else if (is_word_open(s, i / 64)) {
-			n += take_word(s, i / 64, ret_end - n, most - n);
-			i = next_open(s, i / 64 * 64 + 64);
-		} else {
-			*(ret_end - ++n) = take_object(s, i);
-			i = next_open(s, i + 1);
-		}
+		if (UNLIKELY(slab_is_hardened))
+			i = another(s, i);
+		end = UNLIKELY(slab_is_hardened) ? i + 1 : run_end(s, i);
+		n += take_run(s, i, end, ret_end - n, most - n);
+		i = next_open(s, UNLIKELY(slab_is_hardened) ? 0 : end);
 	}
 	store_relaxed(&s->out, s->out + n);
 	ASSERT_SLOW(slab_check_bits(s));
 	return n;
 }
 
-uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most)
+uint32_t slab_take_open(struct slab *s, struct object **ret_end, uint32_t most)
 {
-	uint32_t n = slab_take_open(s, ret_end, most), first;
+	return take_from(s, next_open(s, 0), ret_end, most);
+}
 
-	ASSERT(most);
-	if (n)
-		return n;
-	first = next_free(s, 0);
+/* Marks and takes n objects from i on, all of which are free and start in one closed page, which is
+   opened next. */
+static void take_closed(struct slab *s, uint32_t i, struct object **ret_end, uint32_t n)
+{
+	const uintptr_t first = (uintptr_t)slab_object(s, i), size = s->size,
+			stop = first + n * size;
+	const uint64_t secret = slab_mark_secret;
+
+	touch(s, slab_pages(s, i) | slab_pages(s, i + n - 1));
+	for (uintptr_t o = first; o != stop; o += size) {
+		((struct object *)o)->link = o;
+		((struct object *)o)->key = secret ^ o;
+		*--ret_end = (struct object *)o;
+	}
+	for (uint32_t w = i / 64; 64 * w < i + n; w++) {
+		ASSERT(!(bits_mask(w, i, i + n) & ~s->free[w]));
+		set_word(s, w, s->free[w] & ~bits_mask(w, i, i + n));
+	}
+	store_relaxed(&s->out, s->out + n);
+}
+
+uint32_t slab_take_page(struct slab *s, struct object **ret_end, uint32_t most)
+{
+	uint32_t first = next_free(s, 0), n = 0;
+	size_t page;
+
+	ASSERT(most && next_open(s, 0) == s->capacity);
 	if (first == s->capacity || !slab_page_is_allowed(s, slab_page_of(s, first)))
 		return 0;
-	open_page(s, slab_page_of(s, first));
-	return slab_take_open(s, ret_end, most);
+	page = slab_page_of(s, first);
+	if (LIKELY(!slab_is_hardened && !s->was_closed)) {
+		n = slab_first_object(s, page + 1) - first; /* S3: all are free */
+		n = n < s->capacity - first ? n : s->capacity - first;
+		n = n < most ? n : most;
+		take_closed(s, first, ret_end, n);
+	}
+	open_page(s, page, first + n);
+	return n ? n : take_from(s, first, ret_end, most);
+}
+
+uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most)
+{
+	uint32_t n = slab_take_open(s, ret_end, most);
+
+	return n ? n : slab_take_page(s, ret_end, most);
 }
 
 struct object *slab_take_one(struct slab *s, bool *ret_zero)

@@ -81,6 +81,46 @@ TEST(every_class_hands_out_its_capacity_in_order_and_comes_back)
 	EXPECT(zone_check());
 }
 
+/* So that the last one of a page may reach into the next. */
+TEST(every_class_hands_out_its_capacity_in_batches_and_takes_it_back_at_once)
+{
+	static struct object *objects[OBJECTS_MOST];
+
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		struct slab *s = fresh(sc);
+		struct object *twice = NULL;
+		uint32_t n = 0, more;
+
+		for (; (more = slab_take(s, objects + s->capacity - n, 100)); n += more)
+			REQUIRE(slab_check(s));
+		EXPECT_EQ(n, s->capacity);
+		for (uint32_t i = 0; i < n; i++)
+			REQUIRE(objects[i] == slab_object(s, n - 1 - i));
+		EXPECT_EQ(slab_give(s, objects, n, &twice), n);
+		EXPECT(!twice && slab_objects_out(s) == 0);
+		EXPECT(slab_check(s));
+		slab_free(s);
+	}
+}
+
+TEST(a_batch_ends_at_the_first_object_of_another_slab)
+{
+	unsigned sc = class_of(1024 + 128); /* the last word of free[] is not full */
+	struct slab *a = fresh(sc), *b = slab_new(owner, sc, class_order(sc));
+	struct slab *s = a->base < b->base ? a : b, *next = s == a ? b : a;
+	struct object *objects[3], *twice = NULL;
+
+	REQUIRE(s->base + ORDER_BYTES(s->order) == next->base);
+	while (take(s))
+		;
+	objects[0] = slab_object(s, s->capacity - 2);
+	objects[1] = slab_object(s, s->capacity - 1);
+	objects[2] = take(next);
+	EXPECT_EQ(slab_give(s, objects, 3, &twice), 2);
+	EXPECT_EQ(slab_give(next, objects + 2, 1, &twice), 1);
+	EXPECT(!twice && slab_check(s) && slab_check(next));
+}
+
 TEST(only_starts_of_objects_are_objects)
 {
 	for (unsigned sc = 0; sc < CLASSES; sc++) {
@@ -146,7 +186,7 @@ TEST(the_lowest_free_object_is_taken_first)
 TEST(an_object_that_is_free_already_is_not_taken_back)
 {
 	struct slab *s = fresh(class_of(48));
-	struct object *o = take(s);
+	struct object *o = take(s), *batch[3], *twice = NULL;
 
 	EXPECT(!slab_has_free(s, o));
 	EXPECT(slab_is_free(s, o)); /* by its mark: it is in a magazine */
@@ -154,6 +194,13 @@ TEST(an_object_that_is_free_already_is_not_taken_back)
 	EXPECT(slab_has_free(s, o));
 	EXPECT(!give_one(s, o));
 	EXPECT(!give_one(s, slab_object(s, 7)));
+	EXPECT_EQ(slab_objects_out(s), 0);
+	EXPECT(slab_check(s));
+	for (int i = 0; i < 2; i++)
+		batch[i] = take(s);
+	batch[2] = batch[0];
+	EXPECT_EQ(slab_give(s, batch, 3, &twice), 3);
+	EXPECT(twice == batch[0]);
 	EXPECT_EQ(slab_objects_out(s), 0);
 	EXPECT(slab_check(s));
 	o = take_one(s);
@@ -222,6 +269,25 @@ static void overwrite_mark(void *arg)
 	take(s);
 }
 
+/* Of one in a magazine, before it is given back with n - 1 others. */
+static void overwrite_taken(struct slab *s, uint32_t n)
+{
+	struct object *objects[] = {take(s), take(s)}, *twice;
+
+	objects[0]->key ^= 1;
+	slab_give(s, objects, n, &twice);
+}
+
+static void overwrite_one(void *arg)
+{
+	overwrite_taken(arg, 1);
+}
+
+static void overwrite_one_of_two(void *arg)
+{
+	overwrite_taken(arg, 2);
+}
+
 TEST(an_overwritten_free_object_ends_the_program)
 {
 	struct slab *s = fresh(class_of(32));
@@ -229,6 +295,8 @@ TEST(an_overwritten_free_object_ends_the_program)
 	take(s);
 	EXPECT_ABORT(overwrite_address, s, "write after free");
 	EXPECT_ABORT(overwrite_mark, s, "write after free");
+	EXPECT_ABORT(overwrite_one, s, "write after free");
+	EXPECT_ABORT(overwrite_one_of_two, s, "write after free");
 }
 
 TEST(without_memory_there_is_no_slab_and_nothing_is_lost)
@@ -351,6 +419,7 @@ TEST(a_closed_page_is_not_written_to_when_an_object_is_freed)
 {
 	struct slab *s = fresh(class_of(64));
 	struct object *o = take_one(s), *held = take_one(s), *listed = take(s), *twice = NULL;
+	struct object *batch[2];
 
 	EXPECT(!slab_give_unmarked(s, o)); /* an open page */
 	slab_close(s);
@@ -364,12 +433,13 @@ TEST(a_closed_page_is_not_written_to_when_an_object_is_freed)
 	EXPECT_EQ(s->out, 1);
 	EXPECT(slab_check(s));
 	held->key = 8;
-	EXPECT(take(s) == o); /* opens the page: the free objects alone get their marks */
+	EXPECT_EQ(slab_take(s, batch + 2, 2), 2);    /* opens the page: */
+	EXPECT(batch[1] == o && batch[0] == listed); /* the free objects alone get their marks */
 	EXPECT_EQ(held->key, 8);
 	EXPECT_EQ(pagemap_hot(o), HOT);
 	EXPECT(slab_check(s));
 	slab_set_marks(held);
-	EXPECT(give_one(s, held) && give_one(s, o));
+	EXPECT(give_one(s, held) && give_one(s, o) && give_one(s, listed));
 	slab_free(s);
 }
 
@@ -396,6 +466,10 @@ TEST(hardened_slabs_are_cleared_and_take_objects_of_a_page_in_no_order)
 		for (unsigned j = 0; j < i; j++)
 			REQUIRE(before[i] != before[j]);
 	}
+	EXPECT(rising < 200);
+	EXPECT_EQ(slab_take(s, before + PAGE_SIZE / 16, PAGE_SIZE / 16), PAGE_SIZE / 16);
+	for (unsigned i = rising = 0; i < PAGE_SIZE / 16 - 1; i++)
+		rising += before[i] > before[i + 1];
 	EXPECT(rising < 200);
 	while (take(s))
 		;
