@@ -125,7 +125,7 @@ struct magazine *cache_learn(struct cache *c, unsigned sc)
 	c->uses[sc] = 0;
 	m = &c->magazines->magazine[sc + 1];
 	ASSERT((uintptr_t)m - (uintptr_t)c->magazines->magazine == slab_hot_word(sc));
-	if (!magazine_make(m, sc))
+	if (!magazine_make(m, sc, &c->total))
 		return NULL;
 	open_fast_bins(c->magazines, sc);
 	ASSERT_SLOW(magazine_check(m));
@@ -225,6 +225,7 @@ static void sweep_and_shrink(struct magazine *m)
 
 void cache_sweep(struct cache *c, bool shrink)
 {
+	shrink |= magazine_is_short(c->total);
 	for_each_magazine(c, shrink ? sweep_and_shrink : sweep);
 }
 
@@ -307,8 +308,15 @@ static bool check_fast_bins(const struct cache *c)
 bool cache_check(const struct cache *c)
 {
 	bool ok = !c->magazines || check_fast_bins(c);
+	size_t total = 0;
 
-	for (unsigned sc = 0; sc < CLASSES; sc++)
-		ok &= !cache_magazine(c, sc) || magazine_check(cache_magazine(c, sc));
-	return ok;
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		const struct magazine *m = cache_magazine(c, sc);
+
+		if (!m)
+			continue;
+		ok &= magazine_check(m);
+		total += magazine_capacity(m) * class_size(sc);
+	}
+	return ok & expect_eq("C2", c->total, total);
 }

@@ -20,8 +20,9 @@
  * handler that interrupted its thread there, and the handler then takes no lock: so nothing waits
  * for itself.
  *
- * Invariant, proved by cache_check():
- *	C1  fast[g] is the magazine of g's class, or magazine_none.
+ * Invariants, proved by cache_check():
+ *	C1  fast[g] is the magazine of g's class, or magazine_none;
+ *	C2  total is the capacity of all magazines, in bytes.
  */
 #pragma once
 
@@ -42,6 +43,7 @@ struct magazines {
 
 struct cache {
 	struct magazines *magazines; /* NULL until the thread uses a hot class */
+	size_t total;		     /* C2 */
 	struct arena *arena;	     /* that it used last */
 	uint64_t ticked;	     /* os_clock() at the last cache_tick_slowly() */
 	uint64_t looked;	     /* the same at the last cache_look() */
@@ -154,7 +156,7 @@ ALWAYS_INLINE struct cache *cache_enter(void)
 	return c;
 }
 
-/* Proves C1 and M1 of the calling thread's cache. */
+/* Proves C1, C2 and M1 of the calling thread's cache. */
 COLD bool cache_check(const struct cache *c);
 
 /* What the slow path that ends may have changed of the cache, now and then (os/steps.h). */
@@ -241,7 +243,7 @@ COLD bool cache_is_asked_to_flush(const struct cache *c);
 void cache_flush(struct cache *c);
 
 /* Gives home all of each magazine that was not filled since the last call, and halves it if that is
-   wanted. */
+   wanted, or if the magazines have little left to grow by. */
 void cache_sweep(struct cache *c, bool shrink);
 
 /* Gives back to their slabs the objects that the depot did not need since the last call, or all. */

@@ -19,13 +19,13 @@ static void spill(struct cache *c, struct magazine *m)
 	if (UNLIKELY(load_relaxed(&shared_pages_due)))
 		shared_pages_close();
 	cache_shut_doors();
-	n = (magazine_count(m) + 1) / 2;
+	n = magazine_surplus(m);
 	ASSERT(mine.libc.magazines != c->magazines->magazine); /* the doors are shut */
 	to_others = n && depot_put(m->sc, m->none + 1, n);
 	if (!to_others)
 		cache_give_home(m->none + 1, n);
 	magazine_drop(m, n);
-	magazine_learn_to_give(m, n ? n : 1, to_others); /* without room the one object goes home */
+	magazine_learn_to_give(m, to_others);
 	ASSERT_SLOW(magazine_check(m));
 	cache_open_doors(c);
 }

@@ -18,16 +18,29 @@ static_assert(MAGAZINE_MOST + 1 <= ARRAY_MOST, "no_object and all objects fit th
 #define FIRST_OBJECTS 7
 #define FIRST_BYTES   512
 
+/* For a magazine that was not filled since the last sweep, those of a cache grow to so small a part
+   of what they may otherwise. */
+#define UNUSED_SHARE 8
+
+/* Less than so small a part of it is little to grow by. */
+#define SHORT_FROM 4
+
 struct object no_object;
 
-static size_t most_bytes = MAGAZINE_BYTES; /* that a magazine grows to; atomic */
+static size_t most_bytes = MAGAZINE_BYTES;  /* that a magazine grows to; atomic */
+static size_t most_total = MAGAZINES_BYTES; /* that those of a cache grow to; atomic */
 
 void magazine_set_threads(size_t nthreads)
 {
-	size_t awake = MAGAZINE_AWAKE * os_cpus();
+	size_t awake = MAGAZINE_AWAKE * os_cpus(), n = larger(nthreads, awake);
 
-	store_relaxed(&most_bytes,
-		      nthreads > awake ? MAGAZINE_BYTES * awake / nthreads : MAGAZINE_BYTES);
+	store_relaxed(&most_bytes, MAGAZINE_BYTES * awake / n);
+	store_relaxed(&most_total, MAGAZINES_BYTES * awake / n);
+}
+
+bool magazine_is_short(size_t total)
+{
+	return total > load_relaxed(&most_total) / SHORT_FROM * (SHORT_FROM - 1);
 }
 
 /* 0: there are so many threads that one object is too much. */
@@ -53,7 +66,7 @@ static void use_array(struct magazine *m, struct object **array, uint32_t n, uin
 	m->end = array + capacity;
 }
 
-bool magazine_make(struct magazine *m, unsigned sc)
+bool magazine_make(struct magazine *m, unsigned sc, size_t *total)
 {
 	uint32_t capacity = least_capacity(class_size(sc));
 	struct object **array = array_alloc(capacity + 1);
@@ -63,6 +76,8 @@ bool magazine_make(struct magazine *m, unsigned sc)
 	if (!array)
 		return false;
 	m->sc = (uint16_t)sc;
+	m->total = total;
+	*total += capacity * class_size(sc);
 	use_array(m, array, 0, capacity);
 	slab_geometry(sc, &m->mask, &m->magic, &limit);
 	store_relaxed(&m->limit, limit); /* others look whether it is ready, for statistics */
@@ -81,24 +96,26 @@ static void resize(struct magazine *m, uint32_t capacity)
 	memcpy(array, old, (n + 1) * sizeof array[0]);
 	ASSERT(old[0] == &no_object); /* below the first object */
 	use_array(m, array, n, capacity);
+	*m->total += ((size_t)capacity - before) * class_size(m->sc);
 	array_free(old, before + 1);
 }
 
 static void grow(struct magazine *m, size_t most)
 {
-	size_t capacity = smaller(smaller(2 * magazine_capacity(m) + 1, most),
-				  most_capacity(class_size(m->sc)));
+	size_t before = magazine_capacity(m), size = class_size(m->sc);
+	size_t capacity = smaller(smaller(2 * before + 1, most), most_capacity(size));
+	size_t total = load_relaxed(&most_total) / (m->fills ? 1 : UNUSED_SHARE);
 
 	ASSERT(magazine_is_ready(m) && most <= MAGAZINE_MOST);
-	if (capacity > magazine_capacity(m))
+	if (capacity > before && *m->total + (capacity - before) * size <= total)
 		resize(m, (uint32_t)capacity);
 }
 
 static void grow_to_share(struct magazine *m)
 {
-	size_t n = MAGAZINE_SHARED_BYTES / class_size(m->sc);
+	size_t most = larger(MAGAZINE_SHARED_BYTES / class_size(m->sc), MAGAZINE_SHARED);
 
-	grow(m, n < MAGAZINE_SHARED ? MAGAZINE_SHARED : smaller(n, MAGAZINE_MOST));
+	grow(m, smaller(m->fills ? most : (most + 1) / 2, MAGAZINE_MOST));
 }
 
 static bool is_cheap(const struct magazine *m)
@@ -108,20 +125,25 @@ static bool is_cheap(const struct magazine *m)
 
 void magazine_learn_to_fill(struct magazine *m)
 {
-	if (m->given || is_cheap(m))
+	if (m->gave || is_cheap(m))
 		grow(m, MAGAZINE_MOST);
 	else if (m->fills % FILLS_OFTEN == FILLS_OFTEN - 1)
 		grow_to_share(m);
-	m->given = 0;
+	m->gave = false;
 }
 
-void magazine_learn_to_give(struct magazine *m, uint32_t n, bool to_others)
+uint32_t magazine_surplus(const struct magazine *m)
+{
+	return m->fills ? (magazine_count(m) + 1) / 2 : magazine_count(m);
+}
+
+void magazine_learn_to_give(struct magazine *m, bool to_others)
 {
 	if (is_cheap(m))
 		grow(m, MAGAZINE_MOST);
 	else if (to_others)
 		grow_to_share(m);
-	m->given += n;
+	m->gave = true;
 }
 
 void magazine_shrink(struct magazine *m)

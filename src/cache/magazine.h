@@ -13,14 +13,21 @@
  *
  *	it is filled or emptied                            up to MAGAZINE_CHEAP bytes
  *	it gave objects away, other threads take them,     up to MAGAZINE_SHARED objects
- *	or it was filled often since the last sweep        or MAGAZINE_SHARED_BYTES
+ *	or it was filled often since the last sweep        or MAGAZINE_SHARED_BYTES; half of
+ *	                                                   that if it was not filled since
  *	it is filled after it gave objects away, which     up to MAGAZINE_MOST objects and
  *	a larger one would still have                      MAGAZINE_BYTES
  *
+ * And all magazines of a cache together grow to MAGAZINES_BYTES, or to an eighth of that for the
+ * sake of one that was not filled since the last sweep: a thread that only frees needs them for
+ * batches alone, and what it holds when it goes to sleep no other thread can have. Such a magazine
+ * gives away all that it holds when it is full; others give half.
+ *
  * A sweep, one each 256 slow paths of the thread, sends home what lies in magazines that were not
- * filled since the last one, and each decay_ms halves these: each object may hold a whole slab for
- * itself. So a thread that touches many sizes holds little of each, and one that frees much without
- * need holds little of that. Where there are many threads each may hold less.
+ * filled since the last one: each object may hold a whole slab for itself. Each decay_ms, and while
+ * the cache has little left to grow by, it also halves these. So a thread that touches many sizes
+ * holds little of each, and one that frees much without need holds little of that. Where there are
+ * many threads each may hold less.
  *
  * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
  *
@@ -42,6 +49,10 @@
 /* A magazine may always grow to so many bytes. */
 #define MAGAZINE_CHEAP (2 * KIB)
 
+/* All magazines of a cache together never grow to more bytes; but each may hold what it holds at
+   first. */
+#define MAGAZINES_BYTES (4 * MIB)
+
 /* And for other threads to take, to so many objects, or more if they have at most so many bytes:
    each crate costs two locks, whatever is in it. */
 #define MAGAZINE_SHARED	      63
@@ -55,9 +66,10 @@ struct magazine {
 	/* that of the class's larger slabs; 0 in a magazine that is not ready */
 	uint64_t limit;
 	struct object **none; /* the array, whose first word is no_object */
-	uint32_t given;	      /* objects given away since it was filled last */
+	size_t *total;	      /* capacity of all the cache's magazines, in bytes (C2) */
 	uint16_t sc;	      /* constant */
 	uint16_t fills;	      /* since the last sweep; at most as many as slow paths */
+	bool gave;	      /* objects away since it was filled last */
 };
 
 static_assert(sizeof(struct magazine) == 1 << HOT_SHIFT, "a hot word is a distance in bytes");
@@ -119,9 +131,9 @@ ALWAYS_INLINE bool magazine_is_object(const struct magazine *m, const void *mem)
 	return ((uintptr_t)mem & m->mask) * m->magic < m->limit;
 }
 
-/* Called when the number of threads grows. A magazine may grow to MAGAZINE_BYTES while there are at
-   most MAGAZINE_AWAKE threads a processor, and to a half when there are twice as many: then most of
-   them sleep, and keep what they hold. */
+/* Called when the number of threads grows. A magazine may grow to MAGAZINE_BYTES, and those of a
+   cache to MAGAZINES_BYTES, while there are at most MAGAZINE_AWAKE threads a processor, and to a
+   half when there are twice as many: then most of them sleep, and keep what they hold. */
 void magazine_set_threads(size_t nthreads);
 
 #define MAGAZINE_AWAKE 2
@@ -129,14 +141,22 @@ void magazine_set_threads(size_t nthreads);
 /* Reports that the newest object was written to while it was free, and ends the program. */
 COLD _Noreturn void magazine_report_written(const struct magazine *m);
 
-/* Makes the magazine of a class, empty; false without memory. */
-bool magazine_make(struct magazine *m, unsigned sc);
+/* Whether magazines with that much capacity in all have little left to grow by. */
+bool magazine_is_short(size_t total);
+
+/* Makes the magazine of a class, empty; false without memory. Its capacity in bytes is part of
+   *total from now on. */
+bool magazine_make(struct magazine *m, unsigned sc, size_t *total);
 
 /* Called before a magazine is filled: doubles its capacity, if there is a reason (see above). */
 void magazine_learn_to_fill(struct magazine *m);
 
-/* Called after it gave n objects to the depot (to_others) or to slabs: the same. */
-void magazine_learn_to_give(struct magazine *m, uint32_t n, bool to_others);
+/* How many of its oldest objects a full magazine gives away: half, or all if it was not filled
+   since the last sweep. */
+uint32_t magazine_surplus(const struct magazine *m);
+
+/* Called after it gave objects to the depot (to_others) or to slabs: the same. */
+void magazine_learn_to_give(struct magazine *m, bool to_others);
 
 /* Halves the capacity, if the objects fit. */
 void magazine_shrink(struct magazine *m);

@@ -235,7 +235,7 @@ TEST(what_was_given_to_alone_goes_home)
 {
 	struct magazine *m = filled(SIZE, 20);
 
-	magazine_learn_to_give(m, 5, true);
+	magazine_learn_to_give(m, true);
 	m->fills = 0;
 	cache_sweep(mine.cache, false);
 	EXPECT_EQ(magazine_count(m), 0);
@@ -254,6 +254,28 @@ TEST(a_magazine_that_was_not_filled_halves_if_asked_to)
 	for (int i = 0; i < 5; i++)
 		cache_sweep(mine.cache, true);
 	EXPECT_EQ(magazine_capacity(m), 7);
+}
+
+/* So that those that are used may grow. */
+TEST(a_magazine_that_was_not_filled_halves_where_little_is_left_to_grow_by)
+{
+	struct magazine *m = filled(SIZE, 21);
+	uint32_t capacity = magazine_capacity(m);
+	size_t total = mine.cache->total, more = MAGAZINES_BYTES * 3 / 4 - total;
+
+	m->fills = 0;
+	mine.cache->total += more;
+	cache_sweep(mine.cache, false);
+	EXPECT_EQ(magazine_capacity(m), capacity); /* a quarter is left */
+	mine.cache->total += 1;
+	cache_sweep(mine.cache, false);
+	EXPECT_EQ(magazine_capacity(m), capacity / 2);
+	m->fills = 1;
+	mine.cache->total += MAGAZINES_BYTES;
+	cache_sweep(mine.cache, false);
+	EXPECT_EQ(magazine_capacity(m), capacity / 2);
+	mine.cache->total -= MAGAZINES_BYTES + more + 1;
+	EXPECT(loam_check());
 }
 
 TEST(objects_of_several_arenas_go_home_to_each)
@@ -366,6 +388,9 @@ TEST(check_sees_what_is_wrong)
 	ms->fast[0] = right;
 	EXPECT(!cache_check(mine.cache)); /* C1 */
 	ms->fast[0] = &magazine_none;
+	mine.cache->total++;
+	EXPECT(!cache_check(mine.cache)); /* C2 */
+	mine.cache->total--;
 	m->none[2]->key ^= 1;
 	EXPECT(!cache_check(mine.cache)); /* M1 */
 	m->none[2]->key ^= 1;

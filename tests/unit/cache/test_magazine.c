@@ -9,6 +9,8 @@
 
 static struct arena *const owner = (struct arena *)0x1000;
 
+static size_t total; /* capacity of all magazines of a test */
+
 static struct slab *slab_of(unsigned sc)
 {
 	static bool started;
@@ -19,12 +21,14 @@ static struct slab *slab_of(unsigned sc)
 	return slab_new(owner, sc, class_order(sc));
 }
 
+/* The first one of a cache. */
 static struct magazine fresh(size_t size)
 {
 	struct magazine m = {0};
 
+	total = 0;
 	for (int tries = 0; tries <= PATIENCE; tries++)
-		if (magazine_make(&m, class_of(size)))
+		if (magazine_make(&m, class_of(size), &total))
 			return m;
 	REQUIRE(false);
 	return m;
@@ -128,13 +132,13 @@ TEST(it_doubles_without_a_reason_up_to_two_kib)
 
 	magazine_learn_to_fill(&m);
 	EXPECT_EQ(magazine_capacity(&m), 15);
-	magazine_learn_to_give(&n, 4, false);
+	magazine_learn_to_give(&n, false);
 	EXPECT_EQ(magazine_capacity(&n), 15);
 	for (int i = 0; i < 5; i++)
 		magazine_learn_to_fill(&m);
 	EXPECT_EQ(magazine_capacity(&m), 31); /* 63 of 64 bytes are more */
 	for (int i = 0; i < 5; i++)
-		magazine_learn_to_give(&n, 4, false);
+		magazine_learn_to_give(&n, false);
 	EXPECT_EQ(magazine_capacity(&n), 31);
 }
 
@@ -145,12 +149,12 @@ TEST(it_doubles_when_it_is_filled_after_it_gave)
 	magazine_learn_to_fill(&m);
 	magazine_learn_to_fill(&m);
 	EXPECT_EQ(magazine_capacity(&m), 3); /* 7 are more than 2 KiB, and it gave nothing */
-	magazine_learn_to_give(&m, 2, false);
+	magazine_learn_to_give(&m, false);
 	EXPECT_EQ(magazine_capacity(&m), 3);
-	EXPECT_EQ(m.given, 2);
+	EXPECT(m.gave);
 	magazine_learn_to_fill(&m);
 	EXPECT_EQ(magazine_capacity(&m), 7);
-	EXPECT_EQ(m.given, 0);
+	EXPECT(!m.gave);
 	magazine_learn_to_fill(&m);
 	EXPECT_EQ(magazine_capacity(&m), 7); /* it gave nothing since */
 }
@@ -166,7 +170,7 @@ TEST(it_grows_to_so_many_objects_and_bytes_and_no_further)
 		struct magazine m = fresh(sizes[i].size);
 
 		for (int n = 0; n < 20; n++) {
-			magazine_learn_to_give(&m, 1, false);
+			magazine_learn_to_give(&m, false);
 			magazine_learn_to_fill(&m);
 		}
 		EXPECT_EQ(magazine_capacity(&m), sizes[i].most);
@@ -174,24 +178,74 @@ TEST(it_grows_to_so_many_objects_and_bytes_and_no_further)
 	}
 }
 
-TEST(it_doubles_for_others_up_to_32_kib_or_63_objects)
+/* Until it grows no more. */
+static void give_to_others(struct magazine *m)
+{
+	for (uint32_t before = 0; before < magazine_capacity(m);) {
+		before = magazine_capacity(m);
+		magazine_learn_to_give(m, true);
+		EXPECT(magazine_capacity(m) <= 2 * before + 1);
+	}
+}
+
+TEST(it_doubles_for_others_up_to_32_kib_or_63_objects_and_half_if_it_is_not_filled)
 {
 	const struct {
 		size_t size;
-		uint32_t most;
-	} sizes[] = {{16, 1023}, {64, 512},  {256, 128}, {512, 64},
-		     {640, 63},	 {1024, 63}, {4096, 32}}; /* 128 KiB */
+		uint32_t unused, most;
+	} sizes[] = {{16, 1023, 1023}, {64, 256, 512}, {256, 64, 128}, {512, 32, 64},
+		     {640, 32, 63},    {1024, 32, 63}, {4096, 32, 32}}; /* 128 KiB */
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		struct magazine m = fresh(sizes[i].size);
 
-		for (uint32_t before = 0; before < magazine_capacity(&m);) {
-			before = magazine_capacity(&m);
-			magazine_learn_to_give(&m, 4, true);
-			EXPECT(magazine_capacity(&m) <= 2 * before + 1);
-		}
+		give_to_others(&m);
+		EXPECT_EQ(magazine_capacity(&m), sizes[i].unused);
+		m.fills = 1; /* it was not filled before */
+		give_to_others(&m);
 		EXPECT_EQ(magazine_capacity(&m), sizes[i].most);
 	}
+}
+
+/* An eighth of that for one that was not filled. */
+TEST(all_of_a_cache_grow_to_four_mib_together)
+{
+	const struct {
+		uint16_t fills;
+		size_t most;
+	} rows[] = {{1, MAGAZINES_BYTES}, {0, MAGAZINES_BYTES / 8}};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct magazine m = fresh(64);
+
+		EXPECT_EQ(total, 7 * 64); /* with its first capacity */
+		m.fills = rows[i].fills;
+		total = rows[i].most - 8 * 64 + 1;
+		magazine_learn_to_give(&m, false);
+		EXPECT_EQ(magazine_capacity(&m), 7);
+		total--;
+		magazine_learn_to_give(&m, false);
+		EXPECT_EQ(magazine_capacity(&m), 15);
+		EXPECT_EQ(total, rows[i].most);
+		magazine_shrink(&m);
+		EXPECT_EQ(total, rows[i].most - 8 * 64);
+	}
+}
+
+TEST(all_of_a_cache_grow_to_less_with_many_threads)
+{
+	struct magazine m = fresh(64);
+
+	magazine_set_threads(16 * os_cpus());
+	m.fills = 1;
+	total = MAGAZINES_BYTES / 8;
+	magazine_learn_to_give(&m, false);
+	EXPECT_EQ(magazine_capacity(&m), 7);
+	EXPECT(magazine_is_short(total));
+	magazine_set_threads(1);
+	EXPECT(!magazine_is_short(total));
+	magazine_learn_to_give(&m, false);
+	EXPECT_EQ(magazine_capacity(&m), 15);
 }
 
 /* Of the threads beyond two a processor most sleep. */
@@ -207,7 +261,7 @@ TEST(with_many_threads_it_grows_to_less)
 
 		magazine_set_threads(rows[i].threads);
 		for (int n = 0; n < 20; n++) {
-			magazine_learn_to_give(&m, 1, false);
+			magazine_learn_to_give(&m, false);
 			magazine_learn_to_fill(&m);
 		}
 		EXPECT_EQ(magazine_capacity(&m), rows[i].most);
@@ -224,14 +278,14 @@ TEST(with_very_many_threads_one_of_a_large_class_holds_nothing)
 	m = fresh(8192);
 	EXPECT_EQ(magazine_capacity(&m), 0);
 	EXPECT(!magazine_take(&m));
-	magazine_learn_to_give(&m, 1, true);
+	magazine_learn_to_give(&m, true);
 	magazine_learn_to_fill(&m);
 	EXPECT_EQ(magazine_capacity(&m), 0);
 	EXPECT_EQ(magazine_capacity(&before), 1);
 	magazine_shrink(&before);
 	EXPECT_EQ(magazine_capacity(&before), 0);
 	magazine_set_threads(1);
-	magazine_learn_to_give(&m, 1, false);
+	magazine_learn_to_give(&m, false);
 	magazine_learn_to_fill(&m);
 	EXPECT_EQ(magazine_capacity(&m), 1);
 }
@@ -241,7 +295,7 @@ TEST(growing_keeps_what_is_in_it)
 	struct magazine m = filled(64, 7);
 	struct object *newest = *m.last, *oldest = m.none[1];
 
-	magazine_learn_to_give(&m, 1, true);
+	magazine_learn_to_give(&m, true);
 	EXPECT_EQ(magazine_capacity(&m), 15);
 	EXPECT_EQ(magazine_count(&m), 7);
 	EXPECT(magazine_check(&m));
@@ -257,21 +311,21 @@ TEST(without_memory_it_stays_as_it_is)
 	for (int i = 0; i < 10000; i++) {
 		struct magazine another = {0};
 
-		if (!magazine_make(&another, class_of(64)))
+		if (!magazine_make(&another, class_of(64), &total))
 			break;
 		while (magazine_capacity(&another) < 1023) {
 			uint32_t before = magazine_capacity(&another);
 
-			magazine_learn_to_give(&another, 1, false);
+			magazine_learn_to_give(&another, false);
 			magazine_learn_to_fill(&another);
 			if (magazine_capacity(&another) == before)
 				break;
 		}
 	}
-	magazine_learn_to_give(&m, 1, true);
+	magazine_learn_to_give(&m, true);
 	EXPECT_EQ(magazine_count(&m), 5);
 	EXPECT(magazine_check(&m));
-	while (magazine_make(&none, class_of(64)))
+	while (magazine_make(&none, class_of(64), &total))
 		none = (struct magazine){0};
 	EXPECT(!magazine_is_ready(&none));
 	os_sim_fail_from(0);
@@ -282,7 +336,7 @@ TEST(it_halves_down_to_the_first_capacity)
 	struct magazine m = fresh(16);
 
 	while (magazine_capacity(&m) < 63)
-		magazine_learn_to_give(&m, 1, true);
+		magazine_learn_to_give(&m, true);
 	magazine_shrink(&m);
 	EXPECT_EQ(magazine_capacity(&m), 31);
 	magazine_shrink(&m);
@@ -297,14 +351,23 @@ TEST(it_does_not_halve_below_what_it_holds)
 	struct magazine m = filled(64, 7);
 	struct object *one_more = slab_object((struct slab *)pagemap_get(*m.last), 20);
 
-	magazine_learn_to_give(&m, 1, true);
+	magazine_learn_to_give(&m, true);
 	magazine_shrink(&m);
 	EXPECT_EQ(magazine_capacity(&m), 7); /* exactly what it holds */
-	magazine_learn_to_give(&m, 1, true);
+	magazine_learn_to_give(&m, true);
 	EXPECT(magazine_push(&m, one_more, slab_mark(one_more)));
 	magazine_shrink(&m);
 	EXPECT_EQ(magazine_capacity(&m), 15);
 	EXPECT_EQ(magazine_count(&m), 8);
+}
+
+TEST(half_of_a_full_one_is_surplus_or_all_if_it_was_not_filled)
+{
+	struct magazine m = filled(64, 7);
+
+	EXPECT_EQ(magazine_surplus(&m), 7);
+	m.fills = 1;
+	EXPECT_EQ(magazine_surplus(&m), 4);
 }
 
 TEST(the_oldest_are_dropped)

@@ -192,10 +192,10 @@ static inline struct magazine *filled(size_t size, uint32_t n)
 
 	magazine_set_threads(1); /* however many there were */
 	while (magazine_capacity(m) < n) {
-		magazine_learn_to_give(m, 1, false);
+		magazine_learn_to_give(m, false);
 		magazine_learn_to_fill(m);
 	}
-	m->given = 0;
+	m->gave = false;
 	REQUIRE(ring_lock_this(&arena_main));
 	take_objects(&arena_main, size, objects, n);
 	ring_unlock(&arena_main);
