@@ -18,8 +18,8 @@ static_assert(MAGAZINE_MOST + 1 <= ARRAY_MOST, "no_object and all objects fit th
 #define FIRST_OBJECTS 7
 #define FIRST_BYTES   512
 
-/* For a magazine that was not filled since the last sweep, those of a cache grow to so small a part
-   of what they may otherwise. */
+/* For a magazine that is not filled, those of a cache grow to so small a part of what they may
+   otherwise. */
 #define UNUSED_SHARE 8
 
 /* Less than so small a part of it is little to grow by. */
@@ -57,6 +57,12 @@ static uint32_t least_capacity(size_t size)
 	return (uint32_t)smaller(n, most_capacity(size));
 }
 
+/* Bytes that all magazines of a cache grow to for the sake of one that is filled, or not. */
+static size_t most_in_all(bool filled)
+{
+	return load_relaxed(&most_total) / (filled ? 1 : UNUSED_SHARE);
+}
+
 static void use_array(struct magazine *m, struct object **array, uint32_t n, uint32_t capacity)
 {
 	ASSERT(n <= capacity && capacity <= MAGAZINE_MOST);
@@ -69,10 +75,13 @@ static void use_array(struct magazine *m, struct object **array, uint32_t n, uin
 bool magazine_make(struct magazine *m, unsigned sc, size_t *total)
 {
 	uint32_t capacity = least_capacity(class_size(sc));
-	struct object **array = array_alloc(capacity + 1);
+	struct object **array;
 	uint64_t limit;
 
 	ASSERT(!magazine_is_ready(m)); /* made once */
+	if (*total + capacity * class_size(sc) > most_in_all(false))
+		capacity = 0;
+	array = array_alloc(capacity + 1);
 	if (!array)
 		return false;
 	m->sc = (uint16_t)sc;
@@ -100,22 +109,21 @@ static void resize(struct magazine *m, uint32_t capacity)
 	array_free(old, before + 1);
 }
 
-static void grow(struct magazine *m, size_t most)
+static void grow(struct magazine *m, size_t most, bool filled)
 {
 	size_t before = magazine_capacity(m), size = class_size(m->sc);
 	size_t capacity = smaller(smaller(2 * before + 1, most), most_capacity(size));
-	size_t total = load_relaxed(&most_total) / (m->fills ? 1 : UNUSED_SHARE);
 
 	ASSERT(magazine_is_ready(m) && most <= MAGAZINE_MOST);
-	if (capacity > before && *m->total + (capacity - before) * size <= total)
+	if (capacity > before && *m->total + (capacity - before) * size <= most_in_all(filled))
 		resize(m, (uint32_t)capacity);
 }
 
-static void grow_to_share(struct magazine *m)
+static void grow_to_share(struct magazine *m, bool filled)
 {
 	size_t most = larger(MAGAZINE_SHARED_BYTES / class_size(m->sc), MAGAZINE_SHARED);
 
-	grow(m, smaller(m->fills ? most : (most + 1) / 2, MAGAZINE_MOST));
+	grow(m, smaller(filled ? most : (most + 1) / 2, MAGAZINE_MOST), filled);
 }
 
 static bool is_cheap(const struct magazine *m)
@@ -126,9 +134,9 @@ static bool is_cheap(const struct magazine *m)
 void magazine_learn_to_fill(struct magazine *m)
 {
 	if (m->gave || is_cheap(m))
-		grow(m, MAGAZINE_MOST);
+		grow(m, MAGAZINE_MOST, true);
 	else if (m->fills % FILLS_OFTEN == FILLS_OFTEN - 1)
-		grow_to_share(m);
+		grow_to_share(m, true);
 	m->gave = false;
 }
 
@@ -140,9 +148,9 @@ uint32_t magazine_surplus(const struct magazine *m)
 void magazine_learn_to_give(struct magazine *m, bool to_others)
 {
 	if (is_cheap(m))
-		grow(m, MAGAZINE_MOST);
+		grow(m, MAGAZINE_MOST, m->fills);
 	else if (to_others)
-		grow_to_share(m);
+		grow_to_share(m, m->fills);
 	m->gave = true;
 }
 

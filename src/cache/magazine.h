@@ -21,7 +21,8 @@
  * And all magazines of a cache together grow to MAGAZINES_BYTES, or to an eighth of that for the
  * sake of one that was not filled since the last sweep: a thread that only frees needs them for
  * batches alone, and what it holds when it goes to sleep no other thread can have. Such a magazine
- * gives away all that it holds when it is full; others give half.
+ * gives away all that it holds when it is full; others give half. One that is made when there is
+ * that much already holds nothing until it is filled.
  *
  * A sweep, one each 256 slow paths of the thread, sends home what lies in magazines that were not
  * filled since the last one: each object may hold a whole slab for itself. Each decay_ms, and while
@@ -49,8 +50,7 @@
 /* A magazine may always grow to so many bytes. */
 #define MAGAZINE_CHEAP (2 * KIB)
 
-/* All magazines of a cache together never grow to more bytes; but each may hold what it holds at
-   first. */
+/* All magazines of a cache together never grow to more bytes. */
 #define MAGAZINES_BYTES (4 * MIB)
 
 /* And for other threads to take, to so many objects, or more if they have at most so many bytes:

@@ -232,6 +232,26 @@ TEST(all_of_a_cache_grow_to_four_mib_together)
 	}
 }
 
+TEST(one_that_is_made_when_others_hold_much_holds_nothing_until_it_is_filled)
+{
+	struct magazine m = {0}, n = {0};
+
+	total = MAGAZINES_BYTES / 8 - 4096;
+	REQUIRE(magazine_make(&m, class_of(4096), &total));
+	EXPECT_EQ(magazine_capacity(&m), 1);
+	EXPECT_EQ(total, MAGAZINES_BYTES / 8);
+	REQUIRE(magazine_make(&n, class_of(16), &total));
+	EXPECT_EQ(magazine_capacity(&n), 0);
+	magazine_learn_to_give(&n, false);
+	EXPECT_EQ(magazine_capacity(&n), 0);
+	magazine_learn_to_fill(&n);
+	EXPECT_EQ(magazine_capacity(&n), 1);
+	EXPECT_EQ(total, MAGAZINES_BYTES / 8 + 16);
+	total = MAGAZINES_BYTES - 16;
+	magazine_learn_to_fill(&n);
+	EXPECT_EQ(magazine_capacity(&n), 1); /* 3 would be too much */
+}
+
 TEST(all_of_a_cache_grow_to_less_with_many_threads)
 {
 	struct magazine m = fresh(64);
