@@ -76,7 +76,6 @@ static const struct {
 	{&metadata_lock, NULL},
 	{&zone_lock, zone_recover},
 	{&huge_lock, huge_recover},
-	{&depot_lock, depot_recover},
 	{&caches_lock, NULL},
 	{&ring_list_lock, ring_recover_list},
 	{&sampled_lock, sampled_recover},
@@ -106,6 +105,7 @@ void fork_recover(void)
 	for (size_t i = 0; i < sizeof recoveries / sizeof recoveries[0]; i++)
 		if (lock_recover(recoveries[i].lock) && recoveries[i].recover)
 			recoveries[i].recover();
+	depot_recover();
 	ring_retire_locked();
 	cache_recover();
 	requests_forget();

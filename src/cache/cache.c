@@ -254,13 +254,9 @@ void cache_empty_depot(bool all_of_it)
 	struct object *objects[64];
 	uint32_t n;
 
-	if (depot_is_empty())
-		return;
-	for (unsigned sc = 0; sc < CLASSES; sc++) {
+	for (unsigned sc = depot_next(0); sc < CLASSES; sc = depot_next(sc + 1)) {
 		size_t left = depot_objects(sc); /* others may bring more, all the time */
 
-		if (!left)
-			continue;
 		for (; left && (n = depot_take(sc, objects, 64, !all_of_it));
 		     left -= n < left ? n : left)
 			cache_give_home(objects, n);

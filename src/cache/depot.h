@@ -10,9 +10,11 @@
  *	magazine [o o o o o o]       crate -> [o o o]         magazine [. . . . . .]
  *	         full: the older half ------> [o o o] ------> empty: filled by half
  *
- * A crate is an array of objects of one class; a shelf holds the crates of a class. Objects
- * smaller than a line of cache do not come here but go home, so that two threads seldom use one
- * line.
+ * A crate is an array of objects of one class; a shelf holds the crates of a class. Under the
+ * shelf's lock a crate is only linked or unlinked: its objects are copied before and after. A
+ * magazine that is smaller than the one that was spilled takes a part of a crate, which is copied
+ * under the lock; that is rare once magazines have grown. Objects smaller than a line of cache do
+ * not come here but go home, so that two threads seldom use one line.
  *
  * Each class may have DEPOT_BYTES here, and more, if objects of it were taken since the last
  * settling, while the whole depot is less than a DEPOT_SHARE-th of what is live: where nobody
@@ -23,9 +25,16 @@
  * Invariants, proved by depot_check():
  *	D1  all objects here are of their class, bear the mark of free ones, and are out of their
  *	    slabs;
- *	D2  the counts of objects and bytes are those of the crates; retain.h was told the bytes.
+ *	D2  the count of objects is that of the crates;
+ *	D3  a shelf with objects is listed (depot_next()).
  *
- * Locking: the depot lock, taken in these functions. Only depot_check() touches objects under it.
+ * A crate's bytes are added to what is retained before it is linked, and subtracted after it is
+ * unlinked, both without the lock. In the child of a fork they may stay counted for each thread
+ * that was between the two.
+ *
+ * Locking: each shelf has a lock, taken in these functions, one at a time. It has a line of cache
+ * to itself, or threads that spin on it would slow down the holder, which writes to the shelf. Only
+ * depot_check() touches objects under a lock.
  */
 #pragma once
 
@@ -45,28 +54,29 @@ uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, boo
 /* Begins the time in which objects are idle that are not taken, for a class. */
 COLD void depot_settle(unsigned sc);
 
-/* Whether there is nothing in it; perhaps a moment old. */
-bool depot_is_empty(void);
+/* The first class from sc on with objects in the depot, or that had some at its last settling;
+   CLASSES: none. Perhaps a moment old. */
+unsigned depot_next(unsigned sc);
 
 /* How many objects of a class are in the depot; perhaps a moment old. */
 size_t depot_objects(unsigned sc);
 
-/* The crates of a class; depot lock. For observe/figures.c: others call depot_objects(). */
+/* The crates of a class. For observe/figures.c: others call depot_objects(). */
 struct shelf {
-	struct crate *crates;
+	ALIGNED(CACHE_LINE) struct lock lock;
+	ALIGNED(CACHE_LINE) struct crate *crates;
 	uint32_t objects; /* read without the lock */
 	uint32_t least;	  /* that there were since the last settling */
+	bool taken;	  /* objects were, since the last settling; read without the lock */
 };
 
 extern HIDDEN struct shelf depot_shelves[CLASSES];
 
-/* Calls visit for each object in the depot, which is locked meanwhile. */
+/* Calls visit for each object in the depot, whose shelves are locked one after the other. */
 COLD void depot_visit(void (*visit)(const struct object *o, void *arg), void *arg);
 
 COLD bool depot_check(void);
 
-extern HIDDEN struct lock depot_lock;
-
-/* In the child of a fork at which another thread held the lock: counts what is here anew. The
+/* In the child of a fork: frees locks that other threads held, and counts anew what is there. The
    lists are whole after each single store; objects that were on their way are lost. */
 COLD void depot_recover(void);

@@ -3,14 +3,15 @@
  * array of a pool that all threads share, so that one that was given back is soon another thread's.
  *
  *	depot_put()		fills a crate without the lock, and links it behind it
- *	depot_take()		takes the last objects of the newest crate under the lock; who takes all of them
- *				unlinks the crate, and gives it back afterwards
+ *	depot_take()		takes the last objects of the newest crate: who takes all of them unlinks the crate
+ *				under the lock, and copies them afterwards; who takes some copies them under it
  *	depot_take(idle)	the same of those that were there since depot_settle() was called
  *
  * Proved: no deadlock; no object is lost, none is in two places; the counts are those of the crates; of what
  * came since the depot was settled, idle objects are none.
  *
- * BROKEN: objects are copied out of a crate after the lock is given back.
+ * BROKEN: some objects of a crate are copied after the lock is given back.
+ * BROKEN_COPY: a crate is given back before its objects are copied.
  * BROKEN_LINK: a crate is linked before it is filled.
  * BROKEN_FREE: who took objects of a crate gives it back, though others are left in it.
  */
@@ -176,14 +177,15 @@ inline take_locked()
 		n = (count[crate] < most -> count[crate] : most);
 		left = count[crate] - n;
 		count[crate] = left;
-#ifndef BROKEN
-		copy();
-#endif
 		if
 		:: left == 0 ->
 			head = next[crate];
 			emptied = crate
 		:: else ->
+#ifndef BROKEN
+			copy();
+			n_copied = n;
+#endif
 #ifdef BROKEN_FREE
 			emptied = crate
 #else
@@ -199,13 +201,21 @@ inline take_locked()
 inline end_of_take()
 {
 	give_lock();
-#ifdef BROKEN
-	copy();
-#endif
+#ifdef BROKEN_COPY
 	if
 	:: emptied != NONE -> pool_free(emptied)
 	:: else -> skip
 	fi;
+#endif
+	n = n - n_copied;
+	copy();
+#ifndef BROKEN_COPY
+	if
+	:: emptied != NONE -> pool_free(emptied)
+	:: else -> skip
+	fi;
+#endif
+	n_copied = 0;
 	crate = 0;
 	left = 0;
 	n = 0;
@@ -252,7 +262,7 @@ inline depot_settle()
 
 proctype thread(byte me)
 {
-	byte crate, emptied, left, n, most, idle, i, o, calls = 0;
+	byte crate, emptied, left, n, n_copied, most, idle, i, o, calls = 0;
 
 	do
 	:: calls < CALLS ->

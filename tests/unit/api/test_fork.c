@@ -57,10 +57,9 @@ static int all_is_well(void)
 	return loam_check() ? 0 : 2;
 }
 
-static struct lock *const locks[] = {&record_lock,     &profile_lock,	&quarantine_lock,
-				     &sampled_lock,    &ring_list_lock, &caches_lock,
-				     &arena_main.lock, &depot_lock,	&huge_lock,
-				     &zone_lock,       &metadata_lock};
+static struct lock *const locks[] = {
+	&record_lock, &profile_lock,	&quarantine_lock, &sampled_lock, &ring_list_lock,
+	&caches_lock, &arena_main.lock, &huge_lock,	  &zone_lock,	 &metadata_lock};
 
 #define LOCKS (sizeof locks / sizeof locks[0])
 
@@ -68,6 +67,9 @@ static bool none_locked(void)
 {
 	for (size_t i = 0; i < LOCKS; i++)
 		if (load_relaxed(&locks[i]->word) && locks[i] != &arena_main.lock)
+			return false;
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		if (load_relaxed(&depot_shelves[sc].lock.word))
 			return false;
 	return true;
 }
@@ -381,7 +383,7 @@ TEST(who_waits_for_a_lost_thread_notices)
 	beside_a_thread(child_frees_a_chunk, false, &arena_main.lock);
 	beside_a_thread(child_resizes_a_chunk, false, &arena_main.lock);
 	beside_a_thread(child_fills_a_magazine, false, &arena_main.lock);
-	beside_a_thread(child_spills_a_magazine, false, &depot_lock);
+	beside_a_thread(child_spills_a_magazine, false, &depot_shelves[class_of(SIZE)].lock);
 	beside_a_thread(child_calls_calloc, false, &huge_lock);
 	beside_a_thread(child_trims, false, &caches_lock);
 	beside_a_thread(child_trims, false, &arena_main.lock);

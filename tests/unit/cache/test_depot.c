@@ -6,6 +6,8 @@
 #include "pages/retain.h"
 #include "test.h"
 
+#include <pthread.h>
+
 enum { SIZE = 512, MOST = 512 }; /* DEPOT_BYTES are 512 objects of them */
 
 static struct arena *const owner = (struct arena *)0x1000;
@@ -251,6 +253,7 @@ static uint32_t *crate_of(uint32_t n)
 TEST(check_sees_what_is_wrong)
 {
 	struct object *o = objects[3], **in_crate, *twice;
+	struct crate *crates;
 	uint32_t *count;
 
 	start_anew();
@@ -273,6 +276,16 @@ TEST(check_sees_what_is_wrong)
 	EXPECT(!depot_check()); /* D2: of the class and of all */
 	++*count;
 	EXPECT(depot_check());
+	crates = depot_shelves[sc].crates;
+	depot_shelves[sc].crates = NULL;
+	depot_shelves[sc].objects = 0;
+	depot_settle(sc);
+	depot_shelves[sc].crates = crates;
+	depot_shelves[sc].objects = 10;
+	EXPECT(!depot_check()); /* D3: the class is not listed */
+	EXPECT(depot_put(sc, objects + 10, 1));
+	EXPECT_EQ(depot_take(sc, taken, 1, false), 1);
+	EXPECT(depot_check());
 	make(class_of(4096), taken, 1);
 	*in_crate = taken[0];
 	EXPECT(!depot_check()); /* D1: of the class */
@@ -292,11 +305,100 @@ TEST(what_is_here_counts_as_retained)
 	EXPECT_EQ(retain_idle, idle + (size_t)30 * SIZE);
 	EXPECT_EQ(depot_take(sc, taken, 10, false), 10);
 	EXPECT_EQ(retain_retained, retained + (size_t)20 * SIZE);
-	depot_recover();
-	EXPECT_EQ(retain_retained, retained + (size_t)20 * SIZE);
 	start_anew();
 	EXPECT_EQ(retain_retained, retained);
 	EXPECT_EQ(retain_idle, idle);
+}
+
+/* A thread that the child of a fork does not have holds the lock of the class. */
+static void lose_lock(void)
+{
+	store_relaxed(&depot_shelves[sc].lock.word, thread_self() + 64);
+}
+
+TEST(a_child_counts_what_is_on_a_shelf_whose_lock_was_held)
+{
+	size_t retained;
+
+	start_anew();
+	retained = retain_retained;
+	EXPECT(depot_put(sc, objects, 30));
+	depot_settle(sc);
+	retain_add_idle(5 * SIZE); /* were counted, and not yet linked; or unlinked just now */
+	depot_shelves[sc].objects += 5;
+	lose_lock();
+	depot_recover();
+	EXPECT_EQ(load_relaxed(&depot_shelves[sc].lock.word), LOCK_FREE);
+	EXPECT_EQ(depot_objects(sc), 30);
+	EXPECT_EQ(retain_retained, retained + (size_t)30 * SIZE);
+	EXPECT(depot_check());
+	EXPECT_EQ(depot_take(sc, taken, MOST, true), 30);
+}
+
+TEST(a_child_keeps_shelves_that_nobody_held)
+{
+	start_anew();
+	depot_shelves[sc].objects += 5;
+	depot_recover();
+	EXPECT_EQ(depot_objects(sc), 5);
+	depot_shelves[sc].objects = 0;
+}
+
+static bool is_listed(unsigned class)
+{
+	return depot_next(class) == class;
+}
+
+TEST(classes_with_objects_are_listed)
+{
+	start_anew();
+	for (unsigned class = 0; class < CLASSES; class ++)
+		depot_settle(class);
+	EXPECT_EQ(depot_next(0), CLASSES);
+	EXPECT(depot_put(sc, objects, 10));
+	EXPECT(is_listed(sc) && !is_listed(sc + 1));
+	depot_settle(sc);
+	EXPECT(is_listed(sc));
+	EXPECT_EQ(depot_take(sc, taken, 10, false), 10);
+	depot_settle(sc);
+	EXPECT(!is_listed(sc));
+	make(CLASSES - 1, taken, 1);
+	EXPECT(depot_put(CLASSES - 1, taken, 1));
+	EXPECT_EQ(depot_next(0), CLASSES - 1);
+	EXPECT_EQ(depot_next(CLASSES), CLASSES);
+	EXPECT_EQ(depot_take(CLASSES - 1, taken, 1, false), 1);
+	depot_settle(CLASSES - 1);
+	EXPECT_EQ(depot_next(0), CLASSES);
+}
+
+static _Atomic bool works; /* a thread does, while another class is locked */
+
+static void *put_and_take(void *unused)
+{
+	EXPECT(depot_put(sc, objects, 10));
+	EXPECT_EQ(depot_take(sc, taken, 10, false), 10);
+	works = true;
+	return unused;
+}
+
+TEST(classes_do_not_wait_for_each_other)
+{
+	pthread_t thread;
+
+	start_anew();
+	lock_acquire(&depot_shelves[sc + 1].lock);
+	pthread_create(&thread, NULL, put_and_take, NULL);
+	pthread_join(thread, NULL);
+	lock_release(&depot_shelves[sc + 1].lock);
+	EXPECT(works);
+}
+
+/* A line of cache that waiting threads read is not the one that the holder writes to. */
+TEST(a_shelf_lies_apart_from_its_lock)
+{
+	EXPECT(offsetof(struct shelf, crates) / CACHE_LINE !=
+	       offsetof(struct shelf, lock) / CACHE_LINE);
+	EXPECT(is_aligned(sizeof(struct shelf), CACHE_LINE));
 }
 
 /* Else what goes home to slabs, and so is purged, would be too little. */
