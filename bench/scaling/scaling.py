@@ -15,7 +15,7 @@ from measure.failure import Failure
 from scaling.names import Names
 
 NOT_PERMITTED = 77          # exit status of scale.c
-OPERATIONS_BEFORE = 60_000  # of a thread before its mark; larson fills its tables by then
+OPERATIONS_BEFORE = 60_000  # of each thread before the mark
 FULL, QUICK = (200_000, 400_000), (20_000, 40_000)  # calls to warm up, calls to count
 # AVX-512 addresses are scaled in a way of their own, and rep movsb takes a step for each byte.
 TUNABLES = 'glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX2_Usable,-ERMS,-FSRM'
@@ -78,8 +78,7 @@ def run(workload, threads, allocator, quick=False, options=()):
     """The Row of one run."""
     row = Row(workload, threads, allocator.name)
     warm_up, counted = QUICK if quick else FULL
-    mark = OPERATIONS_BEFORE * threads
-    env = allocator.environment({'BENCH_MARK': str(mark), 'LD_BIND_NOW': '1'})
+    env = allocator.environment({'BENCH_MARK': str(OPERATIONS_BEFORE), 'LD_BIND_NOW': '1'})
     env.setdefault('GLIBC_TUNABLES', TUNABLES)
     with tempfile.TemporaryDirectory(prefix='bench-') as folder:
         output = pathlib.Path(folder, 'figures')

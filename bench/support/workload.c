@@ -34,7 +34,7 @@ static struct {
 	unsigned nsamples;
 	uint64_t interval_ns;
 	uint64_t next_sample_ns;
-	uint64_t mark; /* operations, or 0: see mark() */
+	uint64_t mark; /* operations of a thread, or 0: see mark() */
 	int64_t peak_live;
 	struct figure figure[MAX_FIGURES];
 	unsigned nfigures;
@@ -243,11 +243,14 @@ static uint64_t operations(void)
 	return sum;
 }
 
-/* Tells a tracer, which alone asks for it, that so many operations are done. Once. */
+/* Tells a tracer, which alone asks for it, that each thread has done so many operations. Once. */
 static void mark(void)
 {
-	if (operations() < workload.mark)
+	if (workload.used_threads < workload.threads)
 		return;
+	for (unsigned i = 0; i < workload.used_threads; i++)
+		if (workload.thread[i].operations < workload.mark)
+			return;
 	workload.mark = 0;
 	raise(SIGTRAP);
 }

@@ -14,8 +14,8 @@
  * that BENCH_REPORT names: operations, seconds, bytes of tables, live bytes over time, and figures
  * of the workload's own.
  *
- * BENCH_MARK=N makes it send itself SIGTRAP after N operations of all its threads: bench/scale asks
- * for that, and follows it from there on.
+ * BENCH_MARK=N makes it send itself SIGTRAP once each of its threads has done N operations:
+ * bench/scale asks for that, and follows it from there on.
  *
  * Nothing here allocates after workload_start(): tables come from mmap, and are reported apart, so
  * that what is measured is the allocator alone.

@@ -7,6 +7,7 @@ folder LOAM_BENCH_BUILD, the library is LOAM_SO.
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -74,7 +75,15 @@ class ScalingTest(unittest.TestCase):
                 self.traced(library, '-v', '-w', '20', '-n', '60')
         larson = [BUILD / 'bench/macro/larson', '--threads', '2', '--scale', '0.01']
         self.traced(os.environ['LOAM_SO'], '-v', '-w', '50', '-n', '100', program=larson,
-                    mark=100_000)
+                    mark=50_000)
+
+    def test_the_mark_comes_when_each_thread_has_done_so_much(self):
+        """The main thread fills the tables; then the second thread does 8,040 operations."""
+        larson = [BUILD / 'bench/macro/larson', '--threads', '2', '--scale', '0.0001']
+        for mark, status in (5_000, -signal.SIGTRAP), (20_000, 0):
+            done = subprocess.run(larson, env={'BENCH_MARK': str(mark)}, capture_output=True,
+                                  timeout=SECONDS)
+            self.assertEqual(done.returncode, status, mark)
 
     def test_the_program_is_told_of_the_processors(self):
         for program in ['nproc', '--all'], ['nproc'], ['getconf', '_NPROCESSORS_ONLN']:
