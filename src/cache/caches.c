@@ -52,7 +52,8 @@ static bool try_hold(struct cache *c, bool asks)
 {
 	enum robust_state state;
 
-	if (load_relaxed(&c->lost))
+	/* Most caches are those of living threads: no lock is taken for these. */
+	if (robust_is_held(&c->holder, asks) || load_relaxed(&c->lost))
 		return false;
 	state = take_holder(c, asks);
 	if (state == ROBUST_GONE) {

@@ -54,7 +54,7 @@ static void learn_place(const char *thread, uint32_t number)
 	if (place.confirmed || number == place.number)
 		return;
 	if (place.number && number_at(thread, place.offset) == number) {
-		place.confirmed = true;
+		store_release(&place.confirmed, true);
 		return;
 	}
 	while (offset < SEARCHED && number_at(thread, offset) != number)
@@ -67,13 +67,14 @@ static void learn_place(const char *thread, uint32_t number)
 static void note_holder(struct robust *r)
 {
 	const char *thread = code.self ? (const char *)code.self() : NULL;
+	bool found;
 
-	r->number = (uint32_t)r->mutex.__data.__owner;
+	store_relaxed(&r->number, (uint32_t)r->mutex.__data.__owner);
 	ASSERT(r->number && r->mutex.__data.__kind == ROBUST_KIND);
 	if (thread)
 		learn_place(thread, r->number);
-	r->thread = thread && place.number && number_at(thread, place.offset) == r->number ? thread
-											   : NULL;
+	found = thread && place.number && number_at(thread, place.offset) == r->number;
+	store_relaxed(&r->thread, found ? thread : NULL);
 }
 
 bool robust_hold_anew(struct robust *r)
@@ -95,15 +96,29 @@ enum robust_state robust_try(struct robust *r)
 	return code.consistent && code.consistent(&r->mutex) == 0 ? ROBUST_GONE : ROBUST_BUSY;
 }
 
+static uint32_t number_of_holder(const struct robust *r)
+{
+	return (uint32_t)load_relaxed(&r->mutex.__data.__lock) & FUTEX_TID_MASK;
+}
+
 /* A mutex that was let go, or is held by a thread that did not note itself, has another number. */
+static bool is_gone(const struct robust *r)
+{
+	uint32_t number = number_of_holder(r);
+	const char *thread = load_relaxed(&r->thread);
+
+	return load_acquire(&place.confirmed) && thread && load_relaxed(&r->number) == number &&
+	       !os_word_is((const uint32_t *)(thread + place.offset), number);
+}
+
+bool robust_is_held(const struct robust *r, bool asks)
+{
+	return number_of_holder(r) && !(asks && is_gone(r));
+}
+
 enum robust_state robust_ask(struct robust *r)
 {
-	uint32_t number = (uint32_t)load_relaxed(&r->mutex.__data.__lock) & FUTEX_TID_MASK;
-
-	if (!place.confirmed || !r->thread || r->number != number ||
-	    os_word_is((const uint32_t *)(r->thread + place.offset), number))
-		return ROBUST_BUSY;
-	return robust_hold_anew(r) ? ROBUST_GONE : ROBUST_BUSY;
+	return is_gone(r) && robust_hold_anew(r) ? ROBUST_GONE : ROBUST_BUSY;
 }
 
 void robust_release(struct robust *r)

@@ -10,9 +10,9 @@
  * Where that word is in libc's description of a thread is not public: it is where two threads in a
  * row had their numbers. One is not enough: in a container its number is 1, as other words are.
  *
- * Locking: the caller holds one lock in all of these but robust_release(), or is alone. Else one
- * could read the number of a thread that is gone in a mutex which another has just taken over, and
- * two could learn at once where the number is.
+ * Locking: the caller holds one lock in all of these but robust_is_held() and
+ * robust_release(), or is alone. Else one could read the number of a thread that is gone in a mutex
+ * which another has just taken over, and two could learn at once where the number is.
  */
 #pragma once
 
@@ -40,6 +40,10 @@ AT_START bool robust_hold_anew(struct robust *r);
 
 /* Takes it if nobody holds it, as far as the kernel has marked it; never waits. */
 enum robust_state robust_try(struct robust *r);
+
+/* Whether robust_try(), or if asks robust_ask(), would find it busy; perhaps a moment old. Asking
+   costs a system call. */
+bool robust_is_held(const struct robust *r, bool asks);
 
 /* Takes one that is busy, if its holder is gone without a mark. Costs a system call. */
 COLD enum robust_state robust_ask(struct robust *r);

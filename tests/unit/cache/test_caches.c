@@ -8,6 +8,7 @@
 #include "threads.h"
 
 #include <linux/futex.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -52,6 +53,51 @@ TEST(a_thread_gets_a_cache_by_its_first_slow_path)
 	EXPECT(!cache_next(mine.cache));
 	EXPECT(mine.cache->arena == &arena_main);
 	EXPECT(!mine.cache->inside && !mine.inside);
+}
+
+/* What another thread does while this one holds the lock of the list; it posts `done` at its end,
+   or before it waits for the lock. */
+static sem_t locked, done;
+static _Atomic bool waited;
+
+static void note_wait(void)
+{
+	waited = true;
+	sem_post(&done);
+}
+
+static void *look_at_all(void *unused)
+{
+	loam_free(loam_malloc(1));
+	sem_post(&done); /* it has its cache */
+	sem_wait(&locked);
+	cache_begin();
+	for (int i = 0; i < 100; i++)
+		cache_reap_next();
+	cache_reap_all();
+	cache_end();
+	sem_post(&done);
+	return unused;
+}
+
+/* Both live. Else each tick of a thread, and its start, would wait for those of all others. */
+TEST(no_lock_is_taken_to_see_that_threads_live)
+{
+	void (*before)(void) = lock_before_wait;
+	pthread_t thread;
+
+	sem_init(&done, 0, 0);
+	sem_init(&locked, 0, 0);
+	pthread_create(&thread, NULL, look_at_all, NULL);
+	sem_wait(&done);
+	lock_acquire(&caches_lock);
+	lock_before_wait = note_wait;
+	sem_post(&locked);
+	sem_wait(&done);
+	lock_release(&caches_lock);
+	pthread_join(thread, NULL);
+	lock_before_wait = before;
+	EXPECT(!waited);
 }
 
 TEST(a_thread_adopts_what_one_left_that_is_gone)

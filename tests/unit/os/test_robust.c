@@ -107,6 +107,18 @@ static enum robust_state run(void *(*body)(void *), size_t stack)
 	return (enum robust_state)(uintptr_t)state;
 }
 
+TEST(whether_it_is_held_is_seen_without_trying)
+{
+	EXPECT(robust_hold_anew(&mutex));
+	EXPECT(robust_is_held(&mutex, false));
+	EXPECT(robust_is_held(&mutex, true));
+	robust_release(&mutex);
+	EXPECT(!robust_is_held(&mutex, false));
+	run(hold, 0);
+	EXPECT(!robust_is_held(&mutex, false)); /* its thread is gone, and the kernel marked it */
+	EXPECT_EQ(tried_by_another(), ROBUST_GONE);
+}
+
 /* As where set_robust_list is refused: the kernel does not know what the thread holds. */
 static void *hold_unmarked(void *unused)
 {
@@ -123,6 +135,8 @@ TEST(a_thread_that_the_kernel_did_not_mark_is_found_when_it_is_asked_for)
 	for (int i = 0; i < 3; i++) {
 		run(hold_unmarked, 0);
 		EXPECT_EQ(tried_by_another(), ROBUST_BUSY);
+		EXPECT(robust_is_held(&mutex, false));
+		EXPECT(!robust_is_held(&mutex, true));
 		EXPECT_EQ(run(ask, 0), ROBUST_GONE);
 		EXPECT_EQ(tried_by_another(), ROBUST_HELD);
 	}
