@@ -13,6 +13,8 @@
 #include "pages/retain.h"
 #include "pages/zone.h"
 
+#include <string.h>
+
 /* --- allocation ------------------------------------------------------------------------------ */
 
 /* Objects of a hot class for a magazine, the lowest last; how many, 0 where the class is not
@@ -30,8 +32,8 @@ static uint32_t take_from_slabs(struct cache *c, unsigned sc, struct object **fi
 	a->counts.objects += n;
 	ring_unlock(a);
 	cache_obey_if_due(c);
-	for (uint32_t i = 0; n < most && i < n; i++)
-		first[i] = first[most - n + i];
+	if (n < most)
+		memmove(first, first + most - n, n * sizeof *first);
 	return n;
 }
 
