@@ -24,6 +24,7 @@
 #include "os/os.h"
 #include "pages/hugetlb.h"
 #include "pages/limit.h"
+#include "pages/nodes.h"
 #include "pages/retain.h"
 #include "api/seal.h"
 #include "pages/zone.h"
@@ -106,6 +107,7 @@ static void start_once(void)
 		mappings_read();
 	if (retain_limit_is_auto())
 		limit_read();
+	nodes_note();
 	ring_start(may_use_brk());
 	zone_start();
 	start_report();

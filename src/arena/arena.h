@@ -37,6 +37,7 @@ struct arena_counts {
 struct arena {
 	struct lock lock;
 	uint32_t number;     /* from 1 on; constant */
+	uint8_t node;	     /* whose threads use it (pages/nodes.h); constant */
 	bool retired;	     /* locked by another thread at a fork: not used in the child */
 	struct arena *next;  /* in the ring; constant once there */
 	struct slabs *slabs; /* NULL until a class is promoted */

@@ -5,6 +5,7 @@
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/metadata.h"
+#include "pages/nodes.h"
 
 struct arena arena_main;
 
@@ -19,6 +20,7 @@ void ring_start(bool brk)
 {
 	/* Heaps by brk lie apart from all else, and take a leaf of the page map for themselves. */
 	arena_init(&arena_main, brk && os_memory_limit() >= OS_MEMORY_SCARCE, 1);
+	arena_main.node = (uint8_t)nodes_here();
 	store_release(&ring_all, &arena_main);
 	count = 1;
 }
@@ -26,11 +28,6 @@ void ring_start(bool brk)
 size_t ring_count(void)
 {
 	return load_relaxed(&count);
-}
-
-static size_t most(void)
-{
-	return options.arena_max ? options.arena_max : os_cpus();
 }
 
 struct arena *ring_next(const struct arena *a)
@@ -68,25 +65,48 @@ static struct arena *after(const struct arena *a)
 	return a->next ? a->next : ring_next(NULL);
 }
 
-/* Locks the next arena that is not locked, the ring once round; NULL: all are. */
-static struct arena *try_others(const struct arena *a)
+/* Locks the node's next arena that is not locked, the ring once round; NULL: all are. */
+static struct arena *try_others(const struct arena *a, unsigned node)
 {
 	for (struct arena *b = after(a); b != a; b = after(b))
-		if (ring_try(b))
+		if (b->node == node && ring_try(b))
 			return b;
 	return NULL;
 }
 
-/* Makes an arena, locked; NULL: there are enough, or there is no memory. */
-static struct arena *make(void)
+/* The newest arena of a node; NULL: it has none. */
+static struct arena *of_node(unsigned node)
+{
+	for (struct arena *a = NULL; (a = ring_next(a));)
+		if (a->node == node && !load_relaxed(&a->retired))
+			return a;
+	return NULL;
+}
+
+/* Whether a node may have one more. By default it has as many as there are processors at most; with
+   arena_max all have so many together, but each has one. */
+static bool may_make(unsigned node)
+{
+	size_t n = 0;
+
+	if (options.arena_max)
+		return count - retired < options.arena_max || !of_node(node);
+	for (const struct arena *a = NULL; (a = ring_next(a));)
+		n += a->node == node && !load_relaxed(&a->retired);
+	return n < os_cpus();
+}
+
+/* Makes an arena of a node, locked; NULL: it has enough, or there is no memory. */
+static struct arena *make(unsigned node)
 {
 	struct arena *a = NULL;
 
 	lock_acquire(&ring_list_lock);
-	if (count - retired < most())
+	if (may_make(node))
 		a = pool_alloc(&pool);
 	if (a) {
 		arena_init(a, false, count + 1);
+		a->node = (uint8_t)node;
 		a->next = ring_all;
 		lock_acquire(&a->lock);
 		store_release(&ring_all, a);
@@ -109,15 +129,35 @@ static struct arena *wait_for(struct arena *a)
 
 NOINLINE struct arena *ring_lock_another(struct arena **arena)
 {
-	struct arena *last = load_relaxed(arena), *a = try_others(last);
+	unsigned node = nodes_here();
+	struct arena *last = load_relaxed(arena), *a = try_others(last, node), *first = last;
 
 	if (!a)
-		a = make();
+		a = make(node);
+	if (!a && last->node != node)
+		first = of_node(node);
 	if (!a)
-		a = wait_for(last);
+		a = wait_for(first ? first : last);
 	if (a)
 		store_relaxed(arena, a);
 	return a;
+}
+
+void ring_follow(struct arena **arena)
+{
+	unsigned node = nodes_here();
+	struct arena *a = load_relaxed(arena);
+
+	if (a->node == node)
+		return;
+	a = of_node(node);
+	if (!a) {
+		a = make(node);
+		if (a)
+			ring_unlock(a);
+	}
+	if (a)
+		store_relaxed(arena, a);
 }
 
 void ring_recover_list(void)

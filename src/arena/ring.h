@@ -7,6 +7,11 @@
  * share arenas. Only the main arena grows by brk, and not where the process's malloc is another:
  * that one grows by brk as well. Arenas are never freed.
  *
+ * Where threads run on several NUMA nodes (pages/nodes.h), each arena is of the node on which it
+ * was made, and a thread uses those of its own node, of which there is one at least. A thread that
+ * was moved to another node finds out where it looks what is due (cache/upkeep.h), or where its
+ * arena is locked.
+ *
  * Locking: the ring lock for adding an arena; readers need none.
  */
 #pragma once
@@ -37,6 +42,10 @@ ALWAYS_INLINE struct arena *ring_lock(struct arena **arena)
 	ASSERT(a);
 	return LIKELY(lock_try(&a->lock)) ? a : ring_lock_another(arena);
 }
+
+/* Makes *arena one of the node that the calling thread runs on; it stays where there is no memory
+   for one. To be called where there are several nodes, and no lock is held. */
+COLD void ring_follow(struct arena **arena);
 
 /* Locks this arena. False when it is retired: what belongs to it is lost. */
 ALWAYS_INLINE bool ring_lock_this(struct arena *a)

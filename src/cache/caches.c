@@ -4,6 +4,7 @@
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/metadata.h"
+#include "pages/nodes.h"
 
 /* Caches that are looked at for one whose thread is gone, when a thread begins. */
 #define LOOKS 16
@@ -161,6 +162,9 @@ struct cache *cache_bind(void)
 		return &cache_shared;
 	}
 	note_recent(c);
+	nodes_note();
+	if (load_relaxed(&nodes_many))
+		ring_follow(&c->arena);
 	ASSERT(c->arena && c->holder.number && !c->lost);
 	if (c->magazines)
 		cache_open_doors(c);

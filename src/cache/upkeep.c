@@ -7,6 +7,7 @@
 #include "os/os.h"
 #include "pages/huge.h"
 #include "pages/limit.h"
+#include "pages/nodes.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
 
@@ -74,6 +75,8 @@ void cache_tick_slowly(struct cache *c)
 		cache_owe(c, OWED_FLUSH);
 	cache_reap_next();
 	c->ticked = now;
+	if (UNLIKELY(load_relaxed(&nodes_many)))
+		ring_follow(&c->arena);
 	retain_note_low();
 	cache_owe(c, shrink ? OWED_SWEEP | OWED_SHRINK : OWED_SWEEP);
 	cache_empty_depot(false);

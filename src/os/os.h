@@ -43,6 +43,10 @@ const char *const *os_environment(void);
 /* Nanoseconds from a fixed moment, coarse (a tick of some milliseconds), by the vdso. */
 uint64_t os_clock(void);
 
+/* The numbers of the processor that the calling thread runs on and of its NUMA node, by the vdso;
+   0 where it does not say. */
+void os_where(unsigned *ret_cpu, unsigned *ret_node);
+
 /* How many processors this process may run on; at least 1. */
 unsigned os_cpus(void);
 

@@ -56,6 +56,7 @@ struct pages {
 struct region {
 	char *base;				      /* constant */
 	unsigned slot;				      /* its number in the zone; constant */
+	unsigned node;				      /* whose threads take blocks; constant */
 	uint16_t orders[STATES];		      /* B4: bit o */
 	unsigned owned_pages;			      /* of the window, mapped by us */
 	unsigned free_pages;			      /* B5 */

@@ -1,5 +1,10 @@
 /*
- * A zone: regions of page frames under one lock, each a buddy allocator.
+ * The zones: regions of page frames under one lock, each a buddy allocator.
+ *
+ * Each NUMA node has a zone of its own (nodes.h): blocks are taken from regions of the node that
+ * the calling thread runs on, and go back to their region whoever frees them. Only where the system
+ * refuses memory a block of another node is taken. The table of regions, the sums and the lock are
+ * of all zones together.
  *
  * Blocks have 2^order pages, order 0 (one page) to 10 (1,024 pages, a region).  Dirty free blocks
  * are taken before clean ones, since they cost nothing more, and older regions before newer ones,
@@ -16,7 +21,8 @@
  *	Z2  the page map notes each region at its address;
  *	Z3  a region is in the set of a state and order exactly when it has such a block;
  *	Z4  the sums are those of the regions;
- *	Z5  free pages have no tag.
+ *	Z5  free pages have no tag;
+ *	Z6  a region is of the node of its part of the table.
  *
  * Locking: one lock, taken here in every function, for a block, never for an object.  For
  * zone_recover(), regions are whole, up to what region_rebuild() does, after each single store; the

@@ -3,6 +3,7 @@
 
 #include "os/check.h"
 #include "os/os.h"
+#include "pages/nodes.h"
 #include "pages/retain.h"
 #include "pages/thp_keep.h"
 #include "pages/zone_map.h"
@@ -37,15 +38,17 @@ bool zone_is_free(const void *mem)
 
 UNSYNCHRONIZED bool zone_is_ready(unsigned order)
 {
+	const struct zone_node *n = zone_node(nodes_here());
+
 	ASSERT(order < ORDERS);
-	return (load_relaxed(&zone.orders[DIRTY]) | load_relaxed(&zone.orders[CLEAN])) >> order;
+	return n && (load_relaxed(&n->orders[DIRTY]) | load_relaxed(&n->orders[CLEAN])) >> order;
 }
 
 void zone_start(void)
 {
 	lock_acquire(&zone_lock);
 	if (!zone.sizes.mapped)
-		zone_grow(0);
+		zone_grow(nodes_here(), 0);
 	lock_release(&zone_lock);
 	ASSERT_SLOW(zone_check_step());
 }
@@ -63,13 +66,13 @@ static uint64_t some_halves(void)
 	return zone.scatter ? mix64(zone.scatter++) : 0;
 }
 
-/* A block from the dirty ones, else from the clean ones; NULL when there is none. */
-static void *take_block(unsigned order, bool *ret_clean)
+/* A block of a node from the dirty ones, else from the clean ones; NULL when there is none. */
+static void *take_block(const struct zone_node *n, unsigned order, bool *ret_clean)
 {
 	ASSERT(lock_held(&zone_lock));
 	ASSERT(order < ORDERS);
-	for (enum state s = DIRTY; s < STATES; s++) {
-		uint16_t fit = (uint16_t)(zone.orders[s] >> order << order);
+	for (enum state s = DIRTY; n && s < STATES; s++) {
+		uint16_t fit = (uint16_t)(n->orders[s] >> order << order);
 		struct region *r;
 		struct zone_change change;
 		unsigned page, from;
@@ -77,7 +80,7 @@ static void *take_block(unsigned order, bool *ret_clean)
 		if (!fit)
 			continue;
 		from = lowest_bit(fit);
-		r = zone_lowest(s, from);
+		r = zone_lowest(n, s, from);
 		change = zone_change_begin(r);
 		page = region_take(r, s, order, some_halves());
 		zone_change_end(&change);
@@ -88,6 +91,16 @@ static void *take_block(unsigned order, bool *ret_clean)
 		return page_address(r, page);
 	}
 	return NULL;
+}
+
+/* The same of any node, where one cannot have more of its own. */
+static COLD void *take_elsewhere(unsigned order, bool *ret_clean)
+{
+	void *block = NULL;
+
+	for (unsigned node = 0; !block && node < NODES_MOST; node++)
+		block = take_block(zone_node(node), order, ret_clean);
+	return block;
 }
 
 static void give_locked(struct region *r, struct pages pages)
@@ -105,12 +118,13 @@ static void give_locked(struct region *r, struct pages pages)
    page that is to stay whole; NULL when none is left. */
 static struct region *choose_dirty(unsigned least, unsigned *ret_page, unsigned *ret_order)
 {
+	const struct zone_node *n = zone_dirtiest();
 	struct region *r;
 
-	if (!(zone.orders[DIRTY] >> least))
+	if (!(n->orders[DIRTY] >> least))
 		return NULL;
-	*ret_order = highest_bit(zone.orders[DIRTY]);
-	r = zone_highest(DIRTY, *ret_order);
+	*ret_order = highest_bit(n->orders[DIRTY]);
+	r = zone_highest(n, DIRTY, *ret_order);
 	*ret_page = region_highest(r, DIRTY, *ret_order);
 	if (!thp_holds() || !thp_keeps_free(r, (struct pages){*ret_page, 1u << *ret_order}))
 		return r;
@@ -171,12 +185,14 @@ static size_t purge_locked(size_t nbytes)
 }
 
 /* The first npages of a block of that order; what follows them is free. */
-static void *alloc_locked(size_t npages, unsigned order, bool *ret_clean)
+static void *alloc_locked(unsigned node, size_t npages, unsigned order, bool *ret_clean)
 {
-	char *block = take_block(order, ret_clean);
+	char *block = take_block(zone_node(node), order, ret_clean);
 
-	if (!block && zone_grow(order))
-		block = take_block(order, ret_clean);
+	if (!block && zone_grow(node, order))
+		block = take_block(zone_node(node), order, ret_clean);
+	if (!block && load_relaxed(&nodes_many))
+		block = take_elsewhere(order, ret_clean);
 	if (!block)
 		return NULL;
 	if (npages < (size_t)1 << order) {
@@ -193,9 +209,9 @@ static void *alloc_locked(size_t npages, unsigned order, bool *ret_clean)
 
 /* The order of a block for what is going to grow: `most` if there is such a block, or half of all
    is in use, so that more may be mapped; else the largest that there is. */
-static unsigned room_locked(unsigned least, unsigned most)
+static unsigned room_locked(const struct zone_node *n, unsigned least, unsigned most)
 {
-	uint16_t orders = zone.orders[DIRTY] | zone.orders[CLEAN];
+	uint16_t orders = n ? n->orders[DIRTY] | n->orders[CLEAN] : 0;
 	size_t free = zone.sizes.free_dirty + zone.sizes.free_clean;
 	unsigned order = orders ? highest_bit(orders) : 0;
 
@@ -208,7 +224,7 @@ static unsigned room_locked(unsigned least, unsigned most)
 /* npages of a block of at least that order, and up to room_order if one can be had. */
 static void *alloc(size_t npages, unsigned order, unsigned room_order, bool *ret_clean)
 {
-	unsigned roomy;
+	unsigned roomy, node = nodes_here();
 	void *mem;
 
 	ASSERT(npages && npages <= (size_t)1 << order);
@@ -216,10 +232,10 @@ static void *alloc(size_t npages, unsigned order, unsigned room_order, bool *ret
 	if (!retain_allows(npages << PAGE_SHIFT))
 		return NULL;
 	lock_acquire(&zone_lock);
-	roomy = room_locked(order, room_order);
-	mem = alloc_locked(npages, roomy, ret_clean);
+	roomy = room_locked(zone_node(node), order, room_order);
+	mem = alloc_locked(node, npages, roomy, ret_clean);
 	if (!mem && roomy > order)
-		mem = alloc_locked(npages, order, ret_clean);
+		mem = alloc_locked(node, npages, order, ret_clean);
 	lock_release(&zone_lock);
 	ASSERT_SLOW(zone_check_step());
 	if (mem)

@@ -25,7 +25,7 @@
 static struct pool regions = POOL_INIT(struct region);
 
 /* The region of the window that mem lies in, perhaps a new one; NULL without memory. */
-static struct region *window(char *mem)
+static struct region *window(char *mem, unsigned node)
 {
 	struct region *r = *pagemap_region(mem);
 
@@ -36,6 +36,7 @@ static struct region *window(char *mem)
 	if (!r)
 		return NULL;
 	r->base = (char *)align_down((uintptr_t)mem, REGION_SIZE);
+	r->node = node;
 	if (!zone_note_region(r)) {
 		pool_free(&regions, r);
 		return NULL;
@@ -87,7 +88,7 @@ static void note_locked(char *mem)
 }
 
 /* Maps nbytes aligned to a region, or to their size if they are less, and frees them here. */
-static bool map(size_t nbytes)
+static bool map(size_t nbytes, unsigned node)
 {
 	size_t alignment = nbytes < REGION_SIZE ? nbytes : REGION_SIZE;
 	char *mem = place_map(nbytes, alignment, nbytes, OS_PAGES);
@@ -99,7 +100,7 @@ static bool map(size_t nbytes)
 	thp_advise(mem, nbytes);
 	note_locked(mem);
 	for (; done < nbytes; done += alignment) {
-		struct region *r = window(mem + done);
+		struct region *r = window(mem + done, node);
 
 		if (!r)
 			break;
@@ -124,14 +125,16 @@ static size_t next_step(void)
 	return step;
 }
 
-bool zone_grow(unsigned order)
+/* Other nodes than the first have whole regions, since a window that is filled piece by piece may
+   be that of another node. */
+bool zone_grow(unsigned node, unsigned order)
 {
-	size_t least = larger(ORDER_BYTES(order), os_page_size()),
+	size_t least = node ? REGION_SIZE : larger(ORDER_BYTES(order), os_page_size()),
 	       step = larger(next_step(), least);
 
 	ASSERT(order < ORDERS && step >= least);
 	ASSERT(lock_held(&zone_lock));
-	while (!map(step)) {
+	while (!map(step, node)) {
 		if (step == least)
 			return false;
 		step = larger(step / 4, least);

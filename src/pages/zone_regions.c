@@ -3,6 +3,7 @@
 
 #include "os/check.h"
 #include "pages/metadata.h"
+#include "pages/nodes.h"
 #include "pages/retain.h"
 
 #include <string.h>
@@ -10,12 +11,16 @@
 #define SLOTS (ZONE_PART * ZONE_PART)
 
 struct part {
+	unsigned node;			      /* of all its regions; constant */
 	struct zone_set with[STATES][ORDERS]; /* Z3 */
 	struct region *regions[ZONE_PART];    /* Z1; of which most programs touch the first */
 };
 
 /* Of which most programs touch the first: it lies behind the zone. */
 static struct part *parts[ZONE_PART];
+
+/* Of nodes after the first; of most programs none is touched. */
+static struct zone_node *nodes[NODES_MOST];
 
 struct zone zone;
 struct lock zone_lock = LOCK_INIT(LOCK_ZONE);
@@ -28,45 +33,61 @@ struct region *zone_region(size_t slot)
 	return part ? part->regions[slot % ZONE_PART] : NULL;
 }
 
-/* The lowest number in a set; ZONE_PART of an empty one. */
+struct zone_node *zone_node(unsigned node)
+{
+	ASSERT(node < NODES_MOST);
+	return LIKELY(node == 0) ? &zone.first : nodes[node];
+}
 
+/* Orders are bits: the larger number has the larger block. */
+struct zone_node *zone_dirtiest(void)
+{
+	struct zone_node *best = &zone.first;
+
+	for (unsigned i = 1; load_relaxed(&nodes_many) && i < NODES_MOST; i++)
+		if (nodes[i] && nodes[i]->orders[DIRTY] > best->orders[DIRTY])
+			best = nodes[i];
+	return best;
+}
+
+/* The lowest number in a set; ZONE_PART of an empty one. */
 static size_t lowest(const struct zone_set *set)
 {
 	return bits_first(set->words, 0, ZONE_PART);
 }
 
-static void add_with(size_t slot, enum state state, unsigned order)
+static void add_with(struct zone_node *n, size_t slot, enum state state, unsigned order)
 {
 	bit_set(parts[slot / ZONE_PART]->with[state][order].words, slot % ZONE_PART);
-	bit_set(zone.with[state][order].words, slot / ZONE_PART);
-	store_relaxed(&zone.orders[state], (uint16_t)(zone.orders[state] | 1u << order));
+	bit_set(n->with[state][order].words, slot / ZONE_PART);
+	store_relaxed(&n->orders[state], (uint16_t)(n->orders[state] | 1u << order));
 }
 
-static void remove_with(size_t slot, enum state state, unsigned order)
+static void remove_with(struct zone_node *n, size_t slot, enum state state, unsigned order)
 {
 	struct zone_set *set = &parts[slot / ZONE_PART]->with[state][order];
 
 	bit_clear(set->words, slot % ZONE_PART);
 	if (lowest(set) != ZONE_PART)
 		return;
-	bit_clear(zone.with[state][order].words, slot / ZONE_PART);
-	if (lowest(&zone.with[state][order]) == ZONE_PART)
-		store_relaxed(&zone.orders[state], (uint16_t)(zone.orders[state] & ~(1u << order)));
+	bit_clear(n->with[state][order].words, slot / ZONE_PART);
+	if (lowest(&n->with[state][order]) == ZONE_PART)
+		store_relaxed(&n->orders[state], (uint16_t)(n->orders[state] & ~(1u << order)));
 }
 
-struct region *zone_lowest(enum state state, unsigned order)
+struct region *zone_lowest(const struct zone_node *n, enum state state, unsigned order)
 {
-	const struct part *part = parts[lowest(&zone.with[state][order])];
+	const struct part *part = parts[lowest(&n->with[state][order])];
 
-	ASSERT(zone.orders[state] >> order & 1 && part);
+	ASSERT(n->orders[state] >> order & 1 && part);
 	return part->regions[lowest(&part->with[state][order])];
 }
 
-struct region *zone_highest(enum state state, unsigned order)
+struct region *zone_highest(const struct zone_node *n, enum state state, unsigned order)
 {
-	const struct part *part = parts[bits_last(zone.with[state][order].words, 0, ZONE_PART)];
+	const struct part *part = parts[bits_last(n->with[state][order].words, 0, ZONE_PART)];
 
-	ASSERT(zone.orders[state] >> order & 1 && part);
+	ASSERT(n->orders[state] >> order & 1 && part);
 	return part->regions[bits_last(part->with[state][order].words, 0, ZONE_PART)];
 }
 
@@ -74,14 +95,15 @@ struct region *zone_highest(enum state state, unsigned order)
 static void update_sets(const struct region *r, enum state state, uint16_t before)
 {
 	uint16_t changed = before ^ r->orders[state];
+	struct zone_node *n = zone_node(r->node);
 
 	for (; changed; changed &= (uint16_t)(changed - 1)) {
 		unsigned order = lowest_bit(changed);
 
 		if (r->orders[state] >> order & 1)
-			add_with(r->slot, state, order);
+			add_with(n, r->slot, state, order);
 		else
-			remove_with(r->slot, state, order);
+			remove_with(n, r->slot, state, order);
 	}
 }
 
@@ -108,28 +130,56 @@ void zone_change_end(const struct zone_change *before)
 	ASSERT_SLOW(region_check(r) & check_sets(r, r->slot));
 }
 
+/* Whether a region of that node may have that number; the numbers below it are taken. */
+static bool is_free(size_t slot, unsigned node)
+{
+	const struct part *part = parts[slot / ZONE_PART];
+
+	return !part || (part->node == node && !part->regions[slot % ZONE_PART]);
+}
+
+static bool make_part(struct part **part, unsigned node)
+{
+	struct part *made = metadata_alloc(sizeof *made);
+
+	if (!made)
+		return false;
+	made->node = node;
+	KEEP_ORDER();
+	*part = made;
+	return true;
+}
+
+static bool make_node(unsigned node)
+{
+	struct zone_node *made = metadata_alloc(sizeof *made);
+
+	if (made)
+		nodes[node] = made;
+	return made;
+}
+
+/* A number counts before the region has it: those of other nodes may lie in between. */
 bool zone_note_region(struct region *r)
 {
 	struct part **part;
 	size_t slot = 0;
 
 	ASSERT(lock_held(&zone_lock));
-	while (slot < zone.slots && zone_region(slot))
+	while (slot < SLOTS && !is_free(slot, r->node))
 		slot++;
-	if (slot == SLOTS)
+	if (slot == SLOTS || (!zone_node(r->node) && !make_node(r->node)))
 		return false;
 	part = &parts[slot / ZONE_PART];
 	ASSERT(is_aligned((uintptr_t)r->base, REGION_SIZE) && !*pagemap_region(r->base));
-	if (!*part)
-		*part = metadata_alloc(sizeof **part);
-	if (!*part)
+	if (!*part && !make_part(part, r->node))
 		return false;
 	r->slot = (unsigned)slot;
+	if (slot >= zone.slots)
+		zone.slots = slot + 1;
 	KEEP_ORDER();
 	(*part)->regions[slot % ZONE_PART] = r;
 	KEEP_ORDER();
-	if (slot >= zone.slots)
-		zone.slots = slot + 1;
 	return true;
 }
 
@@ -176,19 +226,15 @@ static size_t used(const struct zone_sizes *s)
 	return s->mapped - s->free_dirty - s->free_clean;
 }
 
-/* Numbers that were given while the lock was held are found by the table, which they are in before
-   they count. */
 void zone_recover(void)
 {
 	struct zone_sizes before = zone.sizes, *now = &zone.sizes, sums;
 
-	memset(zone.with, 0, sizeof zone.with);
-	store_relaxed(&zone.orders[DIRTY], 0);
-	store_relaxed(&zone.orders[CLEAN], 0);
+	for (unsigned i = 0; i < NODES_MOST; i++)
+		if (zone_node(i))
+			memset(zone_node(i), 0, sizeof *zone_node(i));
 	for (size_t i = 0; i < ZONE_PART && parts[i]; i++)
 		memset(parts[i]->with, 0, sizeof parts[i]->with);
-	while (zone.slots < SLOTS && zone_region(zone.slots))
-		zone.slots++;
 	for (size_t slot = 0; slot < zone.slots; slot++)
 		if (zone_region(slot))
 			recover_region(zone_region(slot));
@@ -232,13 +278,14 @@ static COLD bool check_pages(const struct region *r)
 
 static COLD bool check_sets(const struct region *r, size_t slot)
 {
+	const struct zone_node *n = zone_node(r->node);
 	size_t part = slot / ZONE_PART;
-	bool ok = true;
+	bool ok = expect_eq("Z6", parts[part]->node, r->node);
 
 	for (enum state s = DIRTY; s < STATES; s++)
 		for (unsigned order = 0; order < ORDERS; order++)
 			ok &= expect_eq("Z3", r->orders[s] >> order & 1,
-					bit_test(zone.with[s][order].words, part) &&
+					bit_test(n->with[s][order].words, part) &&
 						bit_test(parts[part]->with[s][order].words,
 							 slot % ZONE_PART));
 	return ok;

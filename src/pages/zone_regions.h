@@ -3,6 +3,9 @@
  * have such a block free.  The zone's sets and sums follow every change of a region between
  * zone_change_begin() and zone_change_end().
  *
+ * Each node (nodes.h) has sets of its own. The regions of a part of the table are of one node, so a
+ * part's sets are the node's too.
+ *
  * Locking: the zone's lock is held around every call, but in the child of a fork.
  */
 #pragma once
@@ -24,11 +27,16 @@ struct zone_set {
 	uint64_t words[ZONE_PART / 64];
 };
 
-struct zone {
-	size_t slots; /* numbers in use are below this */
+/* The free blocks of a node. */
+struct zone_node {
 	/* bit o: with[][o] is not empty; written atomically, for zone_is_ready() */
 	uint16_t orders[STATES];
 	struct zone_set with[STATES][ORDERS]; /* Z3: parts with such a region */
+};
+
+struct zone {
+	size_t slots;		/* numbers in use are below this */
+	struct zone_node first; /* of node 0 */
 	/* frees until a purge that was refused is tried again */
 	unsigned purge_pause;
 	/* the same of a look for a block that splits no huge page (thp_keep.h) that found none */
@@ -40,6 +48,12 @@ struct zone {
 };
 
 extern HIDDEN struct zone zone;
+
+/* What is free of a node; NULL: no memory was mapped there so far. */
+struct zone_node *zone_node(unsigned node);
+
+/* The node that has the largest dirty block, or any where none has one. */
+COLD struct zone_node *zone_dirtiest(void);
 
 static inline unsigned page_index(const struct region *r, const void *mem)
 {
@@ -54,12 +68,12 @@ static inline void *page_address(const struct region *r, unsigned page)
 /* The region of that number, or NULL. */
 struct region *zone_region(size_t slot);
 
-/* Of the regions with a block of that state and order, of which there must be one, that of the
-   lowest number, or of the highest. */
-struct region *zone_lowest(enum state state, unsigned order);
-struct region *zone_highest(enum state state, unsigned order);
+/* Of the node's regions with a block of that state and order, of which there must be one, that of
+   the lowest number, or of the highest. */
+struct region *zone_lowest(const struct zone_node *n, enum state state, unsigned order);
+struct region *zone_highest(const struct zone_node *n, enum state state, unsigned order);
 
-/* Gives a new region a number; false without memory. */
+/* Gives a new region, of which the node is known, a number; false without memory. */
 bool zone_note_region(struct region *r);
 
 /* Takes a region of which nothing is mapped any more out of the table and the page map. */

@@ -176,6 +176,20 @@ uint64_t os_clock(void)
 	return sim.clock;
 }
 
+static __thread unsigned here_cpu, here_node;
+
+void os_sim_run_on(unsigned cpu, unsigned node)
+{
+	here_cpu = cpu;
+	here_node = node;
+}
+
+void os_where(unsigned *ret_cpu, unsigned *ret_node)
+{
+	*ret_cpu = here_cpu;
+	*ret_node = here_node;
+}
+
 unsigned os_cpus(void)
 {
 	return 2;

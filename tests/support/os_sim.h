@@ -92,6 +92,9 @@ void os_sim_move_to(void *place);
 /* The next mapping lies there, if nothing else does. */
 void os_sim_map_at(void *place);
 
+/* Where the calling thread runs from here on: what os_where() says. */
+void os_sim_run_on(unsigned cpu, unsigned node);
+
 /* Bytes mapped now, data segment excluded. */
 size_t os_sim_mapped(void);
 

@@ -6,6 +6,7 @@
 #include "os/os.h"
 #include "os_sim.h"
 #include "pages/metadata.h"
+#include "pages/nodes.h"
 #include "pages/zone.h"
 #include "test.h"
 
@@ -270,6 +271,77 @@ TEST_ALONE(without_memory_for_one_more_a_thread_waits)
 		REQUIRE(pool_alloc(&filler));
 	os_sim_fail_from(1);
 	expect_wait(2);
+}
+
+/* --- nodes ---------------------------------------------------------------------------------- */
+
+static void start_nodes(void)
+{
+	start();
+	options.arena_max = 2;
+	nodes_many = true;
+}
+
+TEST_ALONE(a_thread_follows_to_an_arena_of_its_node)
+{
+	struct arena *a = &arena_main, *b = &arena_main;
+
+	start_nodes();
+	ring_follow(&a);
+	EXPECT(a == &arena_main);
+	for (unsigned node = 1; node < 4; node++) { /* more than arena_max: each node has one */
+		os_sim_run_on(0, node);
+		ring_follow(&a);
+		EXPECT_EQ(a->node, node);
+		EXPECT(load_relaxed(&a->lock.word) == LOCK_FREE);
+		ring_follow(&b);
+		EXPECT(a == b);
+	}
+	EXPECT_EQ(ring_count(), 4);
+	os_sim_run_on(0, 0);
+	ring_follow(&a);
+	EXPECT(a == &arena_main);
+}
+
+TEST_ALONE(those_of_other_nodes_are_not_taken)
+{
+	struct arena *a = &arena_main, *other = &arena_main, *got;
+	struct holder h;
+
+	start_nodes();
+	os_sim_run_on(0, 1);
+	ring_follow(&other);
+	os_sim_run_on(0, 0);
+	options.arena_max = 3;
+	hold(&h, &arena_main);
+	got = ring_lock(&a);
+	EXPECT(got && got != other && got->node == 0);
+	ring_unlock(got);
+	let_go(&h);
+	os_sim_run_on(0, 1); /* moved, and its arena is locked */
+	hold(&h, &arena_main);
+	a = &arena_main;
+	got = ring_lock(&a);
+	EXPECT(got == other && a == other);
+	ring_unlock(got);
+	let_go(&h);
+}
+
+TEST_ALONE(without_memory_for_one_a_thread_stays)
+{
+	static struct pool filler = {.size = CACHE_LINE};
+	struct arena *a = &arena_main, *got;
+
+	start_nodes();
+	while (pool_is_ready(&filler))
+		REQUIRE(pool_alloc(&filler));
+	os_sim_fail_from(1);
+	os_sim_run_on(0, 1);
+	ring_follow(&a);
+	EXPECT(a == &arena_main);
+	got = ring_lock(&a);
+	EXPECT(got == &arena_main);
+	ring_unlock(got);
 }
 
 /* --- fork ----------------------------------------------------------------------------------- */

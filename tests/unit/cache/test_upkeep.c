@@ -4,6 +4,7 @@
 #include "base/options.h"
 #include "os_sim.h"
 #include "pages/huge.h"
+#include "pages/nodes.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
 #include "threads.h"
@@ -45,6 +46,45 @@ TEST(each_256th_slow_path_reaps_a_cache)
 		take_slow_path();
 	EXPECT(ticks % 256 == 0 && ticks <= 512); /* of two caches one is ours */
 	EXPECT_EQ(magazine_count(m), 0);
+}
+
+/* Of a thread that the system has moved to another node. */
+TEST(each_256th_slow_path_follows_to_another_node)
+{
+	struct arena *before;
+
+	settle();
+	before = mine.cache->arena;
+	os_sim_run_on(0, 2);
+	tick();
+	EXPECT(mine.cache->arena == before); /* nobody began there */
+	nodes_many = true;
+	tick();
+	EXPECT_EQ(mine.cache->arena->node, 2);
+	os_sim_run_on(0, 0);
+	tick();
+	EXPECT(mine.cache->arena == before);
+	nodes_many = false;
+}
+
+static void *begin_on_node_1(void *arg)
+{
+	os_sim_run_on(0, 1);
+	loam_free(loam_malloc(SIZE));
+	*(unsigned *)arg = mine.cache->arena->node;
+	return NULL;
+}
+
+TEST(a_thread_begins_with_an_arena_of_its_node)
+{
+	unsigned node = 0;
+
+	settle();
+	in_thread(begin_on_node_1, &node);
+	EXPECT(nodes_many);
+	EXPECT_EQ(node, 1);
+	EXPECT_EQ(mine.cache->arena->node, 0);
+	nodes_many = false;
 }
 
 enum { OBJECTS = 4096, LARGE = 3000, LEFT = 8 };

@@ -1,6 +1,7 @@
 /* The table of regions: beyond its first part, what zone_check() sees, and as the child of a fork
    finds it. */
 #include "os_sim.h"
+#include "pages/nodes.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
 #include "pages/zone_regions.h"
@@ -55,6 +56,19 @@ TEST(check_sees_a_tag_that_is_no_descriptor_in_use)
 	zone_free(block, 1, 0);
 }
 
+static void *take_on_node_1(void)
+{
+	bool clean;
+	void *block;
+
+	nodes_many = true;
+	os_sim_run_on(0, 1);
+	block = zone_alloc(2, &clean);
+	os_sim_run_on(0, 0);
+	nodes_many = false;
+	return block;
+}
+
 TEST(check_sees_a_region_that_is_not_where_it_should_be_noted)
 {
 	bool clean;
@@ -68,9 +82,15 @@ TEST(check_sees_a_region_that_is_not_where_it_should_be_noted)
 	*pagemap_region(block) = NULL; /* Z2 */
 	EXPECT(!zone_check());
 	*pagemap_region(block) = r;
-	bit_clear(zone.with[CLEAN][2].words, 0); /* Z3: of a block that the split left */
+	bit_clear(zone.first.with[CLEAN][2].words, 0); /* Z3: of a block that the split left */
 	EXPECT(!zone_check());
-	bit_set(zone.with[CLEAN][2].words, 0);
+	bit_set(zone.first.with[CLEAN][2].words, 0);
+	EXPECT(zone_check());
+	zone_free(block, 2, 0);
+	REQUIRE(block = take_on_node_1());
+	(*pagemap_region(block))->node = 0; /* Z6 */
+	EXPECT(!zone_check());
+	(*pagemap_region(block))->node = 1;
 	EXPECT(zone_check());
 	zone_free(block, 2, 0);
 }
@@ -131,8 +151,8 @@ TEST(sets_and_sums_are_made_anew)
 		zone_free(held[i], 3, PAGE_SIZE);
 	live = retain_live;
 	retained = retain_retained;
-	zone.orders[DIRTY] = 0;
-	zone.with[CLEAN][ORDER_MAX] = (struct zone_set){0};
+	zone.first.orders[DIRTY] = 0;
+	zone.first.with[CLEAN][ORDER_MAX] = (struct zone_set){0};
 	zone.sizes.regions++;
 	EXPECT(!zone_check());
 	zone_recover();
@@ -150,7 +170,7 @@ TEST(a_region_that_was_being_noted_or_forgotten_is_found)
 	void *block = zone_alloc(0, &clean);
 
 	REQUIRE(block);
-	zone.slots = 0;
+	zone.slots++; /* a number that no region has */
 	*pagemap_region(block) = NULL;
 	zone_recover();
 	EXPECT(zone_check());
