@@ -138,8 +138,8 @@ bool depot_put(unsigned sc, struct object *const *objects, uint32_t n)
 	return true;
 }
 
-/* Takes the newest objects off the shelf, of one crate.  If they are all of the crate, it is
-   *ret_crate, and they lie in it; else they are copied.  Depot lock. */
+/* Takes the newest objects off the shelf, of one crate. If they are all of the crate, it is
+   *ret_crate, and they lie in it; else they are copied. The shelf's lock. */
 static uint32_t take_locked(struct shelf *shelf, struct object **ret_objects, uint32_t most,
 			    struct crate **ret_crate)
 {

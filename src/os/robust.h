@@ -10,9 +10,9 @@
  * Where that word is in libc's description of a thread is not public: it is where two threads in a
  * row had their numbers. One is not enough: in a container its number is 1, as other words are.
  *
- * Locking: the caller holds one lock in all of these but robust_is_held() and
- * robust_release(), or is alone. Else one could read the number of a thread that is gone in a mutex
- * which another has just taken over, and two could learn at once where the number is.
+ * Locking: the caller holds one lock in all of these but robust_is_held() and robust_release(), or
+ * is alone. Else one could read the number of a thread that is gone in a mutex which another has
+ * just taken over, and two could learn at once where the number is.
  */
 #pragma once
 
