@@ -165,7 +165,7 @@ struct cache *cache_bind(void)
 	nodes_note();
 	if (load_relaxed(&nodes_many))
 		ring_follow(&c->arena);
-	ASSERT(c->arena && c->holder.number && !c->lost);
+	ASSERT(c->arena && load_relaxed(&c->holder.number) && !c->lost);
 	if (c->magazines)
 		cache_open_doors(c);
 	mine.cache = c;
