@@ -1,5 +1,5 @@
 """Real programs from Debian's packages, on real input: compilers, interpreters, servers, tools."""
-from programs import compilers, databases, languages, servers, tools
+from programs import allocating, compilers, databases, languages, servers, tools
 
 WORKLOADS = [*languages.WORKLOADS, *compilers.WORKLOADS, *databases.WORKLOADS,
-             *servers.WORKLOADS, *tools.WORKLOADS]
+             *servers.WORKLOADS, *tools.WORKLOADS, *allocating.WORKLOADS]

@@ -1,4 +1,6 @@
 """Input of the programs: made by rule from a seed, or taken from Debian's packages."""
+import json
+import math
 import pathlib
 import random
 
@@ -115,3 +117,124 @@ def redis_commands(count):
             f'APPEND session{key} {value[:100]}\n', f'HSET user{key % 3000} field{n % 40} {n}\n',
             f'RPUSH queue{key % 100} {value[:200]}\n', f'LTRIM queue{key % 100} -200 -1\n',
             f'ZADD rank{key % 50} {n} member{key % 977}\n', f'GET session{key}\n'))
+
+
+# ---- Of allocating.py.
+
+def words_of(rng):
+    """words(n): n words of a licence, in one string, drawn anew each time."""
+    known = [word for word in (LICENSES / 'GPL-3').read_text(encoding='utf-8').split()
+             if word.isascii() and word.isalpha()]
+    return lambda count=1: ' '.join(rng.choices(known, k=count))
+
+
+def orders_xml(count):
+    """The orders of a shop."""
+    rng = random.Random(12)
+    words = words_of(rng)
+    lines = ['<orders>']
+    for n in range(count):
+        lines.append(f'<order id="{n}" customer="c{rng.randrange(2000)}">'
+                     f'<note lang="en">{words(8)}</note>')
+        lines += [f'<line article="{words()}" count="{rng.randrange(1, 9)}">'
+                  f'<price>{rng.randrange(9999) / 100}</price></line>'
+                  for _ in range(rng.randrange(1, 9))]
+        lines.append('</order>')
+    return '\n'.join([*lines, '</orders>\n'])
+
+
+def pdf(pages):
+    """Pages of words that are set one by one, with links from page to page."""
+    rng = random.Random(13)
+    words = words_of(rng)
+    objects = ['<< /Type /Catalog /Pages 2 0 R >>',
+               f'<< /Type /Pages /Count {pages} /Kids ['
+               f'{" ".join(f"{4 + 2 * n} 0 R" for n in range(pages))}] >>',
+               '<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>']
+    known = [' '.join(f'({word}) {rng.randrange(-300, 50)}' for word in words(9).split())
+             for _ in range(2000)]
+    for _ in range(pages):
+        text = ''.join(f'1 0 0 1 {50 + n % 3} {800 - 12 * n} Tm [{rng.choice(known)}] TJ\n'
+                       for n in range(60))
+        text = f'BT /F1 10 Tf\n{text}ET'
+        links = ' '.join(f'<< /Type /Annot /Subtype /Link /Rect [50 {60 * n} 500 {60 * n + 9}] '
+                         f'/Dest [{4 + 2 * rng.randrange(pages)} 0 R /Fit] >>' for n in range(4))
+        objects += [f'<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents '
+                    f'{len(objects) + 2} 0 R /Resources << /Font << /F1 3 0 R >> >> '
+                    f'/Annots [{links}] >>',
+                    f'<< /Length {len(text)} >>\nstream\n{text}\nendstream']
+    return pdf_file(objects)
+
+
+def pdf_file(objects):
+    """The bytes of a PDF of these objects, of which the first is the catalog."""
+    parts, at, offsets = ['%PDF-1.4\n'], 9, []
+    for number, one in enumerate(objects, 1):
+        offsets.append(at)
+        parts.append(f'{number} 0 obj\n{one}\nendobj\n')
+        at += len(parts[-1])
+    parts += [f'xref\n0 {len(objects) + 1}\n0000000000 65535 f \n',
+              *(f'{offset:010} 00000 n \n' for offset in offsets),
+              f'trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{at}\n%%EOF\n']
+    return ''.join(parts).encode('ascii')
+
+
+def messages_proto(count):
+    """Messages of 4 to 19 fields, some of which are messages or maps."""
+    rng = random.Random(14)
+    words = words_of(rng)
+    kinds = 'int32', 'string', 'repeated string', 'map<string, int64>', 'double'
+    lines = ['syntax = "proto3";', 'package bench;']
+    for n in range(count):
+        lines += [f'// {words(8)}', f'message M{n} {{']
+        for k in range(1, rng.randrange(5, 21)):
+            kind = rng.choice((*kinds, f'M{rng.randrange(n + 1)}'))
+            lines += [f'  // {words(5)}', f'  {kind} {words().lower()}_{k} = {k};']
+        lines.append('}')
+    return '\n'.join(lines) + '\n'
+
+
+def polygons(count):
+    """A ragged circle a line, as GeoJSON."""
+    rng = random.Random(15)
+    words = words_of(rng)
+    lines = []
+    for n in range(count):
+        x, y, corners = rng.uniform(-80, 80), rng.uniform(-60, 60), rng.randrange(10, 120)
+        turns = [2 * math.pi * k / corners for k in range(corners)]
+        ring = [[round(x + math.cos(turn) * (1 + rng.random() / 10), 6),
+                 round(y + math.sin(turn) * (1 + rng.random() / 10), 6)] for turn in turns]
+        lines.append(json.dumps({
+            'type': 'Feature',
+            'properties': {'id': n, 'name': words(2), 'corners': corners, 'kind': words()},
+            'geometry': {'type': 'Polygon', 'coordinates': [[*ring, ring[0]]]}}))
+    return '\n'.join(lines) + '\n'
+
+
+def units_verilog(count):
+    """Units of 16 bits one behind the other, each a table of sums by case."""
+    rng = random.Random(16)
+    ports = 'input clk, input [15:0] a, input [15:0] b, output'
+    lines = []
+    for n in range(count):
+        cases = [f'\t\t4\'d{k}: s2 <= {rng.choice(("s0+s1", "s0&b", "s1|a", "(a<b)?s0:s1"))} + '
+                 f'16\'d{rng.randrange(1 << 15)};' for k in range(16)]
+        lines += [f'module unit{n}({ports} reg [15:0] q);', '\treg [15:0] s0, s1, s2;',
+                  '\talways @(posedge clk) begin', '\t\ts0 <= a + b;',
+                  f'\t\ts1 <= s0 ^ {{a[{(cut := rng.randrange(1, 15))}:0], b[15:{cut + 1}]}};',
+                  '\t\tcase (a[3:0])', *cases, '\t\tendcase', '\t\tq <= s2;', '\tend',
+                  'endmodule']
+    lines += [f'module top({ports} [15:0] q);', *(f'\twire [15:0] w{n};' for n in range(count + 1)),
+              f'\tassign w0 = a, q = w{count};',
+              *(f'\tunit{n} u{n}(clk, w{n}, b, w{n + 1});' for n in range(count)), 'endmodule']
+    return '\n'.join(lines) + '\n'
+
+
+def manual(sections):
+    """A manual page with headings, paragraphs and lists."""
+    words = words_of(random.Random(17))
+    lines = ['.TH BENCH 1']
+    for _ in range(sections):
+        lines += [f'.SH {words(3)}', words(60), '.TP', f'.B {words(2)}', words(30),
+                  '.IP \\(bu 2', f'{words(20)} \\fI{words()}\\fP']
+    return '\n'.join(lines) + '\n'

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'bench'))
 from measure import bindings, packages  # noqa: E402
 from measure.allocators import Allocator  # noqa: E402
-from programs import WORKLOADS  # noqa: E402
+from programs import WORKLOADS, allocating  # noqa: E402
 from programs.program import SCRIPTS, ToolFailed  # noqa: E402
 from programs.server import Server, Service  # noqa: E402
 
@@ -137,6 +137,15 @@ class TableTest(unittest.TestCase):
                 self.assertRegex(workload.why, r'^[A-Z].+\. Matters to .+\.$')
                 self.assertTrue(workload.source)
                 self.assertEqual(len(workload.sizes), 3)
+
+    def test_shares_are_documented(self):
+        rows = (ROOT / 'docs/performance/workloads.md').read_text().splitlines()
+        for workload in allocating.WORKLOADS:
+            with self.subTest(workload.name):
+                self.assertEqual(workload.group, 'allocating')
+                self.assertGreater(workload.share, 10)
+                start = f'| {workload.name} | {workload.share}% |'
+                self.assertTrue(any(row.startswith(start) for row in rows))
 
     def test_every_script_is_used(self):
         code = ''.join(path.read_text() for path in SCRIPTS.parent.glob('*.py'))
