@@ -12,6 +12,7 @@
 #include "base/options.h"
 #include "cache/alloc.h"
 #include "cache/free.h"
+#include "cache/shared_pages.h"
 #include "harden/fence.h"
 
 #include <loam/loam.h>
@@ -113,8 +114,11 @@ static LATER void *malloc_slow_counted(size_t req)
 {
 	size_t granules = chosen_granules(req);
 
-	if (req && granules < load_hot(&fast_limit_counted))
-		return mine.until_profiled < 0 ? malloc_chosen(req) : malloc_uncounted(req);
+	if (LIKELY(cache_is_counted())) {
+		if (!req || granules >= FAST_GRANULES)
+			mine.until_profiled -= (int64_t)granules;
+		return UNLIKELY(mine.until_profiled < 0) ? malloc_chosen(req) : malloc_uncounted(req);
+	}
 	if (choose(granules))
 		return malloc_chosen(req);
 	return load_hot(&fast_limit) && granules < FAST_GRANULES
@@ -179,6 +183,26 @@ static NOINLINE void free_any(void *mem)
 	cache_release(mem, pagemap_get(mem), "free");
 }
 
+/* While a profile is made: of an object in use that is not sampled, on a page with one that is. */
+static bool is_beside_sampled(const void *mem, const struct descriptor *tag)
+{
+	return tag->kind == KIND_SLAB && slab_is_watched((const struct slab *)tag, mem) &&
+	       !samples_may_have(mem) && !load_relaxed(&shared_pages_closed);
+}
+
+/* A watched page is open, so the fast path may go on. */
+static LATER void free_counted(void *mem, struct descriptor *tag)
+{
+	start_seen();
+	if (is_beside_sampled(mem, tag)) {
+		fast_give(mine.libc.magazines + ((struct slab *)tag)->class + 1, mem, free_any,
+			  free_any);
+		return;
+	}
+	profile_freed(mem);
+	free_any(mem);
+}
+
 void free_slow(void *mem)
 {
 	struct descriptor *tag = pagemap_get(mem);
@@ -187,6 +211,10 @@ void free_slow(void *mem)
 		if (!tag || !cache_is_counted()) {
 			if (mem || load_relaxed(&recording))
 				free_not_plain(mem);
+			return;
+		}
+		if (tag->kind != KIND_RUN) {
+			free_counted(mem, tag);
 			return;
 		}
 		profile_freed(mem);

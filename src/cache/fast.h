@@ -82,18 +82,14 @@ ALWAYS_INLINE bool fast_stays_in_place(const void *mem, size_t req)
 	       !IS_WRONG(((const struct object *)mem)->key == slab_mark(mem));
 }
 
-/* `full` is for what is an object, but finds the magazine full. */
-ALWAYS_INLINE void fast_free(const struct door *door, void *mem, void (*full)(void *),
+/* Frees mem, which is on an open page, into the magazine of the page's class. `full` is for what is
+   an object, but finds the magazine full. */
+ALWAYS_INLINE void fast_give(struct magazine *m, void *mem, void (*full)(void *),
 			     void (*slow)(void *))
 {
-	size_t hot = pagemap_hot(mem);
-	struct magazine *m;
 	struct object *o = mem;
 	uint64_t mark;
 
-	if (UNLIKELY(!hot)) /* `mine` cannot be read yet, perhaps */
-		return slow(mem);
-	m = (struct magazine *)((char *)door->magazines + hot);
 	if (UNLIKELY(CONFIG_CHECKS ? !magazine_is_object(m, mem) : !magazine_is_ready(m)))
 		return slow(mem);
 	mark = slab_mark(o);
@@ -102,6 +98,17 @@ ALWAYS_INLINE void fast_free(const struct door *door, void *mem, void (*full)(vo
 	if (UNLIKELY(!magazine_push(m, o, mark)))
 		return full(mem);
 	left_by(mine.cache);
+}
+
+/* free. `full` is as above. */
+ALWAYS_INLINE void fast_free(const struct door *door, void *mem, void (*full)(void *),
+			     void (*slow)(void *))
+{
+	size_t hot = pagemap_hot(mem);
+
+	if (UNLIKELY(!hot)) /* `mine` cannot be read yet, perhaps */
+		return slow(mem);
+	fast_give((struct magazine *)((char *)door->magazines + hot), mem, full, slow);
 }
 
 /* --- runs ------------------------------------------------------------------------------------ */

@@ -16,7 +16,7 @@ static struct pool site_pool = POOL_INIT(struct site), sample_pool = POOL_INIT(s
 
 static bool make_table(void)
 {
-	struct sample **heads = metadata_alloc(SAMPLE_HEADS * sizeof *heads);
+	struct sample **heads = metadata_alloc(SAMPLE_HEADS * sizeof *heads + SAMPLE_COUNTS);
 	struct site **site_heads = metadata_alloc(SITE_HEADS * sizeof *site_heads);
 
 	if (!heads || !site_heads)
@@ -35,13 +35,36 @@ static void forget_site(struct site *site)
 	store_release(&site->samples, 0);
 }
 
+static void link_sample(struct sample *s)
+{
+	struct sample **head = &samples.heads[samples_head((void *)s->mem)];
+	uint8_t *count = samples_count(samples.heads, (void *)s->mem);
+
+	if (*count < UINT8_MAX)
+		store_relaxed(count, *count + 1);
+	KEEP_ORDER();
+	s->next = *head;
+	store_release(head, s);
+}
+
+static void unlink_sample(struct sample **at)
+{
+	struct sample *s = *at;
+	uint8_t *count = samples_count(samples.heads, (void *)s->mem);
+
+	store_relaxed(at, s->next);
+	KEEP_ORDER();
+	ASSERT(*count);
+	if (*count < UINT8_MAX)
+		store_relaxed(count, *count - 1);
+}
+
 static void forget_samples(struct sample **head)
 {
 	struct sample *s;
 
 	while ((s = *head)) {
-		store_relaxed(head, s->next);
-		KEEP_ORDER();
+		unlink_sample(head);
 		pool_free(&sample_pool, s);
 	}
 }
@@ -194,14 +217,6 @@ const struct sample *samples_find(const void *mem)
 	return *find(mem);
 }
 
-static void link_sample(struct sample *s)
-{
-	struct sample **head = &samples.heads[samples_head((void *)s->mem)];
-
-	s->next = *head;
-	store_release(head, s);
-}
-
 /* Counts the sample at its site, and links it. */
 static void begin_use(struct sample *s)
 {
@@ -275,8 +290,7 @@ bool samples_remove(const void *mem, uint64_t now)
 
 	if (!s)
 		return false;
-	store_relaxed(at, s->next);
-	KEEP_ORDER();
+	unlink_sample(at);
 	lives = &s->site->lives[samples_life(now > s->time ? now - s->time : 0)];
 	store_relaxed(lives, *lives + s->weight);
 	store_relaxed(&samples.in_use, samples.in_use - 1);
@@ -292,8 +306,7 @@ bool samples_resize(const void *mem, const void *moved, size_t asked, size_t giv
 
 	if (!s)
 		return false;
-	store_relaxed(at, s->next);
-	KEEP_ORDER();
+	unlink_sample(at);
 	leave_use(s->site, stands_for(s));
 	PROBE1(otel_memory, free, mem);
 	if (asked > s->asked) /* what it grew by had its chance, too */

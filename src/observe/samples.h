@@ -6,6 +6,7 @@
  *	                                  | site
  *	site_heads[hash of stack]  ---> site   ---> site
  *	sites                      ---> site   ---> ...         every site, newest first
+ *	counts[hash of mem]        samples in use; 0 for nearly all objects that are not sampled
  *
  * A sample stands for several objects (observe/poisson.h), and sums are of what samples stand for.
  * Sites are never freed, so a reader from outside (preload/look/outside/profile.py) follows them
@@ -16,7 +17,8 @@
  * Locking: the caller holds profile_lock (observe/profile.h), but where a function says otherwise.
  * Sites are kept when another profile begins, with sums of 0: those without samples are none of it.
  * A sample is linked after its site has counted it and unlinked before; so in the child of a fork
- * sums of what is in use are made anew from the samples that are linked.
+ * sums of what is in use are made anew from the samples that are linked. Its byte of `counts` is
+ * raised before it is linked and lowered after it is unlinked: in such a child it may stay raised.
  */
 #pragma once
 
@@ -59,11 +61,12 @@ struct sample {
 	uint64_t time;	       /* os_clock() when it was allocated */
 };
 
-#define SAMPLE_HEADS ((size_t)1 << 15)
-#define SITE_HEADS   ((size_t)1 << 12)
+#define SAMPLE_HEADS  ((size_t)1 << 15)
+#define SAMPLE_COUNTS ((size_t)1 << 16)
+#define SITE_HEADS    ((size_t)1 << 12)
 
 struct samples {
-	struct sample **heads;	  /* NULL before samples_start() */
+	struct sample **heads;	  /* NULL before samples_start(); SAMPLE_COUNTS bytes follow */
 	struct site **site_heads; /* the same */
 	struct site *sites;	  /* release-published */
 	uint64_t rate;		  /* mean distance in bytes */
@@ -137,12 +140,19 @@ static inline size_t samples_head(const void *mem)
 
 static_assert((size_t)1 << (64 - 49) == SAMPLE_HEADS, "a head's number is the product's top bits");
 
-/* Whether mem may be sampled; for any thread that holds the object. */
+/* How many sampled objects have addresses of that hash; at UINT8_MAX it stays. */
+static inline uint8_t *samples_count(struct sample **heads, const void *mem)
+{
+	return (uint8_t *)(heads + SAMPLE_HEADS) +
+	       ((uintptr_t)mem >> 4) * 0x9e3779b97f4a7c15u / (UINT64_MAX / SAMPLE_COUNTS + 1);
+}
+
+/* Whether mem may be sampled: true for few others. For any thread that holds the object. */
 ALWAYS_INLINE bool samples_may_have(const void *mem)
 {
 	struct sample **heads = load_acquire(&samples.heads);
 
-	return heads && load_relaxed(&heads[samples_head(mem)]);
+	return heads && load_relaxed(samples_count(heads, mem));
 }
 
 /* In the child of a fork at which another thread held profile_lock. */

@@ -274,6 +274,12 @@ void slab_watch(struct slab *s);
 /* From now on the page that an object starts in is watched, or is not. */
 COLD void slab_watch_page(struct slab *s, const void *object, bool watched);
 
+/* Whether the page of an object is watched; for any thread that holds the object. */
+static inline bool slab_is_watched(const struct slab *s, const void *object)
+{
+	return load_relaxed(&s->watched) >> (((uintptr_t)object - s->base) / PAGE_SIZE) & 1;
+}
+
 /* Reports that a freed object of the slab was written to, and ends the program. */
 COLD _Noreturn void slab_report_written(const struct slab *s, const struct object *o);
 

@@ -21,7 +21,7 @@ void slab_watch_page(struct slab *s, const void *object, bool watched)
 	uint64_t bit = (uint64_t)1 << page;
 
 	ASSERT(page < (size_t)1 << s->order);
-	s->watched = watched ? s->watched | bit : s->watched & ~bit;
+	store_relaxed(&s->watched, watched ? s->watched | bit : s->watched & ~bit);
 	if (slab_is_open(s, page))
 		pagemap_set_hot((void *)(s->base + page * PAGE_SIZE), PAGE_SIZE,
 				slab_page_is_hot(s, page) ? slab_hot_word(s->class) : 0);

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/options.h"
+#include "cache/shared_pages.h"
 #include "observe/poisson.h"
 #include "observe/watch.h"
 #include "os_sim.h"
@@ -467,4 +468,59 @@ TEST(what_was_chosen_before_is_not_noted)
 	EXPECT(!is_sampled(one));
 	EXPECT_EQ(samples.taken, 0);
 	loam_free(one);
+}
+
+/* An object on the page of one that is sampled; what else it allocated is free again. */
+static void *beside(const void *one)
+{
+	void *found = NULL;
+	int n = 0;
+
+	for (; n < OBJECTS && !found; n++) {
+		mem[n] = loam_malloc(SIZE);
+		if (((uintptr_t)mem[n] ^ (uintptr_t)one) / PAGE_SIZE == 0 && !is_sampled(mem[n]))
+			found = mem[n];
+	}
+	REQUIRE(found);
+	for (int i = 0; i < n - 1; i++)
+		loam_free(mem[i]);
+	return found;
+}
+
+TEST(a_free_beside_a_sampled_object_takes_the_fast_path)
+{
+	void *one = sampled_in_slab(), *other = beside(one);
+	struct magazine *m = cache_magazine(mine.cache, class_of(SIZE));
+	uint8_t ticks = mine.cache->ticks;
+	uint32_t count = magazine_count(m);
+
+	REQUIRE(count < magazine_capacity(m));
+	EXPECT_EQ(pagemap_hot(other), 0);
+	loam_free(other);
+	EXPECT_EQ(mine.cache->ticks, ticks); /* no slow path was counted */
+	EXPECT_EQ(magazine_count(m), count + 1);
+	EXPECT(loam_malloc(SIZE) == other);
+	loam_free(other);
+	EXPECT(is_sampled(one));
+	loam_free(one);
+	EXPECT(!is_sampled(one));
+	EXPECT(pagemap_hot(one) != 0);
+	EXPECT(loam_check());
+}
+
+/* The last test: it closes all pages, as in the child of a fork. */
+TEST(a_free_beside_a_sampled_object_writes_nothing_to_a_closed_page)
+{
+	char *one = sampled_in_slab(), *other = beside(one), before[SIZE];
+
+	memset(other, 7, SIZE);
+	memcpy(before, other, SIZE);
+	REQUIRE(cache_begin());
+	shared_pages_close();
+	cache_end();
+	loam_free(other);
+	EXPECT(memcmp(before, other, SIZE) == 0);
+	loam_free(one);
+	EXPECT(!is_sampled(one));
+	EXPECT(loam_check());
 }

@@ -200,11 +200,49 @@ TEST(a_page_has_samples_until_the_last_one_goes)
 	EXPECT(!samples_page_has(memory + 4096));
 	samples_remove(memory, 0);
 	EXPECT(samples_page_has(memory));
-	EXPECT(samples_may_have(memory));
+	EXPECT(samples_may_have(memory + 4080));
 	samples_remove(memory + 4080, 0);
 	EXPECT(!samples_page_has(memory));
-	EXPECT(!samples_may_have(memory));
+	EXPECT(!samples_may_have(memory + 4080));
 	remove_all();
+}
+
+TEST(an_object_beside_a_sampled_one_is_told_apart)
+{
+	int others = 0;
+
+	for (size_t at = 0; at < sizeof memory; at += 4096)
+		add(memory + at, 16, 1000, 0);
+	for (size_t at = 0; at < sizeof memory; at += 16)
+		others += at % 4096 != 0 && samples_may_have(memory + at);
+	EXPECT(others < 100); /* of 16,320; about one in a thousand has the byte of a sample */
+	EXPECT(samples_resize(memory, memory + 32, 16, 16));
+	EXPECT(samples_may_have(memory + 32));
+	EXPECT(!samples_may_have(memory));
+	REQUIRE(samples_start(RATE));
+	for (size_t at = 0; at < sizeof memory; at += 16)
+		EXPECT(!samples_may_have(memory + at));
+}
+
+/* Addresses that none reads. */
+TEST(a_byte_that_counted_too_many_stays)
+{
+	enum { MANY = UINT8_MAX + 5 };
+	static void *same[MANY];
+	const uint8_t *count = samples_count(samples.heads, memory);
+	int n = 0;
+
+	for (uintptr_t at = 16; n < MANY; at += 16)
+		if (samples_count(samples.heads, (void *)at) == count)
+			same[n++] = (void *)at;
+	for (int i = 0; i < MANY; i++)
+		add(same[i], 16, 1000, 0);
+	for (int i = 0; i < MANY; i++) {
+		EXPECT(samples_may_have(same[i]));
+		samples_remove(same[i], 0);
+	}
+	EXPECT_EQ(*count, UINT8_MAX);
+	EXPECT_EQ(samples.in_use, 0);
 }
 
 TEST(what_grows_in_place_has_the_chance_of_its_new_size)
