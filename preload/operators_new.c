@@ -150,16 +150,11 @@ static void *give_up(size_t req)
 	return NULL;
 }
 
-static void *counted(size_t req, size_t granule)
-{
-	return front_has_operators ? NULL : malloc_counted(req, granule);
-}
-
 /* The slow path is a tail call here too, so that the hot one needs no frame. */
 ALWAYS_INLINE void *new_inline(size_t req, const void *caller,
 			       void *(*slow)(size_t req, const void *caller))
 {
-	void *mem = fast_malloc(&mine.operators, req, counted, give_up);
+	void *mem = fast_malloc(&mine.operators, req, &front_has_operators, give_up);
 
 	return LIKELY(mem) ? mem : slow(req, caller);
 }

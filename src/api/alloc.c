@@ -104,12 +104,6 @@ static LATER void *malloc_chosen(size_t req)
 	return mem;
 }
 
-void *malloc_counted(size_t req, size_t granule)
-{
-	return choose_for_profile(granule) ? malloc_chosen(req)
-					   : fast_take(&mine.libc, req, granule, malloc_uncounted);
-}
-
 static LATER void *malloc_slow_counted(size_t req)
 {
 	size_t granules = chosen_granules(req);
@@ -117,7 +111,8 @@ static LATER void *malloc_slow_counted(size_t req)
 	if (LIKELY(cache_is_counted())) {
 		if (!req || granules >= FAST_GRANULES)
 			mine.until_profiled -= (int64_t)granules;
-		return UNLIKELY(mine.until_profiled < 0) ? malloc_chosen(req) : malloc_uncounted(req);
+		return UNLIKELY(mine.until_profiled < 0) ? malloc_chosen(req)
+							 : malloc_uncounted(req);
 	}
 	if (choose(granules))
 		return malloc_chosen(req);

@@ -8,9 +8,6 @@
 /* malloc where the hot path gave up; NULL and ENOMEM without memory. */
 void *malloc_slow(size_t req);
 
-/* The same where it is to count first. */
-void *malloc_counted(size_t req, size_t granule);
-
 /* free of an object whose magazine is full. */
 void free_full(void *mem);
 
@@ -19,7 +16,7 @@ void free_slow(void *mem);
 
 ALWAYS_INLINE void *malloc_inline(size_t req)
 {
-	return fast_malloc_counting(&mine.libc, req, malloc_slow);
+	return fast_malloc(&mine.libc, req, NULL, malloc_slow);
 }
 
 ALWAYS_INLINE void free_inline(void *mem)

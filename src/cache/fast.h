@@ -25,27 +25,16 @@ ALWAYS_INLINE void *fast_take(const struct door *door, size_t req, size_t granul
 	return o;
 }
 
-/* malloc. With sampling on it calls `counted`, which counts the allocation and continues with
-   fast_take(). */
-ALWAYS_INLINE void *fast_malloc(const struct door *door, size_t req,
-				void *(*counted)(size_t req, size_t granule), void *(*slow)(size_t))
+/* malloc. With sampling on it counts what is below fast_limit_counted, where is_shut is not true:
+   `slow` must not count that, but look whether its count has ended. */
+ALWAYS_INLINE void *fast_malloc(const struct door *door, size_t req, const bool *is_shut,
+				void *(*slow)(size_t))
 {
 	/* Wraps to 0 near SIZE_MAX, where magazine_none is. */
 	size_t granule = (req + GRANULE - 1) / GRANULE;
 
-	if (LIKELY(granule < load_hot(&fast_limit)))
-		return fast_take(door, req, granule, slow);
-	return granule < load_hot(&fast_limit_counted) ? counted(req, granule) : slow(req);
-}
-
-/* The same, counted here: `slow` must not count what is below fast_limit_counted, but look whether
-   its count has ended. */
-ALWAYS_INLINE void *fast_malloc_counting(const struct door *door, size_t req, void *(*slow)(size_t))
-{
-	size_t granule = (req + GRANULE - 1) / GRANULE;
-
 	if (UNLIKELY(granule >= load_hot(&fast_limit))) {
-		if (granule >= load_hot(&fast_limit_counted))
+		if (granule >= load_hot(&fast_limit_counted) || (is_shut && *is_shut))
 			return slow(req);
 		if (!LIKELY((mine.until_profiled -= (int64_t)granule) >= 0))
 			return slow(req);
