@@ -184,6 +184,7 @@ static const struct operation {
 	{"pair-4K", pairs, 4096, "empty", ""},
 	{"pair-32K", pairs, 32768, "empty", ""},
 	{"new-64", news, 64, "empty", ""},
+	{"new-64-prof", news, 64, "empty", "prof=64G"},
 	{"batch-64", batches, 64, "empty-batch", ""},
 	{"calloc-64", callocs, 64, "empty", ""},
 	{"calloc-1024", callocs, 1024, "empty", ""},
