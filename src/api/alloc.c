@@ -185,17 +185,26 @@ static bool is_beside_sampled(const void *mem, const struct descriptor *tag)
 	       !samples_may_have(mem) && !load_relaxed(&shared_pages_closed);
 }
 
+static NOINLINE void free_seen(void *mem)
+{
+	start_seen();
+	free_any(mem);
+}
+
+static NOINLINE void free_noticed(void *mem)
+{
+	profile_freed(mem);
+	free_seen(mem);
+}
+
 /* A watched page is open, so the fast path may go on. */
 static LATER void free_counted(void *mem, struct descriptor *tag)
 {
-	start_seen();
-	if (is_beside_sampled(mem, tag)) {
-		fast_give(mine.libc.magazines + ((struct slab *)tag)->class + 1, mem, free_any,
-			  free_any);
-		return;
-	}
-	profile_freed(mem);
-	free_any(mem);
+	if (is_beside_sampled(mem, tag))
+		fast_give(mine.libc.magazines + ((struct slab *)tag)->class + 1, mem, free_seen,
+			  free_seen);
+	else
+		free_noticed(mem);
 }
 
 void free_slow(void *mem)

@@ -232,10 +232,11 @@ static uint64_t weight_of(size_t nbytes)
 	return poisson_weight(align_up(nbytes ? nbytes : 1, GRANULE) / GRANULE, samples.rate);
 }
 
-/* Counts an allocation at its site. An object that grew was counted as an object before. */
-static void count(struct site *site, const struct sampled_object *o)
+/* Counts an allocation at its site, with the weight of what was allocated. An object that grew was
+   counted as an object before. */
+static void count(struct site *site, const struct sampled_object *o, uint64_t weight)
 {
-	uint64_t weight = weight_of(o->grown), grown = weighted(o->grown, weight);
+	uint64_t grown = weighted(o->grown, weight);
 	bool is_new = o->grown == o->asked;
 
 	store_relaxed(&site->samples, site->samples + 1);
@@ -248,6 +249,7 @@ bool samples_add(const struct sampled_object *o)
 {
 	struct site *site;
 	struct sample *s;
+	uint64_t weight;
 
 	ASSERT(o->trail->depth <= TRAIL_MOST && o->grown <= o->asked);
 	if (o->grown == o->asked)
@@ -258,12 +260,13 @@ bool samples_add(const struct sampled_object *o)
 		store_relaxed(&samples.lost, samples.lost + 1);
 		return false;
 	}
-	count(site, o);
+	weight = weight_of(o->grown);
+	count(site, o, weight);
 	*s = (struct sample){.mem = (uintptr_t)o->mem,
 			     .site = site,
 			     .asked = o->asked,
 			     .given = o->given,
-			     .weight = weight_of(o->asked),
+			     .weight = o->grown == o->asked ? weight : weight_of(o->asked),
 			     .time = o->now};
 	if (*find(o->mem)) {
 		pool_free(&sample_pool, s);
