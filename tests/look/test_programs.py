@@ -291,7 +291,7 @@ class Compiler(Case):
         """Stopped now and then, so that both are of one moment: what is live is what was counted, and headers."""
         source, most = self.folder / 'long.cc', 0
         source.write_text(SOURCE)
-        with self.running('g++', '-O2', '-c', source, '-o', '/dev/null', options='verbose', stderr=subprocess.DEVNULL,
+        with self.running('g++', '-O2', '-c', source, '-o', self.folder / 'long.o', options='verbose', stderr=subprocess.DEVNULL,
                           env={'LD_PRELOAD': f'{COUNTING} {self.library}', 'COUNTING': str(self.folder / 'count')}) as made:
             compiler = until(lambda: self.child(made.pid, 'cc1plus'), 'there is no compiler')
             try:
