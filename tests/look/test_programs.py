@@ -31,7 +31,7 @@ BESIDE = 128 << 10      # libc's own blocks, and ends of heaps
 HEADER = 16             # of a chunk, and what its size is rounded up by
 SHARE = 0.05            # of what is held: how far a figure may be off while threads change it
 SECONDS = 240           # for what is waited for
-POSTGRES = max(Path('/usr/lib/postgresql').glob('*/bin'), key=lambda folder: int(folder.parent.name))
+POSTGRES = max(Path('/usr/lib/postgresql').glob('*/bin'), key=lambda folder: int(folder.parent.name), default=None)
 NOBODY = {'user': 'nobody', 'group': 'nogroup', 'extra_groups': []} if os.geteuid() == 0 else {}
 
 
@@ -164,6 +164,7 @@ class Crowd(Case):
             self.say(made, 'go')
 
 
+@unittest.skipUnless(shutil.which('memcached'), 'memcached is not installed')
 class Memcached(Case):
     def setUp(self):
         super().setUp()
@@ -206,6 +207,7 @@ class Memcached(Case):
                 self.shows(made.pid, 'memcached')
 
 
+@unittest.skipUnless(POSTGRES, 'postgresql is not installed')
 class Postgres(Case):
     def run_as_nobody(self, *argv):
         return subprocess.run(list(map(str, argv)), cwd=self.folder, check=True, capture_output=True, text=True, env={'PATH': '/usr/bin:/bin'}, **NOBODY)
@@ -286,6 +288,7 @@ SOURCE = '#include <map>\n#include <regex>\n#include <string>\n' + '\n'.join(
     f' return std::regex_match(s, std::regex(m[{i}], std::regex::{"icase" if i % 2 else "extended"})); }}' for i in range(400))
 
 
+@unittest.skipUnless(shutil.which('g++'), 'g++ is not installed')
 class Compiler(Case):
     def test_a_long_compile(self):
         """Stopped now and then, so that both are of one moment: what is live is what was counted, and headers."""
