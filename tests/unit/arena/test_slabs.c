@@ -834,7 +834,7 @@ TEST(with_the_tick_what_was_learned_is_forgotten)
 	end(ss);
 }
 
-TEST(empty_slabs_of_other_classes_are_given_back_before_one_is_made)
+TEST(the_oldest_empty_slab_of_another_class_is_given_back_before_one_is_made)
 {
 	struct slabs *ss = begin();
 	unsigned other = class_of(2048);
@@ -845,9 +845,27 @@ TEST(empty_slabs_of_other_classes_are_given_back_before_one_is_made)
 	thin_out(ss, s[1], 0);
 	slabs_promote(ss, other);
 	take(ss, other);
-	EXPECT_EQ(ss->given_back, 2);
-	EXPECT_EQ(ss->empty_bytes, 0);
+	EXPECT_EQ(ss->given_back, 1);
+	EXPECT_EQ(ss->empty_bytes, BLOCK); /* it stays for its class */
+	EXPECT(ss->empty.next == &s[1]->idle);
 	EXPECT_EQ(ss->empty_given, 0);
+	end(ss);
+}
+
+TEST(as_many_empty_slabs_are_given_back_as_a_larger_one_takes)
+{
+	struct slabs *ss = begin();
+	unsigned other = class_of(4096);
+	struct slab *s[4];
+
+	make_full(ss, class_of(512), s, 4);
+	for (int i = 0; i < 4; i++)
+		thin_out(ss, s[i], 0);
+	slabs_promote(ss, other);
+	take(ss, other);
+	EXPECT_EQ(ORDER_BYTES(class_order(other)), 4 * BLOCK);
+	EXPECT_EQ(ss->given_back, 4);
+	EXPECT_EQ(ss->empty_bytes, 0);
 	end(ss);
 }
 
