@@ -18,6 +18,11 @@ static_assert(MAGAZINE_MOST + 1 <= ARRAY_MOST, "no_object and all objects fit th
 #define FIRST_OBJECTS 7
 #define FIRST_BYTES   512
 
+/* And a large class may have so many, if its magazine is filled. */
+#define FEW_OBJECTS ((size_t)4)
+
+static_assert(FEW_OBJECTS * CLASS_SIZE_MAX <= MAGAZINE_BYTES, "with few threads it may anyway");
+
 /* For a magazine that is not filled, those of a cache grow to so small a part of what they may
    otherwise. */
 #define UNUSED_SHARE 8
@@ -109,10 +114,19 @@ static void resize(struct magazine *m, uint32_t capacity)
 	array_free(old, before + 1);
 }
 
+/* Whatever the number of threads, one that is filled may have a few objects, if it may have one:
+   with two every third call would take the slow path. */
+static size_t most_objects(size_t size, bool filled)
+{
+	size_t most = most_capacity(size);
+
+	return filled && most ? larger(most, FEW_OBJECTS) : most;
+}
+
 static void grow(struct magazine *m, size_t most, bool filled)
 {
 	size_t before = magazine_capacity(m), size = class_size(m->sc);
-	size_t capacity = smaller(smaller(2 * before + 1, most), most_capacity(size));
+	size_t capacity = smaller(smaller(2 * before + 1, most), most_objects(size, filled));
 
 	ASSERT(magazine_is_ready(m) && most <= MAGAZINE_MOST);
 	if (capacity > before && *m->total + (capacity - before) * size <= most_in_all(filled))

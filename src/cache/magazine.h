@@ -28,7 +28,7 @@
  * filled since the last one: each object may hold a whole slab for itself. Each decay_ms, and while
  * the cache has little left to grow by, it also halves these. So a thread that touches many sizes
  * holds little of each, and one that frees much without need holds little of that. Where there are
- * many threads each may hold less.
+ * many threads each may hold less, but one that is filled a few objects at least.
  *
  * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
  *

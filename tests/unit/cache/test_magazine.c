@@ -289,6 +289,23 @@ TEST(with_many_threads_it_grows_to_less)
 	magazine_set_threads(1);
 }
 
+/* Else each second call of one that is used would take the slow path. */
+TEST(with_many_threads_one_of_a_large_class_grows_to_four_objects_if_it_is_filled)
+{
+	struct magazine m = fresh(16384);
+
+	magazine_set_threads(8 * os_cpus());
+	for (int n = 0; n < 20; n++)
+		magazine_learn_to_give(&m, true);
+	EXPECT_EQ(magazine_capacity(&m), 2);
+	for (int n = 0; n < 20; n++) {
+		magazine_learn_to_give(&m, false);
+		magazine_learn_to_fill(&m);
+	}
+	EXPECT_EQ(magazine_capacity(&m), 4);
+	magazine_set_threads(1);
+}
+
 /* One object of a large class in each of very many sleeping threads is too much. */
 TEST(with_very_many_threads_one_of_a_large_class_holds_nothing)
 {
