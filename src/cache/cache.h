@@ -47,6 +47,7 @@ struct cache {
 	struct arena *arena;	     /* that it used last */
 	uint64_t ticked;	     /* os_clock() at the last cache_tick_slowly() */
 	uint64_t looked;	     /* the same at the last cache_look() */
+	uint64_t pace;		     /* mean time from one to the next (cache/upkeep.c) */
 	uint64_t shrunk;	     /* os_clock() when magazines were last halved */
 	uint32_t flushes;	     /* the last request to flush that was done */
 	uint8_t ticks;		     /* slow paths so far, modulo 256; atomic */

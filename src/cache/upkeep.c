@@ -97,12 +97,23 @@ void cache_tick_slowly(struct cache *c)
 	cache_obey_rule(c);
 }
 
+/* The mean time between looks, with a quarter of the weight for the last. A pause counts as four
+   times `often` at most: one that is as long makes a thread seldom here, while a busy thread may
+   wait for others, or for a processor, a shorter time now and then. */
+static uint64_t note_pace(struct cache *c, uint64_t now, uint64_t often)
+{
+	uint64_t pause = now - c->looked < 4 * often ? now - c->looked : 4 * often;
+
+	c->looked = now;
+	c->pace = (3 * c->pace + pause) / 4;
+	return c->pace;
+}
+
 void cache_look(struct cache *c)
 {
 	uint64_t now = os_clock(), eighth = (uint64_t)options.decay_ms * 1000 * 1000 / 8;
-	bool seldom = now - c->looked >= eighth / 16;
+	bool seldom = note_pace(c, now, eighth / 16) >= eighth / 16;
 
-	c->looked = now;
 	if (!load_hot(&c->ticks) || now - c->ticked >= eighth)
 		cache_tick_slowly(c);
 	if (seldom && retain_is_unneeded())

@@ -14,7 +14,8 @@ COLD void cache_tick_slowly(struct cache *c);
 
 /* Called in each TICKS_A_LOOK-th slow path: does that if it is time, and goes on with what
    retain_due asks for. A thread that is here seldom flushes its cache while there is memory to give
-   back: it would soon have all that it needs in its cache, take no slow path, and look no more. */
+   back: it would soon have all that it needs in its cache, take no slow path, and look no more. The
+   mean of its pauses decides, so that a busy thread which waited once keeps its cache. */
 COLD void cache_look(struct cache *c);
 
 #define TICKS_A_LOOK 32

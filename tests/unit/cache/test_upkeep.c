@@ -294,15 +294,43 @@ TEST(a_thread_that_looks_seldom_flushes_its_cache_while_memory_is_to_be_given_ba
 	settle();
 	m = filled(SIZE, 20);
 	store_relaxed(&retain_low, options.retain_floor);
-	os_sim_advance(SECOND / 16);
+	os_sim_advance(SECOND / 32);
 	look();
 	EXPECT_EQ(magazine_count(m), 20); /* nothing is to be given back */
 	store_relaxed(&retain_low, options.retain_floor + 1);
-	os_sim_advance(SECOND / 128 - 1);
+	mine.cache->pace = 0;
+	os_sim_advance(SECOND / 32 - 4);
 	look();
-	EXPECT_EQ(magazine_count(m), 20); /* a busy thread, which will look again */
-	os_sim_advance(SECOND / 128);
+	EXPECT_EQ(magazine_count(m), 20); /* it will look again soon */
+	mine.cache->pace = 0;
+	os_sim_advance(SECOND / 32);
 	look();
+	EXPECT_EQ(magazine_count(m), 0);
+	store_relaxed(&retain_low, 0);
+}
+
+static void look_after(uint64_t pause)
+{
+	os_sim_advance(pause);
+	look();
+}
+
+/* It waited for others, or for a processor. */
+TEST(a_busy_thread_does_not_flush_its_cache_because_it_paused_now_and_then)
+{
+	struct magazine *m;
+
+	settle();
+	m = filled(SIZE, 20);
+	store_relaxed(&retain_low, options.retain_floor + 1);
+	mine.cache->pace = 0;
+	look_after(SECOND / 128);
+	for (int i = 0; i < 3; i++)
+		look_after(SECOND / 1024);
+	look_after(SECOND / 128);
+	EXPECT_EQ(magazine_count(m), 20);
+	for (int i = 0; i < 20; i++)
+		look_after(SECOND / 100); /* this is seldom */
 	EXPECT_EQ(magazine_count(m), 0);
 	store_relaxed(&retain_low, 0);
 }
