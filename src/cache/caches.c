@@ -1,6 +1,7 @@
 /* The list of all thread caches; see caches.h. */
 #include "cache/caches.h"
 
+#include "cache/shards.h"
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/metadata.h"
@@ -20,7 +21,7 @@ static struct cache *cursor;	     /* where the next look begins; a hint */
 static struct cache *recent[RECENT]; /* a ring; hints */
 static uint32_t recent_last;
 static bool unmarked_seen; /* the kernel left a cache unmarked: more may be; a hint */
-static uint32_t ncaches;   /* in the list of all; caches lock */
+static uint32_t ncaches;   /* in the list of all; caches lock; read relaxed */
 static struct pool caches = POOL_INIT(struct cache);
 
 struct cache *cache_next(const struct cache *c)
@@ -125,7 +126,9 @@ static bool add(struct cache *c)
 	if (held) {
 		c->next = cache_all;
 		store_release(&cache_all, c);
-		magazine_set_threads(++ncaches);
+		store_relaxed(&ncaches, ncaches + 1);
+		magazine_set_threads(ncaches);
+		shards_set_threads(ncaches, os_cpus());
 	}
 	lock_release(&caches_lock);
 	return held;

@@ -1,10 +1,13 @@
 /* Arrays of pointers: of any size up to the most, empty at first, reused by size. */
 #include "cache/array.h"
 
+#include "cache/shards.h"
 #include "os_sim.h"
 #include "pages/metadata.h"
 #include "test.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 static bool is_empty(struct object **array, uint32_t words)
@@ -77,4 +80,108 @@ TEST(without_memory_there_is_none)
 	EXPECT(taken < 10000);
 	os_sim_fail_from(0);
 	new_array(ARRAY_MOST);
+}
+
+/* --- what is spare --------------------------------------------------------------------------- */
+
+enum { MANY = 40 }; /* more than are kept beside the pool */
+
+/* The last one first; and when the shelves are full, those of the pool. */
+TEST(no_array_is_lost_or_given_twice)
+{
+	struct object **array[MANY], **again[MANY];
+	size_t mapped;
+
+	for (int i = 0; i < MANY; i++)
+		array[i] = new_array(100);
+	for (int round = 0; round < 3; round++) {
+		mapped = metadata_mapped();
+		for (int i = 0; i < MANY; i++)
+			array_free(array[i], 100);
+		for (int i = 0; i < MANY; i++) {
+			again[i] = array_alloc(100);
+			REQUIRE(again[i]);
+			for (int k = 0; k < i; k++)
+				EXPECT(again[k] != again[i]);
+		}
+		for (int i = 0; i < MANY; i++) {
+			int k = 0;
+
+			while (k < MANY && again[k] != array[i])
+				k++;
+			EXPECT(k < MANY); /* the same, in some order */
+		}
+		EXPECT_EQ(metadata_mapped(), mapped);
+	}
+	for (int i = 0; i < MANY; i++)
+		array_free(array[i], 100);
+}
+
+static void expect_no_lock(bool held)
+{
+	struct object **array = new_array(300);
+
+	array_free(array, 300);
+	if (held)
+		lock_acquire(&metadata_lock);
+	EXPECT(array_alloc(300) == array); /* else it would wait for itself, which is reported */
+	array_free(array, 300);
+	if (held)
+		lock_release(&metadata_lock);
+}
+
+TEST(a_spare_array_is_had_without_the_lock_of_metadata)
+{
+	expect_no_lock(false);
+	expect_no_lock(true);
+}
+
+/* One that was freed while there was one shard is found from any. */
+TEST(spare_arrays_of_all_shards_are_used)
+{
+	struct object **array[MANY], **got;
+	size_t found = 0;
+
+	for (int i = 0; i < MANY; i++)
+		array[i] = new_array(60);
+	for (int i = 0; i < MANY; i++)
+		array_free(array[i], 60);
+	store_relaxed(&shards_log, 5);
+	for (int i = 0; i < MANY; i++) {
+		got = array_alloc(60);
+		for (int k = 0; k < MANY; k++)
+			found += got == array[k];
+	}
+	store_relaxed(&shards_log, 0);
+	EXPECT_EQ(found, MANY);
+}
+
+static void *churn(void *seed)
+{
+	uintptr_t mark = (uintptr_t)seed;
+
+	for (int i = 0; i < 20000; i++) {
+		struct object **array = array_alloc(100);
+
+		if (!array)
+			continue;
+		array[0] = array[99] = (struct object *)(mark + (uintptr_t)i);
+		if (i % 64 == 0)
+			sched_yield();
+		EXPECT(array[0] == (struct object *)(mark + (uintptr_t)i) && array[99] == array[0]);
+		array_free(array, 100);
+	}
+	return NULL;
+}
+
+TEST(threads_never_have_the_same_array)
+{
+	pthread_t thread[4];
+
+	store_relaxed(&shards_log, 1);
+	for (uintptr_t i = 0; i < 4; i++)
+		REQUIRE(pthread_create(&thread[i], NULL, churn, (void *)((i + 1) << 32)) == 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	store_relaxed(&shards_log, 0);
 }
