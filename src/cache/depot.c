@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "os/check.h"
 #include "cache/array.h"
+#include "cache/shards.h"
 #include "os/lock.h"
 #include "os/steps.h"
 #include "pages/retain.h"
@@ -23,30 +24,31 @@ struct crate {
 static_assert(CRATE_WORDS * sizeof(struct object *) == offsetof(struct crate, objects),
 	      "objects follow a whole number of words");
 
-struct shelf depot_shelves[CLASSES] = {[0 ... CLASSES - 1] = {.lock = LOCK_INIT(LOCK_DEPOT)}};
+struct shelf depot_shelves[SHARDS][CLASSES] = {
+	[0 ... SHARDS - 1] = {[0 ... CLASSES - 1] = {.lock = LOCK_INIT(LOCK_DEPOT)}}};
 
 static uint32_t words(uint32_t objects)
 {
 	return (uint32_t)CRATE_WORDS + objects;
 }
 
-/* A bit each class, see D3; changed under the shelf's lock; atomic. */
-static uint64_t listed[(CLASSES + 63) / 64];
+/* By shard a bit for each class, see D3; changed under the shelf's lock; atomic. */
+static uint64_t listed[SHARDS][(CLASSES + 63) / 64];
 
 static uint64_t bit_of(unsigned sc)
 {
 	return (uint64_t)1 << sc % 64;
 }
 
-static bool is_listed(unsigned sc)
+static bool is_listed(unsigned shard, unsigned sc)
 {
-	return load_relaxed(&listed[sc / 64]) & bit_of(sc);
+	return load_relaxed(&listed[shard][sc / 64]) & bit_of(sc);
 }
 
-unsigned depot_next(unsigned sc)
+static unsigned next_listed(unsigned shard, unsigned sc)
 {
 	for (; sc < CLASSES; sc = (sc | 63) + 1) {
-		uint64_t left = load_relaxed(&listed[sc / 64]) >> sc % 64;
+		uint64_t left = load_relaxed(&listed[shard][sc / 64]) >> sc % 64;
 
 		if (left)
 			return sc + lowest_bit(left);
@@ -54,28 +56,39 @@ unsigned depot_next(unsigned sc)
 	return CLASSES;
 }
 
-/* Of all classes; perhaps a moment old. */
-static size_t nbytes(void)
+unsigned depot_next(unsigned sc)
+{
+	unsigned first = CLASSES;
+
+	for (unsigned shard = 0; shard < shards_now(); shard++)
+		first = (unsigned)smaller(first, next_listed(shard, sc));
+	return first;
+}
+
+/* Of all classes in a shard; perhaps a moment old. */
+static size_t nbytes(unsigned shard)
 {
 	size_t sum = 0;
 
-	for (unsigned sc = depot_next(0); sc < CLASSES; sc = depot_next(sc + 1))
-		sum += depot_objects(sc) * class_size(sc);
+	for (unsigned sc = next_listed(shard, 0); sc < CLASSES; sc = next_listed(shard, sc + 1))
+		sum += load_relaxed(&depot_shelves[shard][sc].objects) * class_size(sc);
 	return sum;
 }
 
 /* Threads that ask at once may exceed the limit by one crate each. */
-static bool has_room(unsigned sc, uint32_t n)
+static bool has_room(unsigned shard, unsigned sc, uint32_t n)
 {
-	size_t size = class_size(sc);
+	const struct shelf *shelf = &depot_shelves[shard][sc];
+	size_t size = class_size(sc), share = load_relaxed(&shards_log);
 
 	return size >= CACHE_LINE && !retain_excess() &&
-	       ((depot_objects(sc) + n) * size <= DEPOT_BYTES ||
-		(load_relaxed(&depot_shelves[sc].taken) &&
-		 nbytes() + n * size <= load_relaxed(&retain_live) / DEPOT_SHARE));
+	       ((load_relaxed(&shelf->objects) + n) * size <=
+			larger(DEPOT_BYTES >> share, DEPOT_SHARD_BYTES) ||
+		(load_relaxed(&shelf->taken) &&
+		 nbytes(shard) + n * size <= load_relaxed(&retain_live) / DEPOT_SHARE >> share));
 }
 
-/* Notes that objects came, or went; the shelf's lock. */
+/* Notes that objects went; the shelf's lock. */
 static void count(struct shelf *shelf, uint32_t objects)
 {
 	store_relaxed(&shelf->objects, objects);
@@ -83,8 +96,9 @@ static void count(struct shelf *shelf, uint32_t objects)
 		shelf->least = objects;
 }
 
-static bool check_shelf(struct shelf *shelf, unsigned sc)
+static bool check_shelf(unsigned shard, unsigned sc)
 {
+	struct shelf *shelf = &depot_shelves[shard][sc];
 	uint32_t objects = 0;
 	bool ok = true;
 
@@ -95,29 +109,44 @@ static bool check_shelf(struct shelf *shelf, unsigned sc)
 		objects += c->count;
 	}
 	ok &= expect_eq("D2", shelf->objects, objects);
-	ok &= expect_eq("D3", !objects || is_listed(sc), true);
+	ok &= expect_eq("D3", !objects || is_listed(shard, sc), true);
 	lock_release(&shelf->lock);
 	return ok;
 }
 
 /* The shelf, now and then (os/steps.h); its lock was released just now. */
-static bool check_step(unsigned sc)
+static bool check_step(const struct shelf *shelf, unsigned sc)
 {
+	unsigned shard = (unsigned)(shelf - depot_shelves[0]) / CLASSES;
 	static uint32_t left;
 
 	if (!step_is_due(&left))
 		return true;
-	step_wait(&left, depot_objects(sc));
-	return check_shelf(&depot_shelves[sc], sc);
+	step_wait(&left, load_relaxed(&shelf->objects));
+	return check_shelf(shard, sc);
+}
+
+/* Links a crate; the shelf's lock. */
+static void link_locked(struct shelf *shelf, unsigned shard, unsigned sc, struct crate *crate)
+{
+	ASSERT(lock_held(&shelf->lock));
+	if (UNLIKELY(!is_listed(shard, sc)))
+		__atomic_fetch_or(&listed[shard][sc / 64], bit_of(sc), __ATOMIC_RELAXED);
+	crate->next = shelf->crates;
+	KEEP_ORDER(); /* the child of a fork finds whole lists, and no more objects than counted */
+	store_relaxed(&shelf->objects, shelf->objects + crate->count);
+	KEEP_ORDER();
+	store_relaxed(&shelf->crates, crate);
 }
 
 bool depot_put(unsigned sc, struct object *const *objects, uint32_t n)
 {
-	struct shelf *shelf = &depot_shelves[sc];
+	unsigned shard = shard_here();
+	struct shelf *shelf = &depot_shelves[shard][sc];
 	struct crate *crate;
 
 	ASSERT(sc < CLASSES && n);
-	if (!has_room(sc, n) || words(n) > ARRAY_MOST)
+	if (!has_room(shard, sc, n) || words(n) > ARRAY_MOST)
 		return false;
 	crate = (struct crate *)array_alloc(words(n));
 	if (!crate)
@@ -126,15 +155,9 @@ bool depot_put(unsigned sc, struct object *const *objects, uint32_t n)
 	memcpy(crate->objects, objects, n * sizeof *objects);
 	retain_add_idle((intptr_t)(n * class_size(sc)));
 	lock_acquire(&shelf->lock);
-	if (UNLIKELY(!is_listed(sc)))
-		__atomic_fetch_or(&listed[sc / 64], bit_of(sc), __ATOMIC_RELAXED);
-	crate->next = shelf->crates;
-	KEEP_ORDER(); /* the child of a fork finds whole lists, and no more objects than counted */
-	store_relaxed(&shelf->objects, shelf->objects + n);
-	KEEP_ORDER();
-	shelf->crates = crate;
+	link_locked(shelf, shard, sc, crate);
 	lock_release(&shelf->lock);
-	ASSERT_SLOW(check_step(sc));
+	ASSERT_SLOW(check_step(shelf, sc));
 	return true;
 }
 
@@ -154,7 +177,7 @@ static uint32_t take_locked(struct shelf *shelf, struct object **ret_objects, ui
 	n = crate->count < most ? crate->count : most;
 	ASSERT(n <= shelf->objects);
 	if (n == crate->count) {
-		shelf->crates = crate->next;
+		store_relaxed(&shelf->crates, crate->next);
 		KEEP_ORDER(); /* before the caller gives it back */
 		ASSERT(crate != shelf->crates);
 		*ret_crate = crate;
@@ -167,26 +190,34 @@ static uint32_t take_locked(struct shelf *shelf, struct object **ret_objects, ui
 	return n;
 }
 
-/* Any objects of the shelf are as idle as others, since all of a class are alike. */
-uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, bool idle)
+/* Moves the line of cache of the crate that the caller will take into its own cache, before it
+   takes the lock. Arrays are never unmapped; another thread may have taken this one meanwhile. */
+UNSYNCHRONIZED static void fetch_crate(const struct shelf *shelf)
 {
-	struct shelf *shelf = &depot_shelves[sc];
+	const struct crate *crate = load_relaxed(&shelf->crates);
+
+	if (crate)
+		(void)load_relaxed(&crate->count);
+}
+
+/* Any objects of the shelf are as idle as others, since all of a class are alike. */
+static NOINLINE uint32_t take(struct shelf *shelf, unsigned sc, struct object **ret_objects,
+			      uint32_t most, bool idle)
+{
 	struct crate *whole;
 	uint32_t n, least;
 
-	ASSERT(sc < CLASSES);
-	if (!depot_objects(sc))
-		return 0;
+	fetch_crate(shelf);
 	lock_acquire(&shelf->lock);
 	least = shelf->least;
 	n = take_locked(shelf, ret_objects, idle && least < most ? least : most, &whole);
 	if (idle)
 		shelf->least = least - n;
-	else
+	else if (!shelf->taken) /* a store may wait for the line of cache, which others read */
 		store_relaxed(&shelf->taken, true);
 	lock_release(&shelf->lock);
 	retain_add_idle(-(intptr_t)(n * class_size(sc)));
-	ASSERT_SLOW(check_step(sc));
+	ASSERT_SLOW(check_step(shelf, sc));
 	if (whole) {
 		memcpy(ret_objects, whole->objects, n * sizeof *ret_objects);
 		array_free((struct object **)whole, words(whole->made));
@@ -194,23 +225,48 @@ uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, boo
 	return n;
 }
 
-void depot_settle(unsigned sc)
+uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, bool idle)
 {
-	struct shelf *shelf = &depot_shelves[sc];
+	unsigned here = shard_here(), nshards = shards_now();
+	uint32_t n = 0;
 
 	ASSERT(sc < CLASSES);
+	for (unsigned i = 0; i < nshards && !n; i++) {
+		struct shelf *shelf = &depot_shelves[shard_near(here, i)][sc];
+
+		if (load_relaxed(&shelf->objects))
+			n = take(shelf, sc, ret_objects, most, idle);
+	}
+	return n;
+}
+
+static void settle(unsigned shard, unsigned sc)
+{
+	struct shelf *shelf = &depot_shelves[shard][sc];
+
 	lock_acquire(&shelf->lock);
 	shelf->least = shelf->objects;
 	store_relaxed(&shelf->taken, false);
 	if (!shelf->objects)
-		__atomic_fetch_and(&listed[sc / 64], ~bit_of(sc), __ATOMIC_RELAXED);
+		__atomic_fetch_and(&listed[shard][sc / 64], ~bit_of(sc), __ATOMIC_RELAXED);
 	lock_release(&shelf->lock);
-	ASSERT_SLOW(check_step(sc));
+	ASSERT_SLOW(check_step(shelf, sc));
+}
+
+void depot_settle(unsigned sc)
+{
+	ASSERT(sc < CLASSES);
+	for (unsigned shard = 0; shard < shards_now(); shard++)
+		settle(shard, sc);
 }
 
 size_t depot_objects(unsigned sc)
 {
-	return load_relaxed(&depot_shelves[sc].objects);
+	size_t sum = 0;
+
+	for (unsigned shard = 0; shard < shards_now(); shard++)
+		sum += load_relaxed(&depot_shelves[shard][sc].objects);
+	return sum;
 }
 
 static void visit_shelf(struct shelf *shelf, void (*visit)(const struct object *o, void *arg),
@@ -225,16 +281,18 @@ static void visit_shelf(struct shelf *shelf, void (*visit)(const struct object *
 
 void depot_visit(void (*visit)(const struct object *o, void *arg), void *arg)
 {
-	for (unsigned sc = 0; sc < CLASSES; sc++)
-		visit_shelf(&depot_shelves[sc], visit, arg);
+	for (unsigned shard = 0; shard < shards_now(); shard++)
+		for (unsigned sc = 0; sc < CLASSES; sc++)
+			visit_shelf(&depot_shelves[shard][sc], visit, arg);
 }
 
 bool depot_check(void)
 {
 	bool ok = true;
 
-	for (unsigned sc = 0; sc < CLASSES; sc++)
-		ok &= check_shelf(&depot_shelves[sc], sc);
+	for (unsigned shard = 0; shard < shards_now(); shard++)
+		for (unsigned sc = 0; sc < CLASSES; sc++)
+			ok &= check_shelf(shard, sc);
 	return ok;
 }
 
@@ -252,7 +310,8 @@ static void recover(struct shelf *shelf, size_t size)
 
 void depot_recover(void)
 {
-	for (unsigned sc = 0; sc < CLASSES; sc++)
-		if (lock_recover(&depot_shelves[sc].lock))
-			recover(&depot_shelves[sc], class_size(sc));
+	for (unsigned shard = 0; shard < shards_now(); shard++)
+		for (unsigned sc = 0; sc < CLASSES; sc++)
+			if (lock_recover(&depot_shelves[shard][sc].lock))
+				recover(&depot_shelves[shard][sc], class_size(sc));
 }

@@ -10,17 +10,19 @@
  *	magazine [o o o o o o]       crate -> [o o o]         magazine [. . . . . .]
  *	         full: the older half ------> [o o o] ------> empty: filled by half
  *
- * A crate is an array of objects of one class; a shelf holds the crates of a class. Under the
- * shelf's lock a crate is only linked or unlinked: its objects are copied before and after. A
- * magazine that is smaller than the one that was spilled takes a part of a crate, which is copied
+ * A crate is an array of objects of one class; a shelf holds the crates of a class in a shard
+ * (cache/shards.h). A thread puts crates onto the shelf of its own shard and takes them from there;
+ * if that is empty, from those of other shards. Under the shelf's lock a crate is only linked or
+ * unlinked: its objects are copied before and after, and its first line of cache is fetched before.
+ * A magazine that is smaller than the one that was spilled takes a part of a crate, which is copied
  * under the lock; that is rare once magazines have grown. Objects smaller than a line of cache do
  * not come here but go home, so that two threads seldom use one line.
  *
- * Each class may have DEPOT_BYTES here, and more, if objects of it were taken since the last
- * settling, while the whole depot is less than a DEPOT_SHARE-th of what is live: where nobody
- * takes them, each would pin its page for nothing. What is here counts as retained
- * (pages/retain.h); while more is retained than the rule allows, nothing is taken. What was not
- * needed for a while goes home.
+ * Each class may have DEPOT_BYTES here, in equal parts by shards, but DEPOT_SHARD_BYTES in each. It
+ * may have more, if objects of it were taken from the shard since the last settling, while the
+ * shard has less than its part of a DEPOT_SHARE-th of what is live: where nobody takes them, each
+ * would pin its page for nothing. What is here counts as retained (pages/retain.h); while more is
+ * retained than the rule allows, nothing is taken. What was not needed for a while goes home.
  *
  * Invariants, proved by depot_check():
  *	D1  all objects here are of their class, bear the mark of free ones, and are out of their
@@ -32,17 +34,19 @@
  * unlinked, both without the lock. In the child of a fork they may stay counted for each thread
  * that was between the two.
  *
- * Locking: each shelf has a lock, taken in these functions, one at a time. It has a line of cache
- * to itself, or threads that spin on it would slow down the holder, which writes to the shelf. Only
- * depot_check() touches objects under a lock.
+ * Locking: each shelf has a lock, taken in these functions, one at a time. Lock and shelf lie in
+ * one line of cache, which moves once for a crate. Threads that spin on it slow down the holder,
+ * but there are few to a shard. Only depot_check() touches objects under a lock.
  */
 #pragma once
 
+#include "cache/shards.h"
 #include "os/lock.h"
 #include "slab/slab.h"
 
-#define DEPOT_BYTES (256 * KIB) /* of each class */
-#define DEPOT_SHARE 16		/* see above */
+#define DEPOT_BYTES	  (256 * KIB) /* of each class */
+#define DEPOT_SHARD_BYTES (64 * KIB)  /* at least, of each class in a shard */
+#define DEPOT_SHARE	  16	      /* see above */
 
 /* Takes n objects of a class into the depot. False when there is no room or no memory. */
 bool depot_put(unsigned sc, struct object *const *objects, uint32_t n);
@@ -61,16 +65,16 @@ unsigned depot_next(unsigned sc);
 /* How many objects of a class are in the depot; perhaps a moment old. */
 size_t depot_objects(unsigned sc);
 
-/* The crates of a class. For observe/figures.c: others call depot_objects(). */
+/* The crates of a class in a shard. For observe/figures.c: others call depot_objects(). */
 struct shelf {
 	ALIGNED(CACHE_LINE) struct lock lock;
-	ALIGNED(CACHE_LINE) struct crate *crates;
+	struct crate *crates;
 	uint32_t objects; /* read without the lock */
 	uint32_t least;	  /* that there were since the last settling */
 	bool taken;	  /* objects were, since the last settling; read without the lock */
 };
 
-extern HIDDEN struct shelf depot_shelves[CLASSES];
+extern HIDDEN struct shelf depot_shelves[SHARDS][CLASSES];
 
 /* Calls visit for each object in the depot, whose shelves are locked one after the other. */
 COLD void depot_visit(void (*visit)(const struct object *o, void *arg), void *arg);

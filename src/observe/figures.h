@@ -29,7 +29,7 @@
 #include "base/compiler.h"
 #include "observe/counter_rows.h"
 
-#define FIGURES_LAYOUT 7
+#define FIGURES_LAYOUT 8
 #define FIGURES_MAGIC  "loamfigs"
 #define FIGURES_NOTE   1 /* the note's type */
 
@@ -141,6 +141,7 @@
 	NUMBER(magazine_none, offsetof(struct magazine, none))                                     \
 	NUMBER(magazine_most, MAGAZINE_MOST)                                                       \
 	NUMBER(shelf_bytes, sizeof(struct shelf))                                                  \
+	NUMBER(shards, SHARDS)                                                                     \
 	NUMBER(shelf_objects, offsetof(struct shelf, objects))                                     \
 	NUMBER(zone_sizes_bytes, sizeof(struct zone_sizes))                                        \
 	NUMBER(zone_mapped, offsetof(struct zone_sizes, mapped))                                   \

@@ -171,8 +171,10 @@ class Lists:
 
     def read_depot(self):
         page = self.page
-        data = self.process.read(page.shelves, page.classes * page.shelf_bytes)
-        counts = {sc: struct.unpack_from('<I', data, sc * page.shelf_bytes + page.shelf_objects)[0]
+        step, row = page.shelf_bytes, page.classes * page.shelf_bytes
+        data = self.process.read(page.shelves, page.shards * row)
+        counts = {sc: sum(struct.unpack_from('<I', data, at + page.shelf_objects)[0]
+                          for at in range(sc * step, len(data), row))
                   for sc in range(page.classes)}
         return {sc: n for sc, n in counts.items() if n}
 

@@ -69,7 +69,7 @@ static bool none_locked(void)
 		if (load_relaxed(&locks[i]->word) && locks[i] != &arena_main.lock)
 			return false;
 	for (unsigned sc = 0; sc < CLASSES; sc++)
-		if (load_relaxed(&depot_shelves[sc].lock.word))
+		if (load_relaxed(&depot_shelves[0][sc].lock.word))
 			return false;
 	return true;
 }
@@ -383,7 +383,7 @@ TEST(who_waits_for_a_lost_thread_notices)
 	beside_a_thread(child_frees_a_chunk, false, &arena_main.lock);
 	beside_a_thread(child_resizes_a_chunk, false, &arena_main.lock);
 	beside_a_thread(child_fills_a_magazine, false, &arena_main.lock);
-	beside_a_thread(child_spills_a_magazine, false, &depot_shelves[class_of(SIZE)].lock);
+	beside_a_thread(child_spills_a_magazine, false, &depot_shelves[0][class_of(SIZE)].lock);
 	beside_a_thread(child_calls_calloc, false, &huge_lock);
 	beside_a_thread(child_trims, false, &caches_lock);
 	beside_a_thread(child_trims, false, &arena_main.lock);

@@ -287,14 +287,14 @@ static void *hold_locks(void *unused)
 	lock_acquire(&ring_list_lock);
 	lock_acquire(&caches_lock);
 	lock_acquire(&arena_main.lock);
-	lock_acquire(&depot_shelves[class_of(1000)].lock);
+	lock_acquire(&depot_shelves[0][class_of(1000)].lock);
 	lock_acquire(&huge_lock);
 	lock_acquire(&zone_lock);
 	pthread_barrier_wait(&locked);
 	pthread_barrier_wait(&looked_at);
 	lock_release(&zone_lock);
 	lock_release(&huge_lock);
-	lock_release(&depot_shelves[class_of(1000)].lock);
+	lock_release(&depot_shelves[0][class_of(1000)].lock);
 	lock_release(&arena_main.lock);
 	lock_release(&caches_lock);
 	lock_release(&ring_list_lock);

@@ -103,14 +103,14 @@ TEST(it_is_collected_and_printed_in_the_middle_of_a_call)
 	before = collect();
 	REQUIRE(cache_enter());
 	lock_acquire(&arena_main.lock);
-	lock_acquire(&depot_shelves[0].lock);
+	lock_acquire(&depot_shelves[0][0].lock);
 	lock_acquire(&huge_lock);
 	lock_acquire(&zone_lock);
 	within = collect();
 	stats_print();
 	lock_release(&zone_lock);
 	lock_release(&huge_lock);
-	lock_release(&depot_shelves[0].lock);
+	lock_release(&depot_shelves[0][0].lock);
 	lock_release(&arena_main.lock);
 	cache_leave(mine.cache);
 	EXPECT_EQ(within.live_bytes, before.live_bytes);

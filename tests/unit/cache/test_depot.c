@@ -276,12 +276,12 @@ TEST(check_sees_what_is_wrong)
 	EXPECT(!depot_check()); /* D2: of the class and of all */
 	++*count;
 	EXPECT(depot_check());
-	crates = depot_shelves[sc].crates;
-	depot_shelves[sc].crates = NULL;
-	depot_shelves[sc].objects = 0;
+	crates = depot_shelves[0][sc].crates;
+	depot_shelves[0][sc].crates = NULL;
+	depot_shelves[0][sc].objects = 0;
 	depot_settle(sc);
-	depot_shelves[sc].crates = crates;
-	depot_shelves[sc].objects = 10;
+	depot_shelves[0][sc].crates = crates;
+	depot_shelves[0][sc].objects = 10;
 	EXPECT(!depot_check()); /* D3: the class is not listed */
 	EXPECT(depot_put(sc, objects + 10, 1));
 	EXPECT_EQ(depot_take(sc, taken, 1, false), 1);
@@ -313,7 +313,7 @@ TEST(what_is_here_counts_as_retained)
 /* A thread that the child of a fork does not have holds the lock of the class. */
 static void lose_lock(void)
 {
-	store_relaxed(&depot_shelves[sc].lock.word, thread_self() + 64);
+	store_relaxed(&depot_shelves[0][sc].lock.word, thread_self() + 64);
 }
 
 TEST(a_child_counts_what_is_on_a_shelf_whose_lock_was_held)
@@ -325,10 +325,10 @@ TEST(a_child_counts_what_is_on_a_shelf_whose_lock_was_held)
 	EXPECT(depot_put(sc, objects, 30));
 	depot_settle(sc);
 	retain_add_idle(5 * SIZE); /* were counted, and not yet linked; or unlinked just now */
-	depot_shelves[sc].objects += 5;
+	depot_shelves[0][sc].objects += 5;
 	lose_lock();
 	depot_recover();
-	EXPECT_EQ(load_relaxed(&depot_shelves[sc].lock.word), LOCK_FREE);
+	EXPECT_EQ(load_relaxed(&depot_shelves[0][sc].lock.word), LOCK_FREE);
 	EXPECT_EQ(depot_objects(sc), 30);
 	EXPECT_EQ(retain_retained, retained + (size_t)30 * SIZE);
 	EXPECT(depot_check());
@@ -338,10 +338,10 @@ TEST(a_child_counts_what_is_on_a_shelf_whose_lock_was_held)
 TEST(a_child_keeps_shelves_that_nobody_held)
 {
 	start_anew();
-	depot_shelves[sc].objects += 5;
+	depot_shelves[0][sc].objects += 5;
 	depot_recover();
 	EXPECT_EQ(depot_objects(sc), 5);
-	depot_shelves[sc].objects = 0;
+	depot_shelves[0][sc].objects = 0;
 }
 
 static bool is_listed(unsigned class)
@@ -386,19 +386,130 @@ TEST(classes_do_not_wait_for_each_other)
 	pthread_t thread;
 
 	start_anew();
-	lock_acquire(&depot_shelves[sc + 1].lock);
+	lock_acquire(&depot_shelves[0][sc + 1].lock);
 	pthread_create(&thread, NULL, put_and_take, NULL);
 	pthread_join(thread, NULL);
-	lock_release(&depot_shelves[sc + 1].lock);
+	lock_release(&depot_shelves[0][sc + 1].lock);
 	EXPECT(works);
 }
 
-/* A line of cache that waiting threads read is not the one that the holder writes to. */
-TEST(a_shelf_lies_apart_from_its_lock)
+/* --- shards ---------------------------------------------------------------------------------- */
+
+/* As if so many threads ran that there are 2^log shards. */
+static void set_shards(uint32_t log)
 {
-	EXPECT(offsetof(struct shelf, crates) / CACHE_LINE !=
-	       offsetof(struct shelf, lock) / CACHE_LINE);
-	EXPECT(is_aligned(sizeof(struct shelf), CACHE_LINE));
+	store_relaxed(&shards_log, log);
+}
+
+/* What was put onto the first shelf, which was the only one, and onto that of the thread. */
+static void fill_two(void)
+{
+	start_anew();
+	EXPECT(depot_put(sc, objects, 10));
+	set_shards(5);
+	EXPECT(depot_put(sc, objects + 10, 20));
+}
+
+/* The others have forgotten nothing. */
+static void leave_shards(void)
+{
+	while (depot_take(sc, taken, MOST, false))
+		;
+	depot_settle(sc);
+	EXPECT(depot_check());
+	set_shards(0);
+	start_anew();
+}
+
+TEST(a_thread_uses_the_shelf_of_its_shard_first_then_all)
+{
+	fill_two();
+	EXPECT_EQ(depot_shelves[shard_here()][sc].objects, shard_here() ? 20 : 30);
+	EXPECT_EQ(depot_objects(sc), 30);
+	EXPECT(depot_check());
+	EXPECT_EQ(depot_take(sc, taken, MOST, false), 20);
+	EXPECT(taken[0] == objects[10]);
+	EXPECT_EQ(depot_take(sc, taken, MOST, false), 10);
+	EXPECT(taken[0] == objects[0]);
+	EXPECT_EQ(depot_take(sc, taken, MOST, false), 0);
+	leave_shards();
+}
+
+TEST(every_shard_is_searched_once_and_the_own_one_first)
+{
+	for (unsigned here = 0; here < SHARDS; here++) {
+		uint64_t seen = 0;
+
+		EXPECT_EQ(shard_near(here, 0), here);
+		for (unsigned i = 0; i < SHARDS; i++)
+			seen |= (uint64_t)1 << shard_near(here, i);
+		EXPECT_EQ(seen, ((uint64_t)1 << SHARDS) - 1);
+	}
+}
+
+TEST(all_shards_are_settled_visited_and_emptied)
+{
+	uintptr_t sum = 0, wanted = 0;
+
+	fill_two();
+	for (int i = 0; i < 30; i++)
+		wanted += (uintptr_t)objects[i];
+	depot_visit(add_up, &sum);
+	EXPECT_EQ(sum, wanted);
+	EXPECT_EQ(depot_take(sc, taken, MOST, true), 0);
+	depot_settle(sc);
+	EXPECT_EQ(depot_take(sc, taken, MOST, true), 20);
+	EXPECT_EQ(depot_take(sc, taken, MOST, true), 10);
+	EXPECT_EQ(depot_next(0), sc);
+	depot_settle(sc);
+	EXPECT_EQ(depot_next(0), CLASSES);
+	leave_shards();
+}
+
+/* All together a few times as much as one: each has room for some crates. */
+TEST(shards_share_the_room)
+{
+	start_anew();
+	set_shards(1);
+	EXPECT(depot_put(sc, objects, DEPOT_BYTES / 2 / SIZE));
+	EXPECT(!depot_put(sc, objects, 1));
+	set_shards(0);
+	start_anew();
+	set_shards(5);
+	EXPECT(depot_put(sc, objects, DEPOT_SHARD_BYTES / SIZE));
+	EXPECT(!depot_put(sc, objects, 1));
+	EXPECT_EQ(depot_take(sc, taken, 1, false), 1);
+	store_relaxed(&retain_live, (size_t)DEPOT_SHARE * SHARDS * (DEPOT_SHARD_BYTES + SIZE) - 1);
+	EXPECT(depot_put(sc, objects, 1));
+	EXPECT(!depot_put(sc, objects, 1));
+	store_relaxed(&retain_live, (size_t)DEPOT_SHARE * SHARDS * (DEPOT_SHARD_BYTES + SIZE));
+	EXPECT(depot_put(sc, objects, 1));
+	store_relaxed(&retain_live, 0);
+	leave_shards();
+}
+
+TEST(a_child_counts_every_shard)
+{
+	size_t retained;
+
+	fill_two();
+	retained = retain_retained;
+	for (unsigned shard = 0; shard < SHARDS; shard++) {
+		retain_add_idle(5 * SIZE);
+		depot_shelves[shard][sc].objects += 5;
+		store_relaxed(&depot_shelves[shard][sc].lock.word, thread_self() + 64);
+	}
+	depot_recover();
+	EXPECT_EQ(depot_objects(sc), 30);
+	EXPECT_EQ(retain_retained, retained);
+	EXPECT(depot_check());
+	leave_shards();
+}
+
+TEST(a_shelf_is_one_line_of_cache)
+{
+	EXPECT_EQ(sizeof(struct shelf), CACHE_LINE);
+	EXPECT(is_aligned((uintptr_t)depot_shelves, CACHE_LINE));
 }
 
 /* Else what goes home to slabs, and so is purged, would be too little. */
