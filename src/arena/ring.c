@@ -160,6 +160,28 @@ void ring_follow(struct arena **arena)
 		store_relaxed(arena, a);
 }
 
+/* Round the ring, one thread after the other. */
+static struct arena *next_for_thread(void)
+{
+	static struct arena *last; /* release-published, as ring_all: a hint */
+	struct arena *a = load_acquire(&last);
+
+	a = a ? after(a) : ring_next(NULL);
+	store_release(&last, a);
+	return a;
+}
+
+struct arena *ring_join(size_t nthreads)
+{
+	struct arena *a = NULL;
+
+	if (nthreads > RING_THREADS * ring_count())
+		a = make(nodes_here());
+	if (a)
+		ring_unlock(a);
+	return a ? a : next_for_thread();
+}
+
 void ring_recover_list(void)
 {
 	uint32_t n = 0;

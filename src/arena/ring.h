@@ -4,8 +4,10 @@
  * As in ptmalloc, a thread uses the arena that it used last. If that is locked, it takes the next
  * one that is not. If all are locked, it makes a new one while there are fewer than
  * options.arena_max (by default one a processor), else it waits. So threads that do not collide
- * share arenas. Only the main arena grows by brk, and not where the process's malloc is another:
- * that one grows by brk as well. Arenas are never freed.
+ * share arenas. A new thread begins with the next arena of the ring, or with one that is made where
+ * there are more than RING_THREADS threads for each: what a thread allocates before it collides
+ * goes home to that arena for as long as it lives. Only the main arena grows by brk, and not where
+ * the process's malloc is another: that one grows by brk as well. Arenas are never freed.
  *
  * Where threads run on several NUMA nodes (pages/nodes.h), each arena is of the node on which it
  * was made, and a thread uses those of its own node, of which there is one at least. A thread that
@@ -18,6 +20,9 @@
 
 #include "arena/arena.h"
 #include "os/check.h"
+
+/* Threads that begin with one arena: where many begin, they need not collide first. */
+#define RING_THREADS 4
 
 extern HIDDEN struct arena arena_main;
 
@@ -42,6 +47,10 @@ ALWAYS_INLINE struct arena *ring_lock(struct arena **arena)
 	ASSERT(a);
 	return LIKELY(lock_try(&a->lock)) ? a : ring_lock_another(arena);
 }
+
+/* The arena that a new thread, the nthreads-th, uses first: one that is made, if there are
+   RING_THREADS threads for each and may be more, else the next in the ring. */
+struct arena *ring_join(size_t nthreads);
 
 /* Makes *arena one of the node that the calling thread runs on; it stays where there is no memory
    for one. To be called where there are several nodes, and no lock is held. */

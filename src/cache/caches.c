@@ -142,7 +142,7 @@ static struct cache *make(void)
 
 	if (!c)
 		return NULL;
-	c->arena = &arena_main;
+	c->arena = ring_join(load_relaxed(&ncaches) + 1);
 	if (!add(c)) {
 		if (!is_first)
 			pool_free(&caches, c);

@@ -273,6 +273,56 @@ TEST_ALONE(without_memory_for_one_more_a_thread_waits)
 	expect_wait(2);
 }
 
+/* --- a thread that begins -------------------------------------------------------------------- */
+
+TEST_ALONE(few_threads_begin_with_the_main_arena)
+{
+	start();
+	for (size_t n = 1; n <= RING_THREADS; n++)
+		EXPECT(ring_join(n) == &arena_main);
+	EXPECT_EQ(ring_count(), 1);
+}
+
+TEST_ALONE(where_many_threads_begin_arenas_are_made_for_them)
+{
+	struct arena *a;
+
+	start();
+	a = ring_join(RING_THREADS + 1);
+	EXPECT_EQ(ring_count(), 2);
+	EXPECT(a == ring_at(2) && load_relaxed(&a->lock.word) == LOCK_FREE);
+	for (size_t n = 1; n <= (size_t)2 * RING_THREADS; n++)
+		ring_join(n);
+	EXPECT_EQ(ring_count(), 2);
+	for (size_t n = 0; n < 1000; n++)
+		ring_join(n);
+	EXPECT_EQ(ring_count(), options.arena_max);
+}
+
+TEST_ALONE(threads_that_begin_go_round_the_ring)
+{
+	struct arena *first;
+
+	start();
+	make_arenas(3);
+	first = ring_join(1);
+	EXPECT(ring_join(1) != first);
+	EXPECT(ring_join(1) != first);
+	EXPECT(ring_join(1) == first);
+}
+
+TEST_ALONE(without_memory_for_an_arena_a_thread_begins_with_another)
+{
+	static struct pool filler = {.size = CACHE_LINE};
+
+	start();
+	while (pool_is_ready(&filler))
+		REQUIRE(pool_alloc(&filler));
+	os_sim_fail_from(1);
+	EXPECT(ring_join(1000) == &arena_main);
+	EXPECT_EQ(ring_count(), 1);
+}
+
 /* --- nodes ---------------------------------------------------------------------------------- */
 
 static void start_nodes(void)
