@@ -22,7 +22,8 @@ static struct pool pools[SIZES] = {POOL_OF(0), POOL_OF(1), POOL_OF(2), POOL_OF(3
  * Arrays that were freed, for the next who needs one, whoever it is. A slot is filled and emptied
  * by one atomic instruction each, and nothing else says that an array is there: who takes a pointer
  * out of a slot has the array, be it the one that lay there a moment ago or another one. So there
- * is no lock, and the child of a fork has nothing to mend. What does not fit goes to the pool.
+ * is no lock, and the child of a fork has nothing to mend. What does not fit goes to the pool, and
+ * all while there is one shard, so that a process of few threads has no page more for it.
  */
 #define SPARES 15
 
@@ -90,8 +91,11 @@ static NOINLINE struct object **alloc_elsewhere(unsigned size)
 struct object **array_alloc(uint32_t words)
 {
 	unsigned size = size_of(words);
-	struct object **array = take(&stocks[shard_here()][size]);
+	struct object **array;
 
+	if (!load_relaxed(&shards_log))
+		return pool_alloc_patiently(&pools[size]);
+	array = take(&stocks[shard_here()][size]);
 	return LIKELY(array) ? array : alloc_elsewhere(size);
 }
 
@@ -99,6 +103,6 @@ void array_free(struct object **array, uint32_t words)
 {
 	unsigned size = size_of(words);
 
-	if (!keep(&stocks[shard_here()][size], array))
+	if (!load_relaxed(&shards_log) || !keep(&stocks[shard_here()][size], array))
 		pool_free(&pools[size], array);
 }
