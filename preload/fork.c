@@ -20,5 +20,5 @@ static void begin_child(void)
 
 __attribute__((constructor(101))) static void register_fork_handler(void)
 {
-	__register_atfork(NULL, NULL, begin_child, __dso_handle);
+	__register_atfork(fork_prepare, fork_parent, begin_child, __dso_handle);
 }

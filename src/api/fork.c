@@ -26,11 +26,13 @@
 #include "cache/requests.h"
 #include "cache/shared_pages.h"
 #include "harden/quarantine.h"
+#include "os/children.h"
 #include "os/lock.h"
 #include "os/memory_limits.h"
 #include "os/os.h"
 #include "pages/huge.h"
 #include "pages/metadata.h"
+#include "pages/retain.h"
 #include "pages/zone.h"
 
 static uint32_t always = 1;
@@ -119,4 +121,24 @@ void fork_child(void)
 {
 	if (fork_generation == &always || !load_relaxed(fork_generation))
 		fork_recover();
+	children_enter();
+}
+
+/* The parent of little memory has few pages that could be copied, and the child's end would have to
+   be watched. */
+#define PARENT_LEAST (16 * MIB)
+
+void fork_prepare(void)
+{
+	shared_pages_fork_begins(!mine.inside);
+	children_begin(load_relaxed(&retain_live) >= PARENT_LEAST && !os_is_emulated());
+}
+
+void fork_parent(void)
+{
+	shared_pages_fork_ends();
+	if (load_relaxed(&retain_live) < PARENT_LEAST || !mine.cache || !children_live())
+		return;
+	shared_pages_forked();
+	cache_owe(mine.cache, OWED_LOOK);
 }

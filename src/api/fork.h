@@ -1,4 +1,4 @@
-/* What fork means for the heap; see fork.c.  preload/fork.c calls fork_child() in children. */
+/* What fork means for the heap; see fork.c.  preload/fork.c has libc call the last three. */
 #pragma once
 
 #include "base/compiler.h"
@@ -22,3 +22,8 @@ ALWAYS_INLINE void fork_notice(void)
 
 /* The same, in the child of a fork, whether or not that was noticed. */
 COLD void fork_child(void);
+
+/* In the parent, before a fork and after it: what pages they share is seen to
+   (cache/shared_pages.h). */
+COLD void fork_prepare(void);
+COLD void fork_parent(void);

@@ -23,6 +23,7 @@ struct slabs *slabs_new(struct arena *owner, bool may_map)
 		return NULL;
 	ss->owner = owner;
 	list_init(&ss->full);
+	list_init(&ss->aside);
 	list_init(&ss->idle);
 	list_init(&ss->empty);
 	ss->empty_most = EMPTY_LEAST;
@@ -61,9 +62,9 @@ static uint32_t sparse(const struct slab *s)
 	return (s->size < PAGE_SIZE ? s->capacity / 4 : s->capacity * 3 / 4) + 1;
 }
 
-/* Lists a slab that was full or current until now. slabs_notice() is called again when it is
+/* One that was full or current until now, or set aside. slabs_notice() is called again when it is
    sparse. */
-static void list_slab(struct slabs *ss, struct slab *s)
+void slabs_list(struct slabs *ss, struct slab *s)
 {
 	ASSERT(s->out < s->capacity);
 	s->state = SLAB_LISTED;
@@ -100,12 +101,12 @@ static void note_empty(struct slabs *ss, struct slab *s)
 void slabs_notice(struct slabs *ss, struct slab *s)
 {
 	ASSERT(s->out < s->capacity);
-	if (s->state == SLAB_FULL) {
+	if (s->state == SLAB_FULL || s->state == SLAB_ASIDE) {
 		list_remove(&s->link);
-		list_slab(ss, s);
+		slabs_list(ss, s);
 	} else if (s->state == SLAB_CURRENT) {
 		ss->current[s->class] = NULL;
-		list_slab(ss, s);
+		slabs_list(ss, s);
 	}
 	if (!s->out)
 		note_empty(ss, s);
@@ -222,7 +223,7 @@ static struct slab *spare_a_page(struct slabs *ss, struct slab *s)
 	if (!other || other->purged || !s->out ||
 	    other->out > other->capacity - other->capacity / 8)
 		return s;
-	list_slab(ss, s);
+	slabs_list(ss, s);
 	make_current(ss, other);
 	return other;
 }
@@ -298,21 +299,6 @@ size_t slabs_demote_idle(struct slabs *ss)
 		if (slabs_serve(ss, sc))
 			demoted += demote(ss, sc);
 	return demoted;
-}
-
-void slabs_close(struct slabs *ss)
-{
-	list_for_each (l, &ss->full)
-		slab_close(slabs_of_link(l));
-	for (unsigned sc = 0; sc < CLASSES; sc++) {
-		if (!slabs_serve(ss, sc))
-			continue;
-		if (ss->current[sc])
-			slab_close(ss->current[sc]);
-		list_for_each (l, &ss->listed[sc])
-			if (slabs_of_link(l)->state == SLAB_LISTED)
-				slab_close(slabs_of_link(l));
-	}
 }
 
 /* A listed slab is purged again only after an object of it was freed. */

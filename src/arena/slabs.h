@@ -13,9 +13,13 @@
  * idle. These pages are purged while more is retained than the rule of pages/retain.h allows, of a
  * few slabs a call.
  *
+ * While a child of fork shares the memory, the slabs that it shares may be set aside: nothing is
+ * taken from them, so that new objects lie together on pages that are copied already, or new.
+ *
  * Invariants, proved by slabs_check():
  *	A1  the current slab is CURRENT, listed slabs are LISTED or EMPTY and of their class, full
- *	    ones FULL; all belong to the arena;
+ *	    ones FULL, those set aside ASIDE, and an object of each is out; all belong to the
+ *	    arena;
  *	A2  count[] has the number of slabs of each class; a class that is not hot has none;
  *	A3  idle slabs are LISTED, empty ones EMPTY; both have bytes that retain.h counts, whose
  *	    sum is `told`; empty_bytes is the sum of the empty ones' blocks;
@@ -34,7 +38,7 @@ struct slabs {
 	struct arena *owner;	       /* constant */
 	struct slab *current[CLASSES]; /* A1; NULL: none */
 	struct link listed[CLASSES];   /* A1; NULLs: the class is not hot */
-	struct link full;	       /* A1: of all classes */
+	struct link full, aside;       /* A1: of all classes */
 	struct link idle, empty;       /* A3; the oldest first */
 	size_t empty_bytes;	       /* A3 */
 	size_t told;		       /* A3 */
@@ -111,8 +115,18 @@ static inline uint32_t slabs_give(struct slabs *ss, struct slab *s, struct objec
 /* Gives back an object in use on a closed page, as slab_give_unmarked() does. */
 COLD bool slabs_give_unmarked(struct slabs *ss, struct slab *s, const struct object *o);
 
-/* Closes all pages of all slabs with an object out. */
-COLD void slabs_close(struct slabs *ss);
+/* Closes all pages of all slabs with an object out; false, as there is nothing left to do. */
+COLD bool slabs_close(struct slabs *ss);
+
+/* Closes all pages of some slabs with an object out, of which nothing is taken then until
+   slabs_take_back(); whether there may be more. */
+COLD bool slabs_set_aside(struct slabs *ss);
+
+/* Some slabs that were set aside serve again; whether there may be more. */
+COLD bool slabs_take_back(struct slabs *ss);
+
+/* Adds bytes of objects that are out, and of free ones, to sums. */
+COLD void slabs_add_bytes(const struct slabs *ss, size_t *out, size_t *free);
 
 /* Demotes classes without an object out, and gives empty slabs back to the zone. Returns how many
    classes. */
@@ -137,7 +151,10 @@ static inline size_t slabs_objects(const struct slabs *ss)
 	return objects;
 }
 
-/* --- between slabs.c and slabs_idle.c -------------------------------------------------------- */
+/* --- between the files of slabs.h ------------------------------------------------------------ */
+
+/* Lists a slab with a free object that is in no list. */
+void slabs_list(struct slabs *ss, struct slab *s);
 
 /* Counts the slab's free bytes as retained, until they are used, purged or given back. */
 void slabs_keep_idle(struct slabs *ss, struct slab *s);

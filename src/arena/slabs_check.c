@@ -36,6 +36,9 @@ static bool check_sums(const struct slabs *ss, unsigned sc, size_t *nbytes)
 	list_for_each (l, &ss->full)
 		if (slabs_of_link(l)->class == sc)
 			add_slab(&sums, slabs_of_link(l));
+	list_for_each (l, &ss->aside)
+		if (slabs_of_link(l)->class == sc)
+			add_slab(&sums, slabs_of_link(l));
 	*nbytes += sums.nbytes;
 	return expect_eq("A4", ss->out[sc], sums.out) &
 	       expect_eq("A4", ss->capacity[sc], sums.capacity);
@@ -56,6 +59,8 @@ static bool check_class(const struct slabs *ss, unsigned sc)
 		count++;
 	}
 	list_for_each (l, &ss->full)
+		count += slabs_of_link(l)->class == sc;
+	list_for_each (l, &ss->aside)
 		count += slabs_of_link(l)->class == sc;
 	return expect_eq("A2", ss->count[sc], count) & ok;
 }
@@ -91,6 +96,11 @@ bool slabs_check(const struct slabs *ss)
 	list_for_each (l, &ss->full) {
 		ok &= check_slab(ss, slabs_of_link(l), SLAB_FULL);
 		ok &= expect_eq("A1", slabs_of_link(l)->out, slabs_of_link(l)->capacity);
+		ok &= expect_eq("A2", slabs_serve(ss, slabs_of_link(l)->class), true);
+	}
+	list_for_each (l, &ss->aside) {
+		ok &= check_slab(ss, slabs_of_link(l), SLAB_ASIDE);
+		ok &= expect_eq("A1", slabs_of_link(l)->out > 0, true);
 		ok &= expect_eq("A2", slabs_serve(ss, slabs_of_link(l)->class), true);
 	}
 	return ok;

@@ -4,6 +4,7 @@
 #include "os/check.h"
 #include "cache/bad_pointer.h"
 #include "cache/depot.h"
+#include "cache/shared_pages.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "pages/metadata.h"
@@ -238,15 +239,32 @@ void cache_owe(struct cache *c, unsigned owed)
 	c->owed |= (uint8_t)owed;
 }
 
+/* Where it waits the doors stay shut. */
+static COLD void look_after_fork(struct cache *c)
+{
+	enum shared_pages_step step = shared_pages_decide();
+
+	if (step == SHARED_PAGES_WAIT)
+		c->owed |= OWED_LOOK;
+	if (step != SHARED_PAGES_SET_ASIDE)
+		return;
+	cache_empty_depot(true);
+	cache_flush(c);
+	shared_pages_set_aside();
+}
+
 void cache_pay(struct cache *c)
 {
 	unsigned owed = c->owed;
 
 	c->owed = 0;
+	if (owed & OWED_LOOK)
+		look_after_fork(c);
 	if (owed & OWED_FLUSH)
 		cache_flush(c);
 	if (owed & OWED_SWEEP)
 		cache_sweep(c, owed & OWED_SHRINK);
+	cache_open_doors(c);
 }
 
 void cache_empty_depot(bool all_of_it)

@@ -203,7 +203,8 @@ void cache_open_doors(const struct cache *c); /* not while something is owed */
  * only shuts the doors, and the next call for a small object, which then takes the slow path, does
  * it.
  */
-enum { OWED_SWEEP = 1, OWED_SHRINK = 2, OWED_FLUSH = 4 };
+/* OWED_LOOK: see shared_pages_decide(). */
+enum { OWED_SWEEP = 1, OWED_SHRINK = 2, OWED_FLUSH = 4, OWED_LOOK = 8 };
 void cache_owe(struct cache *c, unsigned owed);
 COLD NOINLINE void cache_pay(struct cache *c);
 

@@ -2,25 +2,71 @@
 #include "cache/shared_pages.h"
 
 #include "arena/ring.h"
+#include "os/children.h"
+#include "os/os.h"
+#include "pages/retain.h"
 
-bool shared_pages_due, shared_pages_closed;
+#include <limits.h>
 
+bool shared_pages_due, shared_pages_closed, shared_pages_aside;
+
+static bool forked;    /* in the parent, and nothing is decided yet; atomic */
+static bool inherited; /* what is aside was set aside by the parent, if any is; atomic */
+static uint32_t left;  /* calls until it is decided; atomic */
+static uint32_t busy;  /* a thread sets slabs aside, or takes them back; atomic */
+static uint32_t forks; /* under way; atomic */
+
+/* Another thread of the parent may have been taking slabs back. */
 void shared_pages_begin(void)
 {
 	store_relaxed(&shared_pages_due, true);
+	store_relaxed(&forked, false);
+	store_relaxed(&busy, 0);
+	store_relaxed(&forks, 0);
+	store_relaxed(&inherited, true);
+	store_relaxed(&shared_pages_aside, load_relaxed(&shared_pages_closed));
+}
+
+/* Calls f for the slabs of each arena, which is locked anew for each step, until there are no
+   more. */
+static void for_all_arenas(bool (*f)(struct slabs *ss))
+{
+	for (struct arena *a = NULL; (a = ring_next(a));)
+		for (bool more = a->slabs; more && ring_lock_this(a); ring_unlock(a))
+			more = f(a->slabs);
 }
 
 void shared_pages_close(void)
 {
 	store_relaxed(&shared_pages_due, false);
 	store_relaxed(&shared_pages_closed, true);
-	for (struct arena *a = NULL; (a = ring_next(a));) {
-		if (!ring_lock_this(a))
-			continue;
-		if (a->slabs)
-			slabs_close(a->slabs);
-		ring_unlock(a);
-	}
+	for_all_arenas(slabs_close);
+}
+
+/* The same where it takes long; false, and nothing done, while a thread forks. */
+static bool for_all_arenas_unless_forking(bool (*f)(struct slabs *ss))
+{
+	bool forking;
+
+	__atomic_store_n(&busy, 1, __ATOMIC_SEQ_CST);
+	forking = __atomic_load_n(&forks, __ATOMIC_SEQ_CST);
+	if (!forking)
+		for_all_arenas(f);
+	store_release(&busy, 0);
+	os_futex_wake(&busy, INT_MAX);
+	return !forking;
+}
+
+void shared_pages_fork_begins(bool wait)
+{
+	__atomic_fetch_add(&forks, 1, __ATOMIC_SEQ_CST);
+	while (wait && __atomic_load_n(&busy, __ATOMIC_SEQ_CST))
+		os_futex_wait(&busy, 1);
+}
+
+void shared_pages_fork_ends(void)
+{
+	__atomic_fetch_sub(&forks, 1, __ATOMIC_SEQ_CST);
 }
 
 bool shared_pages_give(struct slab *s, const struct object *o)
@@ -33,4 +79,57 @@ bool shared_pages_give(struct slab *s, const struct object *o)
 	given = slabs_give_unmarked(a->slabs, s, o);
 	ring_unlock(a);
 	return given;
+}
+
+/* --- the parent ------------------------------------------------------------------------------ */
+
+void shared_pages_forked(void)
+{
+	store_relaxed(&left, SHARED_PAGES_CALLS);
+	store_relaxed(&forked, true);
+}
+
+/* Whether much is free in slabs: then it is used. */
+static bool much_is_free(void)
+{
+	size_t out = 0, free = 0;
+
+	for (struct arena *a = NULL; (a = ring_next(a));)
+		if (a->slabs)
+			slabs_add_bytes(a->slabs, &out, &free);
+	return free > out / 4;
+}
+
+void shared_pages_take_back(void)
+{
+	if (__atomic_exchange_n(&shared_pages_aside, false, __ATOMIC_RELAXED) &&
+	    !for_all_arenas_unless_forking(slabs_take_back))
+		store_relaxed(&shared_pages_aside, true);
+}
+
+/* What a child inherits aside stays there, children of its own or not: to take slabs back it would
+   write to the descriptors of all. */
+void shared_pages_look(void)
+{
+	if ((!load_relaxed(&inherited) && !children_live()) || much_is_free())
+		shared_pages_take_back();
+}
+
+enum shared_pages_step shared_pages_decide(void)
+{
+	if (!load_relaxed(&forked))
+		return SHARED_PAGES_LEAVE;
+	if (children_live() && add_relaxed(&left, -1) > 1)
+		return SHARED_PAGES_WAIT;
+	store_relaxed(&forked, false);
+	return children_live() && !much_is_free() ? SHARED_PAGES_SET_ASIDE : SHARED_PAGES_LEAVE;
+}
+
+void shared_pages_set_aside(void)
+{
+	store_relaxed(&shared_pages_closed, true);
+	store_relaxed(&inherited, false);
+	store_relaxed(&shared_pages_aside, true);
+	for_all_arenas_unless_forking(slabs_set_aside);
+	store_relaxed(&shared_pages_aside, true); /* if another thread took some back meanwhile */
 }

@@ -3,6 +3,7 @@
 
 #include "cache/caches.h"
 #include "cache/requests.h"
+#include "cache/shared_pages.h"
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/huge.h"
@@ -114,6 +115,8 @@ void cache_look(struct cache *c)
 	uint64_t now = os_clock(), eighth = (uint64_t)options.decay_ms * 1000 * 1000 / 8;
 	bool seldom = note_pace(c, now, eighth / 16) >= eighth / 16;
 
+	if (UNLIKELY(load_relaxed(&shared_pages_aside)))
+		shared_pages_look();
 	if (!load_hot(&c->ticks) || now - c->ticked >= eighth)
 		cache_tick_slowly(c);
 	if (seldom && retain_is_unneeded())
@@ -160,6 +163,7 @@ static void trim_arenas(size_t pad, bool purge)
 
 void cache_trim_all(struct cache *c, size_t pad)
 {
+	shared_pages_take_back();
 	empty_caches(c);
 	trim_arenas(pad, true);
 }
@@ -173,6 +177,7 @@ void cache_reclaim(struct cache *c, unsigned step)
 		runs_flush(&c->arena->runs);
 		ring_unlock(c->arena);
 	} else if (step == 1) {
+		shared_pages_take_back();
 		empty_caches(c);
 		trim_arenas(0, options.limit); /* which counts pages, not addresses */
 	}

@@ -115,6 +115,9 @@ void *os_sbrk(intptr_t nbytes);
 /* Makes this page read as zero in a forked child; false when the system cannot. */
 bool os_wipe_on_fork(void *mem, size_t nbytes);
 
+/* Fresh zeroed memory that children of fork share, without a name; NULL when the system refuses. */
+COLD void *os_map_for_children(size_t nbytes);
+
 /* Whether an emulator answers in the place of a kernel (qemu-user). */
 bool os_is_emulated(void);
 

@@ -328,6 +328,14 @@ bool os_is_locked(void *page)
 	return !keeps_purged && call_madvise(page, page_size, MADV_DONTNEED) == -EINVAL;
 }
 
+void *os_map_for_children(size_t nbytes)
+{
+	long mem = syscall6(SYS_mmap, 0, (long)nbytes, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return syscall_failed(mem) ? NULL : (void *)mem;
+}
+
 bool os_wipe_on_fork(void *mem, size_t nbytes)
 {
 	ASSERT(is_range(mem, nbytes));

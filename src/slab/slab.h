@@ -27,8 +27,9 @@
  *	closed     free, without mark           any              0
  *	open       out, or free with mark       touched          the slab's
  *
- * In the child of a fork, slab_close() closes pages with objects that are out, and then objects are
- * free there with or without mark: to write one would copy the page, which parent and child share.
+ * In the child of a fork, and in its parent, slab_close() closes pages with objects that are
+ * out, and then objects are free there with or without mark: to write one would copy the page,
+ * which parent and child share.
  *
  * An object is "out" while the program holds it, and also while a magazine or the depot holds it
  * (cache/magazine.h); there it bears its mark.
@@ -50,6 +51,7 @@
  *	LISTED     by class                     some
  *	FULL       full                         all
  *	EMPTY      by class, and empty          none
+ *	ASIDE      aside                        some
  *
  * Invariants, proved by slab_check():
  *	S1  out + the number of bits in free[] is capacity; words has the bit of each word of free[]
@@ -82,7 +84,7 @@
 
 struct arena;
 
-enum slab_state { SLAB_CURRENT, SLAB_LISTED, SLAB_FULL, SLAB_EMPTY };
+enum slab_state { SLAB_CURRENT, SLAB_LISTED, SLAB_FULL, SLAB_EMPTY, SLAB_ASIDE };
 
 struct object {
 	uintptr_t link; /* while free: its own address; deferred: see cache/deferred.h */

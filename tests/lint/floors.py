@@ -51,6 +51,7 @@ NO_UNIT_TEST = {
     'slab/slab_take.c': 'tests/unit/slab/test_slab.c tests it',
     'heap/heap_check.c': 'tests/unit/heap/test_heap.c calls it after every step',
     'pages/huge_purge.c': 'tests/unit/pages/test_huge_objects.c tests it',
+    'arena/slabs_aside.c': 'tests/unit/cache/test_shared_pages.c tests it',
     'arena/slabs_check.c': 'tests/unit/arena/test_slabs.c shows it each fault',
     'arena/slabs_idle.c': 'tests/unit/arena/test_slabs.c tests it',
     'report/memcheck.c': 'tests/process/tools: what memcheck says of a program',

@@ -499,6 +499,13 @@ bool os_advise_huge(void *mem, size_t nbytes, bool wanted)
 	return !os_sim_refusals[OS_SIM_HUGE_PAGES];
 }
 
+void *os_map_for_children(size_t nbytes)
+{
+	void *mem = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
 bool os_wipe_on_fork(void *mem, size_t nbytes)
 {
 	return !os_is_emulated() && madvise(mem, nbytes, MADV_WIPEONFORK) == 0;

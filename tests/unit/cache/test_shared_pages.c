@@ -1,7 +1,13 @@
-/* In the child of a fork: when pages are closed, and what a free then writes. */
+/* In the child of a fork, and in its parent: when pages are closed, and what a free then writes. */
 #include "cache/shared_pages.h"
 
+#include "api/fork.h"
+#include "base/options.h"
+#include "pages/retain.h"
 #include "threads.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { SIZE = 64 };
 
@@ -39,4 +45,292 @@ TEST(what_is_taken_then_is_freed_as_ever)
 	loam_free(o);
 	EXPECT_EQ(o->key, slab_mark(o));
 	EXPECT(cache_check(mine.cache));
+}
+
+/* --- the parent ------------------------------------------------------------------------------ */
+
+/* A child that does nothing, counted as preload/fork.c does; ends when its pipe does. */
+static pid_t fork_idle(int *ret_end)
+{
+	int end[2];
+	char c;
+	pid_t pid;
+
+	REQUIRE(pipe(end) == 0);
+	fork_prepare();
+	pid = fork();
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		close(end[1]);
+		fork_child();
+		(void)!read(end[0], &c, 1);
+		_exit(0);
+	}
+	close(end[0]);
+	*ret_end = end[1];
+	fork_parent();
+	return pid;
+}
+
+static void end_child(pid_t pid, int end)
+{
+	close(end);
+	EXPECT_EQ(waitpid(pid, NULL, 0), pid);
+}
+
+enum { LARGE_BYTES = 16 * MIB };
+
+/* What makes the process large enough, and objects that fill slabs. */
+static struct object *many[LARGE_BYTES / SIZE];
+
+static void fill_slabs(void)
+{
+	learned(SIZE);
+	for (size_t i = 0; i < sizeof many / sizeof many[0]; i++)
+		REQUIRE((many[i] = loam_malloc(SIZE)));
+}
+
+static void empty_slabs(void)
+{
+	for (size_t i = 0; i < sizeof many / sizeof many[0]; i++)
+		loam_free(many[i]);
+	EXPECT(loam_check());
+}
+
+static struct slab *slab_at(const void *mem)
+{
+	return (struct slab *)pagemap_get(mem);
+}
+
+static bool is_aside(size_t i)
+{
+	return slab_at(many[i])->state == SLAB_ASIDE;
+}
+
+/* Calls until it is decided what a fork leads to. */
+static void decide(void)
+{
+	for (int i = 0; i < SHARED_PAGES_CALLS / 2; i++)
+		loam_free(loam_malloc(SIZE));
+	EXPECT(loam_check());
+}
+
+static void look_again(void)
+{
+	for (int i = 0; i < TICKS_A_LOOK; i++)
+		take_slow_path();
+	EXPECT(loam_check());
+}
+
+TEST(while_a_child_lives_a_parent_writes_to_no_page_that_it_shares)
+{
+	struct object *o, *freed_last;
+	pid_t pid;
+	int end;
+
+	if (test_emulated)
+		test_skip("the emulator marks no mutex");
+	fill_slabs();
+	pid = fork_idle(&end);
+	EXPECT(!is_aside(0));
+	decide();
+	EXPECT(is_aside(0) && is_aside(LARGE_BYTES / SIZE / 2));
+	freed_last = loam_malloc(SIZE); /* by the call that set slabs aside */
+	for (size_t i = 1; i < 100; i++) {
+		many[i * 7]->key = 7;
+		loam_free(many[i * 7]);
+		EXPECT_EQ(many[i * 7]->key, 7);
+		o = loam_malloc(SIZE);
+		EXPECT(slab_at(o)->state != SLAB_ASIDE);
+		many[i * 7] = o;
+	}
+	end_child(pid, end);
+	look_again();
+	EXPECT(!is_aside(0));
+	EXPECT(!load_relaxed(&shared_pages_aside));
+	loam_free(freed_last);
+	empty_slabs();
+}
+
+TEST(a_slab_that_is_set_aside_goes_back_when_it_is_empty)
+{
+	struct slab *s;
+	void *base;
+	pid_t pid;
+	int end;
+
+	if (test_emulated)
+		test_skip("the emulator marks no mutex");
+	fill_slabs();
+	pid = fork_idle(&end);
+	decide();
+	s = slab_at(many[LARGE_BYTES / SIZE / 2]);
+	base = (void *)s->base;
+	EXPECT_EQ(s->state, SLAB_ASIDE);
+	for (size_t i = 0; i < sizeof many / sizeof many[0]; i++)
+		if (slab_at(many[i]) == s) {
+			loam_free(many[i]);
+			many[i] = NULL;
+		}
+	EXPECT(loam_check());
+	EXPECT(pagemap_get(base) != &s->tag || s->state == SLAB_EMPTY);
+	end_child(pid, end);
+	look_again();
+	empty_slabs();
+}
+
+TEST(slabs_are_taken_back_when_a_quarter_is_free)
+{
+	pid_t pid;
+	int end;
+
+	if (test_emulated)
+		test_skip("the emulator marks no mutex");
+	fill_slabs();
+	pid = fork_idle(&end);
+	decide();
+	EXPECT(is_aside(1));
+	for (size_t i = 0; i < sizeof many / sizeof many[0]; i += 3) {
+		loam_free(many[i]);
+		many[i] = NULL;
+	}
+	look_again();
+	EXPECT(!is_aside(1));
+	end_child(pid, end);
+	empty_slabs();
+}
+
+TEST(a_trim_takes_slabs_back)
+{
+	pid_t pid;
+	int end;
+
+	if (test_emulated)
+		test_skip("the emulator marks no mutex");
+	fill_slabs();
+	pid = fork_idle(&end);
+	decide();
+	EXPECT(is_aside(1));
+	loam_malloc_trim(0);
+	EXPECT(!is_aside(1));
+	end_child(pid, end);
+	empty_slabs();
+}
+
+TEST(a_parent_whose_child_is_gone_soon_does_nothing)
+{
+	pid_t pid;
+	int end;
+
+	if (test_emulated)
+		test_skip("the emulator marks no mutex");
+	fill_slabs();
+	pid = fork_idle(&end);
+	loam_free(loam_malloc(SIZE));
+	EXPECT_EQ(mine.cache->owed, OWED_LOOK);
+	end_child(pid, end);
+	loam_free(loam_malloc(SIZE));
+	EXPECT_EQ(mine.cache->owed, 0);
+	EXPECT(mine.libc.magazines == mine.cache->magazines->magazine); /* the doors are open */
+	decide();
+	EXPECT(!is_aside(1) && pagemap_hot(many[1]));
+	empty_slabs();
+}
+
+TEST(a_small_parent_does_nothing)
+{
+	struct object *o = loam_malloc(SIZE);
+	pid_t pid;
+	int end[2];
+
+	loam_malloc_trim(0);
+	REQUIRE(load_relaxed(&retain_live) < LARGE_BYTES);
+	REQUIRE(pipe(end) == 0);
+	fork_prepare();
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	fork_parent();
+	EXPECT(!load_relaxed(&shared_pages_aside));
+	take_slow_path();
+	EXPECT(pagemap_hot(o) != 0);
+	waitpid(pid, NULL, 0);
+	loam_free(o);
+}
+
+/* To take them back it would write to what it shares. */
+TEST(a_child_leaves_aside_what_it_inherits_until_memory_is_wanted)
+{
+	int status = -1, end;
+	pid_t pid, other;
+
+	if (test_emulated)
+		test_skip("the emulator marks no mutex");
+	fill_slabs();
+	pid = fork_idle(&end);
+	decide();
+	EXPECT(is_aside(1));
+	other = fork();
+	if (other == 0) {
+		fork_child();
+		look_again();
+		if (!is_aside(1))
+			_exit(1);
+		loam_malloc_trim(0);
+		_exit(is_aside(1) || !loam_check() ? 2 : 0);
+	}
+	waitpid(other, &status, 0);
+	EXPECT_EQ(status, 0);
+	EXPECT(is_aside(1));
+	end_child(pid, end);
+	look_again();
+	EXPECT(!is_aside(1));
+	empty_slabs();
+}
+
+/* It was not while they were aside, and nothing may be freed there for long. */
+TEST(what_is_free_in_slabs_that_come_back_is_retained)
+{
+	size_t retained;
+	pid_t pid;
+	int end;
+
+	if (test_emulated)
+		test_skip("the emulator marks no mutex");
+	options.retain_floor = GIB;
+	fill_slabs();
+	pid = fork_idle(&end);
+	decide();
+	for (size_t i = 0; i < 16 * KIB; i++)
+		if (i % 1024) {
+			loam_free(many[i]);
+			many[i] = NULL;
+		}
+	retained = load_relaxed(&retain_retained);
+	end_child(pid, end);
+	look_again();
+	EXPECT(!is_aside(0));
+	EXPECT(load_relaxed(&retain_retained) > retained + 16 * KIB * SIZE / 2);
+	empty_slabs();
+}
+
+/* The lock is let go between steps. */
+TEST(slabs_are_set_aside_and_taken_back_in_steps)
+{
+	struct slabs *ss = arena_main.slabs;
+	unsigned steps = 1;
+
+	fill_slabs();
+	REQUIRE(ring_lock_this(&arena_main));
+	EXPECT(slabs_set_aside(ss));
+	while (slabs_set_aside(ss))
+		steps++;
+	EXPECT(steps >= LARGE_BYTES / (64 * KIB) / 64);
+	EXPECT(is_aside(0) && is_aside(LARGE_BYTES / SIZE - 1));
+	EXPECT(slabs_take_back(ss));
+	while (slabs_take_back(ss))
+		;
+	ring_unlock(&arena_main);
+	EXPECT(!is_aside(0) && !is_aside(LARGE_BYTES / SIZE - 1));
+	empty_slabs();
 }
