@@ -33,6 +33,7 @@
 #include "pages/huge.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
+#include "pages/thp.h"
 #include "pages/zone.h"
 
 static uint32_t always = 1;
@@ -107,6 +108,7 @@ void fork_recover(void)
 	for (size_t i = 0; i < sizeof recoveries / sizeof recoveries[0]; i++)
 		if (lock_recover(recoveries[i].lock) && recoveries[i].recover)
 			recoveries[i].recover();
+	thp_recover();
 	depot_recover();
 	ring_retire_locked();
 	cache_recover();

@@ -20,7 +20,13 @@ void thp_give_all_begin(void)
 
 void thp_give_all_end(void)
 {
-	add_relaxed(&give_alls, (unsigned)-1);
+	if (load_relaxed(&give_alls)) /* else this is a child, in which thp_recover() was called */
+		add_relaxed(&give_alls, (unsigned)-1);
+}
+
+void thp_recover(void)
+{
+	store_relaxed(&give_alls, 0);
 }
 
 bool thp_holds_now(void)

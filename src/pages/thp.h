@@ -40,6 +40,9 @@ static inline void thp_refuse(void *mem, size_t nbytes)
 COLD void thp_give_all_begin(void);
 COLD void thp_give_all_end(void);
 
+/* In the child of a fork: threads that gave all back are not there. */
+COLD void thp_recover(void);
+
 /* Whether purging of parts of huge pages may have to be held back. */
 COLD bool thp_holds_now(void);
 
