@@ -5,22 +5,23 @@
 #include "os/mappings.h"
 #include "os/os.h"
 #include "pages/huge_table.h"
-#include "pages/zone.h"
+#include "pages/zone_regions.h"
 
 static size_t guards; /* relaxed */
 
-size_t guard_count(void)
+size_t guard_mappings(void)
 {
-	return load_relaxed(&guards);
+	return 2 * load_relaxed(&guards) + load_relaxed(&huge_table.sizes.count) +
+	       load_relaxed(&zone.sizes.stretches) + load_relaxed(&zone.sizes.steps);
 }
 
 void guard_lay(struct descriptor *tag, void *mem, size_t nbytes)
 {
-	size_t others = load_relaxed(&huge_table.sizes.count);
+	size_t others = guard_mappings();
 
 	ASSERT(!tag->guarded && tag->kind != KIND_NONE);
-	tag->guarded = add_relaxed(&guards, 1) + others / 2 < mappings_budget() / 2 &&
-		       os_guard(mem, nbytes);
+	add_relaxed(&guards, 1);
+	tag->guarded = others + 2 <= mappings_budget() && os_guard(mem, nbytes);
 	if (!tag->guarded)
 		add_relaxed(&guards, (size_t)-1);
 }

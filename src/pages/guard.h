@@ -7,8 +7,10 @@
 
 #include "pages/pagemap.h"
 
-/* How many are laid now. */
-size_t guard_count(void);
+/* How many mappings blocks, huge objects and guards take: no fewer than the kernel counts, and more
+   by one for each step in which the zone grew, if the kernel has joined what lies side by side.
+   Those of metadata are few, and not in it. For any thread, and perhaps a moment old. */
+size_t guard_mappings(void);
 
 /* Makes pages of what tag describes unreadable; tag->guarded says whether that was done. */
 COLD void guard_lay(struct descriptor *tag, void *mem, size_t nbytes);

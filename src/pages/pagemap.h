@@ -201,4 +201,4 @@ void pagemap_set_hot(const void *mem, size_t nbytes, uint16_t word);
 struct region **pagemap_region(const void *mem);
 
 /* Whether a region is noted around an address, of any bit pattern. */
-COLD bool pagemap_has_region(const void *mem);
+bool pagemap_has_region(const void *mem);

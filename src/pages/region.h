@@ -59,6 +59,7 @@ struct region {
 	unsigned node;				      /* whose threads take blocks; constant */
 	uint16_t orders[STATES];		      /* B4: bit o */
 	unsigned owned_pages;			      /* of the window, mapped by us */
+	unsigned steps;				      /* mapped from here on; of the zone's */
 	unsigned free_pages;			      /* B5 */
 	unsigned dirty_pages;			      /* B5: of the free ones */
 	uint64_t free[STATES][2 * REGION_PAGES / 64]; /* one bit a block, see above */

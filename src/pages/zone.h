@@ -71,9 +71,8 @@ COLD bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
    SIZE_MAX: all of them. */
 size_t zone_purge(size_t nbytes);
 
-/* Unmaps regions that are wholly free, and if wanted free blocks in others, each page, or from
-   a size by which no more holes come to be than loam may have mappings (os/mappings.h), less what
-   guards and huge objects take of these; the bytes unmapped. */
+/* Unmaps regions that are wholly free, and if wanted free blocks in others, the largest first,
+   while loam has fewer mappings than it may take (os/mappings.h); the bytes unmapped. */
 COLD size_t zone_unmap_free(bool blocks);
 
 /* Whether an address, of any bit pattern, lies in a free block. */
@@ -83,6 +82,8 @@ COLD bool zone_is_free(const void *mem);
 struct zone_sizes {
 	size_t mapped, free_clean, free_dirty;
 	size_t regions, takes, splits, merges, purged;
+	size_t stretches; /* of addresses that the zone has */
+	size_t steps;	  /* in which they were mapped: each may be a mapping of the system's */
 };
 void zone_sizes(struct zone_sizes *ret_sizes);
 

@@ -6,7 +6,6 @@
 #include "os/mappings.h"
 #include "os/os.h"
 #include "pages/guard.h"
-#include "pages/huge_table.h"
 #include "pages/metadata.h"
 #include "pages/place.h"
 #include "pages/thp.h"
@@ -46,6 +45,31 @@ static struct region *window(char *mem, unsigned node)
 	return r;
 }
 
+/* Whether the zone has the page at an address. */
+static bool is_owned(const char *mem)
+{
+	const struct region *r = pagemap_has_region(mem) ? *pagemap_region(mem) : NULL;
+
+	return r && bit_test(r->owned, page_index(r, mem));
+}
+
+/* Counts a stretch that is mapped (n = 1) or unmapped (-1), which may join others, or part them. */
+static void count_stretch(const char *mem, size_t nbytes, int n)
+{
+	int alone = 1 - is_owned(mem - 1) - is_owned(mem + nbytes);
+
+	zone.sizes.stretches += (size_t)(intptr_t)(n * alone);
+}
+
+/* Counts a step that began in the region, which has room for so many of the smallest at once. */
+static void count_step(struct region *r)
+{
+	if (r->steps == REGION_SIZE / STEP_LIMITED)
+		return;
+	r->steps++;
+	zone.sizes.steps++;
+}
+
 static void own(struct region *r, char *mem, size_t nbytes)
 {
 	struct pages pages = {page_index(r, mem), (unsigned)(nbytes >> PAGE_SHIFT)};
@@ -56,6 +80,7 @@ static void own(struct region *r, char *mem, size_t nbytes)
 		region_touch(r, pages);
 	region_own(r, pages);
 	zone_change_end(&change);
+	count_stretch(mem, nbytes, 1);
 	KEEP_ORDER();
 	zone.sizes.mapped += nbytes;
 	PROBE2(loam, zone_grow, mem, nbytes);
@@ -108,6 +133,8 @@ static bool map(size_t nbytes, unsigned node)
 	}
 	if (done < nbytes)
 		os_unmap(mem + done, nbytes - done);
+	if (done)
+		count_step(*pagemap_region(mem));
 	return done > 0;
 }
 
@@ -152,6 +179,7 @@ static bool unmap_block(struct region *r, enum state state, unsigned page, unsig
 	KEEP_ORDER();
 	region_disown(r, state, page, order);
 	zone_change_end(&change);
+	count_stretch(page_address(r, page), ORDER_BYTES(order), -1);
 	if (os_unmap(page_address(r, page), ORDER_BYTES(order)))
 		return true;
 	if (state == DIRTY)
@@ -173,61 +201,83 @@ static void forget_if_unmapped(struct region *r)
 {
 	if (r->owned_pages)
 		return;
+	zone.sizes.steps -= r->steps;
 	zone_forget_region(r);
 	pool_free(&regions, r);
 }
 
-/* Unmaps free blocks of at least that order, or all if nothing of the region is in use; the
-   bytes. */
-static size_t unmap_free(struct region *r, unsigned least)
+/* The least order that can be unmapped. */
+static COLD unsigned order_least(void)
 {
-	size_t before = zone.sizes.mapped;
+	return log2_floor(os_page_size() >> PAGE_SHIFT);
+}
+
+/* Unmaps the region, of which nothing is in use. */
+static COLD void unmap_region(struct region *r)
+{
 	bool done = true;
 
-	ASSERT(lock_held(&zone_lock) && r->free_pages <= r->owned_pages);
-	if (r->free_pages == r->owned_pages)
-		least = log2_floor(os_page_size() >> PAGE_SHIFT);
-	for (unsigned order = ORDERS; done && order-- > least;)
+	ASSERT(lock_held(&zone_lock) && r->free_pages == r->owned_pages);
+	for (unsigned order = ORDERS; done && order-- > order_least();)
 		for (enum state s = DIRTY; done && s < STATES; s++)
 			done = unmap_blocks(r, s, order);
 	forget_if_unmapped(r);
-	return before - zone.sizes.mapped;
 }
 
-/* Blocks are so large that the holes do not exceed what guards and huge objects leave of the
-   mappings that loam may take, or a 32nd of these. */
-static unsigned least_unmapped(void)
+/* Whether a hole may be left: loam has fewer mappings than it may take, or the zone less than a
+   32nd of these. */
+static COLD bool may_leave_hole(void)
 {
-	size_t taken = 2 * guard_count() + load_relaxed(&huge_table.sizes.count);
-	size_t most = smaller(HOLES_MOST, mappings_budget()), least = most / 32;
-	unsigned order = 0;
+	size_t most = smaller(HOLES_MOST, mappings_budget());
 
-	most = taken < most - least ? most - taken : least;
-
-	while (order < ORDERS && (ORDER_BYTES(order) < os_page_size() ||
-				  zone.sizes.mapped / ORDER_BYTES(order) > most))
-		order++;
-	return order;
+	return guard_mappings() < most || zone.sizes.stretches < most / 32;
 }
 
 bool zone_unmap_locked(struct region *r, unsigned page, unsigned order)
 {
-	if (!zone.locked || order < least_unmapped() || !unmap_block(r, DIRTY, page, order))
+	if (!zone.locked || order < order_least() || !may_leave_hole() ||
+	    !unmap_block(r, DIRTY, page, order))
 		return false;
 	forget_if_unmapped(r);
 	return true;
 }
 
+/* Unmaps free blocks of an order while they may leave holes, or their region holds nothing in use;
+   whether they may. */
+static COLD bool unmap_order(unsigned order)
+{
+	for (size_t slot = 0; slot < zone.slots; slot++) {
+		struct region *r = zone_region(slot);
+
+		for (enum state s = DIRTY; r && s < STATES; s++)
+			while (r->orders[s] >> order & 1) {
+				if (!may_leave_hole())
+					return false;
+				if (!unmap_block(r, s, region_highest(r, s, order), order))
+					break;
+			}
+		if (r)
+			forget_if_unmapped(r);
+	}
+	return true;
+}
+
 size_t zone_unmap_free(bool blocks)
 {
-	size_t unmapped = 0;
-	unsigned least;
+	size_t before, unmapped;
+	unsigned order = ORDERS;
 
 	lock_acquire(&zone_lock);
-	least = blocks ? least_unmapped() : ORDERS;
-	for (size_t slot = 0; slot < zone.slots; slot++)
-		if (zone_region(slot))
-			unmapped += unmap_free(zone_region(slot), least);
+	before = zone.sizes.mapped;
+	for (size_t slot = 0; slot < zone.slots; slot++) {
+		struct region *r = zone_region(slot);
+
+		if (r && r->free_pages == r->owned_pages)
+			unmap_region(r);
+	}
+	while (blocks && order-- > order_least() && unmap_order(order))
+		continue;
+	unmapped = before - zone.sizes.mapped;
 	lock_release(&zone_lock);
 	ASSERT_SLOW(zone_check_step());
 	return unmapped;

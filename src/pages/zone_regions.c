@@ -195,6 +195,21 @@ void zone_forget_region(struct region *r)
 	KEEP_ORDER();
 }
 
+/* Stretches of pages that begin in the region. */
+static COLD size_t stretches_of(const struct region *r)
+{
+	const struct region *below =
+		pagemap_has_region(r->base - 1) ? *pagemap_region(r->base - 1) : NULL;
+	bool owned = below && bit_test(below->owned, REGION_PAGES - 1), is;
+	size_t n = 0;
+
+	for (unsigned page = 0; page < REGION_PAGES; page++, owned = is) {
+		is = bit_test(r->owned, page);
+		n += is && !owned;
+	}
+	return n;
+}
+
 /* The sums that Z4 is of. */
 static COLD struct zone_sizes sum_up(void)
 {
@@ -207,6 +222,8 @@ static COLD struct zone_sizes sum_up(void)
 			continue;
 		s.regions++;
 		s.mapped += (size_t)r->owned_pages << PAGE_SHIFT;
+		s.stretches += stretches_of(r);
+		s.steps += r->steps;
 		s.free_dirty += (size_t)r->dirty_pages << PAGE_SHIFT;
 		s.free_clean += (size_t)(r->free_pages - r->dirty_pages) << PAGE_SHIFT;
 	}
@@ -241,6 +258,8 @@ void zone_recover(void)
 	sums = sum_up();
 	now->regions = sums.regions;
 	now->mapped = sums.mapped;
+	now->stretches = sums.stretches;
+	now->steps = sums.steps;
 	now->free_dirty = sums.free_dirty;
 	now->free_clean = sums.free_clean;
 	retain_add_live((intptr_t)(used(now) - used(&before)));
@@ -311,6 +330,8 @@ bool zone_check(void)
 	ok &= expect_eq("Z4", sums.free_clean, zone.sizes.free_clean);
 	ok &= expect_eq("Z4", sums.mapped, zone.sizes.mapped);
 	ok &= expect_eq("Z4", sums.regions, zone.sizes.regions);
+	ok &= expect_eq("Z4", sums.stretches, zone.sizes.stretches);
+	ok &= expect_eq("Z4", sums.steps, zone.sizes.steps);
 	lock_release(&zone_lock);
 	return ok;
 }
