@@ -6,7 +6,7 @@
 #include "pages/metadata.h"
 
 #define WORDS_LEAST 8
-#define SIZES	    8
+#define SIZES	    9
 
 static_assert(WORDS_LEAST << (SIZES - 1) == ARRAY_MOST, "the largest is one of the sizes");
 
@@ -15,8 +15,8 @@ static_assert(WORDS_LEAST << (SIZES - 1) == ARRAY_MOST, "the largest is one of t
 		.size = WORDS_LEAST * sizeof(struct object *) << (n), .dirty = true                \
 	}
 
-static struct pool pools[SIZES] = {POOL_OF(0), POOL_OF(1), POOL_OF(2), POOL_OF(3),
-				   POOL_OF(4), POOL_OF(5), POOL_OF(6), POOL_OF(7)};
+static struct pool pools[SIZES] = {POOL_OF(0), POOL_OF(1), POOL_OF(2), POOL_OF(3), POOL_OF(4),
+				   POOL_OF(5), POOL_OF(6), POOL_OF(7), POOL_OF(8)};
 
 /*
  * Arrays that were freed, for the next who needs one, whoever it is. A slot is filled and emptied

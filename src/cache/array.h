@@ -1,9 +1,9 @@
-/* Arrays of 8 to 1,024 pointers to objects, for magazines and the depot; by size, from pools. */
+/* Arrays of 8 to 2,048 pointers to objects, for magazines and the depot; by size, from pools. */
 #pragma once
 
 #include "slab/slab.h"
 
-#define ARRAY_MOST 1024 /* words */
+#define ARRAY_MOST 2048 /* words */
 
 /* An array of at least that many words, as it was left by its last user; NULL as
    pool_alloc_patiently(). */

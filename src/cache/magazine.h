@@ -44,7 +44,7 @@
 #include "slab/slab.h"
 
 /* A magazine never holds more objects than that, nor grows to more bytes of them. */
-#define MAGAZINE_MOST  1023
+#define MAGAZINE_MOST  2047
 #define MAGAZINE_BYTES (128 * KIB)
 
 /* A magazine may always grow to so many bytes. */

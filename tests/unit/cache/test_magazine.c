@@ -164,7 +164,8 @@ TEST(it_grows_to_so_many_objects_and_bytes_and_no_further)
 	const struct {
 		size_t size;
 		uint32_t most;
-	} sizes[] = {{64, 1023}, {128, 1023}, {160, 819}, {256, 512}, {1024, 128}, {32 * KIB, 4}};
+	} sizes[] = {{16, 2047}, {64, 2047},  {128, 1024},  {160, 819},
+		     {256, 512}, {1024, 128}, {32 * KIB, 4}};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		struct magazine m = fresh(sizes[i].size);
@@ -193,7 +194,7 @@ TEST(it_doubles_for_others_up_to_32_kib_or_63_objects_and_half_if_it_is_not_fill
 	const struct {
 		size_t size;
 		uint32_t unused, most;
-	} sizes[] = {{16, 1023, 1023}, {64, 256, 512}, {256, 64, 128}, {512, 32, 64},
+	} sizes[] = {{16, 1024, 2047}, {64, 256, 512}, {256, 64, 128}, {512, 32, 64},
 		     {640, 32, 63},    {1024, 32, 63}, {4096, 32, 32}}; /* 128 KiB */
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -274,7 +275,7 @@ TEST(with_many_threads_it_grows_to_less)
 	const struct {
 		size_t threads;
 		uint32_t most;
-	} rows[] = {{1, 1023}, {2 * os_cpus(), 1023}, {8 * os_cpus(), 512}, {256 * os_cpus(), 16}};
+	} rows[] = {{1, 2047}, {2 * os_cpus(), 2047}, {8 * os_cpus(), 512}, {256 * os_cpus(), 16}};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct magazine m = fresh(64);
@@ -350,7 +351,7 @@ TEST(without_memory_it_stays_as_it_is)
 
 		if (!magazine_make(&another, class_of(64), &total))
 			break;
-		while (magazine_capacity(&another) < 1023) {
+		while (magazine_capacity(&another) < MAGAZINE_MOST) {
 			uint32_t before = magazine_capacity(&another);
 
 			magazine_learn_to_give(&another, false);
