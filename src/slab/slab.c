@@ -155,24 +155,68 @@ void slab_free(struct slab *s)
 	zone_free(block, order, touched);
 }
 
-/* Neighbours come together, so a word of free[] is stored once for all of them. What the loops need
-   is copied first: the compiler would read it again after each store. */
+/* Objects are counted as neighbours where so many span what that many neighbours do. */
+#define FEW 8
+
+/* How many of n objects, the first of which is object i, are neighbours in order of address: at
+   most as many as the slab has in one word of free[]. Reports one whose mark was overwritten. */
+static uint32_t count_neighbours(const struct slab *s, uint32_t i, struct object *const *objects,
+				 size_t n)
+{
+	const uint64_t secret = slab_mark_secret, size = s->size;
+	const size_t room = smaller(64 - i % 64, s->capacity - i);
+	struct object *const *next = objects, *const *end = objects + smaller(n, room);
+	uintptr_t o = (uintptr_t)*next;
+
+	do {
+		if (IS_WRONG(((struct object *)o)->key != (secret ^ o)))
+			slab_report_written(s, (struct object *)o);
+		o += size;
+	} while (++next < end && (uintptr_t)*next == o);
+	return (uint32_t)(next - objects);
+}
+
+/* Gives n neighbours, from object i on, that have their bits in one word of free[]: one mask stands
+   for all of them. Returns how many were free already. */
+static uint32_t give_neighbours(struct slab *s, uint32_t i, uint32_t n, struct object **ret_twice)
+{
+	const uint32_t w = i / 64;
+	const uint64_t given = bits_mask(w, i, i + n), twice = s->free[w] & given;
+
+	slab_add_free(s, w, s->free[w] | given);
+	if (LIKELY(!twice))
+		return 0;
+	*ret_twice = slab_object(s, 64 * w + lowest_bit(twice));
+	return (uint32_t)__builtin_popcountll(twice);
+}
+
+/* Objects of one word of free[] come together, so it is stored once for all of them. What the loops
+   need is copied first: the compiler would read it again after each store. */
 uint32_t slab_give_many(struct slab *s, struct object *const *objects, uint32_t n,
 			struct object **ret_twice)
 {
 	const size_t nbytes = ORDER_BYTES(s->order), span = 64 * (size_t)s->size;
+	const size_t span_of_few = (FEW - 1) * (size_t)s->size;
 	const uintptr_t base = s->base;
 	const uint64_t magic = s->magic, secret = slab_mark_secret;
 	struct object *const *next = objects, *const *end = objects + n, *o;
 	uint32_t twice = 0;
 
 	while (next < end && (uintptr_t)*next - base < nbytes) {
-		const uint32_t w = slab_index(s, *next) / 64;
+		const uint32_t i = slab_index(s, *next), w = i / 64;
 		const uintptr_t first = base + w * span;
 		const size_t room = smaller(span, nbytes - w * span);
-		uint64_t word = s->free[w], with;
+		uint64_t word, with;
 
-		for (; next < end && (uintptr_t)*next - first < room; next++, word = with) {
+		if (end - next >= FEW &&
+		    (uintptr_t)next[FEW - 1] - (uintptr_t)*next == span_of_few) {
+			n = count_neighbours(s, i, next, (size_t)(end - next));
+			twice += give_neighbours(s, i, n, ret_twice);
+			next += n;
+			continue;
+		}
+		for (word = s->free[w]; next < end && (uintptr_t)*next - first < room;
+		     next++, word = with) {
 			o = *next;
 			with = word |
 			       (uint64_t)1

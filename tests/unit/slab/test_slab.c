@@ -121,6 +121,84 @@ TEST(a_batch_ends_at_the_first_object_of_another_slab)
 	EXPECT(!twice && slab_check(s) && slab_check(next));
 }
 
+/* Takes all objects of a slab, in order of address; returns how many. */
+static uint32_t take_ascending(struct slab *s, struct object **objects)
+{
+	while (take(s))
+		;
+	for (uint32_t i = 0; i < s->capacity; i++)
+		objects[i] = slab_object(s, i);
+	return s->capacity;
+}
+
+TEST(neighbours_come_back_in_order_of_address_from_any_object_on)
+{
+	static struct object *objects[OBJECTS_MOST];
+
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		struct slab *s = fresh(sc);
+		struct object *twice = NULL;
+		uint32_t n = take_ascending(s, objects), first = n / 3;
+
+		EXPECT_EQ(slab_give(s, objects + first, n - first, &twice), n - first);
+		EXPECT_EQ(slab_objects_out(s), first);
+		EXPECT(slab_check(s));
+		if (first)
+			EXPECT_EQ(slab_give(s, objects, first, &twice), first);
+		EXPECT(!twice && slab_objects_out(s) == 0);
+		EXPECT(slab_check(s));
+		slab_free(s);
+	}
+}
+
+/* The slabs are full of objects, so the last of one and the first of the next are neighbours. */
+TEST(neighbours_of_the_next_slab_stay_out)
+{
+	static struct object *objects[OBJECTS_MOST];
+	unsigned sc = class_of(2048);
+	struct slab *a = fresh(sc), *b = slab_new(owner, sc, class_order(sc));
+	struct slab *s = a->base < b->base ? a : b, *next = s == a ? b : a;
+	struct object *twice = NULL;
+	uint32_t n = take_ascending(s, objects);
+
+	REQUIRE(s->base + ORDER_BYTES(s->order) == next->base && n >= 8 && n % 64);
+	REQUIRE(s->base + n * s->size == next->base);
+	take_ascending(next, objects + n);
+	EXPECT_EQ(slab_give(s, objects, 2 * n, &twice), n);
+	EXPECT(!twice && slab_check(s) && slab_check(next));
+	EXPECT_EQ(slab_objects_out(s), 0);
+	EXPECT_EQ(slab_objects_out(next), n);
+}
+
+TEST(neighbours_that_are_free_already_are_found_and_not_counted)
+{
+	static struct object *objects[OBJECTS_MOST];
+	struct slab *s = fresh(class_of(48));
+	struct object *twice = NULL;
+	uint32_t n = take_ascending(s, objects);
+
+	EXPECT(give_one(s, objects[70]) && give_one(s, objects[71]));
+	EXPECT_EQ(slab_give(s, objects, n, &twice), n);
+	EXPECT(twice == objects[70]);
+	EXPECT_EQ(slab_objects_out(s), 0);
+	EXPECT(slab_check(s));
+}
+
+static void give_neighbours(void *arg)
+{
+	static struct object *objects[OBJECTS_MOST];
+	struct object *twice = NULL;
+	uint32_t n = take_ascending(arg, objects);
+
+	objects[5]->key ^= 1;
+	slab_give(arg, objects, n, &twice);
+}
+
+TEST(a_neighbour_that_was_overwritten_ends_the_program)
+{
+	EXPECT_ABORT(give_neighbours, fresh(class_of(48)), "write after free");
+}
+
 TEST(only_starts_of_objects_are_objects)
 {
 	for (unsigned sc = 0; sc < CLASSES; sc++) {
