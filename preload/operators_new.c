@@ -40,6 +40,13 @@ static _Noreturn void throw_bad_alloc(size_t req)
 
 /* --- from where -------------------------------------------------------------------------- */
 
+/* loam's malloc for what the hot path refused: which has counted it for a profile, unless the
+   program has a part of what it allocates by. */
+static void *malloc_refused(size_t req)
+{
+	return front_has_operators ? loam_malloc(req) : malloc_slow(req);
+}
+
 /* What the process has for new when nothing that is called operator is in front; alignment 0 is
    malloc's.  NULL without memory. */
 static void *allocate(size_t alignment, size_t req)
@@ -47,7 +54,7 @@ static void *allocate(size_t alignment, size_t req)
 	size_t nbytes = req ? req : 1;
 
 	if (!alignment)
-		return front.malloc ? front.malloc(nbytes) : malloc_slow(req);
+		return front.malloc ? front.malloc(nbytes) : malloc_refused(req);
 	if (!front.aligned_alloc)
 		return loam_aligned_alloc(alignment, req);
 	if (!is_power_of_two(alignment) || nbytes > SIZE_MAX - alignment)

@@ -1,4 +1,4 @@
-"""test_prof.py PROFILED OPERATIONS: heap profiles, from outside and as files, against what the program knows.
+"""test_prof.py PROFILED REPLACING OPERATIONS: heap profiles, from outside and as files, against what the program knows.
 
 How far a figure may be off: what samples stand for has a variance of at most the true bytes times the rate
 (src/observe/poisson.h). Five deviations are exceeded once in 1.7 million times.
@@ -21,7 +21,7 @@ from pathlib import Path
 from target import PROF, environment
 from outside import failure, flame, profile, symbols
 
-PROFILED, *CHOSEN = os.path.abspath(sys.argv[1]), *sys.argv[2:]
+PROFILED, REPLACING, *CHOSEN = *map(os.path.abspath, sys.argv[1:3]), *sys.argv[3:]
 sys.argv[1:] = CHOSEN
 RATE = 16 << 10
 MUTATIONS = 400
@@ -107,6 +107,10 @@ class Shares(Case):
             held = {name: live for name, (live, _) in made.held[made.pid].items()} | {'delta': 16 << 20}
             for name, true in held.items():
                 self.assertLessEqual(abs(peak[name] - true), 5 * math.sqrt(true * RATE), (name, peak[name], true))
+
+    def test_of_a_program_with_an_operator_of_its_own(self):
+        with Program('hold', program=REPLACING) as made:
+            self.agree_as_folded(made.pid, made.held[made.pid])
 
     def test_threads_that_ended(self):
         with Program('threads') as made:
