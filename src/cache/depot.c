@@ -197,7 +197,7 @@ UNSYNCHRONIZED static void fetch_crate(const struct shelf *shelf)
 	const struct crate *crate = load_relaxed(&shelf->crates);
 
 	if (crate)
-		(void)load_relaxed(&crate->count);
+		(void)*(const volatile uint32_t *)&crate->count;
 }
 
 /* Any objects of the shelf are as idle as others, since all of a class are alike. */
