@@ -40,8 +40,8 @@ static _Noreturn void throw_bad_alloc(size_t req)
 
 /* --- from where -------------------------------------------------------------------------- */
 
-/* loam's malloc for what the hot path refused: which has counted it for a profile, unless the
-   program has a part of what it allocates by. */
+/* loam's malloc for a request that the hot path refused. The hot path has counted it for a profile,
+   unless the program has an operator, malloc or aligned_alloc of its own. */
 static void *malloc_refused(size_t req)
 {
 	return front_has_operators ? loam_malloc(req) : malloc_slow(req);

@@ -3,8 +3,7 @@
 
 #include "os/check.h"
 
-/* Slabs of one step, so that nobody waits long for the arena, and the child of a fork by another
-   thread seldom finds it locked. */
+/* Slabs of one step, so that nobody waits long for the arena. */
 #define STEP 64
 
 /* Calls f for each slab with an object out that is in use, or set aside, until it was true *left

@@ -115,6 +115,19 @@ static void decide(void)
 	EXPECT(loam_check());
 }
 
+static pid_t fork_with_slabs_aside(int *ret_end)
+{
+	pid_t pid;
+
+	if (test_emulated)
+		test_skip("the emulator marks no mutex");
+	fill_slabs();
+	pid = fork_idle(ret_end);
+	decide();
+	EXPECT(is_aside(1));
+	return pid;
+}
+
 static void look_again(void)
 {
 	for (int i = 0; i < TICKS_A_LOOK; i++)
@@ -159,11 +172,7 @@ TEST(a_slab_that_is_set_aside_goes_back_when_it_is_empty)
 	pid_t pid;
 	int end;
 
-	if (test_emulated)
-		test_skip("the emulator marks no mutex");
-	fill_slabs();
-	pid = fork_idle(&end);
-	decide();
+	pid = fork_with_slabs_aside(&end);
 	s = slab_at(many[LARGE_BYTES / SIZE / 2]);
 	base = (void *)s->base;
 	EXPECT_EQ(s->state, SLAB_ASIDE);
@@ -184,12 +193,7 @@ TEST(slabs_are_taken_back_when_a_quarter_is_free)
 	pid_t pid;
 	int end;
 
-	if (test_emulated)
-		test_skip("the emulator marks no mutex");
-	fill_slabs();
-	pid = fork_idle(&end);
-	decide();
-	EXPECT(is_aside(1));
+	pid = fork_with_slabs_aside(&end);
 	for (size_t i = 0; i < sizeof many / sizeof many[0]; i += 3) {
 		loam_free(many[i]);
 		many[i] = NULL;
@@ -205,12 +209,7 @@ TEST(a_trim_takes_slabs_back)
 	pid_t pid;
 	int end;
 
-	if (test_emulated)
-		test_skip("the emulator marks no mutex");
-	fill_slabs();
-	pid = fork_idle(&end);
-	decide();
-	EXPECT(is_aside(1));
+	pid = fork_with_slabs_aside(&end);
 	loam_malloc_trim(0);
 	EXPECT(!is_aside(1));
 	end_child(pid, end);
@@ -264,12 +263,7 @@ TEST(a_child_leaves_aside_what_it_inherits_until_memory_is_wanted)
 	int status = -1, end;
 	pid_t pid, other;
 
-	if (test_emulated)
-		test_skip("the emulator marks no mutex");
-	fill_slabs();
-	pid = fork_idle(&end);
-	decide();
-	EXPECT(is_aside(1));
+	pid = fork_with_slabs_aside(&end);
 	other = fork();
 	if (other == 0) {
 		fork_child();
@@ -295,14 +289,10 @@ TEST(what_is_free_in_slabs_that_come_back_is_retained)
 	pid_t pid;
 	int end;
 
-	if (test_emulated)
-		test_skip("the emulator marks no mutex");
 	if (os_page_size() > ORDER_BYTES(2))
 		test_skip("each page of such a slab holds what is left");
 	options.retain_floor = GIB;
-	fill_slabs();
-	pid = fork_idle(&end);
-	decide();
+	pid = fork_with_slabs_aside(&end);
 	for (size_t i = 0; i < 16 * KIB; i++)
 		if (i % 1024) {
 			loam_free(many[i]);

@@ -16,6 +16,8 @@ static pid_t fork_child_that(void (*body)(void))
 {
 	pid_t pid;
 
+	if (test_emulated)
+		test_skip("the emulator marks no mutex");
 	REQUIRE(pipe(from_child) == 0 && pipe(to_child) == 0);
 	children_begin(true);
 	EXPECT(children_live());
@@ -63,8 +65,6 @@ TEST(a_child_is_seen_until_it_ends)
 {
 	pid_t pid;
 
-	if (test_emulated)
-		test_skip("the emulator marks no mutex");
 	pid = fork_child_that(say_and_wait);
 	wait_for_word();
 	EXPECT(children_live());
@@ -76,8 +76,6 @@ TEST(one_that_is_killed_is_gone)
 {
 	pid_t pid;
 
-	if (test_emulated)
-		test_skip("the emulator marks no mutex");
 	pid = fork_child_that(say_and_wait);
 	wait_for_word();
 	kill(pid, SIGKILL);
@@ -96,8 +94,6 @@ TEST(one_that_calls_exec_shares_nothing)
 {
 	pid_t pid;
 
-	if (test_emulated)
-		test_skip("the emulator marks no mutex");
 	pid = fork_child_that(become_another);
 	wait_for_word();
 	EXPECT(!children_live());
@@ -109,8 +105,6 @@ TEST(one_that_is_not_counted_leaves_the_others_alone)
 {
 	pid_t first, second;
 
-	if (test_emulated)
-		test_skip("the emulator marks no mutex");
 	first = fork_child_that(say_and_wait);
 	wait_for_word();
 	children_begin(false);
@@ -149,8 +143,6 @@ TEST(a_child_has_a_table_of_its_own)
 	int status = -1;
 	pid_t pid;
 
-	if (test_emulated)
-		test_skip("the emulator marks no mutex");
 	pid = fork_child_that(fork_again);
 	EXPECT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_EQ(status, 0);
