@@ -14,6 +14,7 @@
 #include "os/os.h"
 #include "os/process.h"
 #include "report/stack.h"
+#include "unwind/backtrace.h"
 
 #include <unistd.h>
 
@@ -60,7 +61,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 	if (stacks && !__environ)
 		__environ = environment;
 	if (stacks)
-		stack_start();
+		backtrace_start();
 	if (options.stats == STATS_EXIT || options.metrics || options.leak || is_profile_wanted())
 		os_at_quick_exit(end_quickly);
 	start_constructed();

@@ -8,7 +8,7 @@
 #include "observe/profile.h"
 #include "observe/watch.h"
 #include "os/os.h"
-#include "report/stack.h"
+#include "unwind/backtrace.h"
 
 static bool trim(struct cache *c, struct request *r)
 {
@@ -40,7 +40,7 @@ static bool begin_profile(uint64_t rate, struct text *said)
 		text_put(said, "prof: a profile is being made: stop it first");
 		return false;
 	}
-	stack_start_inside();
+	backtrace_start_inside();
 	if (!profile_start(rate)) {
 		text_put(said, "prof: no memory for the table of a profile");
 		return false;

@@ -8,7 +8,7 @@
 #include "observe/threads.h"
 #include "os/os.h"
 #include "os/robust.h"
-#include "os/unwind.h"
+#include "unwind/unwind.h"
 #include "pages/huge.h"
 #include "pages/region.h"
 #include "report/maps.h"

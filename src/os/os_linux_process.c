@@ -3,7 +3,6 @@
 #include "os/libc.h"
 #include "os/process.h"
 #include "os/syscall.h"
-#include "os/unwind.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -12,9 +11,6 @@
 #include <time.h>
 
 #define SYS_MSEAL 462 /* Linux 6.10 */
-
-/* libc's backtrace(); NULL: not started. Atomic. */
-static int (*libc_backtrace)(void **frames, int count);
 
 uint64_t os_process(void)
 {
@@ -47,43 +43,6 @@ static bool read_limit(int which, size_t *ret_nbytes)
 bool os_address_limits(size_t *ret_space, size_t *ret_data)
 {
 	return read_limit(RLIMIT_AS, ret_space) && read_limit(RLIMIT_DATA, ret_data);
-}
-
-void os_backtrace_start(void)
-{
-	int (*found)(void **, int);
-	void *frames[2];
-
-	libc_find(&found, "backtrace");
-	if (found)
-		found(frames, 2);
-	store_relaxed(&libc_backtrace, found);
-	unwind_start();
-}
-
-void os_backtrace_start_inside(void)
-{
-	unwind_start();
-}
-
-/* Where unwind_stack() comes to code that it finds nothing of, libc's may go on. */
-int os_backtrace(void **ret_frames, int most)
-{
-	int (*by)(void **, int) = load_relaxed(&libc_backtrace);
-	bool is_whole;
-	int n = unwind_stack(ret_frames, most, &is_whole);
-
-	return is_whole || !by ? n : by(ret_frames, most);
-}
-
-bool os_is_sigreturn(const void *frame)
-{
-	static const unsigned char code[] = SYSCALL_SIGRETURN;
-	size_t same = 0;
-
-	while (same < sizeof code && ((const unsigned char *)frame)[same] == code[same])
-		same++;
-	return same == sizeof code;
 }
 
 bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_before)

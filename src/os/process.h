@@ -1,7 +1,6 @@
 /*
- * The process and its threads: numbers, what a thread's stack holds, signals, pages that become
- * read-only. os_linux_process.c ships; tests link os_sim_process.c in its place, where stacks and
- * refusals are at the test's command.
+ * The process and its threads: numbers, signals, pages that become read-only. os_linux_process.c
+ * ships; tests link os_sim_process.c in its place, where refusals are at the test's command.
  */
 #pragma once
 
@@ -21,20 +20,6 @@ size_t os_most_resident(void);
 /* The limits of addresses (RLIMIT_AS) and of data (RLIMIT_DATA) that hold now, in bytes; SIZE_MAX:
    none. False where the system does not say. */
 bool os_address_limits(size_t *ret_space, size_t *ret_data);
-
-/* Makes libc's backtrace() ready, which loads a library at its first call. */
-COLD void os_backtrace_start(void);
-
-/* The same in the middle of a call of malloc's, by loam's own os/unwind.h, unless libc's is
-   ready. */
-COLD void os_backtrace_start_inside(void);
-
-/* The return addresses on the calling thread's stack, the innermost first; how many, 0 before
-   either, and where libc has no such function. */
-COLD int os_backtrace(void **ret_frames, int most);
-
-/* Whether a return address is where a signal handler returns to. */
-COLD bool os_is_sigreturn(const void *frame);
 
 /* libc's own sigaction(); false, and nothing done, where that refuses or is not there. */
 COLD bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_before);

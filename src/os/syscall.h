@@ -1,8 +1,6 @@
 /*
  * System calls without libc: they work before loam is relocated, and leave errno alone.  The result
  * is the kernel's: a value, or the negative of an error number.
- *
- * SYSCALL_SIGRETURN is the code that a signal handler returns to.
  */
 #pragma once
 
@@ -26,11 +24,6 @@ static inline long syscall6(long number, long a, long b, long c, long d, long e,
 	return result;
 }
 
-#define SYSCALL_SIGRETURN                                                                          \
-	{                                                                                          \
-		0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05                               \
-	} /* mov $15, %rax; syscall */
-
 #elif defined(__aarch64__)
 
 static inline long syscall6(long number, long a, long b, long c, long d, long e, long f)
@@ -49,11 +42,6 @@ static inline long syscall6(long number, long a, long b, long c, long d, long e,
 			 : "memory");
 	return x0;
 }
-
-#define SYSCALL_SIGRETURN                                                                          \
-	{                                                                                          \
-		0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4                                     \
-	} /* mov x8, #139; svc #0 */
 
 #else
 #error "loam knows the system calls of x86-64 and aarch64 only"

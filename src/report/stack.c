@@ -5,7 +5,8 @@
 #include "os/line.h"
 #include "report/maps.h"
 #include "report/symbols.h"
-#include "os/process.h"
+#include "unwind/backtrace.h"
+#include "unwind/unwind.h"
 
 #include <errno.h>
 
@@ -20,16 +21,6 @@ void stack_own_code(const void *own_start, const void *own_end)
 	own_code_end = (uintptr_t)own_end;
 }
 
-void stack_start(void)
-{
-	os_backtrace_start();
-}
-
-void stack_start_inside(void)
-{
-	os_backtrace_start_inside();
-}
-
 static bool is_own(const void *frame)
 {
 	return (uintptr_t)frame - own_code < own_code_end - own_code;
@@ -42,13 +33,13 @@ static int count_own(void *const *frames, int n)
 
 	while (own < n && is_own(frames[own]))
 		own++;
-	return own && own < n && os_is_sigreturn(frames[own]) ? own + 1 : own;
+	return own && own < n && unwind_is_sigreturn(frames[own]) ? own + 1 : own;
 }
 
 int stack_frames(const void **ret_frames, int most)
 {
 	void *frames[OWN_MOST + STACK_MOST];
-	int saved = errno, n = os_backtrace(frames, OWN_MOST + most), own = count_own(frames, n);
+	int saved = errno, n = backtrace_find(frames, OWN_MOST + most), own = count_own(frames, n);
 
 	ASSERT(most <= STACK_MOST && own >= 0 && own <= n && n <= OWN_MOST + most);
 	n = n - own < most ? n - own : most;

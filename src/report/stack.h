@@ -1,6 +1,6 @@
 /*
- * Where a thread is: the return addresses on its stack, found by libc's backtrace(), or by
- * os/unwind.h where that was asked for in a running process.  Only for what the user asked for.
+ * Where a thread is: the return addresses on its stack, once unwind/backtrace.h was started.  Only
+ * for what the user asked for.
  */
 #pragma once
 
@@ -18,20 +18,13 @@ struct stack {
 /* Loam's own code lies from own_start to own_end; both may be NULL. */
 AT_START void stack_own_code(const void *own_start, const void *own_end);
 
-/* Makes stack_note() find stacks.  libc loads a library for it, so this must be no call of
-   malloc's. */
-COLD void stack_start(void);
-
-/* The same in the middle of one. */
-COLD void stack_start_inside(void);
-
 /* The return addresses of who called loam, the innermost first, at most STACK_MOST; how many. */
 COLD int stack_frames(const void **ret_frames, int most);
 
 #define STACK_MOST 40
 
 /* Notes the stack of who called loam, or raised a signal that it handles; its thread alone before
-   stack_start(). */
+   backtrace_start(). */
 COLD void stack_note(struct stack *ret_stack);
 
 /* The lines of return addresses, by line_say(). */

@@ -131,7 +131,7 @@ int os_sim_open_files(void);
 
 /* --- the process (os/process.h) -------------------------------------------------------------- */
 
-/* What os_backtrace() finds from now on, once it was started; NULL: the stack. */
+/* What backtrace_find() finds from now on, once it was started; NULL: the stack. */
 void os_sim_backtrace(void *const *frames, int count);
 
 /* What os_address_limits() says; SIZE_MAX at first. */

@@ -2,6 +2,7 @@
 #include "os/process.h"
 #include "os/syscall.h"
 #include "os_sim.h"
+#include "unwind/backtrace.h"
 
 #include <execinfo.h>
 #include <pthread.h>
@@ -56,39 +57,6 @@ bool os_address_limits(size_t *ret_space, size_t *ret_data)
 	return !os_sim_refusals[OS_SIM_LIMITS];
 }
 
-void os_backtrace_start(void)
-{
-	void *frames[2];
-
-	process.unwinds = true;
-	backtrace(frames, 2);
-}
-
-void os_backtrace_start_inside(void)
-{
-	os_backtrace_start();
-}
-
-int os_backtrace(void **ret_frames, int most)
-{
-	int n = 0;
-
-	if (!process.unwinds)
-		return 0;
-	if (!process.frames)
-		return backtrace(ret_frames, most);
-	for (; n < process.count && n < most; n++)
-		ret_frames[n] = process.frames[n];
-	return n;
-}
-
-bool os_is_sigreturn(const void *frame)
-{
-	static const unsigned char code[] = SYSCALL_SIGRETURN;
-
-	return memcmp(frame, code, sizeof code) == 0;
-}
-
 bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_before)
 {
 	return !os_sim_refusals[OS_SIM_HANDLERS] && sigaction(signal, action, ret_before) == 0;
@@ -140,4 +108,32 @@ void os_protect_for_good(void *mem, size_t nbytes)
 {
 	(void)mem;
 	(void)nbytes;
+}
+
+/* --- the contract of unwind/backtrace.h ------------------------------------------------------ */
+
+void backtrace_start(void)
+{
+	void *frames[2];
+
+	process.unwinds = true;
+	backtrace(frames, 2);
+}
+
+void backtrace_start_inside(void)
+{
+	backtrace_start();
+}
+
+int backtrace_find(void **ret_frames, int most)
+{
+	int n = 0;
+
+	if (!process.unwinds)
+		return 0;
+	if (!process.frames)
+		return backtrace(ret_frames, most);
+	for (; n < process.count && n < most; n++)
+		ret_frames[n] = process.frames[n];
+	return n;
 }

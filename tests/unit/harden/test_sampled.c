@@ -2,9 +2,9 @@
 #include "harden/sampled.h"
 
 #include "base/bits.h"
-#include "report/stack.h"
 #include "os_sim.h"
 #include "test.h"
+#include "unwind/backtrace.h"
 
 #include <loam/loam.h>
 #include <signal.h>
@@ -192,7 +192,7 @@ TEST(what_is_touched_beyond_them_is_told_with_stacks)
 {
 	static char text[20000];
 
-	stack_start();
+	backtrace_start();
 	EXPECT_EQ(signal_of(write_behind, sample(100), text, sizeof text), SIGSEGV);
 	EXPECT_STR(text, "heap buffer overflow");
 	EXPECT_STR(text, "12 bytes behind the sampled object of 100 bytes");

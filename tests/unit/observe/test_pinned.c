@@ -4,8 +4,8 @@
 #include "observe/poisson.h"
 #include "observe/profile.h"
 #include "os_sim.h"
-#include "report/stack.h"
 #include "test.h"
+#include "unwind/backtrace.h"
 
 #include <loam/loam.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static void start_with(const char *settings)
 	environment[0] = settings;
 	os_sim_environment(environment);
 	loam_free(loam_malloc(1));
-	stack_start();
+	backtrace_start();
 }
 
 /* The site whose frames those are from now on. */

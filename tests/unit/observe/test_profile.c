@@ -8,8 +8,8 @@
 #include "observe/watch.h"
 #include "os_sim.h"
 #include "pages/run.h"
-#include "report/stack.h"
 #include "test.h"
+#include "unwind/backtrace.h"
 
 #include <loam/loam.h>
 #include <pthread.h>
@@ -26,7 +26,7 @@ __attribute__((constructor)) static void set_options(void)
 
 	os_sim_environment(environment);
 	loam_free(loam_malloc(1));
-	stack_start();
+	backtrace_start();
 	os_sim_backtrace(stack, 2);
 }
 

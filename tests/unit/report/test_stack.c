@@ -4,6 +4,7 @@
 #include "os/os.h"
 #include "os_sim.h"
 #include "test.h"
+#include "unwind/backtrace.h"
 
 #include <errno.h>
 
@@ -37,7 +38,7 @@ TEST(callers_are_found)
 {
 	bool found = false;
 
-	stack_start();
+	backtrace_start();
 	outer();
 	EXPECT(seen.count >= 2);
 	for (uint32_t i = 0; i < seen.count; i++)

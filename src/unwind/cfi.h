@@ -1,13 +1,13 @@
 /*
  * Call frame information, as .eh_frame has it (DWARF 5, section 6.4, and the Linux Standard Base):
- * one function's, read for one address. Used by os/unwind.h, which says what it is for.
+ * one function's, read for one address. Used by unwind/unwind.h, which says what it is for.
  *
  * The bytes are those of the program's own files, and trusted as its code is. What is not known
  * here (an instruction, a form of address) is refused, and the stack ends.
  */
 #pragma once
 
-#include "os/registers.h"
+#include "unwind/registers.h"
 
 /* Where the caller's value of a register is. */
 enum cfi_rule {

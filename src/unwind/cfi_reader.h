@@ -1,6 +1,7 @@
 /*
- * Numbers, blocks and addresses as call frame information has them (os/cfi.h). A reader that went
- * beyond the end, or met what is not known here, has failed; it is at its end then, and reads 0.
+ * Numbers, blocks and addresses as call frame information has them (unwind/cfi.h). A reader that
+ * went beyond the end, or met what is not known here, has failed; it is at its end then, and reads
+ * 0.
  */
 #pragma once
 

@@ -1,21 +1,21 @@
 /*
  * How to get from a frame to its caller's, remembered by return address, so that call frame
- * information (os/cfi.h) is read once for each place and not once for each stack.
+ * information (unwind/cfi.h) is read once for each place and not once for each stack.
  *
  * What is remembered are plain frames: the CFA is the stack or frame pointer plus a constant, the
  * return address is saved at a constant distance below it, and the caller's frame pointer too, or
- * it was not changed. Nearly all are. os/unwind.c passes all others by what it reads each time.
+ * it was not changed. Nearly all are. unwind/unwind.c passes all others by what it reads each time.
  *
  * The table is direct-mapped, has no lock, and any thread may write to it at any time: a row is
  * three words, of which one is mixed into another, so that parts of two rows match nothing.
  *
  * Where a library was unloaded another one may lie later, with other rules for the same addresses.
- * So a row matches only in an object of the same number, which os/unwind.c makes from where its
+ * So a row matches only in an object of the same number, which unwind/unwind.c makes from where its
  * table lies and what is in its first and last row, and if the FDE has the same bytes still.
  */
 #pragma once
 
-#include "os/cfi.h"
+#include "unwind/cfi.h"
 
 struct frame_rule {
 	int32_t fde; /* where the FDE is, relative to the object's .eh_frame_hdr */

@@ -1,5 +1,5 @@
 /* Call frame information: each instruction, and what is refused. */
-#include "os/cfi.h"
+#include "unwind/cfi.h"
 
 #include "test.h"
 

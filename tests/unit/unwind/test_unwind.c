@@ -1,5 +1,5 @@
 /* Stacks by call frame information: those that libc's backtrace() finds. */
-#include "os/unwind.h"
+#include "unwind/unwind.h"
 
 #include "os/os.h"
 #include "os/process.h"
@@ -27,7 +27,7 @@ __attribute__((constructor)) static void start(void)
 /* Emulators have signal handlers return to code without call frame information. */
 static bool ends_at_signal(void *const *frames, int n)
 {
-	return os_is_emulated() && n && os_is_sigreturn(frames[n - 1]);
+	return os_is_emulated() && n && unwind_is_sigreturn(frames[n - 1]);
 }
 
 /* Below the caller, whose line is another for each. The second time rules of frames are

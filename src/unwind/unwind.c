@@ -1,12 +1,12 @@
 /* Stacks by call frame information; see unwind.h. */
-#include "os/unwind.h"
+#include "unwind/unwind.h"
 
 #include "base/bits.h"
-#include "os/cfi.h"
-#include "os/frame_rules.h"
 #include "os/libc.h"
 #include "os/os.h"
-#include "os/registers.h"
+#include "unwind/cfi.h"
+#include "unwind/frame_rules.h"
+#include "unwind/registers.h"
 
 #include <string.h>
 
@@ -307,6 +307,16 @@ int unwind_stack(void **ret_frames, int most, bool *ret_whole)
 	n = pass_all(&f, ret_frames, most);
 	*ret_whole = n == most || !f.code;
 	return n;
+}
+
+bool unwind_is_sigreturn(const void *frame)
+{
+	static const unsigned char code[] = SIGRETURN;
+	size_t same = 0;
+
+	while (same < sizeof code && ((const unsigned char *)frame)[same] == code[same])
+		same++;
+	return same == sizeof code;
 }
 
 bool unwind_to_exit(struct frame *ret_frame)

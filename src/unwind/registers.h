@@ -1,6 +1,6 @@
 /*
  * The registers by which a stack is unwound, under the numbers that call frame information has for
- * them (os/unwind.h).
+ * them (unwind/unwind.h). SIGRETURN is the code that a signal handler returns to.
  */
 #pragma once
 
@@ -12,6 +12,10 @@
 #define STACK_REGISTER 7
 #define FRAME_REGISTER 6
 #define CODE_BITS      UINTPTR_MAX
+#define SIGRETURN                                                                                  \
+	{                                                                                          \
+		0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05                               \
+	} /* mov $15, %rax; syscall */
 
 /* Writes those that a function keeps for its caller, and the stack pointer; returns the address of
    the code that runs. */
@@ -39,6 +43,10 @@ ALWAYS_INLINE uintptr_t registers_read(uintptr_t *ret_registers)
 #define STACK_REGISTER 31
 #define FRAME_REGISTER 29
 #define CODE_BITS      (((uintptr_t)1 << 48) - 1) /* above may be a signature */
+#define SIGRETURN                                                                                  \
+	{                                                                                          \
+		0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4                                     \
+	} /* mov x8, #139; svc #0 */
 
 ALWAYS_INLINE uintptr_t registers_read(uintptr_t *ret_registers)
 {

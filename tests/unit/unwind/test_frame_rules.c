@@ -1,5 +1,5 @@
 /* Rules of plain frames: which frames are plain, and what a remembered rule still holds for. */
-#include "os/frame_rules.h"
+#include "unwind/frame_rules.h"
 
 #include "test.h"
 

@@ -1,7 +1,7 @@
 /* Expressions of call frame information, for a machine with a stack of numbers; see cfi.h. */
-#include "os/cfi.h"
+#include "unwind/cfi.h"
 
-#include "os/cfi_reader.h"
+#include "unwind/cfi_reader.h"
 
 #define OPERANDS 16
 

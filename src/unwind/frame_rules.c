@@ -1,5 +1,5 @@
 /* Rules of frames by return address; see frame_rules.h. */
-#include "os/frame_rules.h"
+#include "unwind/frame_rules.h"
 
 #include "base/bits.h"
 

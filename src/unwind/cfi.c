@@ -1,7 +1,7 @@
 /* Call frame information; see cfi.h. */
-#include "os/cfi.h"
+#include "unwind/cfi.h"
 
-#include "os/cfi_reader.h"
+#include "unwind/cfi_reader.h"
 
 #define STATES 4 /* that instructions remember, one in another */
 

@@ -1,0 +1,17 @@
+/*
+ * The return addresses on the calling thread's stack: by unwind/unwind.h, and by libc's backtrace()
+ * from where that finds nothing of the code. backtrace.c ships; tests link os_sim_process.c in its
+ * place, where stacks are at the test's command.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+/* Makes libc's backtrace() ready too, which loads a library at its first call. */
+COLD void backtrace_start(void);
+
+/* The same in the middle of a call of malloc's, without libc's. */
+COLD void backtrace_start_inside(void);
+
+/* The return addresses, the innermost first; how many, 0 before either of these. */
+COLD int backtrace_find(void **ret_frames, int most);
