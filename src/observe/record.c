@@ -7,9 +7,9 @@
 #include "observe/file.h"
 #include "observe/proc.h"
 #include "os/check.h"
-#include "os/clock.h"
 #include "os/line.h"
 #include "os/os.h"
+#include "os/vdso.h"
 
 #include <errno.h>
 
@@ -133,7 +133,7 @@ static bool write_header(void)
 		.pid = recorder.pid,
 		.parent_pid = recorder.parent,
 		.parent_events = recorder.parent_events,
-		.start_ns = clock_read(CLOCK_REALTIME),
+		.start_ns = vdso_clock(CLOCK_REALTIME),
 	};
 	proc_program(header->program, sizeof header->program);
 	recorder.header = header;

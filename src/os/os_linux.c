@@ -3,13 +3,12 @@
 
 #include "base/bits.h"
 #include "os/calls.h"
-#include "os/clock.h"
 #include "os/libc.h"
-#include "os/node.h"
 #include "os/os_linux_map.h"
 #include "os/process.h"
 #include "os/robust.h"
 #include "os/syscall.h"
+#include "os/vdso.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -67,8 +66,7 @@ static AT_START void read_auxiliary_vector(void)
 	}
 	if (value_of(AT_PAGESZ))
 		page_size = value_of(AT_PAGESZ);
-	clock_start(value_of(AT_SYSINFO_EHDR));
-	node_start(value_of(AT_SYSINFO_EHDR));
+	vdso_start(value_of(AT_SYSINFO_EHDR));
 	secure = value_of(AT_SECURE);
 	random_word = mix_random((const unsigned char *)value_of(AT_RANDOM));
 	stack_end = align_up(value_of(AT_EXECFN), page_size); /* the last string on the stack */
@@ -132,12 +130,12 @@ const char *os_getenv(const char *name)
 
 void os_where(unsigned *ret_cpu, unsigned *ret_node)
 {
-	node_read(ret_cpu, ret_node);
+	vdso_where(ret_cpu, ret_node);
 }
 
 uint64_t os_clock(void)
 {
-	return clock_read(CLOCK_MONOTONIC_COARSE);
+	return vdso_clock(CLOCK_MONOTONIC_COARSE);
 }
 
 unsigned os_cpus(void)
