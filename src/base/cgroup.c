@@ -1,6 +1,8 @@
 /* Texts of the kernel on memory cgroups; see cgroup.h. */
 #include "base/cgroup.h"
 
+#include "base/text.h"
+
 /* Version 1 says "no limit" as the largest number of whole pages. */
 #define UNLIMITED ((size_t)1 << 60)
 
@@ -107,29 +109,22 @@ static bool leads_out(const char *path)
 bool cgroup_folder(char *folder, size_t size, const char *point, const char *root, const char *path)
 {
 	const char *below = after(root, "/") && !root[1] ? path : after(path, root);
-	size_t length = 0;
+	struct text to = {.buffer = folder, .capacity = size};
 
 	if (!below || (*below && *below != '/') || leads_out(path) || !below[*below == '/'])
 		below = "";
-	for (const char *part = point;; part = below) {
-		for (const char *c = part; *c; c++) {
-			if (length + 1 >= size)
-				return false;
-			folder[length++] = *c;
-		}
-		if (part == below)
-			break;
-	}
-	folder[length] = '\0';
+	text_put(&to, point);
+	text_put(&to, below);
+	if (to.length == size)
+		return false;
+	folder[to.length] = '\0';
 	return true;
 }
 
 bool cgroup_go_up(char *folder, size_t point_bytes)
 {
-	size_t end = 0;
+	size_t end = text_length(folder);
 
-	while (folder[end])
-		end++;
 	if (end <= point_bytes)
 		return false;
 	while (end > point_bytes && folder[end] != '/')

@@ -12,7 +12,7 @@ void text_put_bytes(struct text *t, const char *bytes, size_t nbytes)
 		t->buffer[t->length++] = bytes[i];
 }
 
-static size_t length_of(const char *string)
+size_t text_length(const char *string)
 {
 	size_t n = 0;
 
@@ -23,7 +23,7 @@ static size_t length_of(const char *string)
 
 void text_put(struct text *t, const char *string)
 {
-	text_put_bytes(t, string, length_of(string));
+	text_put_bytes(t, string, text_length(string));
 }
 
 /* The digits of n, written so that they end before `end`; where they start. */
@@ -64,7 +64,7 @@ static const char *put_conversion(struct text *t, const char *format, va_list *a
 	case 's':
 		string = va_arg(*arguments, const char *);
 		string = string ? string : "(null)";
-		put_padded(t, string, length_of(string), width, left);
+		put_padded(t, string, text_length(string), width, left);
 		break;
 	case 'z':
 		start = digits_before(end, va_arg(*arguments, size_t), 10);

@@ -12,6 +12,8 @@ struct text {
 	size_t length;	 /* bytes written; no end mark is kept */
 };
 
+size_t text_length(const char *string);
+
 void text_put(struct text *t, const char *string);
 void text_put_bytes(struct text *t, const char *bytes, size_t nbytes);
 

@@ -112,12 +112,8 @@ static void put_all(int fd, bool classic)
 
 static bool ends_in(const char *string, const char *end)
 {
-	size_t length = 0, n = 0;
+	size_t length = text_length(string), n = text_length(end);
 
-	while (string[length])
-		length++;
-	while (end[n])
-		n++;
 	while (n && length && string[length - 1] == end[n - 1])
 		n--, length--;
 	return !n;

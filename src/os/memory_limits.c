@@ -91,10 +91,13 @@ static bool copy(char *to, const char *from, size_t size)
 	return !from[text.length];
 }
 
-/* Opens a file of the group whose folder is in state.path, of so many bytes. */
-static bool open_file(size_t folder_bytes, const char *name)
+/* Opens a file of a group. */
+static bool open_file(const char *folder, const char *name)
 {
-	copy(state.path + folder_bytes, name, sizeof state.path - folder_bytes);
+	struct text path = {.buffer = state.path, .capacity = sizeof state.path - 1};
+
+	text_printf(&path, "%s%s", folder, name);
+	state.path[path.length] = '\0';
 	return open_lines(state.path);
 }
 
@@ -124,8 +127,7 @@ static void enter_mount(struct place *place, const char *root, const char *point
 	if (!cgroup_folder(state.folder, PATH_MOST, point, root, place->folder))
 		*state.folder = '\0';
 	copy(place->folder, state.folder, PATH_MOST);
-	while (point[place->point_bytes])
-		place->point_bytes++;
+	place->point_bytes = text_length(point);
 }
 
 /* Of several mounts the first. */
@@ -155,14 +157,9 @@ static void complain(void)
 }
 
 /* The one number in a file of a group; false where it cannot be read, or is none. */
-static bool read_bytes(size_t folder_bytes, const char *name, size_t *ret_nbytes)
+static bool read_bytes(const char *folder, const char *name, size_t *ret_nbytes)
 {
-	bool read;
-
-	if (!open_file(folder_bytes, name))
-		return false;
-	read = next_line();
-	if (!read)
+	if (!open_file(folder, name) || !next_line())
 		return false;
 	os_close(state.fd);
 	if (cgroup_bytes(state.line, ret_nbytes))
@@ -172,22 +169,22 @@ static bool read_bytes(size_t folder_bytes, const char *name, size_t *ret_nbytes
 }
 
 /* A limit of a group; SIZE_MAX where there is no such file. */
-static size_t read_limit(size_t folder_bytes, const char *name, size_t *files)
+static size_t read_limit(const char *folder, const char *name, size_t *files)
 {
 	size_t nbytes;
 
-	if (!read_bytes(folder_bytes, name, &nbytes))
+	if (!read_bytes(folder, name, &nbytes))
 		return SIZE_MAX;
 	++*files;
 	return nbytes;
 }
 
 /* What the kernel can take back of a group's memory. */
-static size_t reclaimable(size_t folder_bytes, enum cgroup_version version)
+static size_t reclaimable(const char *folder, enum cgroup_version version)
 {
 	size_t sum = 0;
 
-	if (!open_file(folder_bytes, "/memory.stat"))
+	if (!open_file(folder, "/memory.stat"))
 		return 0;
 	while (next_line())
 		sum += cgroup_reclaimable(version, state.line);
@@ -204,22 +201,22 @@ static size_t margin(size_t limit)
 	return smaller(larger(limit / 64, MARGIN_LEAST), MARGIN_MOST);
 }
 
-/* What the group whose folder is in state.path lets the caller hold, who has so much of it. */
-static size_t allowed_by(size_t folder_bytes, enum cgroup_version version, size_t held,
+/* What a group lets the caller hold, who has so much of it. */
+static size_t allowed_by(const char *folder, enum cgroup_version version, size_t held,
 			 size_t *files)
 {
 	bool v2 = version == CGROUP_V2;
 	size_t limit, usage = held;
 
 	if (v2)
-		limit = smaller(read_limit(folder_bytes, "/memory.max", files),
-				read_limit(folder_bytes, "/memory.high", files));
+		limit = smaller(read_limit(folder, "/memory.max", files),
+				read_limit(folder, "/memory.high", files));
 	else
-		limit = read_limit(folder_bytes, "/memory.limit_in_bytes", files);
+		limit = read_limit(folder, "/memory.limit_in_bytes", files);
 	if (limit == SIZE_MAX)
 		return SIZE_MAX;
-	if (read_bytes(folder_bytes, v2 ? "/memory.current" : "/memory.usage_in_bytes", &usage))
-		usage = less(usage, reclaimable(folder_bytes, version));
+	if (read_bytes(folder, v2 ? "/memory.current" : "/memory.usage_in_bytes", &usage))
+		usage = less(usage, reclaimable(folder, version));
 	return less(less(limit, margin(limit)), less(usage, held));
 }
 
@@ -227,17 +224,14 @@ static size_t allowed_by(size_t folder_bytes, enum cgroup_version version, size_
 static size_t allowed_by_groups(enum cgroup_version version, size_t held, size_t *files)
 {
 	const struct place *place = place_of(version);
-	size_t allowed = SIZE_MAX, length;
+	size_t allowed = SIZE_MAX;
 
 	if (!place->point_bytes || !*place->folder)
 		return SIZE_MAX;
 	copy(state.folder, place->folder, PATH_MOST);
-	do {
-		for (length = 0; state.folder[length]; length++)
-			;
-		copy(state.path, state.folder, sizeof state.path);
-		allowed = smaller(allowed, allowed_by(length, version, held, files));
-	} while (cgroup_go_up(state.folder, place->point_bytes));
+	do
+		allowed = smaller(allowed, allowed_by(state.folder, version, held, files));
+	while (cgroup_go_up(state.folder, place->point_bytes));
 	return allowed;
 }
 
@@ -307,16 +301,10 @@ bool memory_limits_read(size_t held, size_t spare, size_t *ret_allowed)
 static bool open_pressure(void)
 {
 	const struct place *place = place_of(CGROUP_V2);
-	size_t length = 0;
 
-	if (place->point_bytes && *place->folder) {
-		copy(state.path, place->folder, PATH_MOST);
-		while (state.path[length])
-			length++;
-		if (open_file(length, "/memory.pressure"))
-			return true;
-	}
-	return open_lines("/proc/pressure/memory");
+	return (place->point_bytes && *place->folder &&
+		open_file(place->folder, "/memory.pressure")) ||
+	       open_lines("/proc/pressure/memory");
 }
 
 unsigned memory_limits_pressure(void)
