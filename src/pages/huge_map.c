@@ -28,28 +28,34 @@ size_t huge_with_room(size_t nbytes)
 	return nbytes + room;
 }
 
+/* Makes h an object of nbytes in a new mapping; NULL, and h is freed, where that could not be. */
+static struct huge *make(struct huge *h, char *mem, size_t nbytes, size_t mapped)
+{
+	if (!mem) {
+		pool_free(&huge_pool, h);
+		return NULL;
+	}
+	h->mem = mem;
+	h->nbytes = h->dirty = nbytes;
+	h->mapped = mapped;
+	PROBE2(loam, huge_map, mem, mapped);
+	return h;
+}
+
 struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped)
 {
 	struct huge *h = pool_alloc(&huge_pool);
+	char *mem;
 
 	ASSERT(nbytes && nbytes <= mapped && is_power_of_two(alignment));
 	if (!h)
 		return NULL;
-	h->mem = map(mapped, alignment);
-	if (!h->mem && mapped > nbytes) {
-		mapped = nbytes;
-		h->mem = map(nbytes, alignment);
-	}
-	h->nbytes = h->dirty = nbytes;
-	h->mapped = mapped;
-	if (!h->mem) {
-		pool_free(&huge_pool, h);
-		return NULL;
-	}
-	if (nbytes <= HUGE_KEPT_MOST)
+	mem = map(mapped, alignment);
+	if (!mem && mapped > nbytes)
+		mem = map(mapped = nbytes, alignment);
+	if (mem && nbytes <= HUGE_KEPT_MOST)
 		retain_faults(nbytes);
-	PROBE2(loam, huge_map, h->mem, mapped);
-	return h;
+	return make(h, mem, nbytes, mapped);
 }
 
 struct huge *huge_map_reserved(size_t nbytes, size_t alignment)
@@ -62,16 +68,8 @@ struct huge *huge_map_reserved(size_t nbytes, size_t alignment)
 	h = pool_alloc(&huge_pool);
 	if (!h)
 		return NULL;
-	h->mem = hugetlb_map(mapped);
-	h->nbytes = h->dirty = nbytes;
-	h->mapped = mapped;
 	h->reserved = true;
-	if (!h->mem) {
-		pool_free(&huge_pool, h);
-		return NULL;
-	}
-	PROBE2(loam, huge_map, h->mem, mapped);
-	return h;
+	return make(h, hugetlb_map(mapped), nbytes, mapped);
 }
 
 /* The object's pages moved to a new mapping; NULL, and they are where they were, when that
