@@ -87,11 +87,12 @@ void huge_leave_use(struct huge *h)
 	huge_count_kept(-(intptr_t)(h->dirty - h->nbytes));
 }
 
-/* The sums that G2 is of. */
+/* The sizes, of which those that G2 is of are summed up anew. */
 static COLD struct huge_sizes sum_up(void)
 {
-	struct huge_sizes s = {0};
+	struct huge_sizes s = huge_table.sizes;
 
+	s.count = s.nbytes = s.kept = 0;
 	list_for_each (l, &huge_table.in_use) {
 		s.count++;
 		s.nbytes += huge_of_link(l)->nbytes;
@@ -156,15 +157,12 @@ static COLD void keep_untagged(void)
 
 void huge_recover(void)
 {
-	struct huge_sizes before = huge_table.sizes, *now = &huge_table.sizes, sums;
+	struct huge_sizes before = huge_table.sizes;
 
 	list_repair(&huge_table.in_use);
 	list_repair(&huge_table.kept);
 	keep_untagged();
-	sums = sum_up();
-	now->count = sums.count;
-	now->nbytes = sums.nbytes;
-	now->kept = sums.kept;
-	retain_add_live((intptr_t)(now->nbytes - before.nbytes));
-	retain_add((intptr_t)(now->kept - before.kept));
+	huge_table.sizes = sum_up();
+	retain_add_live((intptr_t)(huge_table.sizes.nbytes - before.nbytes));
+	retain_add((intptr_t)(huge_table.sizes.kept - before.kept));
 }

@@ -210,11 +210,12 @@ static COLD size_t stretches_of(const struct region *r)
 	return n;
 }
 
-/* The sums that Z4 is of. */
+/* The zone's sizes, of which those that Z4 is of are summed up anew. */
 static COLD struct zone_sizes sum_up(void)
 {
-	struct zone_sizes s = {0};
+	struct zone_sizes s = zone.sizes;
 
+	s.regions = s.mapped = s.stretches = s.steps = s.free_dirty = s.free_clean = 0;
 	for (size_t slot = 0; slot < zone.slots; slot++) {
 		const struct region *r = zone_region(slot);
 
@@ -245,7 +246,7 @@ static size_t used(const struct zone_sizes *s)
 
 void zone_recover(void)
 {
-	struct zone_sizes before = zone.sizes, *now = &zone.sizes, sums;
+	struct zone_sizes before = zone.sizes;
 
 	for (unsigned i = 0; i < NODES_MOST; i++)
 		if (zone_node(i))
@@ -255,15 +256,9 @@ void zone_recover(void)
 	for (size_t slot = 0; slot < zone.slots; slot++)
 		if (zone_region(slot))
 			recover_region(zone_region(slot));
-	sums = sum_up();
-	now->regions = sums.regions;
-	now->mapped = sums.mapped;
-	now->stretches = sums.stretches;
-	now->steps = sums.steps;
-	now->free_dirty = sums.free_dirty;
-	now->free_clean = sums.free_clean;
-	retain_add_live((intptr_t)(used(now) - used(&before)));
-	retain_add((intptr_t)(now->free_dirty - before.free_dirty));
+	zone.sizes = sum_up();
+	retain_add_live((intptr_t)(used(&zone.sizes) - used(&before)));
+	retain_add((intptr_t)(zone.sizes.free_dirty - before.free_dirty));
 }
 
 /* Of a page in use; other threads may change its tag meanwhile. */
