@@ -86,8 +86,7 @@ static void *hand_out(struct huge *h)
 		return NULL;
 	lock_acquire(&huge_lock);
 	mem = hand_out_locked(h);
-	lock_release(&huge_lock);
-	ASSERT_SLOW(huge_check_step());
+	huge_unlock();
 	return mem;
 }
 
@@ -122,8 +121,7 @@ static void *reuse(size_t nbytes, size_t alignment, bool grows)
 		h->nbytes = grows ? nbytes : h->dirty;
 		mem = hand_out_locked(h);
 	}
-	lock_release(&huge_lock);
-	ASSERT_SLOW(huge_check_step());
+	huge_unlock();
 	return mem || !h ? mem : hand_out(fit(h, nbytes, alignment));
 }
 
@@ -170,8 +168,7 @@ void huge_free(struct huge *h)
 	kept = h->dirty <= HUGE_KEPT_MOST;
 	if (kept)
 		huge_list_kept(h);
-	lock_release(&huge_lock);
-	ASSERT_SLOW(huge_check_step());
+	huge_unlock();
 	if (!kept) {
 		huge_unmap(h);
 		return;
@@ -206,8 +203,7 @@ static bool grow_into_room(struct huge *h, size_t nbytes)
 	fits = nbytes >= h->nbytes && nbytes <= h->mapped;
 	if (fits)
 		set_size(h, nbytes);
-	lock_release(&huge_lock);
-	ASSERT_SLOW(huge_check_step());
+	huge_unlock();
 	return fits;
 }
 
@@ -218,8 +214,7 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 
 	lock_acquire(&huge_lock);
 	huge_leave_use(h);
-	lock_release(&huge_lock);
-	ASSERT_SLOW(huge_check_step());
+	huge_unlock();
 	done = huge_remap(h, nbytes);
 	lock_acquire(&huge_lock);
 	if (done) {
@@ -229,8 +224,7 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 		store_relaxed(&h->nbytes, nbytes);
 	}
 	huge_enter_use(h);
-	lock_release(&huge_lock);
-	ASSERT_SLOW(huge_check_step());
+	huge_unlock();
 	return done;
 }
 

@@ -13,8 +13,7 @@ void huge_keep(struct huge *h)
 {
 	lock_acquire(&huge_lock);
 	huge_list_kept(h);
-	lock_release(&huge_lock);
-	ASSERT_SLOW(huge_check_step());
+	huge_unlock();
 }
 
 bool huge_unmap(struct huge *h)
@@ -68,8 +67,7 @@ static size_t give_rooms(size_t nbytes, bool unmap)
 			break;
 		given += give_room(huge_of_link(l), unmap);
 	}
-	lock_release(&huge_lock);
-	ASSERT_SLOW(huge_check_step());
+	huge_unlock();
 	return given;
 }
 
@@ -81,8 +79,7 @@ static struct huge *take_oldest(void)
 	lock_acquire(&huge_lock);
 	if (!list_empty(&huge_table.kept))
 		huge_unlist_kept(h = huge_of_link(huge_table.kept.prev));
-	lock_release(&huge_lock);
-	ASSERT_SLOW(huge_check_step());
+	huge_unlock();
 	return h;
 }
 

@@ -73,3 +73,10 @@ static inline bool huge_check_step(void)
 	step_wait(&left, load_relaxed(&huge_table.sizes.count) * 4);
 	return huge_check();
 }
+
+/* Releases the lock after a change. */
+static inline void huge_unlock(void)
+{
+	lock_release(&huge_lock);
+	ASSERT_SLOW(huge_check_step());
+}
