@@ -83,17 +83,17 @@ static void read_setting(struct word name, struct word value, bool has_value)
 }
 
 /* Cuts "name=value" in two at the first '='; whether there is one. */
-static COLD bool cut(const char *setting, struct word *ret_name, struct word *ret_value)
+static bool cut(struct word setting, struct word *ret_name, struct word *ret_value)
 {
-	struct word whole = word_of(setting), name = {setting, 0};
+	struct word name = {setting.start, 0};
 	bool has_value;
 
-	while (name.length < whole.length && setting[name.length] != '=')
+	while (name.length < setting.length && name.start[name.length] != '=')
 		name.length++;
-	has_value = name.length < whole.length;
+	has_value = name.length < setting.length;
 	*ret_name = trimmed(name);
-	*ret_value = trimmed((struct word){setting + name.length + has_value,
-					   whole.length - name.length - has_value});
+	*ret_value = trimmed((struct word){name.start + name.length + has_value,
+					   setting.length - name.length - has_value});
 	return has_value;
 }
 
@@ -101,7 +101,7 @@ bool options_set(const char *setting, struct text *ret_said)
 {
 	static const char source[] = "set";
 	struct word name, value;
-	bool has_value = cut(setting, &name, &value);
+	bool has_value = cut(word_of(setting), &name, &value);
 	const struct option *o = option_find(name);
 	size_t parsed = 1, was;
 
@@ -132,20 +132,13 @@ bool options_set(const char *setting, struct text *ret_said)
 static void read_settings(const char *c)
 {
 	for (;; c++) {
-		struct word name = {c, 0}, value = {c, 0};
-		bool has_value = false;
+		struct word setting = {c, 0}, name, value;
+		bool has_value;
 
-		for (; *c && *c != ',' && *c != ':'; c++) {
-			if (has_value) {
-				value.length++;
-			} else if (*c == '=') {
-				has_value = true;
-				value.start = c + 1;
-			} else {
-				name.length++;
-			}
-		}
-		read_setting(trimmed(name), trimmed(value), has_value);
+		for (; *c && *c != ',' && *c != ':'; c++)
+			setting.length++;
+		has_value = cut(setting, &name, &value);
+		read_setting(name, value, has_value);
 		if (!*c)
 			return;
 	}
