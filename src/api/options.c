@@ -144,13 +144,6 @@ static void read_settings(const char *c)
 	}
 }
 
-static bool begins(const char *string, const char *with)
-{
-	while (*with && *string == *with)
-		string++, with++;
-	return !*with;
-}
-
 /* A variable "LOAM_<name>" that nothing reads: a slip if its name is near an option's or near
    OPTIONS, else another product's. */
 static COLD void complain_of_variable(struct word name)
@@ -179,8 +172,8 @@ static COLD void complain_of_variables(void)
 	for (; entry && *entry; entry++) {
 		struct word name = {*entry + 5, 0};
 
-		if (!begins(*entry, "LOAM_") || begins(*entry, VARIABLE "=") ||
-		    begins(*entry, "LOAM_SO=") || begins(*entry, "LOAM_TEST_"))
+		if (!text_after(*entry, "LOAM_") || text_after(*entry, VARIABLE "=") ||
+		    text_after(*entry, "LOAM_SO=") || text_after(*entry, "LOAM_TEST_"))
 			continue;
 		while (name.start[name.length] && name.start[name.length] != '=')
 			name.length++;

@@ -11,19 +11,11 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* What follows `with`, if the text begins so; else NULL. */
-static const char *after(const char *text, const char *with)
-{
-	while (*with && *text == *with)
-		text++, with++;
-	return *with ? NULL : text;
-}
-
 /* Whether a word stands in a list, which ends at `end`, between commas. */
 static bool is_listed(const char *list, char end, const char *word)
 {
 	while (*list && *list != end) {
-		const char *rest = after(list, word);
+		const char *rest = text_after(list, word);
 
 		if (rest && (*rest == ',' || *rest == end || !*rest))
 			return true;
@@ -94,21 +86,22 @@ enum cgroup_version cgroup_mount(char *line, const char **ret_root, const char *
 	decode(point);
 	*ret_root = root;
 	*ret_point = point;
-	if (after(type, "cgroup2") && !type[7])
+	if (text_after(type, "cgroup2") && !type[7])
 		return CGROUP_V2;
-	return after(type, "cgroup") && !type[6] && is_listed(rest, '\0', "memory") ? CGROUP_V1
-										    : CGROUP_NONE;
+	return text_after(type, "cgroup") && !type[6] && is_listed(rest, '\0', "memory")
+		       ? CGROUP_V1
+		       : CGROUP_NONE;
 }
 
 /* Whether a path leads out of what the process may see: "/../elsewhere". */
 static bool leads_out(const char *path)
 {
-	return after(path, "/..") && (!path[3] || path[3] == '/');
+	return text_after(path, "/..") && (!path[3] || path[3] == '/');
 }
 
 bool cgroup_folder(char *folder, size_t size, const char *point, const char *root, const char *path)
 {
-	const char *below = after(root, "/") && !root[1] ? path : after(path, root);
+	const char *below = text_after(root, "/") && !root[1] ? path : text_after(path, root);
 	struct text to = {.buffer = folder, .capacity = size};
 
 	if (!below || (*below && *below != '/') || leads_out(path) || !below[*below == '/'])
@@ -133,28 +126,14 @@ bool cgroup_go_up(char *folder, size_t point_bytes)
 	return true;
 }
 
-/* A number at the start of a text; false where it has more digits than a size. */
-static bool parse(const char *text, size_t *ret_number, const char **ret_rest)
-{
-	size_t n = 0;
-
-	for (; is_digit(*text); text++)
-		if (__builtin_mul_overflow(n, (size_t)10, &n) ||
-		    __builtin_add_overflow(n, (size_t)(*text - '0'), &n))
-			return false;
-	*ret_number = n;
-	*ret_rest = text;
-	return true;
-}
-
 bool cgroup_bytes(const char *text, size_t *ret_nbytes)
 {
-	const char *rest = after(text, "max");
+	const char *rest = text_after(text, "max");
 
 	*ret_nbytes = SIZE_MAX;
 	if (rest)
 		return !*rest || *rest == '\n';
-	if (!is_digit(*text) || !parse(text, ret_nbytes, &rest) || (*rest && *rest != '\n'))
+	if (!is_digit(*text) || !text_number(&text, ret_nbytes) || (*text && *text != '\n'))
 		return false;
 	if (*ret_nbytes >= UNLIMITED)
 		*ret_nbytes = SIZE_MAX;
@@ -164,20 +143,20 @@ bool cgroup_bytes(const char *text, size_t *ret_nbytes)
 size_t cgroup_reclaimable(enum cgroup_version version, const char *line)
 {
 	static const char words[][24] = {"inactive_file ", "active_file ", "slab_reclaimable "};
-	const char *number = NULL, *rest;
+	const char *number = NULL;
 	size_t nbytes;
 
 	if (version == CGROUP_V1) /* there, what groups below have counts in lines of its own */
-		line = after(line, "total_");
+		line = text_after(line, "total_");
 	for (size_t i = 0; line && !number && i < sizeof words / sizeof words[0]; i++)
-		number = after(line, words[i]);
-	return number && parse(number, &nbytes, &rest) ? nbytes : 0;
+		number = text_after(line, words[i]);
+	return number && text_number(&number, &nbytes) ? nbytes : 0;
 }
 
 unsigned cgroup_pressure(const char *line)
 {
-	const char *number = after(line, "some avg10="), *rest;
+	const char *number = text_after(line, "some avg10=");
 	size_t percent;
 
-	return number && parse(number, &percent, &rest) && percent <= 100 ? (unsigned)percent : 0;
+	return number && text_number(&number, &percent) && percent <= 100 ? (unsigned)percent : 0;
 }

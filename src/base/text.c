@@ -1,4 +1,4 @@
-/* Text in a buffer; see text.h. */
+/* Strings and text; see text.h. */
 #include "base/text.h"
 
 #define NUMBER_MOST 20 /* characters */
@@ -19,6 +19,25 @@ size_t text_length(const char *string)
 	while (string[n])
 		n++;
 	return n;
+}
+
+const char *text_after(const char *string, const char *with)
+{
+	while (*with && *string == *with)
+		string++, with++;
+	return *with ? NULL : string;
+}
+
+bool text_number(const char **string, size_t *ret_number)
+{
+	size_t n = 0;
+
+	for (; **string >= '0' && **string <= '9'; ++*string)
+		if (__builtin_mul_overflow(n, (size_t)10, &n) ||
+		    __builtin_add_overflow(n, (size_t)(**string - '0'), &n))
+			return false;
+	*ret_number = n;
+	return true;
 }
 
 void text_put(struct text *t, const char *string)

@@ -1,5 +1,5 @@
-/* Text put together in a buffer of the caller's, without libc.  A text that is full drops the
-   rest. */
+/* Strings, and text put together in a buffer of the caller's, without libc.  A text that is full
+   drops the rest. */
 #pragma once
 
 #include "base/compiler.h"
@@ -13,6 +13,13 @@ struct text {
 };
 
 size_t text_length(const char *string);
+
+/* What follows `with`, if the string begins so; else NULL. */
+const char *text_after(const char *string, const char *with);
+
+/* Reads the decimal number that *string begins with, 0 where there is none, and goes on behind it;
+   false where it has more digits than a size. */
+bool text_number(const char **string, size_t *ret_number);
 
 void text_put(struct text *t, const char *string);
 void text_put_bytes(struct text *t, const char *bytes, size_t nbytes);

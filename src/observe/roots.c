@@ -3,15 +3,16 @@
 
 #include "arena/ring.h"
 #include "base/bits.h"
+#include "base/text.h"
 #include "observe/contents.h"
 #include "observe/marking.h"
 #include "observe/threads.h"
 #include "os/os.h"
 #include "os/robust.h"
-#include "unwind/unwind.h"
 #include "pages/huge.h"
 #include "pages/region.h"
 #include "report/maps.h"
+#include "unwind/unwind.h"
 
 struct roots {
 	struct marking *marking;
@@ -127,20 +128,13 @@ static void visit_range(struct roots *r, uintptr_t start, uintptr_t end)
 
 /* --- mappings -------------------------------------------------------------------------------- */
 
-static bool begins(const char *name, const char *with)
-{
-	while (*with && *name == *with)
-		name++, with++;
-	return !*with;
-}
-
 /* To read a device may do anything. */
 static bool may_hold(const struct mapping *m)
 {
-	bool is_device = begins(m->name, "/dev/") && !begins(m->name, "/dev/shm/") &&
-			 !begins(m->name, "/dev/zero");
+	bool is_device = text_after(m->name, "/dev/") && !text_after(m->name, "/dev/shm/") &&
+			 !text_after(m->name, "/dev/zero");
 
-	return m->readable && !is_device && !begins(m->name, "[v");
+	return m->readable && !is_device && !text_after(m->name, "[v");
 }
 
 /* Where what counts of a mapping begins. A stack of libc's begins behind an unreadable page, and

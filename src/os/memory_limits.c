@@ -246,11 +246,8 @@ static bool read_sizes(struct sizes *ret_sizes)
 	if (!open_lines("/proc/self/statm") || !next_line())
 		return false;
 	os_close(state.fd);
-	for (unsigned i = 0; i < 7 && *c; i++) {
-		for (; *c >= '0' && *c <= '9'; c++)
-			numbers[i] = 10 * numbers[i] + (size_t)(*c - '0');
+	for (unsigned i = 0; i < 7 && text_number(&c, &numbers[i]); i++)
 		c += *c == ' ';
-	}
 	ret_sizes->mapped = numbers[0] * os_page_size();
 	ret_sizes->anonymous = less(numbers[1], numbers[2]) * os_page_size();
 	ret_sizes->data = numbers[5] * os_page_size();

@@ -90,3 +90,37 @@ TEST(a_full_text_drops_the_rest_and_touches_nothing_beyond)
 		EXPECT_EQ(buffer[capacity], '#');
 	}
 }
+
+TEST(what_a_string_begins_with)
+{
+	const char *string = "memory.max";
+
+	EXPECT(text_after(string, "memory.") == string + 7);
+	EXPECT(text_after(string, "") == string);
+	EXPECT(text_after(string, string) == string + 10);
+	EXPECT(!text_after(string, "memory.maximum"));
+	EXPECT(!text_after(string, "emory"));
+	EXPECT_EQ(text_length(string), 10);
+}
+
+static bool number_is(const char *string, size_t expected, const char *rest)
+{
+	const char *c = string;
+	size_t number;
+
+	return text_number(&c, &number) && number == expected && strcmp(c, rest) == 0;
+}
+
+TEST(numbers_are_read_up_to_what_is_none)
+{
+	const char *too_large = "18446744073709551616";
+	size_t number = 7;
+
+	EXPECT(number_is("65530\n", 65530, "\n"));
+	EXPECT(number_is("0", 0, ""));
+	EXPECT(number_is("", 0, ""));
+	EXPECT(number_is("-1", 0, "-1"));
+	EXPECT(number_is("18446744073709551615 ", SIZE_MAX, " "));
+	EXPECT(!text_number(&too_large, &number));
+	EXPECT_EQ(number, 7);
+}
