@@ -136,8 +136,3 @@ void *metadata_alloc(size_t nbytes)
 	lock_release(&metadata_lock);
 	return mem;
 }
-
-size_t metadata_mapped(void)
-{
-	return load_relaxed(&metadata_bytes);
-}

@@ -40,8 +40,7 @@ bool pool_is_ready(const struct pool *pool);
 /* Zeroed memory that is never given back, for tables; NULL when refused. */
 void *metadata_alloc(size_t nbytes);
 
-/* Bytes mapped for metadata so far. The variable is for observe/figures.c alone. */
-size_t metadata_mapped(void);
+/* Bytes mapped for metadata so far; read relaxed. */
 extern HIDDEN size_t metadata_bytes;
 
 /* Held around every change of a pool.  What it protects is whole after each single store: the child
