@@ -191,11 +191,6 @@ COLD void os_block_signals(void)
 	syscall6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, 0, sizeof all, 0, 0);
 }
 
-static void raise_abort(void)
-{
-	syscall3(SYS_tgkill, syscall3(SYS_getpid, 0, 0, 0), syscall3(SYS_gettid, 0, 0, 0), SIGABRT);
-}
-
 /* By libc's abort; where there is none, as it does it: the signal is unblocked, and comes again
    without a handler when one returned or it was ignored. */
 void os_abort(void)
@@ -208,9 +203,9 @@ void os_abort(void)
 	if (libc_abort)
 		libc_abort();
 	syscall6(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&mask, 0, sizeof mask, 0, 0);
-	raise_abort();
+	os_send_signal(SIGABRT, NULL);
 	syscall6(SYS_rt_sigaction, SIGABRT, (long)by_default, 0, sizeof mask, 0, 0);
-	raise_abort();
+	os_send_signal(SIGABRT, NULL);
 	for (;;)
 		syscall3(SYS_exit_group, 127, 0, 0);
 }
