@@ -75,14 +75,16 @@ static size_t nbytes(unsigned shard)
 	return sum;
 }
 
-/* Threads that ask at once may exceed the limit by one crate each. */
+/* Whether the shelf has room for n objects. Up to its own limit it takes another crate, whose size
+   is that of the magazine: it may exceed the limit by one crate, and by one more for each thread
+   that asks at once. */
 static bool has_room(unsigned shard, unsigned sc, uint32_t n)
 {
 	const struct shelf *shelf = &depot_shelves[shard][sc];
 	size_t size = class_size(sc), share = load_relaxed(&shards_log);
 
 	return size >= CACHE_LINE && !retain_excess() &&
-	       ((load_relaxed(&shelf->objects) + n) * size <=
+	       (load_relaxed(&shelf->objects) * size <
 			larger(DEPOT_BYTES >> share, DEPOT_SHARD_BYTES) ||
 		(load_relaxed(&shelf->taken) &&
 		 nbytes(shard) + n * size <= load_relaxed(&retain_live) / DEPOT_SHARE >> share));

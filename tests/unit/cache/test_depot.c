@@ -89,7 +89,6 @@ TEST(of_a_class_there_is_so_much_and_no_more)
 	start_anew();
 	store_relaxed(&retain_live, 0);
 	EXPECT(depot_put(sc, objects, 256));
-	EXPECT(!depot_put(sc, objects + 256, 257));
 	EXPECT(depot_put(sc, objects + 256, 256));
 	EXPECT_EQ(depot_objects(sc) * SIZE, DEPOT_BYTES);
 	EXPECT(!depot_put(sc, objects, 1));
@@ -485,6 +484,21 @@ TEST(shards_share_the_room)
 	store_relaxed(&retain_live, (size_t)DEPOT_SHARE * SHARDS * (DEPOT_SHARD_BYTES + SIZE));
 	EXPECT(depot_put(sc, objects, 1));
 	store_relaxed(&retain_live, 0);
+	leave_shards();
+}
+
+/* Half of a magazine may be a little more than a shard has room for. */
+TEST(up_to_the_limit_a_crate_of_any_size_is_taken)
+{
+	start_anew();
+	store_relaxed(&retain_live, 0);
+	EXPECT(depot_put(sc, objects, DEPOT_BYTES / SIZE - 1));
+	EXPECT(depot_put(sc, objects, 100));
+	EXPECT(!depot_put(sc, objects, 1));
+	start_anew();
+	set_shards(5);
+	EXPECT(depot_put(sc, objects, DEPOT_SHARD_BYTES / SIZE + 1));
+	EXPECT(!depot_put(sc, objects, 1));
 	leave_shards();
 }
 

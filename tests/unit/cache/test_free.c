@@ -124,14 +124,14 @@ TEST(what_the_depot_has_no_room_for_goes_home)
 		objects[i] = loam_malloc(4096);
 	again = learned(4096);
 	EXPECT(again == m);
-	/* the depot may hold 128 KiB in all, or its least of a class */
+	/* the depot may hold 128 KiB in all, or its least of a class and a crate more */
 	store_relaxed(&retain_live, 2 * MIB);
 	for (int i = 0; i < 200; i++)
 		loam_free(objects[i]);
 	EXPECT(depot_objects(m->sc) > 48);
-	EXPECT(depot_objects(m->sc) <= DEPOT_BYTES / 4096);
+	EXPECT(depot_objects(m->sc) < DEPOT_BYTES / 4096 + 32);
 	EXPECT_EQ(magazine_capacity(m), 32); /* for the sake of others, then no further */
-	EXPECT(objects_out(4096) <= DEPOT_BYTES / 4096 + 32);
+	EXPECT(objects_out(4096) < DEPOT_BYTES / 4096 + 32 + 32);
 	store_relaxed(&retain_live, live);
 	EXPECT(loam_check());
 }
