@@ -13,6 +13,9 @@
 /* Uses of a hot class after which a thread gets a magazine for it. */
 #define LEARNED_AFTER 32
 
+/* Objects that go home while an arena's lock is held once. */
+#define HOME_MOST 256
+
 static struct object *nothing = &no_object;
 
 struct magazine magazine_none = {.last = &nothing, .end = &nothing, .none = &nothing};
@@ -164,8 +167,11 @@ void cache_give_home(struct object **objects, uint32_t n)
 {
 	struct object *twice = NULL;
 
-	while (n)
-		n = give_to_one(objects, n, &twice);
+	while (n) {
+		uint32_t before = n > HOME_MOST ? n - HOME_MOST : 0;
+
+		n = before + give_to_one(objects + before, n - before, &twice);
+	}
 	if (twice) {
 		const struct descriptor *tag = pagemap_get(twice);
 

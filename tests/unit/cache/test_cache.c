@@ -321,6 +321,38 @@ TEST(objects_of_an_arena_that_is_not_used_any_more_stay_out)
 	lock_recover(&other->lock);
 }
 
+static size_t holds; /* times that a lock was found closed */
+
+static void count_hold(void)
+{
+	holds++;
+}
+
+/* Others wait for the lock. A retired arena's is never had, so each try of it is seen. */
+TEST(an_arena_is_held_for_a_part_of_many_objects)
+{
+	enum { MANY = 1000, AT_ONCE = 256 };
+	static struct object *objects[MANY];
+	void (*before)(void) = lock_before_wait;
+	struct arena *other;
+
+	start_anew();
+	other = lock_another_arena();
+	take_objects(other, SIZE, objects, MANY / 2);
+	take_objects(other, SIZE, objects + MANY / 2, MANY / 2);
+	ring_unlock(other);
+	ring_retire(other);
+	holds = 0;
+	store_release(&lock_before_wait, count_hold);
+	cache_give_home(objects, MANY);
+	store_release(&lock_before_wait, before);
+	EXPECT_EQ(holds, (MANY + AT_ONCE - 1) / AT_ONCE);
+	other->retired = false;
+	lock_recover(&other->lock);
+	cache_give_home(objects, MANY);
+	EXPECT(loam_check());
+}
+
 TEST(the_depot_is_emptied_of_what_is_idle_or_of_all)
 {
 	struct magazine *m = filled(SIZE, 20);
