@@ -1,19 +1,22 @@
 /*
  * The depot (cache/depot.c): objects of full magazines on their way to empty ones, in crates.  A crate is an
- * array of a pool that all threads share, so that one that was given back is soon another thread's.
+ * array of a pool that all threads share, so that one that was given back is soon another thread's.  There are
+ * two shards, each with a shelf and a lock: thread 2 is of one, the others are of the other.
  *
- *	depot_put()		fills a crate without the lock, and links it behind it
- *	depot_take()		takes the last objects of the newest crate: who takes all of them unlinks the crate
- *				under the lock, and copies them afterwards; who takes some copies them under it
+ *	depot_put()		fills a crate without the lock, and links it on the shelf of the thread's shard
+ *	depot_take()		takes the last objects of the newest crate of its shard, or if that has none, of the
+ *				other: who takes all of them unlinks the crate under the lock, and copies them
+ *				afterwards; who takes some copies them under it
  *	depot_take(idle)	the same of those that were there since depot_settle() was called
  *
- * Proved: no deadlock; no object is lost, none is in two places; the counts are those of the crates; of what
- * came since the depot was settled, idle objects are none.
+ * Proved: no deadlock; no object is lost, none is in two places; the counts of each shelf are those of its
+ * crates; of what came since the depot was settled, idle objects are none.
  *
  * BROKEN: some objects of a crate are copied after the lock is given back.
  * BROKEN_COPY: a crate is given back before its objects are copied.
  * BROKEN_LINK: a crate is linked before it is filled.
  * BROKEN_FREE: who took objects of a crate gives it back, though others are left in it.
+ * BROKEN_SHARD: who takes from the other shard locks the shelf of its own.
  */
 #define THREADS 3
 #define CALLS	2 /* of each thread */
@@ -23,12 +26,14 @@
 #define NONE	255
 
 #define DEPOT	THREADS /* a place of objects, beside the threads */
+#define SHARDS	2
+#define OWN	(me == 2) /* the thread's shard */
 
 byte place[OBJECTS];
-byte lock = NONE;
 
-byte head = NONE; /* the shelf */
-byte objects = 0, least = 0;
+/* Of each shelf. */
+byte lock[SHARDS] = NONE, head[SHARDS] = NONE;
+byte objects[SHARDS] = 0, least[SHARDS] = 0;
 byte next[CRATES], count[CRATES], held[CRATES * SIZE];
 bool in_pool[CRATES] = true;
 byte running = THREADS;
@@ -60,16 +65,22 @@ inline pool_free(c)
 	}
 }
 
+#ifndef BROKEN_SHARD
+#define LOCK lock[at]
+#else
+#define LOCK lock[OWN]
+#endif
+
 inline take_lock()
 {
-	atomic { lock == NONE -> lock = me }
+	atomic { LOCK == NONE -> LOCK = me }
 }
 
 inline give_lock()
 {
 	d_step {
-		assert(lock == me && least <= objects);
-		lock = NONE
+		assert(LOCK == me && least[at] <= objects[at]);
+		LOCK = NONE
 	}
 }
 
@@ -129,10 +140,11 @@ inline depot_put()
 #ifndef BROKEN_LINK
 		fill_crate();
 #endif
+		at = OWN;
 		take_lock();
-		next[crate] = head;
-		head = crate;
-		objects = objects + n;
+		next[crate] = head[at];
+		head[at] = crate;
+		objects[at] = objects[at] + n;
 #ifndef BROKEN_LINK
 		d_step { note_put() };
 #endif
@@ -144,6 +156,7 @@ inline depot_put()
 	:: else -> skip
 	fi;
 	crate = 0;
+	at = 0;
 	n = 0
 }
 
@@ -169,7 +182,7 @@ inline copy()
 /* Up to `most` objects. */
 inline take_locked()
 {
-	crate = head;
+	crate = head[at];
 	emptied = NONE;
 	n = 0;
 	if
@@ -179,7 +192,7 @@ inline take_locked()
 		count[crate] = left;
 		if
 		:: left == 0 ->
-			head = next[crate];
+			head[at] = next[crate];
 			emptied = crate
 		:: else ->
 #ifndef BROKEN
@@ -192,8 +205,8 @@ inline take_locked()
 			skip
 #endif
 		fi;
-		objects = objects - n;
-		least = (objects < least -> objects : least)
+		objects[at] = objects[at] - n;
+		least[at] = (objects[at] < least[at] -> objects[at] : least[at])
 	:: else -> skip
 	fi
 }
@@ -201,6 +214,7 @@ inline take_locked()
 inline end_of_take()
 {
 	give_lock();
+	taken = n > 0;
 #ifdef BROKEN_COPY
 	if
 	:: emptied != NONE -> pool_free(emptied)
@@ -223,46 +237,78 @@ inline end_of_take()
 	emptied = 0
 }
 
-inline depot_take()
+inline take_from_shelf()
 {
 	if
-	:: objects == 0 -> skip /* read without the lock */
-	:: else ->
-		if
-		:: most = 1
-		:: most = 2
-		fi;
-		take_lock();
-		take_locked();
-		end_of_take()
-	fi
+	:: most = 1
+	:: most = 2
+	fi;
+	take_lock();
+	take_locked();
+	end_of_take()
+}
+
+inline take_idle_from_shelf()
+{
+	take_lock();
+	idle = least[at];
+	most = (idle < 2 -> idle : 2);
+	take_locked();
+	least[at] = idle - n;
+	idle = 0;
+	end_of_take()
+}
+
+/* Whether there are objects is read without the lock. */
+inline depot_take()
+{
+	at = OWN;
+	if
+	:: objects[at] -> take_from_shelf()
+	:: else -> skip
+	fi;
+	at = 1 - at;
+	if
+	:: !taken && objects[at] -> take_from_shelf()
+	:: else -> skip
+	fi;
+	taken = false;
+	at = 0
 }
 
 inline depot_take_idle() /* depot_take(), idle */
 {
+	at = OWN;
 	if
-	:: objects == 0 -> skip
-	:: else ->
-		take_lock();
-		idle = least;
-		most = (idle < 2 -> idle : 2);
-		take_locked();
-		least = idle - n;
-		idle = 0;
-		end_of_take()
-	fi
+	:: objects[at] -> take_idle_from_shelf()
+	:: else -> skip
+	fi;
+	at = 1 - at;
+	if
+	:: !taken && objects[at] -> take_idle_from_shelf()
+	:: else -> skip
+	fi;
+	taken = false;
+	at = 0
 }
 
+/* Of one shelf; which is of no matter, since they are settled one after the other. */
 inline depot_settle()
 {
+	if
+	:: at = 0
+	:: at = 1
+	fi;
 	take_lock();
-	least = objects;
-	give_lock()
+	least[at] = objects[at];
+	give_lock();
+	at = 0
 }
 
 proctype thread(byte me)
 {
-	byte crate, emptied, left, n, n_copied, most, idle, i, o, calls = 0;
+	byte at, crate, emptied, left, n, n_copied, most, idle, i, o, calls = 0;
+	bool taken = false;
 
 	do
 	:: calls < CALLS ->
@@ -278,21 +324,29 @@ proctype thread(byte me)
 	running--
 }
 
+inline count_shelf(at)
+{
+	crate = head[at];
+	n = 0;
+	do
+	:: crate != NONE ->
+		assert(!in_pool[crate] && count[crate]);
+		n = n + count[crate];
+		crate = next[crate]
+	:: else -> break
+	od;
+	assert(n == objects[at])
+}
+
 proctype afterwards()
 {
 	byte crate, n;
 
 	atomic {
 		running == 0;
-		crate = head;
-		do
-		:: crate != NONE ->
-			assert(!in_pool[crate] && count[crate]);
-			n = n + count[crate];
-			crate = next[crate]
-		:: else -> break
-		od;
-		assert(n == objects);
+		count_shelf(0);
+		count_shelf(1);
+		n = objects[0] + objects[1];
 		assert(n == (place[0] == DEPOT) + (place[1] == DEPOT) + (place[2] == DEPOT) + (place[3] == DEPOT))
 	}
 }
