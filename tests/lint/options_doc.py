@@ -23,32 +23,30 @@ loam's own settings stand in one variable, which is read at the first call:
 
     LOAM_OPTIONS=retain_floor=8M,stats=exit,verbose PROGRAM
 
-Settings are separated by commas or colons; blanks around names and values do no harm, nor does the
-case of letters. A size may end in K, M or G (also KB, KiB and so on); yes can be written as 1, on
-or true, no as 0, off or false, and a yes-or-no option that stands alone means yes. Of two settings
+Settings are separated by commas or colons; blanks around names and values are ignored, and so is
+the case of letters. A size may end in K, M or G (also KB, KiB and so on). Yes can be written as 1,
+on or true, no as 0, off or false; the name of a yes-or-no option alone means yes. Of two settings
 of one option the later wins.
 
-What is not understood is said in one line on standard error, and what was in force stands:
+A wrong setting is reported in one line on standard error, and the value in force stays:
 
     loam: LOAM_OPTIONS: no option 'arenamax'; did you mean 'arena_max'?
     loam: LOAM_OPTIONS: arena_max=x is not a number from 0 to 65536; 0 stands
-
     loam: LOAM_OPTIONS: no option 'dirty_decay_ms', which is jemalloc's; here: decay_ms, retain_floor
 
-A variable that looks like a slip (`LOAM_HARDEN`, `LOAM_OPTION`) is named likewise where `LOAM_OPTIONS` is
-set too; others that begin with `LOAM_` are another product's. A program that
-runs with rights its user does not have (setuid) is not to be steered by its environment: everything
-here but `mallopt` is ignored then.
+A variable like `LOAM_HARDEN` or `LOAM_OPTION` is reported as a slip if `LOAM_OPTIONS` is set too. A
+program that runs with rights its user does not have (setuid) ignores its environment: all settings
+on this page but those of `mallopt`.
 
-Options with a * can be set in a process that runs, too, by `loam ctl PID set NAME=VALUE`, which says
-the same of what it does not understand; the others hold from the start of a process on.
+Options with a * can also be set in a running process, by `loam ctl PID set NAME=VALUE`, which
+reports wrong settings in the same way; the others are read when a process starts.
 
 | option | values | default | what it does |
 |---|---|---|---|
 {options}
-## What is set for glibc already
+## Settings for glibc
 
-is obeyed. An option has its default unless one of these sets it; a later row wins.
+They are obeyed. An option has its default unless one of these sets it; a later row wins.
 
 | source | sets |
 |---|---|
@@ -58,11 +56,11 @@ is obeyed. An option has its default unless one of these sets it; a later row wi
 | `mallopt` | {parameters} |
 
 Values for glibc are numbers as glibc reads them: decimal, hexadecimal after `0x`, octal after `0`;
-one beyond loam's range becomes its end. An `arena_max` of 0 sets nothing, as under glibc, and a
-`trim_threshold` of 0 is the lowest there is. `LOAM_OPTIONS=confirm` says what is in force and which
-of these has set it.
+one beyond loam's range becomes the nearest in it. An `arena_max` of 0 sets nothing, as under glibc, and a
+`trim_threshold` of 0 is the lowest there is. `LOAM_OPTIONS=confirm` prints each value in force and
+where it comes from.
 
-These have no meaning here (checks are always on, for one), and are named under `verbose`:
+These have no meaning here (checks are always on, for example); `verbose` reports them:
 
 | source | without meaning |
 |---|---|
