@@ -276,7 +276,7 @@ class Heap(PageMap):
         self.depot = self.read_depot()
         self.classes = [Class(class_size(sc)) for sc in range(page.classes)]
         if class_size(page.classes - 1) != page.class_size_max:
-            raise Torn('the size classes are others')
+            raise Torn('its size classes are not those of class_size() in heap.py')
         self.walk()
         self.take_cached()
         self.seconds = time.monotonic() - began
