@@ -44,7 +44,7 @@ HIDDEN bool front_find(void);
 HIDDEN void *malloc_itself(size_t req);
 
 /* Where the slow path of an operator begins: then the table is true, and the operators' door is
-   open in this thread if the hot path may be theirs. */
+   open in this thread if the fast path may be theirs. */
 ALWAYS_INLINE void front_look(void)
 {
 	if (UNLIKELY(!front_found) && !front_find())

@@ -1,7 +1,7 @@
 /*
  * The names of C, POSIX and glibc: here alone are they defined.
  *
- * malloc and free hold the hot path, so that a call costs no second call, and
+ * malloc and free hold the fast path, so that a call costs no second call, and
  * begin a cache line.  All names of libc's own malloc.o stand in this one file:
  * a static link that took one of them from there would get the rest of that file
  * too, and each twice.  A program linked with libloam.a may have a function of its own under all

@@ -24,7 +24,7 @@ static inline bool is_freed_aligned_by(void (*function)(void *mem, size_t alignm
 	return true;
 }
 
-/* --- where the hot path gave up: what is in front, first -----------------------------------------
+/* --- where the fast path gave up: what is in front, first ----------------------------------------
  */
 
 static NOINLINE void one_slow(void *mem)

@@ -4,7 +4,7 @@
  * of one when memory runs out they have by weak references, or look it up then.
  *
  * A program may replace one of them, or malloc: the others call that one then, as
- * those of libstdc++ do (front.h).  Where it replaces none, new is malloc's hot path.
+ * those of libstdc++ do (front.h).  Where it replaces none, new is malloc's fast path.
  */
 #include "api/alloc.h"
 #include "base/bits.h"
@@ -40,7 +40,7 @@ static _Noreturn void throw_bad_alloc(size_t req)
 
 /* --- from where -------------------------------------------------------------------------- */
 
-/* loam's malloc for a request that the hot path refused. The hot path has counted it for a profile,
+/* loam's malloc for a request that the fast path refused, and has counted for a profile,
    unless the program has an operator, malloc or aligned_alloc of its own. */
 static void *malloc_refused(size_t req)
 {
@@ -121,7 +121,7 @@ static COLD void *call_quietly(struct quiet_call c)
 	return call_and_catch(make_call, &c) ? c.result : NULL;
 }
 
-/* --- where the hot path gave up --------------------------------------------------------------- */
+/* --- where the fast path gave up -------------------------------------------------------------- */
 
 static NOINLINE void *one_slow(size_t req, const void *caller)
 {

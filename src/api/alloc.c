@@ -246,8 +246,8 @@ void loam_free(void *mem)
 	free_inline(mem);
 }
 
-/* mem NULL: one is to be had. What is not known to be zero is cleared, what comes from the hot path
-   too. */
+/* mem NULL: one is allocated. It is cleared unless it is known to be zero; what comes from the fast
+   path always is. */
 ALWAYS_INLINE void *cleared(void *mem, size_t req)
 {
 	bool is_zero = false;
@@ -264,7 +264,7 @@ ALWAYS_INLINE void *cleared(void *mem, size_t req)
 	return mem;
 }
 
-/* One of a size beyond the hot path's that was chosen. */
+/* One of a size beyond the fast path's that was chosen. */
 static LATER void *zeroed_chosen(size_t req, unsigned chosen)
 {
 	void *mem = chosen & CHOSEN_GUARD ? sampled_alloc(GRANULE, req) : NULL;

@@ -1,17 +1,17 @@
-/* malloc and free with the hot path inlined: what preload/ and loam.h's functions are made of. */
+/* malloc and free with the fast path inlined: what preload/ and loam.h's functions are made of. */
 #pragma once
 
 #include "cache/fast.h"
 
 #include <errno.h>
 
-/* malloc where the hot path gave up; NULL and ENOMEM without memory. */
+/* malloc where the fast path gave up; NULL and ENOMEM without memory. */
 void *malloc_slow(size_t req);
 
 /* free of an object whose magazine is full. */
 void free_full(void *mem);
 
-/* free where the hot path gave up, all kinds of pointers; errno stays as it is. */
+/* free where the fast path gave up, all kinds of pointers; errno stays as it is. */
 void free_slow(void *mem);
 
 ALWAYS_INLINE void *malloc_inline(size_t req)

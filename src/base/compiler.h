@@ -25,7 +25,7 @@
 #define SEALED	       __attribute__((section("loam_sealed")))
 #define SEALED_OPTIONS __attribute__((section("loam_options")))
 
-/* For readers of another thread's counts, which it changes without atomics because its hot path
+/* For readers of another thread's counts, which it changes without atomics because its fast path
    does: the figure may be a moment old.  ThreadSanitizer is told so. */
 #define UNSYNCHRONIZED __attribute__((noinline, no_sanitize("thread")))
 

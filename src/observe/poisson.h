@@ -4,7 +4,7 @@
  * sampled with probability 1 - exp(-n / rate), whatever was allocated before it, and stands for
  * the inverse of that many objects.
  *
- * Sizes are counted in granules, which the hot path has at hand.
+ * Sizes are counted in granules, which the fast path has at hand.
  */
 #pragma once
 

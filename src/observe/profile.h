@@ -12,7 +12,7 @@
  * path: of an object of a slab, since its page has no hot word from then on (slab/slab.h); the free
  * of all others takes the slow path anyway. So frees of few objects beside it take the slow path,
  * too, and no other is slower. While there is no profile nothing of this costs an instruction on
- * the hot path: fast_limit (cache/cache.h) switches it.
+ * the fast path: fast_limit (cache/cache.h) switches it.
  *
  * What a signal handler allocates in the middle of a call of loam's is not sampled, and counted as
  * lost; of what it frees there the sample stays, until the address is sampled or freed again.

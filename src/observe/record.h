@@ -5,7 +5,7 @@
  * one lock: so the order in the file is the order in which they took effect, at the price that
  * threads wait for each other.  The file is written through a shared mapping, so that nothing is
  * lost however the process ends.  Without the option nothing of this costs an instruction on the
- * hot path.
+ * fast path.
  *
  * A call by a signal handler that interrupted a recorded one is served, not written, and counted.
  */

@@ -10,7 +10,7 @@ enum watch { WATCH_RECORD = 1, WATCH_TOOLS = 2 };
 /* From now on every call of the process takes the slow path, where it can be seen. */
 COLD void watch_all(void);
 
-/* Opens the hot path of malloc, unless that was called: as loam starts, where another process shut
+/* Opens the fast path of malloc, unless that was called: as loam starts, where another process shut
    it (cache/requests.h), and where `sampling` changed. */
 AT_START void watch_open(void);
 

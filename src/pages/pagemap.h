@@ -15,7 +15,7 @@
  * Distances of leaves are in units of LEAF_UNIT, so that four bytes are enough.
  *
  * What the map takes of the addresses, touched or not, counts under `ulimit -v` and for mlockall().
- * So it is small: tags, which the hot path does not read, are one level further, and addresses that
+ * So it is small: tags, not read by the fast path, are one level further, and addresses that
  * lie a multiple of 16 TiB apart share a leaf.  The system gives a process addresses in two or
  * three places, of which no two do, unless the program itself reserves that much.  Of two areas
  * that do, pagemap_reserve() refuses the second, and pages/place.h finds memory elsewhere.  An

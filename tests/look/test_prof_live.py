@@ -149,7 +149,7 @@ class Turns(Case):
             self.assertRegex(prof(made.pid), r': 0 in use, 0 objects; \d samples, one in 512K\n')
 
     def test_beside_options(self):
-        """Guarded objects and a trace have their own switches of the hot path."""
+        """Guarded objects and a trace have their own switches of the fast path."""
         for options in ('guard=1000', 'record=trace', 'guard=1000,record=trace', 'harden=2', 'prof=1M'):
             with self.subTest(options=options), Stepped(LOAM_OPTIONS=options) as made:
                 made.do('hold', 'alpha', 4 * MIB)

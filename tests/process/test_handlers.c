@@ -1,7 +1,7 @@
 /*
  * Signal handlers that allocate, resize and free large blocks of all kinds, in the middle of every
  * call of the allocator's, while another thread is at it too: what the handler gets is whole, and
- * the call that it interrupted goes on as if nothing had been.  Small ones come by the hot path,
+ * the call that it interrupted goes on as if nothing had been.  Small ones come by the fast path,
  * which is not closed to handlers (docs/locking.md).
  */
 #include "test.h"

@@ -1,7 +1,7 @@
 /*
  * A signal handler that leaves malloc by longjmp is reported, and the program ends: the call that
  * it interrupted holds what other threads wait for.  Handlers that return may run on any stack, on
- * one above the interrupted call, too.  All blocks are large: the hot path of small ones is not
+ * one above the interrupted call, too.  All blocks are large: the fast path of small ones is not
  * closed to handlers (docs/locking.md).
  */
 #include "test.h"

@@ -77,7 +77,7 @@ static void *call_memalign(size_t size)
 	return loam_memalign(64, size);
 }
 
-/* Of both what the hot path serves and what it does not. */
+/* Of both what the fast path serves and what it does not. */
 TEST(whatever_the_function_and_the_size)
 {
 	static void *(*const call[])(size_t) = {call_malloc, call_calloc, call_realloc,

@@ -130,7 +130,7 @@ static void *call_realloc_larger(size_t size)
 	return larger;
 }
 
-/* Of what the hot path serves and of what it does not; of all floors. */
+/* Of what the fast path serves and of what it does not; of all floors. */
 TEST(whatever_the_function_and_the_size)
 {
 	static void *(*const call[])(size_t) = {call_malloc, call_calloc, call_realloc,
