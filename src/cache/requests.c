@@ -6,7 +6,7 @@
 struct requests requests;
 SEALED void (*requests_serve)(struct cache *c);
 
-/* A hot path that is shut may be so for another reason: requests_serve() looks. */
+/* A fast path that is shut may be so for another reason: requests_serve() looks. */
 bool requests_are_due(void)
 {
 	bool due = !load_relaxed(&fast_limit);

@@ -9,7 +9,7 @@
  *	  fast_limit = 0                     <---     result, failed, text; answered = asked
  *
  * So that it need not wait for 255 more slow paths, who asks sets the count of every cache, and
- * shuts the hot path of malloc: requests_serve() opens it again. Either may be lost where a thread
+ * shuts the fast path of malloc: requests_serve() opens it again. Either may be lost where a thread
  * writes the same word just then, so they are written again until the answer is there. A process
  * that calls nothing answers at its next malloc, or by its own thread (api/background.h).
  *
@@ -20,7 +20,7 @@
  * To add a kind: its row in REQUESTS, and a function of its name in api/requests.c; FIGURES_LAYOUT
  * raised, and the same list in preload/look/outside/page.py. Then Asker.ask('NAME') asks.
  *
- * The hot path pays nothing for this, and a slow path neither but every 256th.
+ * The fast path pays nothing for this, and a slow path neither but every 256th.
  */
 #pragma once
 
@@ -65,7 +65,7 @@ extern HIDDEN struct requests requests;
 
 struct cache;
 
-/* Answers what waits, and opens the hot path if it was shut for that. c is the caller's cache,
+/* Answers what waits, and opens the fast path if it was shut for that. c is the caller's cache,
    between cache_enter() and cache_leave(); no lock is held. Set at start. */
 extern HIDDEN void (*requests_serve)(struct cache *c);
 
