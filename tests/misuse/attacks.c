@@ -312,8 +312,10 @@ CASE(attack_tcache_stashing_unlink)
 /* The tree of large free chunks: what points to a node, and its children. */
 static void attack_large(int word, uint64_t value)
 {
-	char *a = take(LARGE), *guard = take(32), *b = take(LARGE + 64), *guard2 = take(32);
+	char *a, *guard, *b, *guard2;
 
+	want_chunks();
+	a = take(LARGE), guard = take(32), b = take(LARGE + 64), guard2 = take(32);
 	give(a);
 	give(take(20 * LARGE)); /* sorts it into its bin */
 	words(a)[word] = value;
@@ -343,8 +345,10 @@ CASE(attack_large_bin_slot)
 
 CASE(attack_house_of_storm)
 {
-	char *a = take(LARGE), *guard = take(32), *b = take(LARGE + 64), *guard2 = take(32);
+	char *a, *guard, *b, *guard2;
 
+	want_chunks();
+	a = take(LARGE), guard = take(32), b = take(LARGE + 64), guard2 = take(32);
 	give(a);
 	give(take(20 * LARGE));
 	give(b);

@@ -1,6 +1,7 @@
 /* What a case needs; see cases.h. */
 #include "cases.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -41,9 +42,22 @@ static void warm_up_all(void)
 			warm_up(size);
 }
 
+void want_chunks(void)
+{
+	static int done;
+
+	if (!done)
+		mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	done = 1;
+}
+
 char *take(size_t size)
 {
-	char *mem = unknown(malloc(size));
+	char *mem;
+
+	if (size == CHUNK)
+		want_chunks();
+	mem = unknown(malloc(size));
 
 	if (!mem)
 		_exit(4);

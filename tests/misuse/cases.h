@@ -39,7 +39,18 @@ static inline void *unknown(void *p)
 }
 
 /* Sizes of one of each kind that loam has; most allocators have similar borders. */
-enum { SMALL = 40, MEDIUM = 3000, CHUNK = 50000, RUN = 300000, HUGE_SIZE = 10 << 20 };
+enum {
+	SMALL = 40,
+	MEDIUM = 3000,
+	CHUNK = 50000, /* after want_chunks(), as take() calls it for them */
+	SHORT_RUN = 40000,
+	RUN = 300000,
+	HUGE_SIZE = 10 << 20
+};
+
+/* From now on what is not huge comes from where small blocks do, as is glibc's way; elsewhere it
+   does nothing. */
+void want_chunks(void);
 
 /* So many that a size class is served as one that is in much use is. */
 void warm_up(size_t size);

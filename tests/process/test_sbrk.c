@@ -89,6 +89,7 @@ static int use_top_where_break_was(intptr_t moved)
 		alarm(CHILD_SECONDS);
 		sbrk((intptr_t)(-(uintptr_t)sbrk(0) & 0xffff)); /* whole pages */
 		use_top();
+		mallopt(M_MMAP_THRESHOLD, 1 << 20);
 		free(malloc(100000));
 		leave_break_behind(moved);
 		use_top();
