@@ -68,10 +68,16 @@ ALWAYS_INLINE void *malloc_beyond(size_t req)
 	return LIKELY(mem) ? mem : malloc_general(req);
 }
 
+static NOINLINE void *malloc_small_run(size_t req)
+{
+	return fast_take_small_run(req, malloc_general);
+}
+
 static NOINLINE void *malloc_large(size_t req)
 {
-	return cache_wants_pages(req) && req <= RUN_MAX ? fast_take_run(req, malloc_general)
-							: malloc_general(req);
+	if (req <= RUN_FENCED_PAGES << PAGE_SHIFT)
+		return malloc_small_run(req);
+	return req <= RUN_MAX ? fast_take_run(req, malloc_general) : malloc_general(req);
 }
 
 static NOINLINE void *malloc_uncounted(size_t req)
@@ -178,6 +184,11 @@ static NOINLINE void free_any(void *mem)
 	cache_release(mem, pagemap_get(mem), "free");
 }
 
+static NOINLINE void free_fenced(void *mem, struct run *run)
+{
+	fast_free_fenced(mem, run, free_any);
+}
+
 /* While a profile is made: of an object in use that is not sampled, on a page with one that is. */
 static bool is_beside_sampled(const void *mem, const struct descriptor *tag)
 {
@@ -225,7 +236,7 @@ void free_slow(void *mem)
 	}
 	start_seen();
 	if (tag->kind == KIND_RUN)
-		fast_free_run(mem, (struct run *)tag, free_any);
+		fast_free_run(mem, (struct run *)tag, free_fenced, free_any);
 	else
 		cache_release(mem, tag, "free");
 }

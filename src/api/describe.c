@@ -18,7 +18,8 @@
 struct block {
 	const char *kind, *state, *start;
 	size_t nbytes;
-	size_t gap; /* bytes behind it that are nobody's */
+	size_t gap;  /* bytes behind it that are nobody's */
+	size_t lead; /* bytes before it that are nobody's */
 };
 
 static bool object_at(const struct slab *s, const char *mem, struct block *ret_block)
@@ -30,7 +31,7 @@ static bool object_at(const struct slab *s, const char *mem, struct block *ret_b
 		return false;
 	free = slab_is_free(s, o);
 	*ret_block =
-		(struct block){"object", free ? "free" : "in use", (const char *)o, s->size, 0};
+		(struct block){"object", free ? "free" : "in use", (const char *)o, s->size, 0, 0};
 	return true;
 }
 
@@ -42,7 +43,7 @@ static bool chunk_at_address(const struct heap *h, const char *mem, struct block
 
 	if (!start)
 		return false;
-	*ret_block = (struct block){"chunk", in_use ? "in use" : "free", start, nbytes, 8};
+	*ret_block = (struct block){"chunk", in_use ? "in use" : "free", start, nbytes, 8, 0};
 	return true;
 }
 
@@ -54,8 +55,18 @@ static bool sampled_at(const struct descriptor *tag, struct block *ret_block)
 
 	if (!start)
 		return false;
-	*ret_block = (struct block){"sampled object", in_use ? "in use" : "free", start, nbytes, 0};
+	*ret_block =
+		(struct block){"sampled object", in_use ? "in use" : "free", start, nbytes, 0, 0};
 	return true;
+}
+
+static struct block run_at(const struct run *run)
+{
+	size_t lead = (size_t)(run->mem - run_base(run)), nbytes = run_usable(run);
+	size_t all = run->npages << PAGE_SHIFT;
+
+	return (struct block){"run",  run->kept ? "free" : "in use", run->mem,
+			      nbytes, all - lead - nbytes,	     lead};
 }
 
 static bool block_at(const char *mem, struct block *ret_block)
@@ -66,7 +77,7 @@ static bool block_at(const char *mem, struct block *ret_block)
 
 	if (h || (tag && tag->kind == KIND_HUGE)) {
 		h = h ? h : (const struct huge *)tag;
-		*ret_block = (struct block){"huge object", "in use", h->mem, h->nbytes, 0};
+		*ret_block = (struct block){"huge object", "in use", h->mem, h->nbytes, 0, 0};
 		return true;
 	}
 	if (tag && tag->kind == KIND_SLAB)
@@ -77,8 +88,7 @@ static bool block_at(const char *mem, struct block *ret_block)
 		return sampled_at(tag, ret_block);
 	if (!tag || tag->kind != KIND_RUN)
 		return false;
-	*ret_block =
-		(struct block){"run", run->kept ? "free" : "in use", run->mem, run_usable(run), 0};
+	*ret_block = run_at(run);
 	return true;
 }
 
@@ -96,7 +106,7 @@ static void say_blocks(const char *mem)
 		line_say("  in: no block of loam's");
 		return;
 	}
-	if (block_at(at.start - 1, &near) && near.start != at.start)
+	if (block_at(at.start - at.lead - 1, &near) && near.start != at.start)
 		say_block("before", &near);
 	say_block("in", &at);
 	if (block_at(at.start + at.nbytes + at.gap, &near) && near.start != at.start)

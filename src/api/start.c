@@ -99,6 +99,7 @@ static void start_once(void)
 {
 	ASSERT(lock_held(&start_lock) && !start_done && early_is_over());
 	os_start();
+	run_start(mix64(os_random() + 3));
 	slab_start(mix64(os_random()));
 	heap_start(mix64(os_random() + 1));
 	options_read();

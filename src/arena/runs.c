@@ -34,12 +34,16 @@ static void tell_all(struct runs *rs)
 static void push(struct runs *rs, struct run *run)
 {
 	ASSERT(rs->count < RUNS_SLOTS && !run->kept && run->tag.kind == KIND_RUN);
+	if (run->usable && run->npages > RUN_FENCED_PAGES)
+		run_change_lead(run, 0);
+	else if (run->usable)
+		run_mark(run);
 	rs->run[rs->count++] = run;
 	rs->kept += run->npages;
 	store_relaxed(&run->kept, true);
 }
 
-/* Takes the run in a slot out. */
+/* Takes the run in a slot out; reports one that was written to. */
 static struct run *take_out(struct runs *rs, struct run **slot)
 {
 	struct run *run = *slot, **last = &rs->run[--rs->count];
@@ -50,6 +54,8 @@ static struct run *take_out(struct runs *rs, struct run **slot)
 	*slot = NULL;
 	rs->kept -= run->npages;
 	store_relaxed(&run->kept, false);
+	if (run->usable)
+		run_unmark(run);
 	return run;
 }
 
@@ -59,7 +65,7 @@ struct run *runs_take(struct runs *rs, size_t npages, size_t alignment)
 
 	for (uint32_t i = rs->count; i-- > 0;) {
 		if (!runs_fits(rs->run[i], npages) ||
-		    !is_aligned((uintptr_t)rs->run[i]->mem, alignment))
+		    !is_aligned((uintptr_t)run_base(rs->run[i]), alignment))
 			continue;
 		run = take_out(rs, &rs->run[i]);
 		if (slack(rs) > RUNS_SLACK)
@@ -78,6 +84,7 @@ struct run *runs_take_larger(struct runs *rs, size_t npages)
 			continue;
 		take_out(rs, &rs->run[i]);
 		tell_all(rs);
+		run_change_lead(run, 0);
 		run_resize(run, npages << PAGE_SHIFT);
 		ASSERT(run->npages == npages); /* to shrink is never refused */
 		return run;
@@ -136,6 +143,10 @@ bool runs_check(const struct runs *rs)
 	for (uint32_t i = 0; i < rs->count; i++) {
 		ok &= expect_eq("R1", rs->run[i]->tag.kind, KIND_RUN);
 		ok &= expect_eq("R1", rs->run[i]->kept, true);
+		if (rs->run[i]->usable) {
+			ok &= expect_eq("R3", run_is_marked(rs->run[i]), true);
+			ok &= expect_eq("R3", rs->run[i]->npages <= RUN_FENCED_PAGES, true);
+		}
 		kept += rs->run[i]->npages;
 	}
 	for (uint32_t i = rs->count; i < RUNS_SLOTS; i++)

@@ -3,6 +3,9 @@
  * takes it without the zone's lock and without new tags.
  *
  * A kept run stays tagged, and its descriptor says that it is kept, so that a double free is seen.
+ * One with fences has its mark, which is looked at when the run is taken or goes back to the zone;
+ * one that has grown too large to serve another such request loses its fences when it is kept.
+ *
  * Its bytes are retained memory: when the rule of pages/retain.h allows no more, all kept runs of
  * the arena go back to the zone.
  *
@@ -16,13 +19,13 @@
  *
  * Invariants, proved by runs_check():
  *	R1  run[] below count are runs whose descriptor says that they are kept, the others NULL;
- *	R2  kept is the sum of their pages; told is kept, or up to RUNS_SLACK more.
+ *	R2  kept is the sum of their pages; told is kept, or up to RUNS_SLACK more;
+ *	R3  one with fences has its mark, and RUN_FENCED_PAGES at most.
  *
  * Locking: the caller holds the arena.
  */
 #pragma once
 
-#include "os/check.h"
 #include "pages/run.h"
 
 #define RUNS_SLOTS 16
@@ -49,7 +52,8 @@ static inline bool runs_fits(const struct run *run, size_t npages)
 struct run *runs_take(struct runs *rs, size_t npages, size_t alignment);
 
 /* The fast path of runs_take(): takes the newest run, if it fits and no counter must be
-   corrected for that. NULL otherwise, with nothing done. */
+   corrected for that. NULL otherwise, with nothing done. One with fences still has its mark; none
+   has that fits more than RUN_FENCED_PAGES. */
 ALWAYS_INLINE struct run *runs_take_newest(struct runs *rs, size_t npages)
 {
 	uint32_t count = rs->count;
@@ -74,7 +78,7 @@ ALWAYS_INLINE struct run *runs_take_newest(struct runs *rs, size_t npages)
 }
 
 /* Takes out a kept run of at least npages and cuts it to that, so that it can grow in place again;
-   NULL when there is none. */
+   NULL when there is none. It has no fences. */
 struct run *runs_take_larger(struct runs *rs, size_t npages);
 
 /* Whether a run that grows should be copied to a kept one instead of growing in place: it is small,
@@ -85,12 +89,14 @@ bool runs_have_room(const struct runs *rs, const struct run *run);
 void runs_keep(struct runs *rs, struct run *run);
 
 /* The fast path of runs_keep(): keeps the run, if no other must go and no counter must be corrected
-   for that. False otherwise, with nothing done. */
+   for that. False otherwise, with nothing done. One with fences has at most RUN_FENCED_PAGES, and
+   its mark. */
 ALWAYS_INLINE bool runs_push(struct runs *rs, struct run *run)
 {
 	size_t kept = rs->kept + run->npages;
 
 	ASSERT(!run->kept && run->tag.kind == KIND_RUN);
+	ASSERT(!run->usable || (run->npages <= RUN_FENCED_PAGES && run_is_marked(run)));
 	if (UNLIKELY(rs->count == RUNS_SLOTS || kept > RUNS_KEPT || kept > rs->told))
 		return false;
 	rs->run[rs->count++] = run;

@@ -140,16 +140,16 @@ static void *alloc_chunk(struct cache *c, size_t req, bool *ret_zero)
 /* A kept run, or a new one; *ret_zero says that it reads as zero. */
 static void *alloc_run(struct cache *c, size_t req, size_t alignment, bool *ret_zero)
 {
+	size_t lead = run_lead(req, alignment);
 	struct arena *a = ring_lock(&c->arena);
-	struct run *run = a ? runs_take(&a->runs, run_pages(req), alignment) : NULL;
+	struct run *run = a ? runs_take(&a->runs, run_pages_behind(lead, req), alignment) : NULL;
 	void *mem;
 
 	if (a)
 		ring_unlock(a);
 	if (run) {
-		ASSERT(is_aligned((uintptr_t)run->mem, alignment) && run_usable(run) >= req);
 		*ret_zero = false;
-		return run->mem;
+		return run_lay_out(run, lead, req);
 	}
 	mem = run_alloc(req, alignment, ret_zero);
 	cache_obey_if_due(c);
@@ -163,7 +163,7 @@ static bool wastes_addresses(size_t req)
 {
 	size_t nbytes = run_pages(req) << PAGE_SHIFT;
 
-	return os_memory_limit() != SIZE_MAX && req >= options.mmap_threshold &&
+	return os_memory_limit() != SIZE_MAX && req >= SCARCE_PAGES_FROM &&
 	       ((size_t)1 << log2_ceil(nbytes)) - nbytes > nbytes / 8;
 }
 
@@ -260,6 +260,7 @@ void *cache_alloc(size_t req, bool *zero)
 /* A kept run that is larger, cut to the size, or a new one, or a mapping: all with room. */
 static void *alloc_growing(struct cache *c, size_t req)
 {
+	size_t lead = run_lead(req, GRANULE);
 	struct arena *a;
 	struct run *run;
 	bool zero;
@@ -267,10 +268,10 @@ static void *alloc_growing(struct cache *c, size_t req)
 	if (req > RUN_ROOM)
 		return huge_alloc_with_room(req);
 	a = ring_lock(&c->arena);
-	run = a ? runs_take_larger(&a->runs, run_pages(req)) : NULL;
+	run = a ? runs_take_larger(&a->runs, run_pages_behind(lead, req)) : NULL;
 	if (a)
 		ring_unlock(a);
-	return run ? run->mem : run_alloc_with_room(req, &zero);
+	return run ? run_lay_out(run, lead, req) : run_alloc_with_room(req, &zero);
 }
 
 void *cache_alloc_growing(size_t req)
@@ -347,7 +348,7 @@ static void *alloc_aligned(struct cache *c, size_t alignment, size_t req, size_t
 	bool zero = false;
 
 	/* Over a page: what a chunk would be cut from is larger than pages that are alone there. */
-	if (!mem && alignment <= PAGE_SIZE && req + alignment < options.mmap_threshold)
+	if (!mem && alignment <= PAGE_SIZE && !cache_wants_pages(req + alignment))
 		mem = alloc_aligned_chunk(c, alignment, req);
 	return mem ? mem : alloc_pages(c, req, alignment, &zero);
 }

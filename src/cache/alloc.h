@@ -2,13 +2,17 @@
 #pragma once
 
 #include "cache/cache.h"
+#include "pages/zone.h"
 
-/* Whether a request gets pages of its own: one from mmap_threshold on, and one of whole pages
-   from half of that on, which wastes nothing so. */
+/* Where memory is scarce (zone_is_scarce), chunks serve requests up to this. */
+#define SCARCE_PAGES_FROM (128 * KIB)
+
+/* Whether a request gets pages of its own, not a chunk: from mmap_threshold on.  A chunk loses no
+   part of a page, and what is left of its neighbours serves any size; but it is cut, merged and
+   purged under the arena's lock each time, while a run is kept and taken again as it is. */
 static inline bool cache_wants_pages(size_t req)
 {
-	return req >= options.mmap_threshold ||
-	       (req >= options.mmap_threshold / 2 && req % PAGE_SIZE == 0);
+	return req >= options.mmap_threshold && (req >= SCARCE_PAGES_FROM || !zone_is_scarce());
 }
 
 /* At least req bytes; NULL without memory. *zero says before the call that zeros are wanted,

@@ -296,6 +296,15 @@ void *cache_wake_then_return(struct lock *waited, void *mem)
 	return mem;
 }
 
+void *cache_wake_then_lay_out(struct lock *waited, struct run *run, size_t lead, size_t req)
+{
+	if (waited)
+		lock_wake(waited);
+	if (run->usable)
+		run_unmark(run);
+	return run_lay_out(run, lead, req);
+}
+
 void *cache_leave_then_alloc(struct cache *c, struct lock *held, size_t req, void *(*slow)(size_t))
 {
 	lock_release(held);

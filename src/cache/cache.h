@@ -254,6 +254,11 @@ COLD void cache_empty_depot(bool all);
 /* Wakes one that waits for a lock, then returns mem. */
 COLD void *cache_wake_then_return(struct lock *waited, void *mem);
 
+/* Makes a run that was kept the object of req bytes that begins that far behind the start of its
+   pages, after waking one that waits for a lock; NULL: nobody does. */
+NOINLINE void *cache_wake_then_lay_out(struct lock *waited, struct run *run, size_t lead,
+				       size_t req);
+
 /* slow(req), after releasing the lock and cache_leave(). */
 NOINLINE void *cache_leave_then_alloc(struct cache *c, struct lock *held, size_t req,
 				      void *(*slow)(size_t));

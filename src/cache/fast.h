@@ -121,8 +121,10 @@ ALWAYS_INLINE struct cache *fast_enter(void)
 	return c;
 }
 
-/* malloc of a request that gets pages: the run that the thread's arena kept last, if it fits. */
-ALWAYS_INLINE void *fast_take_run(size_t req, void *(*slow)(size_t))
+/* malloc from the run that the thread's arena kept last, if it fits npages. A small request gets
+   an object that begins so far behind the start of its pages; the run of another has no fences. */
+ALWAYS_INLINE void *fast_take_newest(size_t req, size_t npages, bool small, size_t lead,
+				     void *(*slow)(size_t))
 {
 	struct cache *c = fast_enter();
 	struct run *run;
@@ -136,26 +138,45 @@ ALWAYS_INLINE void *fast_take_run(size_t req, void *(*slow)(size_t))
 		cache_leave(c);
 		return slow(req);
 	}
-	run = runs_take_newest(&a->runs, run_pages(req));
+	run = runs_take_newest(&a->runs, npages);
 	ASSERT_SLOW(arena_check_step(a));
 	if (UNLIKELY(!run))
 		return cache_leave_then_alloc(c, &a->lock, req, slow);
 	waited = lock_leave(&a->lock);
 	cache_leave(c);
+	ASSERT(small || !run->usable);
+	if (small && UNLIKELY(waited || !run->usable || (uintptr_t)run->mem % PAGE_SIZE != lead))
+		return cache_wake_then_lay_out(waited ? &a->lock : NULL, run, lead, req);
+	if (small) {
+		run_unmark(run);
+		run_set_size(run, req);
+	}
 	return UNLIKELY(waited) ? cache_wake_then_return(&a->lock, run->mem) : run->mem;
 }
 
-/* free of a run: the thread's arena keeps it, if no other run must go, and no upkeep is due; else
-   the slow path. */
-ALWAYS_INLINE void fast_free_run(void *mem, struct run *run, void (*slow)(void *mem))
+/* malloc of more than RUN_FENCED_PAGES: no kept run with fences has as many. */
+ALWAYS_INLINE void *fast_take_run(size_t req, void *(*slow)(size_t))
 {
-	struct cache *c;
+	return fast_take_newest(req, run_pages(req), false, 0, slow);
+}
+
+/* malloc of at most RUN_FENCED_PAGES. */
+ALWAYS_INLINE void *fast_take_small_run(size_t req, void *(*slow)(size_t))
+{
+	size_t lead = run_lead(req, RUN_ALIGN);
+
+	return fast_take_newest(req, run_pages_behind(lead, req), true, lead, slow);
+}
+
+/* The thread's arena keeps a run, if no other run must go, and no upkeep is due; else the slow
+   path. */
+ALWAYS_INLINE void fast_keep_run(void *mem, struct run *run, void (*slow)(void *mem))
+{
+	struct cache *c = fast_enter();
 	struct arena *a;
 	bool kept, waited;
 
-	/* Among the frees that wait may be one of the same run. */
-	if (UNLIKELY(run->mem != mem || run->kept || load_hot(&deferred_first) ||
-		     !(c = fast_enter())))
+	if (UNLIKELY(!c))
 		return slow(mem);
 	a = c->arena;
 	if (UNLIKELY(load_hot(&c->ticks) == UINT8_MAX || !lock_try(&a->lock))) {
@@ -171,4 +192,26 @@ ALWAYS_INLINE void fast_free_run(void *mem, struct run *run, void (*slow)(void *
 		return cache_wake_then_free(waited ? &a->lock : NULL, mem, slow);
 	if (UNLIKELY(waited))
 		lock_wake(&a->lock);
+}
+
+/* free of a run. `fenced` is for one that has fences, and for one that is kept. */
+ALWAYS_INLINE void fast_free_run(void *mem, struct run *run,
+				 void (*fenced)(void *mem, struct run *run),
+				 void (*slow)(void *mem))
+{
+	/* Among the frees that wait may be one of the same run. */
+	if (UNLIKELY(run->mem != mem || load_hot(&deferred_first)))
+		return slow(mem);
+	if (run->special)
+		return fenced(mem, run);
+	fast_keep_run(mem, run, slow);
+}
+
+/* free of a run of which run->special is not 0. */
+ALWAYS_INLINE void fast_free_fenced(void *mem, struct run *run, void (*slow)(void *mem))
+{
+	if (UNLIKELY(run->kept || run->npages > RUN_FENCED_PAGES || !run_fences_hold(run)))
+		return slow(mem);
+	run_mark(run);
+	fast_keep_run(mem, run, slow);
 }

@@ -41,9 +41,11 @@ size_t cache_usable(const void *mem, struct descriptor *tag, const char *call)
 	case KIND_HEAP:
 		return chunk_usable_in((struct heap *)tag, mem, call);
 	case KIND_RUN:
-		if (((struct run *)tag)->mem == mem && !((struct run *)tag)->kept)
-			return run_usable((struct run *)tag);
-		break;
+		if (((struct run *)tag)->mem != mem || ((struct run *)tag)->kept)
+			break;
+		if (((struct run *)tag)->usable && UNLIKELY(!run_fences_hold((struct run *)tag)))
+			run_report_fence((struct run *)tag);
+		return run_usable((struct run *)tag);
 	case KIND_HUGE:
 		if (((struct huge *)tag)->mem == mem)
 			return load_relaxed(&((struct huge *)tag)->nbytes);
@@ -66,7 +68,7 @@ static bool resize_chunk(struct heap *h, void *mem, size_t req, size_t usable)
 	struct arena *a = h->owner->arena;
 	bool resized;
 
-	if (req >= options.mmap_threshold && req > usable)
+	if (req > usable && cache_wants_pages(req))
 		return false;
 	if (!ring_lock_this(a))
 		return stays(usable, req);

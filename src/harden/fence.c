@@ -29,6 +29,7 @@ void fence_start(uint64_t random, bool guards)
 	fence_secret = random | 1;
 	guard_pages = guards;
 	slab_harden(guards);
+	options.mmap_threshold = larger(options.mmap_threshold, RUN_FENCED_MAX);
 	if (guards)
 		zone_scatter(mix64(fence_secret) | 1);
 	fences = true;

@@ -29,7 +29,7 @@
 #include "base/compiler.h"
 #include "observe/counter_rows.h"
 
-#define FIGURES_LAYOUT 8
+#define FIGURES_LAYOUT 9
 #define FIGURES_MAGIC  "loamfigs"
 #define FIGURES_NOTE   1 /* the note's type */
 
@@ -55,7 +55,8 @@
 	OBJECT(samples, &samples)                                                                  \
 	OBJECT(mark_secret, &slab_mark_secret)                                                     \
 	OBJECT(chunk_secret, &chunk_secret)                                                        \
-	OBJECT(fence_secret, &fence_secret)
+	OBJECT(fence_secret, &fence_secret)                                                        \
+	OBJECT(run_secret, &run_secret)
 
 /* NUMBER(name, value): constants, and the offsets and sizes of fields in bytes. */
 #define FIGURES_NUMBERS(NUMBER)                                                                    \
@@ -108,6 +109,7 @@
 	NUMBER(run_bytes, sizeof(struct run))                                                      \
 	NUMBER(run_mem, offsetof(struct run, mem))                                                 \
 	NUMBER(run_npages, offsetof(struct run, npages))                                           \
+	NUMBER(run_usable, offsetof(struct run, usable))                                           \
 	NUMBER(run_kept, offsetof(struct run, kept))                                               \
 	NUMBER(huge_bytes, sizeof(struct huge))                                                    \
 	NUMBER(huge_mem, offsetof(struct huge, mem))                                               \

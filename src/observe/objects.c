@@ -50,8 +50,8 @@ static void visit_stretch(struct descriptor *tag, char *mem, size_t nbytes, void
 	(void)nbytes;
 	if (tag->kind == KIND_SLAB && s->base == (uintptr_t)mem)
 		visit_slab(s, visitor);
-	else if (tag->kind == KIND_RUN && run->mem == mem && !run->kept)
-		visit_other(mem, tag, run_usable(run), visitor);
+	else if (tag->kind == KIND_RUN && run_base(run) == mem && !run->kept)
+		visit_other(run->mem, tag, run_usable(run), visitor);
 }
 
 static void visit_huge(const struct huge *h, bool kept, void *visitor)

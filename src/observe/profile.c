@@ -92,7 +92,7 @@ static size_t bytes_given(const void *mem, size_t req)
 	case KIND_HEAP:
 		return chunk_usable(mem) + 8;
 	case KIND_RUN:
-		return run_usable((struct run *)tag);
+		return load_relaxed(&((struct run *)tag)->npages) << PAGE_SHIFT;
 	case KIND_HUGE:
 		return load_relaxed(&((struct huge *)tag)->nbytes);
 	}

@@ -44,6 +44,12 @@ UNSYNCHRONIZED bool zone_is_ready(unsigned order)
 	return n && (load_relaxed(&n->orders[DIRTY]) | load_relaxed(&n->orders[CLEAN])) >> order;
 }
 
+bool zone_is_scarce(void)
+{
+	return os_memory_limit() != SIZE_MAX || load_relaxed(&zone.locked) ||
+	       load_relaxed(&zone.refused);
+}
+
 void zone_start(void)
 {
 	lock_acquire(&zone_lock);

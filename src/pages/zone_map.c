@@ -109,7 +109,7 @@ static void note_locked(char *mem)
 
 	if (locked && !zone.locked)
 		lock_regions();
-	zone.locked = locked;
+	store_relaxed(&zone.locked, locked);
 }
 
 /* Maps nbytes aligned to a region, or to their size if they are less, and frees them here. */
@@ -162,10 +162,13 @@ bool zone_grow(unsigned node, unsigned order)
 	ASSERT(order < ORDERS && step >= least);
 	ASSERT(lock_held(&zone_lock));
 	while (!map(step, node)) {
-		if (step == least)
+		if (step == least) {
+			store_relaxed(&zone.refused, true);
 			return false;
+		}
 		step = larger(step / 4, least);
 	}
+	store_relaxed(&zone.refused, false);
 	return true;
 }
 

@@ -43,6 +43,7 @@ struct zone {
 	unsigned look_pause;
 	/* mappings are in RAM at once (mlockall), as the last one was: no page is clean */
 	bool locked;
+	bool refused;		 /* the system gave no memory when it was asked last */
 	uint64_t scatter;	 /* what chance is drawn from; 0: blocks lie low */
 	struct zone_sizes sizes; /* Z4 */
 };

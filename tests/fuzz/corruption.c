@@ -7,7 +7,7 @@
  */
 #include "fuzz.h"
 
-#include "pages/pagemap.h"
+#include "pages/run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,7 +70,16 @@ static void write_to_freed(struct choices *c)
 	o->written = true;
 }
 
-/* Before an object in use, where a chunk has its header; elsewhere that is another object.  Once
+static bool has_words_before(const void *mem)
+{
+	const struct descriptor *tag = pagemap_get(mem);
+
+	return tag->kind == KIND_HEAP ||
+	       (tag->kind == KIND_RUN && run_has_fences((const struct run *)tag));
+}
+
+/* Before an object in use, where a chunk has its header or a run its fence; elsewhere that is
+   another object.  Once
    each: of several changes to a header one in 2^16 has the right checksum by chance, of one byte
    none has. */
 static void write_to_header(struct choices *c)
@@ -78,7 +87,7 @@ static void write_to_header(struct choices *c)
 	struct object *o = &live[choose(c, OBJECTS)];
 	size_t offset = choose(c, HEADER);
 
-	if (!o->mem || o->written || pagemap_get(o->mem)->kind != KIND_HEAP)
+	if (!o->mem || o->written || !has_words_before(o->mem))
 		return;
 	o->mem[(ptrdiff_t)offset - HEADER] ^= (unsigned char)(1 + choose(c, 255));
 	o->written = true;

@@ -19,8 +19,10 @@
 
 #define MIB ((size_t)1 << 20)
 
-/* The last is a run, those from 40,000 on are chunks, the others are of slabs. */
-static const size_t sizes[] = {32, 64, 96, 160, 256, 512, 1024, 2048, 8192, 40000, 60000, 300000};
+/* The last two are runs, the two before them are chunks, the others are of slabs. */
+static const size_t sizes[] = {32,   64,   96,	  160,	 256,	 512,	1024,
+			       2048, 8192, 40000, 60000, 110000, 300000};
+enum { PAGES_FROM = 100000 };
 enum { SIZES = sizeof sizes / sizeof *sizes, SHOWN = 200, STRETCHES = 5 };
 enum { THREADS = 32, SLOTS = 4096 };
 
@@ -121,6 +123,7 @@ static void fragment(size_t total)
 	size_t nbytes = total / 8 > 5 * MIB ? total / 8 : 5 * MIB;
 	char *huge = malloc(nbytes);
 
+	mallopt(M_MMAP_THRESHOLD, PAGES_FROM);
 	if (!huge)
 		exit(3);
 	memset(huge, 'h', nbytes / 2);

@@ -3,7 +3,7 @@
  * calls stop().
  *
  *	inspected           stops
- *	inspected damaged   overwrites the header of a chunk first
+ *	inspected damaged   overwrites the header of a chunk and the fences of a run first
  *	inspected thread    does all that in a second thread
  *
  * A line for each block: a name, its address, bytes that may be used; "held" and "gone" are the
@@ -17,9 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SMALL = 96, OBJECTS = 4000, CHUNK = 40000, CHUNKS = 64, RUN = 300000, HUGE_SIZE = 20 << 20 };
+enum { SMALL = 96, OBJECTS = 4000, CHUNK = 40000, CHUNKS = 64, SHORT_RUN = 60000, RUN = 300000 };
+enum { HUGE_SIZE = 20 << 20 };
 
-void *objects[OBJECTS], *chunks[CHUNKS], *run, *huge_object, *cached, *freed, *free_chunk;
+void *objects[OBJECTS], *chunks[CHUNKS], *short_run, *run, *huge_object, *cached, *freed;
+void *free_chunk, *written;
 
 /* What ends here can be found by its name, and is no tail call. */
 __attribute__((noinline)) void stop(void);
@@ -78,14 +80,20 @@ static void have_chunks(void)
 
 static void *work(void *arg)
 {
+	mallopt(M_MMAP_THRESHOLD, CHUNK + 1);
 	have_objects();
 	have_chunks();
+	short_run = allocate(SHORT_RUN);
+	say("short_run", short_run, malloc_usable_size(short_run));
+	written = allocate(SHORT_RUN);
 	run = allocate(RUN);
 	say("run", run, malloc_usable_size(run));
 	huge_object = allocate(HUGE_SIZE);
 	say("huge", huge_object, malloc_usable_size(huge_object));
-	if (strcmp(arg, "damaged") == 0)
+	if (strcmp(arg, "damaged") == 0) {
+		memset((char *)written - 1, 0x55, malloc_usable_size(written) + 2);
 		memset((char *)chunks[40] + malloc_usable_size(chunks[40]), 0x55, 8);
+	}
 	printf("ready\n");
 	fflush(stdout);
 	stop();

@@ -107,19 +107,21 @@ class Gdb(unittest.TestCase):
 
     def agree(self, **how):
         session = Session(self.folder, **how)
-        names = ['object', 'cached', 'freed', 'before', 'free_chunk', 'behind', 'run', 'huge']
+        names = ['object', 'cached', 'freed', 'before', 'free_chunk', 'behind', 'short_run', 'run', 'huge']
         said = session.do(*(f'loam what {{{name}}}+1' for name in names), 'loam neighbours {before}',
                           'loam neighbours {behind}', 'loam neighbours {object}', 'loam objects 90 100000',
                           'loam objects chunks 100000', 'loam objects huge', 'loam objects runs', 'loam arena', 'loam arena 1')
         self.each_is_known(session, names, said)
-        self.neighbours_are(session, *said[8:11])
-        self.all_are_listed(session, *said[11:15])
+        said = said[len(names):]
+        self.neighbours_are(session, *said[:3])
+        self.all_are_listed(session, *said[3:7])
         if how.get('mode') != 'thread':
-            self.arenas_agree(*said[11:13], *said[15:17])
+            self.arenas_agree(*said[3:5], *said[7:9])
         return session
 
     def each_is_known(self, session, names, said):
-        kinds = {'before': 'chunk', 'free_chunk': 'chunk', 'behind': 'chunk', 'run': 'run', 'huge': 'huge object'}
+        kinds = {'before': 'chunk', 'free_chunk': 'chunk', 'behind': 'chunk', 'short_run': 'run', 'run': 'run',
+                 'huge': 'huge object'}
         states = {'cached': r'free, in the cache of thread \d+', 'freed': 'free.*', 'free_chunk': 'free'}
         for name, words in zip(names, said):
             block = session.blocks[name]
@@ -147,7 +149,8 @@ class Gdb(unittest.TestCase):
         self.assertLess(len(listed - held), 8)      # libc's own
         self.assertGreater(len(listed), 1500)
         self.assertEqual(huge, f'{session.blocks["huge"].address:#x} {session.blocks["huge"].usable}\nhuge: 1 in use, 0 free\n')
-        self.assertIn(f'{session.blocks["run"].address:#x} {session.blocks["run"].usable}\n', runs)
+        for name in ('short_run', 'run'):
+            self.assertIn(f'{session.blocks[name].address:#x} {session.blocks[name].usable}\n', runs)
 
     def arenas_agree(self, objects, chunks, arenas, arena):
         in_use, cached, free = map(int, re.search(r'(\d+) in use; (\d+) free in caches.* (\d+) in slabs', objects).groups())
@@ -262,6 +265,14 @@ class Gdb(unittest.TestCase):
                                  ('loam objects 99999', 'there is no size class of 99999 bytes: they end at 32768'),
                                  ('loam objects 0', 'there is no size class of 0 bytes.*')):
             self.refused(Session(self.folder), pattern, command)
+
+    def test_overwritten_fences(self):
+        session = Session(self.folder, mode='damaged')
+        said = session.do('loam what written', 'loam what {short_run}', 'loam neighbours {short_run}')
+        for word in ('before', 'behind'):
+            self.assertIn(f'  the word {word} it is not as loam wrote it: something was written there\n', said[0])
+        self.assertNotIn('the word', said[1])
+        self.assertNotIn('is the same', said[2])
 
     def test_an_overwritten_header(self):
         """It is named; what lies before it is found as ever, and so is what is no chunk."""

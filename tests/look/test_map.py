@@ -23,7 +23,7 @@ sys.argv[1:] = CHOSEN
 MIB = 1 << 20
 FIRST = 256             # objects of a size that may be chunks: before it was promoted
 PROMOTED = 32768        # the largest objects in slabs
-RUNS = 128 << 10        # objects from here on have pages of their own
+RUNS = 100000          # from here on objects of that program have pages of their own
 NOISES = 16
 BROWSER = shutil.which('chromium')
 

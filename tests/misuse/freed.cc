@@ -272,6 +272,8 @@ template <size_t alignment, size_t size> static Block aligned()
 {
 	char *mem;
 
+	if (size == CHUNK)
+		want_chunks();
 	for (int i = 0; i < 300; i++) {
 		mem = static_cast<char *>(unknown(memalign(alignment, size)));
 		give(mem);
@@ -333,12 +335,14 @@ PLACE(freed_by_a_thread_small_of_many, freed_by_a_thread<40, 100>)
 PLACE(freed_by_a_thread_in_magazine, freed_by_a_thread<200, 5>)
 PLACE(freed_by_a_thread_cold, cold_freed_by_a_thread<SMALL>)
 PLACE(freed_by_a_thread_chunk, cold_freed_by_a_thread<CHUNK>)
+PLACE(freed_by_a_thread_short_run, cold_freed_by_a_thread<SHORT_RUN>)
 PLACE(freed_by_a_thread_run, cold_freed_by_a_thread<RUN>)
 PLACE(freed_by_a_thread_huge, cold_freed_by_a_thread<HUGE_SIZE>)
 PLACE(freed_chunk, cold<CHUNK>)
 PLACE(freed_chunk_merged, a_merged_chunk)
 PLACE(freed_chunk_merged_with_the_next, a_chunk_merged_with_the_next)
 PLACE(freed_chunk_in_top, in_top)
+PLACE(freed_short_run, large<SHORT_RUN>)
 PLACE(freed_run, large<RUN>)
 PLACE(freed_run_given_back, a_run_given_back)
 PLACE(freed_huge_kept, a_kept_mapping)
@@ -346,4 +350,5 @@ PLACE(freed_huge_unmapped, large<64 << 20>)
 PLACE(freed_aligned_64, aligned<64, 100>)
 PLACE(freed_aligned_4K, aligned<4096, 100>)
 PLACE(freed_aligned_chunk, aligned<1024, CHUNK>)
+PLACE(freed_aligned_short_run, aligned<1024, SHORT_RUN>)
 PLACE(freed_aligned_run, aligned<2 << 20, RUN>)

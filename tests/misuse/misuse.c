@@ -17,6 +17,7 @@
 DOUBLE_FREE(small, SMALL)
 DOUBLE_FREE(medium, MEDIUM)
 DOUBLE_FREE(chunk, CHUNK)
+DOUBLE_FREE(short_run, SHORT_RUN)
 DOUBLE_FREE(run, RUN)
 DOUBLE_FREE(huge, HUGE_SIZE)
 
@@ -190,6 +191,7 @@ CASE(free_of_a_kernel_address)
 
 INTERIOR(small, 200, 64)
 INTERIOR(chunk, CHUNK, 4096)
+INTERIOR(short_run, SHORT_RUN, 4096)
 INTERIOR(run, RUN, 65536)
 INTERIOR(huge, HUGE_SIZE, 1 << 20)
 
@@ -246,6 +248,9 @@ OVERFLOW(small_by_64, SMALL, 64)
 OVERFLOW(medium_by_16, MEDIUM, 16)
 OVERFLOW(chunk_by_8, CHUNK, 8)
 OVERFLOW(chunk_by_64, CHUNK, 64)
+OVERFLOW(short_run_by_1, SHORT_RUN, 1)
+OVERFLOW(short_run_by_8, SHORT_RUN, 8)
+OVERFLOW(short_run_by_64, SHORT_RUN, 64)
 
 /* Within what the allocator rounded up to. */
 CASE(overflow_into_slack)
@@ -276,13 +281,16 @@ CASE(overflow_run_by_a_page)
 	give(next);
 }
 
-CASE(underflow_chunk_by_8)
-{
-	char *mem = take(CHUNK);
+#define UNDERFLOW(name, size, nbytes)                                                              \
+	CASE(underflow_##name)                                                                     \
+	{                                                                                          \
+		char *mem = take(size);                                                            \
+		scribble(unknown(mem - (nbytes)), nbytes);                                         \
+		give(mem);                                                                         \
+	}
 
-	scribble(unknown(mem - 8), 8);
-	give(mem);
-}
+UNDERFLOW(chunk_by_8, CHUNK, 8)
+UNDERFLOW(short_run_by_8, SHORT_RUN, 8)
 
 CASE(underflow_small_by_8)
 {
@@ -310,6 +318,7 @@ WRITE_AFTER_FREE(small_at_0, SMALL, 0)
 WRITE_AFTER_FREE(medium_at_0, MEDIUM, 0)
 WRITE_AFTER_FREE(medium_at_1000, MEDIUM, 1000)
 WRITE_AFTER_FREE(chunk_at_0, CHUNK, 0)
+WRITE_AFTER_FREE(short_run_at_0, SHORT_RUN, 0)
 
 CASE(write_after_free_of_a_hot_link)
 {

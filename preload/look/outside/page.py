@@ -8,7 +8,7 @@ from .counters import ROWS
 from .failure import Failure, Torn, Unreadable
 from .process import Mapped
 
-LAYOUT = 8
+LAYOUT = 9
 MAGIC = b'loamfigs'
 NOTE = (b'loam\0', 1)
 
@@ -17,9 +17,9 @@ OBJECTS = '''
     runs_now runs_pages_now lock_waits
     fast_limit fast_limit_counted requests
     samples
-    mark_secret chunk_secret fence_secret
+    mark_secret chunk_secret fence_secret run_secret
 '''.split()
-READ_ONLY = ('mark_secret', 'chunk_secret', 'fence_secret')     # from the program's start on
+READ_ONLY = ('mark_secret', 'chunk_secret', 'fence_secret', 'run_secret')     # from the program's start on
 
 NUMBERS = '''
     page_shift region_shift leaf_shift leaf_unit_shift table_shift root_leaves classes class_size_max
@@ -29,7 +29,7 @@ NUMBERS = '''
     slab_bytes slab_size slab_out slab_base slab_owner slab_capacity slab_touched slab_class slab_order
     slab_free
     heap_bytes heap_owner heap_base heap_end chunk_least chunk_end chunk_word_bits chunk_flags chunk_in_use
-    chunk_prev_in_use run_bytes run_mem run_npages run_kept
+    chunk_prev_in_use run_bytes run_mem run_npages run_usable run_kept
     huge_bytes huge_mem huge_nbytes huge_mapped
     arena_bytes arena_number arena_next arena_chunks arena_system arena_in_use arena_small_hits
     arena_unsorted_hits arena_large_hits arena_remainder_hits arena_top_hits arena_purged arena_refills

@@ -36,6 +36,7 @@ class Place:
     arena: int = 0      # its number; 0: of none
     notes: list = dataclasses.field(default_factory=list)
     stacks: list = dataclasses.field(default_factory=list)      # heading, return addresses
+    first: int = 0      # where its memory begins, if that is not start
 
     @property
     def is_in_use(self):
@@ -54,7 +55,7 @@ class Places(heap.Lists):
 
     def __init__(self, process, page):
         super().__init__(process, page)
-        self.secret = {name: self.word(getattr(page, name + '_secret')) for name in ('mark', 'chunk', 'fence')}
+        self.secret = {name: self.word(getattr(page, name + '_secret')) for name in ('mark', 'chunk', 'fence', 'run')}
         self.cached = {}    # by class: who has which free object
 
     # ---- Words.
@@ -73,7 +74,7 @@ class Places(heap.Lists):
             page.kind_heap: Record(page.heap_bytes, owner=(page.heap_owner, 'Q'), base=(page.heap_base, 'Q'),
                                    end=(page.heap_end, 'Q')),
             page.kind_run: Record(page.run_bytes, mem=(page.run_mem, 'Q'), npages=(page.run_npages, 'Q'),
-                                  kept=(page.run_kept, 'B')),
+                                  usable=(page.run_usable, 'I'), kept=(page.run_kept, 'B')),
             page.kind_huge: Record(page.huge_bytes, mem=(page.huge_mem, 'Q'), size=(page.huge_nbytes, 'Q'),
                                    mapped=(page.huge_mapped, 'Q')),
             page.kind_sampled: Record(page.slot_bytes, mem=(page.slot_mem, 'Q'), size=(page.slot_size, 'Q'),
@@ -242,12 +243,23 @@ class Places(heap.Lists):
     def run_at(self, tag):
         row = self.descriptor(tag, self.page.kind_run)
         nbytes = row.npages << self.page.page_shift
-        if row.mem % 4096 or not 0 < nbytes <= 1 << self.page.region_shift:
+        lead = row.mem % 4096
+        usable, state, notes = row.usable if lead else nbytes, 'free, kept for the next run', []
+        if lead % 16 or not 0 < nbytes <= 1 << self.page.region_shift or lead and lead + usable + 8 > nbytes:
             raise Torn(f'the descriptor of a run at {tag:#x} contradicts itself')
-        usable, state, notes = nbytes, 'free, kept for the next run', []
         if not row.kept:
-            usable, state, notes = self.held(row.mem, nbytes, lambda: self.key_at(row.mem) == self.mark(row.mem) ^ MASK)
-        return self.sampled(Place('run', row.mem, usable, row.mem + nbytes, state, 0, [*notes, f'{row.npages} pages']))
+            held = usable
+            usable, state, notes = self.held(row.mem, held, lambda: self.key_at(row.mem) == self.mark(row.mem) ^ MASK)
+            if lead:
+                notes += self.fences(row.mem, held)
+        return self.sampled(Place('run', row.mem, usable, row.mem - lead + nbytes, state, 0, [*notes, f'{row.npages} pages'],
+                                  first=row.mem - lead))
+
+    def fences(self, mem, usable):
+        """Notes on the words right before and behind a run's object (src/pages/run.h)."""
+        return [f'the word {where} it is not as loam wrote it: something was written there'
+                for where, at in (('before', mem - 8), ('behind', mem + usable))
+                if self.word(at) != self.secret['run'] ^ mem << 8 & MASK]
 
     def huge_at(self, tag, address):
         row = self.descriptor(tag, self.page.kind_huge)
@@ -323,7 +335,7 @@ class Places(heap.Lists):
         at = self.what(address)
         if isinstance(at, Outside):
             return None, at, None
-        return self.beside(at, at.start - 1), at, self.beside(at, at.end)
+        return self.beside(at, (at.first or at.start) - 1), at, self.beside(at, at.end)
 
     def beside(self, place, address):
         if place.kind == 'chunk' and address < place.start:

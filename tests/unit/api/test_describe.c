@@ -38,14 +38,25 @@ TEST(an_object_and_its_neighbours)
 
 TEST(a_chunk_and_its_neighbours)
 {
-	char *before = make(50000), *mem = make(50000), *behind = make(50000);
+	char *before = make(30000), *mem = make(30000), *behind = make(30000);
 
 	loam_free(behind);
-	EXPECT_ABORT(describe_and_end, mem, "loam:   in: chunk of 50008 bytes at 0x");
-	EXPECT_ABORT(describe_and_end, mem, "loam:   before: chunk of 50008 bytes at 0x");
+	EXPECT_ABORT(describe_and_end, mem, "loam:   in: chunk of 30008 bytes at 0x");
+	EXPECT_ABORT(describe_and_end, mem, "loam:   before: chunk of 30008 bytes at 0x");
 	loam_free(mem);
 	EXPECT_ABORT(describe_and_end, before, "in use");
 	loam_free(before);
+}
+
+TEST(a_run_with_fences_and_its_neighbours)
+{
+	char *before = make(65504), *mem = make(65504); /* 16 pages each */
+
+	if (before > mem)
+		mem = before;
+	EXPECT_ABORT(describe_and_end, mem + 30, "loam:   in: run of 65504 bytes at 0x");
+	EXPECT_ABORT(describe_and_end, mem - 10, "loam:   in: run of 65504 bytes at 0x");
+	EXPECT_ABORT(describe_and_end, mem, "loam:   before: run of 65504 bytes at 0x");
 }
 
 TEST(runs_and_huge_objects)

@@ -401,6 +401,126 @@ TEST(when_all_go_nothing_stays_told)
 	end();
 }
 
+/* --- marks ----------------------------------------------------------------------------------- */
+
+static void take_one(void *npages)
+{
+	runs_take(&rs, (size_t)npages, 1);
+}
+
+static void take_larger(void *npages)
+{
+	runs_take_larger(&rs, (size_t)npages);
+}
+
+static void flush(void *unused)
+{
+	(void)unused;
+	runs_flush(&rs);
+}
+
+TEST(an_object_between_fences_has_a_mark_while_its_run_is_kept)
+{
+	struct run *run;
+	uint64_t *mem;
+
+	begin();
+	run = new_run(40000, 1);
+	mem = (uint64_t *)run->mem;
+	REQUIRE(run_has_fences(run) && run_fences_hold(run));
+	runs_keep(&rs, run);
+	EXPECT(run_is_marked(run));
+	EXPECT(runs_take(&rs, run->npages, 1) == run);
+	EXPECT_EQ(mem[0], 0);
+	EXPECT(run_lay_out(run, 16, 38000) == mem);
+	EXPECT(run_fences_hold(run));
+	EXPECT_EQ(mem[40000 / 8], 0); /* it would tell of the secret */
+	runs_keep(&rs, run);
+	EXPECT(runs_take_newest(&rs, run->npages) == run);
+	EXPECT(run_is_marked(run));
+	run_unmark(run);
+	run_free(run);
+	EXPECT(mem[-1] == 0 && mem[0] == 0 && mem[38000 / 8] == 0);
+	end();
+}
+
+TEST(what_has_grown_beyond_small_sizes_is_kept_without_fences)
+{
+	struct run *run;
+	char *base;
+
+	begin();
+	run = new_run(RUN_FENCED_MAX, 1);
+	base = run_base(run);
+	EXPECT_EQ(run->npages, RUN_FENCED_PAGES);
+	runs_keep(&rs, run);
+	EXPECT(run->usable);
+	EXPECT(runs_take(&rs, RUN_FENCED_PAGES, 1) == run);
+	EXPECT(run_resize(run, RUN_FENCED_MAX + 1));
+	EXPECT(run->npages == RUN_FENCED_PAGES + 1 && run_fences_hold(run));
+	runs_keep(&rs, run);
+	EXPECT(!run->usable && run->mem == base);
+	EXPECT_EQ(*(uint64_t *)(base + 8), 0);
+	EXPECT(runs_check(&rs));
+	end();
+}
+
+TEST(a_kept_run_that_was_written_to_is_found_when_it_is_taken_or_goes_back)
+{
+	for (size_t offset = 0; offset < 8; offset++) {
+		struct run *run;
+
+		begin();
+		run = new_run(40000, 1);
+		runs_keep(&rs, run);
+		run->mem[offset] ^= 1;
+		EXPECT_ABORT(take_one, (void *)run->npages, "malloc(): write after free: ");
+		EXPECT_ABORT(take_larger, (void *)run->npages, "free run of 40000 bytes");
+		EXPECT_ABORT(flush, NULL, "malloc(): write after free: ");
+		run->mem[offset] ^= 1;
+		end();
+	}
+}
+
+TEST(a_kept_run_of_whole_pages_is_left_as_it_is)
+{
+	struct run *run;
+
+	begin();
+	run = new_run(10 * PAGE_SIZE, 1);
+	run->mem[0] = 'a';
+	runs_keep(&rs, run);
+	run->mem[1] = 'b';
+	EXPECT(runs_take(&rs, 10, 1) == run);
+	EXPECT(run->mem[0] == 'a' && run->mem[1] == 'b');
+	run_free(run);
+	end();
+}
+
+TEST(a_kept_run_becomes_an_object_of_either_layout)
+{
+	struct run *run;
+	char *base;
+
+	begin();
+	run = new_run(40000, 1);
+	base = run_base(run);
+	runs_keep(&rs, run);
+	EXPECT(runs_take(&rs, 10, 1) == run);
+	EXPECT(run_lay_out(run, 0, 10 * PAGE_SIZE) == base);
+	EXPECT_EQ(run_usable(run), 10 * PAGE_SIZE);
+	runs_keep(&rs, run);
+	EXPECT(runs_take(&rs, 10, 1) == run);
+	EXPECT(run_lay_out(run, 64, 39000) == base + 64);
+	EXPECT_EQ(run_usable(run), 39008);
+	EXPECT(run_fences_hold(run));
+	runs_keep(&rs, run);
+	EXPECT(runs_take_larger(&rs, 5) == run);
+	EXPECT(run->mem == base && run->npages == 5);
+	run_free(run);
+	end();
+}
+
 /* --- any order, and faults ------------------------------------------------------------------ */
 
 TEST(any_order_of_steps_loses_nothing)
@@ -443,7 +563,7 @@ TEST(any_order_of_steps_loses_nothing)
 TEST(check_sees_each_fault)
 {
 	static const size_t nbytes[] = {256 * KIB, 512 * KIB};
-	struct run *runs[2];
+	struct run *runs[3];
 
 	begin();
 	keep(runs, 2, nbytes);
@@ -462,5 +582,12 @@ TEST(check_sees_each_fault)
 	EXPECT_FAULT(rs.kept--, rs.kept++);
 	EXPECT_FAULT(rs.told--, rs.told++);
 	EXPECT_FAULT(rs.told += RUNS_SLACK + 1, rs.told -= RUNS_SLACK + 1);
+	/* R3 */
+	runs[2] = new_run(40000, 1);
+	runs_keep(&rs, runs[2]);
+	EXPECT_FAULT(runs[2]->mem[0] ^= 1, runs[2]->mem[0] ^= 1);
+	EXPECT_FAULT(runs[2]->mem[7] ^= 1, runs[2]->mem[7] ^= 1);
+	EXPECT(runs_take(&rs, runs[2]->npages, 1) == runs[2]);
+	run_free(runs[2]);
 	end();
 }

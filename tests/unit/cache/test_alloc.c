@@ -159,27 +159,84 @@ static unsigned kind(void *mem)
 	return k;
 }
 
-TEST(pages_of_their_own_from_the_threshold_on_or_whole_ones_from_half_of_it)
+TEST(pages_of_their_own_from_the_threshold_on)
 {
 	size_t threshold = options.mmap_threshold;
 
-	EXPECT(!cache_wants_pages(threshold / 2 - PAGE_SIZE));
-	EXPECT(cache_wants_pages(threshold / 2));
-	EXPECT(!cache_wants_pages(threshold / 2 + 1));
-	EXPECT(cache_wants_pages(threshold / 2 + PAGE_SIZE));
 	EXPECT(!cache_wants_pages(threshold - 1));
 	EXPECT(cache_wants_pages(threshold));
-	EXPECT(cache_wants_pages(threshold + 1));
-	options.mmap_threshold = threshold - 1;
-	EXPECT(!cache_wants_pages(threshold - 2));
-	EXPECT(cache_wants_pages(threshold - 1));
-	options.mmap_threshold = threshold;
-	EXPECT_EQ(kind(alloc(threshold / 2)), KIND_RUN);
-	EXPECT_EQ(kind(alloc(threshold / 2 + 1)), KIND_HEAP);
-	EXPECT_EQ(kind(alloc(threshold - 1)), KIND_HEAP);
-	EXPECT_EQ(kind(alloc(threshold)), KIND_RUN);
+	EXPECT_EQ(kind(alloc(CLASS_SIZE_MAX)), KIND_HEAP);
+	EXPECT_EQ(kind(alloc(CLASS_SIZE_MAX + 1)), KIND_RUN);
 	EXPECT_EQ(kind(alloc(RUN_MAX)), KIND_RUN);
 	EXPECT_EQ(kind(alloc(RUN_MAX + 1)), KIND_HUGE);
+	options.mmap_threshold = 200000;
+	EXPECT_EQ(kind(alloc(199999)), KIND_HEAP);
+	EXPECT_EQ(kind(alloc(200000)), KIND_RUN);
+	options.mmap_threshold = threshold;
+}
+
+/* As many pages may be of either kind. */
+TEST(a_kept_run_with_fences_serves_a_request_without_them)
+{
+	char *fenced = loam_malloc(RUN_FENCED_MAX), *mem;
+	struct run *run = (struct run *)pagemap_get(fenced);
+
+	REQUIRE(run->tag.kind == KIND_RUN && run->usable && run->npages == RUN_FENCED_PAGES);
+	loam_free(fenced);
+	REQUIRE(run->kept);
+	for (size_t req = RUN_FENCED_MAX + 1; req <= 128 * KIB; req++) {
+		mem = loam_malloc(req);
+		EXPECT(pagemap_get(mem) == &run->tag && mem == run_base(run) && !run->usable);
+		loam_free(mem);
+		EXPECT(loam_malloc(RUN_FENCED_MAX) == fenced && run_fences_hold(run));
+		loam_free(fenced);
+	}
+	EXPECT(loam_check());
+}
+
+/* Also where the run was kept. */
+TEST(fences_are_outside_of_what_reads_as_zero)
+{
+	char *mem;
+	bool zero;
+
+	for (int i = 0; i < 3; i++) {
+		mem = loam_calloc(1, 40000 - 16 * (size_t)i);
+		REQUIRE(run_has_fences((struct run *)pagemap_get(mem)));
+		for (size_t at = 0; at < loam_malloc_usable_size(mem); at++)
+			REQUIRE(!mem[at]);
+		memset(mem, 'x', loam_malloc_usable_size(mem));
+		loam_free(mem);
+	}
+	REQUIRE(ring_lock_this(&arena_main));
+	runs_flush(&arena_main.runs);
+	ring_unlock(&arena_main);
+	zone_purge(SIZE_MAX);
+	zero = true;
+	mem = cache_alloc(120000, &zero);
+	EXPECT(zero);
+	loam_free(mem);
+}
+
+/* What is left of a block that a run is cut from counts there. */
+TEST(where_memory_is_locked_chunks_serve_more)
+{
+	bool clean;
+	void *block;
+
+	zone_unmap_free(false);
+	os_sim_lock(true);
+	block = zone_alloc(ORDER_MAX, &clean);
+	REQUIRE(block && zone_is_scarce());
+	EXPECT_EQ(kind(alloc(SCARCE_PAGES_FROM - 1)), KIND_HEAP);
+	EXPECT_EQ(kind(alloc(SCARCE_PAGES_FROM)), KIND_RUN);
+	zone_free(block, ORDER_MAX, 0);
+	os_sim_lock(false);
+	zone_unmap_free(false);
+	block = zone_alloc(ORDER_MAX, &clean);
+	REQUIRE(block && !zone_is_scarce());
+	EXPECT_EQ(kind(alloc(SCARCE_PAGES_FROM - 1)), KIND_RUN);
+	zone_free(block, ORDER_MAX, 0);
 }
 
 TEST(impossible_sizes_are_null)
@@ -295,9 +352,13 @@ TEST(aligned_objects_come_from_the_smallest_class_that_is_aligned)
 
 TEST(beyond_classes_up_to_a_page_a_chunk_and_then_pages)
 {
+	size_t threshold = options.mmap_threshold;
+
+	options.mmap_threshold = 100000;
 	EXPECT_EQ(kind(cache_alloc_aligned(4096, 40000)), KIND_HEAP);
 	EXPECT_EQ(kind(cache_alloc_aligned(4096, options.mmap_threshold - 4096)), KIND_RUN);
 	EXPECT_EQ(kind(cache_alloc_aligned(4096, options.mmap_threshold - 4097)), KIND_HEAP);
+	options.mmap_threshold = threshold;
 	EXPECT_EQ(kind(cache_alloc_aligned(8192, 40000)), KIND_RUN);
 	EXPECT_EQ(kind(cache_alloc_aligned(RUN_MAX, 40000)), KIND_RUN);
 	EXPECT_EQ(kind(cache_alloc_aligned(2 * RUN_MAX, 40000)), KIND_HUGE);

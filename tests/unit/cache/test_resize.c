@@ -41,6 +41,7 @@ TEST(what_is_usable_by_kind)
 
 	EXPECT_EQ(usable(an_object(200)), 208);
 	EXPECT_EQ(usable(loam_malloc(CHUNK)), 5000);
+	EXPECT_EQ(usable(loam_malloc(39999)), 40000);
 	EXPECT_EQ(usable(loam_malloc(RUN)), RUN);
 	EXPECT_EQ(usable(loam_malloc(HUGE)), HUGE);
 	EXPECT_EQ(usable(early_alloc(16, 77)), 77);
@@ -62,24 +63,28 @@ TEST(an_object_of_a_slab_stays_for_half_its_size_and_more)
 
 TEST(a_chunk_grows_and_shrinks_where_it_is)
 {
-	char *mem = loam_malloc(40000), *behind = loam_malloc(40000);
-	size_t had;
+	size_t threshold = options.mmap_threshold, had;
+	char *mem, *behind;
 
+	options.mmap_threshold = 100000;
+	mem = loam_malloc(40000);
+	behind = loam_malloc(40000);
 	loam_free(behind);
 	EXPECT(resize(mem, 50000, &had) == mem);
 	EXPECT(usable(mem) >= 50000);
 	EXPECT(resize(mem, 100, &had) == mem || had >= 50000);
+	options.mmap_threshold = threshold;
 	EXPECT(loam_check());
 }
 
 TEST(a_chunk_that_becomes_large_moves)
 {
-	char *mem = loam_malloc(100000);
+	char *mem = loam_malloc(30000);
 	size_t had;
 
 	EXPECT_EQ(pagemap_get(mem)->kind, KIND_HEAP);
 	EXPECT(!resize(mem, options.mmap_threshold, &had));
-	EXPECT(had >= 100000);
+	EXPECT(had >= 30000);
 	loam_free(mem);
 }
 
@@ -111,6 +116,37 @@ TEST(a_run_stays_a_run_down_to_half_the_threshold)
 	EXPECT(!resize(mem, options.mmap_threshold / 2 - 1, &had));
 	EXPECT_EQ(had, options.mmap_threshold / 2);
 	EXPECT(resize(mem, 256 * KIB, &had) == mem); /* the pages behind it are free again */
+	loam_free(mem);
+}
+
+static void ask_usable(void *mem)
+{
+	usable(mem);
+}
+
+static void resize_to_more(void *mem)
+{
+	mem = loam_realloc(mem, 60000);
+	EXPECT(!mem);
+}
+
+TEST(what_was_written_beside_a_small_run_is_found)
+{
+	char *volatile mem = loam_malloc(40000); /* whose bounds the compiler does not know */
+	size_t had;
+
+	mem[-1] ^= 1;
+	EXPECT_ABORT(ask_usable, mem, "corrupted size vs. prev_size: ");
+	EXPECT_ABORT(resize_to_more, mem, "corrupted size vs. prev_size: ");
+	EXPECT_ABORT(loam_free, mem, "corrupted size vs. prev_size: ");
+	mem[-1] ^= 1;
+	EXPECT(resize(mem, 39000, &had) == mem);
+	EXPECT_EQ(usable(mem), 39008);
+	mem[39008] ^= 1;
+	EXPECT_ABORT(ask_usable, mem, "corrupted size vs. prev_size: ");
+	EXPECT_ABORT(resize_to_more, mem, "corrupted size vs. prev_size: ");
+	EXPECT_ABORT(loam_free, mem, "corrupted size vs. prev_size: ");
+	mem[39008] ^= 1;
 	loam_free(mem);
 }
 

@@ -150,6 +150,7 @@ TEST(top_that_must_be_faulted_in_makes_what_is_idle_go)
 	settle();
 	os_sim_need_small_pages();
 	options.retain_floor = GIB;
+	options.mmap_threshold = 2 * CHUNK;
 	for (int i = 0; i < CHUNKS; i++)
 		REQUIRE(chunks[i] = loam_malloc(CHUNK));
 	for (int i = CHUNKS; i-- > 0;)

@@ -42,6 +42,15 @@ TEST(the_usable_size_is_what_was_asked_for)
 	EXPECT(loam_check());
 }
 
+/* A run has fences of its own only where chunks would have headers. */
+TEST(chunks_serve_up_to_128_KiB)
+{
+	char *mem = make(100000);
+
+	EXPECT_EQ(pagemap_get(mem)->kind, KIND_HEAP);
+	loam_free(mem);
+}
+
 TEST(alignment_is_kept)
 {
 	for (size_t alignment = 1; alignment <= 64 * KIB; alignment *= 2) {

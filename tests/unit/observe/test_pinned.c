@@ -114,11 +114,14 @@ TEST(survivors_pin_their_pages_in_slabs)
 TEST(survivors_pin_the_ends_of_their_chunks)
 {
 	enum { COUNT = 64 };
+	size_t threshold = options.mmap_threshold;
 	uint64_t objects, nbytes;
 
 	skip_unless_pages_are_the_kernels();
 	call_from(0x3000);
+	options.mmap_threshold = 2 * CHUNK;
 	allocate(CHUNK, COUNT);
+	options.mmap_threshold = threshold;
 	keep_one_of(4, COUNT);
 	look(0x3000, &objects, &nbytes);
 	EXPECT_EQ(objects, COUNT / 4);

@@ -99,6 +99,24 @@ TEST(what_is_unmapped_is_no_step_any_more)
 	EXPECT(zone_check());
 }
 
+TEST(memory_is_scarce_while_it_is_limited_locked_or_refused)
+{
+	bool clean;
+
+	zone_unmap_free(false);
+	EXPECT(!zone_is_scarce());
+	os_sim_set_memory_limit(GIB);
+	EXPECT(zone_is_scarce());
+	os_sim_set_memory_limit(SIZE_MAX);
+	os_sim_fail_from(1);
+	EXPECT(!zone_alloc(ORDER_MAX, &clean));
+	EXPECT(zone_is_scarce());
+	os_sim_fail_from(0);
+	zone_free(zone_alloc(ORDER_MAX, &clean), ORDER_MAX, 0);
+	EXPECT(!zone_is_scarce());
+	zone_unmap_free(false);
+}
+
 /* A region that is mapped is in RAM as a whole, so little is mapped ahead, and none is clean. */
 TEST(what_is_mapped_while_memory_is_locked_counts_as_dirty)
 {
