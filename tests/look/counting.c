@@ -1,7 +1,7 @@
 /*
- * Preloaded before an allocator it counts what a program holds: usable bytes and objects, which
- * it keeps in the file $COUNTING.PID for who asks. What the allocator hands out by other names
- * (operator new of a shared libstdc++) it does not see.
+ * Preloaded before an allocator it counts what a program holds, usable bytes and objects, and how
+ * many bytes it asked for so far. A reader finds the three counts in the file $COUNTING.PID. What
+ * the allocator hands out by other names (operator new of a shared libstdc++) is not counted.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 struct count {
-	int64_t nbytes, objects;
+	int64_t nbytes, objects; /* in use */
+	int64_t asked;		 /* bytes, of all allocations; what a block grew by in place */
 };
 
 static struct count early, *count = &early;
@@ -36,6 +37,11 @@ static void find(void)
 	next_free = (void (*)(void *))dlsym(RTLD_NEXT, "free");
 }
 
+static void asked(int64_t nbytes)
+{
+	__atomic_fetch_add(&count->asked, nbytes, __ATOMIC_RELAXED);
+}
+
 static void *add(void *mem, int sign)
 {
 	if (mem) {
@@ -49,17 +55,21 @@ static void *add(void *mem, int sign)
 void *malloc(size_t nbytes)
 {
 	find();
+	asked((int64_t)nbytes);
 	return add(next_malloc(nbytes), 1);
 }
 
 void *calloc(size_t n, size_t nbytes)
 {
 	find();
+	asked((int64_t)(n * nbytes));
 	return add(next_calloc(n, nbytes), 1);
 }
 
 void *realloc(void *mem, size_t nbytes)
 {
+	uintptr_t before = (uintptr_t)mem;
+	int64_t room = mem ? (int64_t)malloc_usable_size(mem) : 0;
 	void *made;
 
 	find();
@@ -67,6 +77,10 @@ void *realloc(void *mem, size_t nbytes)
 	made = next_realloc(mem, nbytes);
 	if (!made && nbytes)
 		add(mem, 1);
+	else if (made)
+		asked((uintptr_t)made != before ? (int64_t)nbytes
+		      : (int64_t)nbytes > room	? (int64_t)nbytes - room
+						: 0);
 	return add(made, 1);
 }
 
@@ -84,6 +98,7 @@ void *reallocarray(void *mem, size_t n, size_t nbytes)
 void *memalign(size_t alignment, size_t nbytes)
 {
 	find();
+	asked((int64_t)nbytes);
 	return add(next_memalign(alignment, nbytes), 1);
 }
 

@@ -1,8 +1,11 @@
-"""test_programs.py CROWD COUNTING: what each tool says of real programs under load, against what these know themselves.
+"""test_programs.py CROWD COUNTING [TEST ...]: what each tool says of real programs under load, against what these know
+themselves.
 
 CROWD is crowd.c, COUNTING a library that counts what a program holds, beside any allocator.  How far a figure may be
-off is what docs/observing.md says.
+off is what docs/observing.md says.  Every tool looks at every program: a run of all tests proves the matrix that
+docs/testing.md shows.
 """
+import collections
 import contextlib
 import json
 import math
@@ -24,6 +27,7 @@ from target import MAP, PROF, command, counters, ctl, environment, metrics, top
 
 CROWD, COUNTING = map(os.path.abspath, sys.argv[1:3])
 del sys.argv[1:3]
+IS_WHOLE = len(sys.argv) == 1
 MIB = 1 << 20
 RATE = 16 << 10         # of heap profiles
 OPTIONS = f'prof={RATE}'
@@ -60,11 +64,17 @@ LIVE = {'top': lambda pid: json.loads(top(pid, '--json'))['heap']['live'],
         'ctl stats': lambda pid: json.loads(ctl(pid, 'stats', '--json'))['live_bytes'],
         'metrics': live_of_metrics}
 
+# What was held against a program's own figures, or was done by it when it was asked.
+MATRIX = {'top', 'map', 'prof', 'prof start', 'prof stop', 'ctl stats', 'ctl set', 'ctl trim', 'metrics'}
 
-def sampled(pid):
+
+def folded_bytes(stacks):
+    return sum(int(line.rpartition(' ')[2]) for line in stacks.splitlines())
+
+
+def sampled(pid, shown='live'):
     """By the heap profile."""
-    lines = command(PROF, pid, '--format', 'folded').splitlines()
-    return sum(int(line.rpartition(' ')[2]) for line in lines)
+    return folded_bytes(command(PROF, pid, '--format', 'folded', '--show', shown))
 
 
 class Load:
@@ -96,6 +106,17 @@ class Load:
 
 
 class Case(unittest.TestCase):
+    program = None      # of the matrix
+    used = collections.defaultdict(set)     # tools, by program
+
+    @classmethod
+    def tearDownClass(cls):
+        if IS_WHOLE:
+            assert cls.used[cls.program] == MATRIX, (cls.program, MATRIX - cls.used[cls.program])
+
+    def tool(self, name):
+        self.used[self.program].add(name)
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix='loam-', dir='/tmp')    # short: the path of a socket
         self.addCleanup(folder.cleanup)
@@ -120,19 +141,26 @@ class Case(unittest.TestCase):
     def each_tool(self, pid, least, most, tools=LIVE):
         """Each says that between so many bytes are live."""
         for name in tools:
+            self.tool(name)
             found = LIVE[name](pid)
             print(f'{self.id().rpartition(".")[2]}: {name}: {found:,} of {least:,} to {most:,}')
             self.assertTrue(least <= found <= most, (name, found, least, most))
 
     def profile(self, pid, held):
         """Sampled bytes are those that were asked for: of usable ones an eighth may be padding."""
+        self.tool('prof')
         found, error = sampled(pid), 5 * math.sqrt(held * RATE)
         print(f'{self.id().rpartition(".")[2]}: prof: {found:,} of {held:,}')
         self.assertTrue(held * 7 / 8 - error <= found <= held + error, (found, held, error))
 
-    def answers(self, pid):
+    def answers(self, pid, profiled=True):
         """It does what it is asked for, under load."""
+        for what, pattern in (('stop', r'the profile has [\d,]+ samples'), ('start 16K', 'it is profiled from now on'))[not profiled:]:
+            self.tool(f'prof {what.split()[0]}')
+            self.assertRegex(command(PROF, pid, *what.split(), '--wait', SECONDS), f'^done: {pattern}')
+        self.tool('ctl set')
         self.assertRegex(ctl(pid, 'set', 'retain_floor=1M', '--wait', SECONDS), '^done: retain_floor=1M; it was ')
+        self.tool('ctl trim')
         self.assertRegex(ctl(pid, 'trim', '--wait', SECONDS), r'^done: .*; RSS is \S+$')
 
     def shows(self, pid, name):
@@ -145,6 +173,8 @@ class Case(unittest.TestCase):
 
 
 class Crowd(Case):
+    program = 'crowd'
+
     def say(self, made, line):
         made.stdin.write(line + '\n')
         made.stdin.flush()
@@ -167,6 +197,8 @@ class Crowd(Case):
 
 @unittest.skipUnless(shutil.which('memcached'), 'memcached is not installed')
 class Memcached(Case):
+    program = 'memcached'
+
     def setUp(self):
         super().setUp()
         self.socket = self.folder / 'memcached.sock'
@@ -210,6 +242,8 @@ class Memcached(Case):
 
 @unittest.skipUnless(POSTGRES, 'postgresql is not installed')
 class Postgres(Case):
+    program = 'postgres'
+
     def run_as_nobody(self, *argv):
         return subprocess.run(list(map(str, argv)), cwd=self.folder, check=True, capture_output=True, text=True, env={'PATH': '/usr/bin:/bin'}, **NOBODY)
 
@@ -269,6 +303,8 @@ sys.stdin.readline()
 
 
 class Python(Case):
+    program = 'python3'
+
     def test_what_getsizeof_says(self):
         with self.running('/usr/bin/python3', '-c', PYTHON, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           env={'PYTHONMALLOC': 'malloc'}) as made:
@@ -284,34 +320,140 @@ class Python(Case):
             self.answers(made.pid)
 
 
-SOURCE = '#include <map>\n#include <regex>\n#include <string>\n' + '\n'.join(
-    f'bool f{i}(const std::string &s) {{ static std::map<int, std::string> m; m[{i}] = s;'
-    f' return std::regex_match(s, std::regex(m[{i}], std::regex::{"icase" if i % 2 else "extended"})); }}' for i in range(400))
+def source_of(functions):
+    return '#include <map>\n#include <regex>\n#include <string>\n' + '\n'.join(
+        f'bool f{i}(const std::string &s) {{ static std::map<int, std::string> m; m[{i}] = s;'
+        f' return std::regex_match(s, std::regex(m[{i}], std::regex::{"icase" if i % 2 else "extended"})); }}' for i in range(functions))
+
+
+# Of a compiler: usable bytes and objects in use, bytes asked for so far; by counting.c.
+Counted = collections.namedtuple('Counted', 'held objects asked')
 
 
 @unittest.skipUnless(shutil.which('g++'), 'g++ is not installed')
 class Compiler(Case):
-    def test_a_long_compile(self):
-        """Stopped now and then, so that both are of one moment: what is live is what was counted, and headers."""
-        source, most = self.folder / 'long.cc', 0
-        source.write_text(SOURCE)
-        with self.running('g++', '-O2', '-c', source, '-o', self.folder / 'long.o', options='verbose', stderr=subprocess.DEVNULL,
-                          env={'LD_PRELOAD': f'{COUNTING} {self.library}', 'COUNTING': str(self.folder / 'count')}) as made:
+    program = 'g++'
+
+    def counting(self):
+        return {'LD_PRELOAD': f'{COUNTING} {self.library}', 'COUNTING': str(self.folder / 'count')}
+
+    @contextlib.contextmanager
+    def compiling(self, options):
+        """The number of a cc1plus that has work for a minute; it is killed at the end."""
+        source = self.folder / 'long.cc'
+        source.write_text(source_of(400))
+        with self.running('g++', '-O2', '-c', source, '-o', self.folder / 'long.o', options=options, stderr=subprocess.DEVNULL,
+                          env=self.counting()) as made:
             compiler = until(lambda: self.child(made.pid, 'cc1plus'), 'there is no compiler')
             try:
-                for step in (2, 5, 9):
-                    until(lambda step=step: self.counted(compiler)[0] > step * MIB, 'it holds too little')
-                    self.moving(compiler)
-                    os.kill(compiler, signal.SIGSTOP)
-                    until(lambda: Path(f'/proc/{compiler}/stat').read_text().rpartition(')')[2].split()[0] == 'T', 'it runs')
-                    held, objects = self.counted(compiler)
-                    self.each_tool(compiler, held, held + HEADER * objects + BESIDE)
-                    os.kill(compiler, signal.SIGCONT)
-                    most = max(most, held)
-                self.assertRegex(ctl(compiler, 'trim', '--wait', SECONDS), '^done: ')
+                yield compiler
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(compiler, signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def stopped(self, compiler):
+        """So that a look and what was counted are of one moment, which is given."""
+        os.kill(compiler, signal.SIGSTOP)
+        until(lambda: Path(f'/proc/{compiler}/stat').read_text().rpartition(')')[2].split()[0] == 'T', 'it runs')
+        yield self.counted(compiler)
+        os.kill(compiler, signal.SIGCONT)
+
+    def test_a_long_compile(self):
+        """What is live is what was counted, and headers."""
+        with self.compiling('verbose') as compiler:
+            for step in (2, 5, 9):
+                until(lambda step=step: self.counted(compiler).held > step * MIB, 'it holds too little')
+                self.moving(compiler)
+                with self.stopped(compiler) as now:
+                    self.each_tool(compiler, now.held, now.held + HEADER * now.objects + BESIDE)
+            self.answers(compiler, profiled=False)
+
+    def test_profiled_from_its_start(self):
+        with self.compiling(OPTIONS) as compiler:
+            for step in (1, 5):
+                until(lambda step=step: self.counted(compiler).held > step * MIB, 'it holds too little')
+                with self.stopped(compiler) as now:
+                    self.profile(compiler, now.held)
+                    self.agrees('allocated', sampled(compiler, 'allocated'), now.asked, now.asked)
+            self.shows(compiler, 'cc1plus')
+
+    def test_profiled_from_the_middle_on(self):
+        """What it asked for since the start is what was allocated; what was there before is in no figure."""
+        with self.compiling('verbose') as compiler:
+            until(lambda: self.counted(compiler).held > 2 * MIB, 'it holds too little')
+            before = self.counted(compiler)
+            self.assertIn('about one sample in 16.0K', command(PROF, compiler, 'start', '16K', '--wait', SECONDS))
+            after = self.counted(compiler)
+            until(lambda: self.counted(compiler).asked > after.asked + 16 * MIB, 'it asks for too little')
+            with self.stopped(compiler) as now:
+                self.agrees('allocated', sampled(compiler, 'allocated'), now.asked - after.asked, now.asked - before.asked)
+                live = sampled(compiler)
+                # Of what was there at the start some may have been freed.
+                self.agrees('live', live, (now.held - after.held) * 7 / 8, now.held)
+                self.dumps(compiler, live)
+            self.answers(compiler)
+            self.assertRegex(command(PROF, compiler, 'stop', '--wait', SECONDS), r'^done: the profile has [\d,]+ samples')
+            left, asked = command(PROF, compiler, '--format', 'folded', '--show', 'allocated'), self.counted(compiler).asked
+            until(lambda: self.counted(compiler).asked > asked + 4 * MIB, 'it asks for nothing')
+            self.assertEqual(command(PROF, compiler, '--format', 'folded', '--show', 'allocated'), left)
+
+    def agrees(self, what, found, least, most):
+        """In bytes asked for, within five deviations of the sampling."""
+        error = 5 * math.sqrt(most * RATE)
+        print(f'{self.id().rpartition(".")[2]}: prof: {what} {found:,} of {least:,} to {most:,}')
+        self.assertTrue(least - error <= found <= most + error, (what, found, least, most, error))
+
+    def dumps(self, compiler, live):
+        """In each form; while it is stopped all are of the same samples."""
+        for name in ('svg', 'folded', 'pb.gz', 'heap', 'txt'):
+            path = self.folder / f'dump.{name}'
+            command(PROF, compiler, 'dump', '-o', path)
+            self.assertGreater(path.stat().st_size, 1000, name)
+        self.assertEqual(folded_bytes((self.folder / 'dump.folded').read_text()), live)
+        self.assertIn('cc1plus', (self.folder / 'dump.txt').read_text())
+        self.assertEqual(folded_bytes(command(PROF, self.folder / 'dump.heap', '--format', 'folded')), live)
+
+    def test_killed_while_profiled(self):
+        """In the midst of what looks at it: a whole result, or one line and no file."""
+        path = self.folder / 'dump.svg'
+        for words in (('-o', path), ('stop', '--wait', '60')):
+            with self.subTest(words=words), self.compiling(OPTIONS) as compiler:
+                until(lambda compiler=compiler: self.counted(compiler).held > MIB, 'it holds too little')
+                with subprocess.Popen(list(map(str, (PROF, compiler, *words))), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      text=True) as tool:
+                    until(lambda tool=tool, compiler=compiler: has_open(tool, f'/proc/{compiler}/mem'), 'it does not look')
+                    os.kill(compiler, signal.SIGKILL)
+                    out, said = tool.communicate(timeout=SECONDS)
+                if tool.returncode == 0:
+                    self.assertEqual(said, '')
+                    self.assertTrue(path.exists() if path in words else out.startswith('done: '))
+                else:
+                    self.gone(compiler, tool.returncode, said)
+                    self.assertFalse(path in words and path.exists())
+                done = subprocess.run(list(map(str, (PROF, compiler))), capture_output=True, text=True, timeout=SECONDS, check=False)
+                self.gone(compiler, done.returncode, done.stderr)
+                self.assertFalse((self.folder / f'loam.{compiler}.heap').exists())
+
+    def gone(self, compiler, status, said):
+        self.assertEqual(status, 1)
+        self.assertRegex(said, rf'\Aloam: (process {compiler} \(\S+\) has ended|there is no process {compiler})\n\Z')
+
+    def test_profiled_to_its_end(self):
+        """The object file is that of a compile without loam, and the profile that is left agrees with what was counted."""
+        source = self.folder / 'short.cc'
+        source.write_text(source_of(3))
+        argv = ['g++', '-O1', '-c', source, '-o']
+        subprocess.run([*argv, self.folder / 'plain.o'], check=True, cwd=self.folder, env={'PATH': '/usr/bin:/bin'})
+        with self.running(*argv, self.folder / 'profiled.o', env=self.counting()) as made:
+            self.assertEqual(made.wait(SECONDS), 0)
+        self.assertEqual((self.folder / 'plain.o').read_bytes(), (self.folder / 'profiled.o').read_bytes())
+        counts = {path.suffix[1:]: self.counted(path.suffix[1:]) for path in self.folder.glob('count.*')}
+        compiler = max(counts, key=lambda pid: counts[pid].asked)
+        left = self.folder / f'loam.{compiler}.heap'
+        self.assertIn('cc1plus+0x', command(PROF, left))
+        asked = counts[compiler].asked
+        self.agrees('allocated', folded_bytes(command(PROF, left, '--format', 'folded', '--show', 'allocated')), asked, asked)
 
     def child(self, pid, name):
         for child in map(int, Path(f'/proc/{pid}/task/{pid}/children').read_text().split()):
@@ -323,18 +465,27 @@ class Compiler(Case):
     def counted(self, pid):
         with contextlib.suppress(OSError):
             data = Path(f'{self.folder}/count.{pid}').read_bytes()
-            if len(data) == 16:
-                return struct.unpack('<qq', data)
-        return 0, 0
+            if len(data) == 24:
+                return Counted(*struct.unpack('<qqq', data))
+        return Counted(0, 0, 0)
 
     def moving(self, pid):
         """While it runs: within the bound of what was counted before and after."""
         before = self.counted(pid)
         found = LIVE['ctl stats'](pid)
         after = self.counted(pid)
-        least, most = (pick(before[0], after[0]) for pick in (min, max))
-        self.assertTrue(least * (1 - SHARE) - BESIDE <= found <= most * (1 + SHARE) + HEADER * max(before[1], after[1]) + BESIDE,
+        least, most = (pick(before.held, after.held) for pick in (min, max))
+        self.assertTrue(least * (1 - SHARE) - BESIDE <= found <= most * (1 + SHARE) + HEADER * max(before.objects, after.objects) + BESIDE,
                         (before, found, after))
+
+
+def has_open(tool, path):
+    """Whether a process has that file open, or has ended."""
+    if tool.poll() is not None:
+        return True
+    with contextlib.suppress(OSError):
+        return any(os.readlink(entry) == path for entry in Path(f'/proc/{tool.pid}/fd').iterdir())
+    return False
 
 
 if __name__ == '__main__':

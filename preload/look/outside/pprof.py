@@ -82,6 +82,7 @@ class Encoder:
         return nested(2, packed(1, map(self.location, site.frames)) + packed(2, values))
 
     def encode(self):
+        self.symbols.look_up(frame - 1 for site in self.profile.sites for frame in site.frames)  # at once
         self.out += [self.value_type(1, *value) for value in VALUES + (PINNED if self.profile.has_pinned else ())]
         self.out += [self.sample(site) for site in self.profile.sites]
         for i, m in enumerate(self.mappings, 1):
