@@ -184,6 +184,15 @@ class Figures(unittest.TestCase):
 
 
 class Sizes(unittest.TestCase):
+    def test_names_of_parts_lie_inside(self):
+        """Also of one that begins at the right edge."""
+        for first in (0, 17, 63):
+            picture, cell = svg.Svg(drawing.WIDTH), 4096
+            drawing.draw_map(picture, 0, cell, [(first, 'data segment')], [(first, '#000000', 1)])
+            words = next(ElementTree.fromstring(part) for part in picture.parts if '>data segment<' in part)
+            room = {'start': drawing.WIDTH - float(words.get('x')), 'end': float(words.get('x'))}[words.get('text-anchor')]
+            self.assertGreaterEqual(room, drawing.LABEL)
+
     def test_a_small_program(self):
         with subprocess.Popen(['/bin/cat'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               env=environment(True)) as made, tempfile.TemporaryDirectory() as folder:

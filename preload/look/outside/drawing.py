@@ -10,6 +10,7 @@ from .svg import COLOURS, FAINT, INK, SHADES, SOFT, Svg, mixed, shade, wrapped
 
 WIDTH, LEFT, MAP = 1200, 136, 1024      # of the picture, of its margin, of the map
 MARGIN = 40
+LABEL = 100         # of the name of a part of the map, about
 ABSENT = '#e2e6eb'
 FORMS = ((64, 16, 16, 64), (128, 8, 8, 160), (256, 4, 8, 1 << 30))   # cells a row, their size, rows at most
 CLASSES_MOST, HUGE_MOST = 16, 10
@@ -118,8 +119,11 @@ def label_cells(places):
 
 
 def label_places(svg, form, places):
+    """Above their first cells; near the right edge of the map, up to there."""
     for number, place in label_cells(places):
-        svg.text(LEFT + number % form.across * form.width, form.y_of[number // form.across] - 5, place, 10.5, SOFT)
+        x = number % form.across * form.width
+        at, anchor = (LEFT + MAP, 'end') if x > MAP - LABEL else (LEFT + x, 'start')
+        svg.text(at, form.y_of[number // form.across] - 5, place, 10.5, SOFT, anchor)
 
 
 # ---- What stands above the map.
