@@ -132,6 +132,13 @@ static bool extend(struct run *run, size_t npages)
 	return true;
 }
 
+/* Whether a run of npages gives back those that are not wanted. A small one keeps up to a quarter too
+   much, for programs that change a size to and fro. */
+static bool gives_back(size_t npages, size_t wanted)
+{
+	return npages > wanted && (npages > RUN_FENCED_PAGES || npages - wanted > npages / 4);
+}
+
 bool run_resize(struct run *run, size_t nbytes)
 {
 	size_t lead = (uintptr_t)run->mem % PAGE_SIZE, npages = run_pages_behind(lead, nbytes);
@@ -141,7 +148,7 @@ bool run_resize(struct run *run, size_t nbytes)
 		return false;
 	if (lead)
 		run_set_size(run, nbytes);
-	if (npages < run->npages)
+	if (gives_back(run->npages, npages))
 		shrink(run, npages);
 	return true;
 }

@@ -69,8 +69,9 @@ void *run_alloc_with_room(size_t nbytes, bool *ret_zero);
 
 void run_free(struct run *run);
 
-/* Makes room for nbytes in place; false, and all as before, if that cannot be. Fences are whole
-   before, and move. */
+/* Makes room for nbytes in place; false, and all as before, if that cannot be. Pages that are not
+   wanted go back to the zone; of a run of RUN_FENCED_PAGES at most only if they are over a quarter.
+   Fences are whole before, and move. */
 bool run_resize(struct run *run, size_t nbytes);
 
 static inline size_t run_pages(size_t nbytes)

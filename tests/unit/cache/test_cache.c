@@ -331,25 +331,25 @@ static void count_hold(void)
 /* Others wait for the lock. A retired arena's is never had, so each try of it is seen. */
 TEST(an_arena_is_held_for_a_part_of_many_objects)
 {
-	enum { MANY = 1000, AT_ONCE = 256 };
-	static struct object *objects[MANY];
+	enum { ALL = 1000, AT_ONCE = 256 };
+	static struct object *objects[ALL];
 	void (*before)(void) = lock_before_wait;
 	struct arena *other;
 
 	start_anew();
 	other = lock_another_arena();
-	take_objects(other, SIZE, objects, MANY / 2);
-	take_objects(other, SIZE, objects + MANY / 2, MANY / 2);
+	take_objects(other, SIZE, objects, ALL / 2);
+	take_objects(other, SIZE, objects + ALL / 2, ALL / 2);
 	ring_unlock(other);
 	ring_retire(other);
 	holds = 0;
 	store_release(&lock_before_wait, count_hold);
-	cache_give_home(objects, MANY);
+	cache_give_home(objects, ALL);
 	store_release(&lock_before_wait, before);
-	EXPECT_EQ(holds, (MANY + AT_ONCE - 1) / AT_ONCE);
+	EXPECT_EQ(holds, (ALL + AT_ONCE - 1) / AT_ONCE);
 	other->retired = false;
 	lock_recover(&other->lock);
-	cache_give_home(objects, MANY);
+	cache_give_home(objects, ALL);
 	EXPECT(loam_check());
 }
 
