@@ -131,6 +131,11 @@ unsigned workload_threads(unsigned default_threads)
 	return workload.threads ? (unsigned)workload.threads : default_threads;
 }
 
+uint64_t workload_seed(void)
+{
+	return workload.seed;
+}
+
 uint64_t workload_scaled(uint64_t n)
 {
 	double scaled = (double)n * workload.scale;

@@ -63,6 +63,9 @@ void workload_start(int argc, char **argv, const char *name, const struct worklo
 /* Threads to use: what --threads says, else default_threads. */
 unsigned workload_threads(unsigned default_threads);
 
+/* What --seed says. */
+uint64_t workload_seed(void);
+
 /* Operations to do at the scale asked for: n at scale 1, at least 1. */
 uint64_t workload_scaled(uint64_t n);
 
