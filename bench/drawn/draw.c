@@ -5,21 +5,21 @@
 #include <stdio.h>
 
 enum {
-	MOST_OCTAVE = 21,	/* sizes of 2 to 4 MiB */
-	MOST_SMALL = 4096,	/* bytes, of small sizes */
-	MOST_BLOCKS = 2 << 20,	/* live, of all threads: more would make the tables larger */
-	LEAST_SLOTS = 4,	/* of a thread's table */
-	BUDGET_NS = 500000000,	/* what all is to take, roughly, under glibc */
-	BLOCK_NS = 90,		/* to make a block and free it */
-	BYTES_PER_NS = 6,	/* written */
+	MOST_OCTAVE = 21,      /* sizes of 2 to 4 MiB */
+	MOST_SMALL = 4096,     /* bytes, of small sizes */
+	MOST_BLOCKS = 2 << 20, /* live, of all threads: more would make the tables larger */
+	LEAST_SLOTS = 4,       /* of a thread's table */
+	BUDGET_NS = 500000000, /* what all is to take, roughly, under glibc */
+	BLOCK_NS = 90,	       /* to make a block and free it */
+	BYTES_PER_NS = 6,      /* written */
 	PAGE_BYTES = 4096,
-	PAGE_NS = 100		/* to touch a page, as many of them fault */
+	PAGE_NS = 100 /* to touch a page, as many of them fault */
 };
 
-static const char *const sizes_text[] = {"one size",	"few sizes",	   "log-uniform sizes",
+static const char *const sizes_text[] = {"one size",	"few sizes",   "log-uniform sizes",
 					 "small sizes", "mixed sizes", "powers of two and a bit"};
-static const char *const lives_text[] = {"a stack",	"first in, first out", "random lives",
-					 "generations", "phases",	       "bulks"};
+static const char *const lives_text[] = {
+	"a stack", "first in, first out", "random lives", "generations", "phases", "bulks"};
 static const char *const order_text[] = {"forward", "backward", "scattered"};
 static const char *const handing_text[] = {"each its own blocks", "blocks go to the next thread",
 					   "a pool of blocks"};
@@ -57,8 +57,8 @@ static uint64_t one_of(struct random *r, const uint64_t *choice, size_t n)
 	return choice[random_below(r, n)];
 }
 
-#define ONE_OF(r, ...) \
-	one_of(r, (const uint64_t[]){__VA_ARGS__}, \
+#define ONE_OF(r, ...)                                                                             \
+	one_of(r, (const uint64_t[]){__VA_ARGS__},                                                 \
 	       sizeof(uint64_t[]){__VA_ARGS__} / sizeof(uint64_t))
 
 /* ---- Sizes. */
@@ -120,8 +120,8 @@ static void draw_powers(struct random *r, struct drawn *drawn)
 	uint64_t more = ONE_OF(r, 1, 2, 9, 17, 33); /* numbers of bytes that a bit may be */
 
 	for (size_t i = 0; i < DRAWN_SIZES; i++)
-		drawn->size[i] = (uint32_t)(((uint64_t)1 << random_between(r, low, high))
-					    + random_below(r, more));
+		drawn->size[i] = (uint32_t)(((uint64_t)1 << random_between(r, low, high)) +
+					    random_below(r, more));
 }
 
 static int compare_sizes(const void *a, const void *b)
@@ -249,10 +249,11 @@ char *drawn_text(const struct drawn *drawn, char *text, size_t nbytes)
 	char lives[100], calls[100];
 
 	snprintf(text, nbytes,
-		 "%s of %" PRIu32 " to %" PRIu32 " B (mean %" PRIu64 "); %.1f MiB live in %zu blocks; "
+		 "%s of %" PRIu32 " to %" PRIu32 " B (mean %" PRIu64
+		 "); %.1f MiB live in %zu blocks; "
 		 "%s%s; %u thread%s, %s; %s; written: %s; %s; %" PRIu64 " blocks in all",
-		 sizes_text[drawn->sizes], drawn->size[0], drawn->size[DRAWN_SIZES - 1], drawn->mean,
-		 (double)drawn->live / (1 << 20), drawn->slots * drawn->threads,
+		 sizes_text[drawn->sizes], drawn->size[0], drawn->size[DRAWN_SIZES - 1],
+		 drawn->mean, (double)drawn->live / (1 << 20), drawn->slots * drawn->threads,
 		 lives_text[drawn->lives], lives_detail(drawn, lives, sizeof lives), drawn->threads,
 		 drawn->threads == 1 ? "" : "s", handing_text[drawn->handing],
 		 calls_detail(drawn, calls, sizeof calls), touch_text[drawn->touch],

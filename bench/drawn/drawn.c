@@ -7,8 +7,8 @@
  * meanwhile each block is made once and freed once: the work is the same in every run.
  *
  * A block says its size in its first word, with a check beside it, and in its last byte.  Both are
- * looked at before it goes, and what is read adds up to the checksum; a block that is freed no longer
- * says so, and is found if it was handed out twice.
+ * looked at before it goes, and what is read adds up to the checksum; a block that is freed no
+ * longer says so, and is found if it was handed out twice.
  */
 #include "draw.h"
 #include "workload.h"
@@ -21,15 +21,15 @@
 #include <time.h>
 
 enum {
-	EPOCHS = 16,	     /* of the work: at each, a thread goes on to the next table */
-	SPELLS = 8,	     /* of the work: at each, there is a burst */
-	REST_NS = 5000000,   /* at each spell */
-	KEPT = 10,	     /* one block in so many, when a burst ends */
-	NURSERY = 16,	     /* the part of the table that is the nursery of generations */
-	QUARTERS = 4,	     /* of the sizes, a phase each */
-	STRIDE = 7919,	     /* primes, for a scattered order */
+	EPOCHS = 16,	   /* of the work: at each, a thread goes on to the next table */
+	SPELLS = 8,	   /* of the work: at each, there is a burst */
+	REST_NS = 5000000, /* at each spell */
+	KEPT = 10,	   /* one block in so many, when a burst ends */
+	NURSERY = 16,	   /* the part of the table that is the nursery of generations */
+	QUARTERS = 4,	   /* of the sizes, a phase each */
+	STRIDE = 7919,	   /* primes, for a scattered order */
 	OTHER_STRIDE = 7907,
-	SIZE_BITS = 48,	     /* of a block's first word */
+	SIZE_BITS = 48, /* of a block's first word */
 };
 
 static const uint64_t CHECK = 0x9e3779b97f4a7c15;
@@ -71,8 +71,8 @@ static uint64_t size_of(const unsigned char *mem)
 	uint64_t word = *(const uint64_t *)mem;
 	uint64_t nbytes = word & (((uint64_t)1 << SIZE_BITS) - 1);
 
-	if (word != first_word(nbytes) || !nbytes
-	    || (nbytes > sizeof word && mem[nbytes - 1] != (unsigned char)nbytes))
+	if (word != first_word(nbytes) || !nbytes ||
+	    (nbytes > sizeof word && mem[nbytes - 1] != (unsigned char)nbytes))
 		spoiled("a block was overwritten", mem);
 	return nbytes;
 }
@@ -375,8 +375,8 @@ static uint64_t work(struct workload_thread *self, void *arg)
 	while (!finished(&hand)) {
 		hand.table = table_of(&hand);
 		turn(&hand);
-		if (hand.drawn->load != LOAD_STEADY
-		    && hand.made >= spell * drawing->blocks / SPELLS) {
+		if (hand.drawn->load != LOAD_STEADY &&
+		    hand.made >= spell * drawing->blocks / SPELLS) {
 			burst(&hand);
 			spell++;
 		}
@@ -387,7 +387,8 @@ static uint64_t work(struct workload_thread *self, void *arg)
 /* Frees what is left in all tables; the sum of what was read of it. */
 static uint64_t end(struct drawing *drawing)
 {
-	struct hand hand = {.self = workload_main_thread(), .drawing = drawing, .drawn = &drawing->drawn};
+	struct hand hand = {
+		.self = workload_main_thread(), .drawing = drawing, .drawn = &drawing->drawn};
 
 	for (unsigned i = 0; i < drawing->drawn.threads; i++) {
 		hand.table = drawing->table[i];

@@ -77,8 +77,8 @@ ALWAYS_INLINE struct run *runs_take_newest(struct runs *rs, size_t npages)
 	return run;
 }
 
-/* Takes out a kept run of at least npages and cuts it to that (see run_resize()), so that it can grow
-   in place again; NULL when there is none. It has no fences. */
+/* Takes out a kept run of at least npages and cuts it to that, as run_resize() does, so that it can
+   grow in place again; NULL when there is none. It has no fences. */
 struct run *runs_take_larger(struct runs *rs, size_t npages);
 
 /* Whether a run that grows should be copied to a kept one instead of growing in place: it is small,

@@ -132,8 +132,8 @@ static bool extend(struct run *run, size_t npages)
 	return true;
 }
 
-/* Whether a run of npages gives back those that are not wanted. A small one keeps up to a quarter too
-   much, for programs that change a size to and fro. */
+/* Whether a run of npages gives back those that are not wanted. A small one keeps up to a quarter
+   too much, for programs that change a size to and fro. */
 static bool gives_back(size_t npages, size_t wanted)
 {
 	return npages > wanted && (npages > RUN_FENCED_PAGES || npages - wanted > npages / 4);
