@@ -1,16 +1,25 @@
 /*
  * What loam costs in memory beside libc's allocator: `footprint CROWD`, with the library in
  * LOAM_SO.  Each program is run by turns without and with it, and stopped at its exit, while
- * its memory is still there to be read; medians are compared.
+ * its memory is still there to be read; means are compared.
+ *
+ * How many pages of a library a process has depends on where it lies: around a page that is
+ * touched the kernel maps what is in the same 64 KiB of addresses, within a page table's 2 MiB.
+ * By chance `ls` has up to 100 KiB more or less, so addresses are not left to chance: the PLACES
+ * lie in steps of an odd number of pages that make 2 MiB together. The stack's limit moves them,
+ * since mappings begin below the room that the stack may need, if that is more than 128 MiB.
  */
 #include "process.h"
 
-#include <stddef.h>
+#include <sys/personality.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 
 enum {
-	SAMPLES_MAX = 61,
+	PLACES = 16,
+	PLACE_STEP_KIB = 33 * 4,
 	MIB_IN_KIB = 1024,
+	STACK_KIB = 256 * MIB_IN_KIB,
 	RSS_ALLOWED_KIB = 200,
 	VIRT_ALLOWED_KIB = 8 * MIB_IN_KIB
 };
@@ -20,10 +29,30 @@ struct footprint {
 	size_t rss, peak, virt;
 };
 
-static _Noreturn void execute(char **argv, const char *preload)
+/* False where that may not be asked for: a sandbox, or a lower limit of the stack. */
+static bool choose_place(int place)
+{
+	struct rlimit stack;
+
+	MUST(getrlimit(RLIMIT_STACK, &stack) == 0);
+	stack.rlim_cur = (rlim_t)(STACK_KIB + place * PLACE_STEP_KIB) << 10;
+	return setrlimit(RLIMIT_STACK, &stack) == 0 && personality(ADDR_NO_RANDOMIZE) != -1;
+}
+
+static bool can_choose_place(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(choose_place(PLACES - 1) ? 0 : 1);
+	return child_wait(pid) == 0;
+}
+
+static _Noreturn void execute(char **argv, const char *preload, int place)
 {
 	int null = open("/dev/null", O_WRONLY);
 
+	choose_place(place);
 	dup2(null, 1);
 	unsetenv("LD_PRELOAD");
 	if (preload)
@@ -42,14 +71,14 @@ static size_t number_of(pid_t pid, const char *file, const char *name)
 	return proc_number(path, name);
 }
 
-static struct footprint measure(char **argv, const char *preload)
+static struct footprint measure(char **argv, const char *preload, int place)
 {
 	struct footprint result = {0, 0, 0};
 	pid_t pid = fork();
 	int status;
 
 	if (pid == 0)
-		execute(argv, preload);
+		execute(argv, preload, place);
 	MUST(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
 	MUST(ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL) == 0);
 	for (int deliver = 0;; deliver = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status)) {
@@ -67,40 +96,30 @@ static struct footprint measure(char **argv, const char *preload)
 	return result;
 }
 
-static int compare_sizes(const void *a, const void *b)
+static void add(struct footprint *sum, struct footprint one)
 {
-	size_t x = *(const size_t *)a, y = *(const size_t *)b;
-
-	return (x > y) - (x < y);
+	sum->rss += one.rss;
+	sum->peak += one.peak;
+	sum->virt += one.virt;
 }
 
-static size_t median(const struct footprint *samples, int count, size_t field)
+static struct footprint mean(struct footprint sum, int count)
 {
-	size_t values[SAMPLES_MAX];
+	size_t n = (size_t)count;
 
-	for (int i = 0; i < count; i++)
-		memcpy(&values[i], (const char *)&samples[i] + field, sizeof values[i]);
-	qsort(values, (size_t)count, sizeof values[0], compare_sizes);
-	return values[count / 2];
-}
-
-static struct footprint medians(const struct footprint *samples, int count)
-{
-	return (struct footprint){median(samples, count, offsetof(struct footprint, rss)),
-				  median(samples, count, offsetof(struct footprint, peak)),
-				  median(samples, count, offsetof(struct footprint, virt))};
+	return (struct footprint){sum.rss / n, sum.peak / n, sum.virt / n};
 }
 
 static void measure_both(char **argv, int count, struct footprint *without, struct footprint *with)
 {
-	struct footprint plain[SAMPLES_MAX], preloaded[SAMPLES_MAX];
+	struct footprint plain = {0, 0, 0}, preloaded = {0, 0, 0};
 
 	for (int i = 0; i < count; i++) {
-		plain[i] = measure(argv, NULL);
-		preloaded[i] = measure(argv, getenv("LOAM_SO"));
+		add(&plain, measure(argv, NULL, i));
+		add(&preloaded, measure(argv, getenv("LOAM_SO"), i));
 	}
-	*without = medians(plain, count);
-	*with = medians(preloaded, count);
+	*without = mean(plain, count);
+	*with = mean(preloaded, count);
 	printf("%s: RSS %zu KiB, %zu with loam; peak %zu, %zu; VIRT %zu, %zu\n", argv[0],
 	       without->rss, with->rss, without->peak, with->peak, without->virt, with->virt);
 }
@@ -109,9 +128,13 @@ static bool small_program_fits(char **argv)
 {
 	struct footprint without, with;
 
-	measure_both(argv, SAMPLES_MAX, &without, &with);
-	return with.rss <= without.rss + RSS_ALLOWED_KIB &&
-	       with.virt <= without.virt + VIRT_ALLOWED_KIB;
+	measure_both(argv, PLACES, &without, &with);
+	if (with.virt > without.virt + VIRT_ALLOWED_KIB)
+		return false;
+	if (can_choose_place())
+		return with.rss <= without.rss + RSS_ALLOWED_KIB;
+	printf("RSS was left to chance, and is not compared\n");
+	return true;
 }
 
 /* At most 1.15 times as much: bins first, slabs for what proves hot. */
