@@ -143,12 +143,17 @@ static bool is_scattered(void)
 
 /*
  * As many blocks as there are, in addresses but for a part; and when all are freed, as many again.
- * The second time the system may put them where the page map knows nothing yet: a leaf and four
- * tables of it take 260 KiB, and a block that had just fitted does not fit beside them.
+ * The second time the system may put them where the page map knows nothing yet, all of them at
+ * worst: tables of 64 KiB for each 16 MiB of addresses that they touch, and two leaves of 4 KiB.
+ * What had just fitted does not fit beside these.
  */
 static void fill_twice(size_t nbytes)
 {
-	enum { BLOCKS_MOST = 1024, PAGEMAP_BYTES = 260 << 10 };
+	enum {
+		BLOCKS_MOST = 1024,
+		TABLES = ROOM_MIB / 16 + 2,
+		PAGEMAP_BYTES = (TABLES * 64 + 2 * 4) << 10
+	};
 	static void *blocks[BLOCKS_MOST];
 	size_t first = 0, again = 0;
 	size_t least_mib =
