@@ -10,10 +10,15 @@
 
 #define PATH_MOST 1024 /* of longer ones nothing is known */
 
-/* Of a cgroup's limit this stays free: for the kernel's pages, and what processors hold in
-   advance. */
+/* Of a cgroup's limit a 64th stays free, in these bounds: for the kernel's pages, and page
+   tables of what is touched after it was handed out. */
+#define MARGIN_SHARE 64
 #define MARGIN_LEAST (512 * KIB)
 #define MARGIN_MOST  (64 * MIB)
+
+/* And as much at most for what processors hold in advance, 256 KiB each: where they are busy they
+   give it back too late. */
+#define MARGIN_AHEAD (1 * MIB)
 
 struct lock memory_limits_lock = LOCK_INIT(LOCK_LIMITS);
 
@@ -198,7 +203,9 @@ static size_t less(size_t a, size_t b)
 
 static size_t margin(size_t limit)
 {
-	return smaller(larger(limit / 64, MARGIN_LEAST), MARGIN_MOST);
+	size_t share = limit / MARGIN_SHARE;
+
+	return smaller(larger(share, MARGIN_LEAST), MARGIN_MOST) + smaller(share, MARGIN_AHEAD);
 }
 
 /* What a group lets the caller hold, who has so much of it. */

@@ -34,9 +34,9 @@ static void set(size_t max, size_t held, size_t others)
 
 TEST(half_of_what_is_left_may_be_taken_before_it_is_read_again)
 {
-	set(128 * MIB, 20 * MIB, 6 * MIB);
+	set(128 * MIB, 20 * MIB, 5 * MIB);
 	limit_read();
-	EXPECT_EQ(retain_limit.known, 120 * MIB); /* 2 are margin, 6 others' */
+	EXPECT_EQ(retain_limit.known, 120 * MIB); /* 3 are margin, 5 others' */
 	EXPECT(retain_allows(50 * MIB));
 	EXPECT(!retain_allows(50 * MIB + 1));
 	EXPECT(limit_read_for_request());
@@ -46,19 +46,19 @@ TEST(half_of_what_is_left_may_be_taken_before_it_is_read_again)
 	set(128 * MIB, 20 * MIB, 86 * MIB);
 	limit_read();
 	EXPECT(!retain_allows(20 * MIB));
-	set(128 * MIB, 20 * MIB, 6 * MIB);
+	set(128 * MIB, 20 * MIB, 5 * MIB);
 	EXPECT(limit_read_for_request());
 }
 
 TEST(it_is_due_where_an_eighth_was_taken)
 {
-	set(128 * MIB, 20 * MIB, 6 * MIB);
+	set(128 * MIB, 20 * MIB, 5 * MIB);
 	limit_read();
 	retain_due = false;
-	set(128 * MIB, 32 * MIB, 6 * MIB);
+	set(128 * MIB, 32 * MIB, 5 * MIB);
 	retain_faults(1);
 	EXPECT(!retain_due);
-	set(128 * MIB, 33 * MIB, 6 * MIB);
+	set(128 * MIB, 33 * MIB, 5 * MIB);
 	retain_faults(1);
 	EXPECT(retain_due);
 }
@@ -66,13 +66,13 @@ TEST(it_is_due_where_an_eighth_was_taken)
 /* The others may have taken what was given back. */
 TEST(it_is_due_where_as_much_was_given_back)
 {
-	set(128 * MIB, 100 * MIB, 6 * MIB);
+	set(128 * MIB, 100 * MIB, 5 * MIB);
 	limit_read();
 	retain_due = false;
-	set(128 * MIB, 98 * MIB, 6 * MIB);
+	set(128 * MIB, 98 * MIB, 5 * MIB);
 	retain_faults(1);
 	EXPECT(!retain_due);
-	set(128 * MIB, 60 * MIB, 6 * MIB);
+	set(128 * MIB, 60 * MIB, 5 * MIB);
 	retain_faults(1);
 	EXPECT(retain_due);
 }
@@ -90,7 +90,7 @@ TEST(over_it_nothing_is_allowed_and_all_that_is_retained_is_too_much)
 
 TEST(near_it_less_is_retained)
 {
-	set(128 * MIB, 100 * MIB, 6 * MIB);
+	set(128 * MIB, 100 * MIB, 5 * MIB);
 	retain_live = 92 * MIB;
 	retain_retained = 8 * MIB;
 	retain_regret = 100 * MIB;
@@ -129,7 +129,7 @@ TEST(while_tasks_wait_for_memory_an_eighth_of_the_share_is_retained)
 
 TEST(what_the_system_does_not_say_stays_as_it_was)
 {
-	set(128 * MIB, 20 * MIB, 6 * MIB);
+	set(128 * MIB, 20 * MIB, 5 * MIB);
 	limit_read();
 	os_sim_refuse(OS_SIM_FILES, 1);
 	limit_read();
