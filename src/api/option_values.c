@@ -196,9 +196,8 @@ void option_put_complaint(struct text *t, const struct option *o, struct word va
 	ASSERT(source && o->value);
 	text_printf(t, "%s: %s=%s is not ", source, o->name, word_shown(value, buffer));
 	option_put_range(t, o);
-	text_put(t, "; ");
+	text_put(t, "; it stays ");
 	option_put_value(t, o, *o->value);
-	text_put(t, " stands");
 }
 
 void option_complain(const struct option *o, struct word value, const char *source)

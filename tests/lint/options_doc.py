@@ -31,7 +31,7 @@ of one option the later wins.
 A wrong setting is reported in one line on standard error, and the value in force stays:
 
     loam: LOAM_OPTIONS: no option 'arenamax'; did you mean 'arena_max'?
-    loam: LOAM_OPTIONS: arena_max=x is not a number from 0 to 65536; 0 stands
+    loam: LOAM_OPTIONS: arena_max=x is not a number from 0 to 65536; it stays 0
     loam: LOAM_OPTIONS: no option 'dirty_decay_ms', which is jemalloc's; here: decay_ms, retain_floor
 
 A variable like `LOAM_HARDEN` or `LOAM_OPTION` is reported as a slip if `LOAM_OPTIONS` is set too. A

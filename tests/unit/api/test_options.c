@@ -214,7 +214,7 @@ TEST(a_text_is_kept_and_an_empty_one_is_refused)
 	EXPECT_STR(said, "record=/a/b c.trace (LOAM_OPTIONS)");
 	READ("LOAM_OPTIONS=record=");
 	EXPECT_EQ(left->options.record, 0);
-	EXPECT_STR(said, "record= is not a name of at most 1000 bytes; none stands");
+	EXPECT_STR(said, "record= is not a name of at most 1000 bytes; it stays none");
 }
 
 TEST(the_ends_of_a_range_belong_to_it)
@@ -256,31 +256,31 @@ TEST(what_is_not_understood_is_said_in_one_line)
 		{"v\x1b\xc3"
 		 "bose",
 		 "no option 'v??bose'; did you mean 'verbose'?"},
-		{"arena_max=x", "arena_max=x is not a number from 0 to 65536; 0 stands"},
-		{"arena_max=", "arena_max= is not a number from 0 to 65536; 0 stands"},
-		{"arena_max", "arena_max= is not a number from 0 to 65536; 0 stands"},
-		{"arena_max=-1", "arena_max=-1 is not a number from 0 to 65536; 0 stands"},
-		{"arena_max=65537", "arena_max=65537 is not a number from 0 to 65536; 0 stands"},
-		{"arena_max=1K", "arena_max=1K is not a number from 0 to 65536; 0 stands"},
-		{"arena_max=2=3", "arena_max=2=3 is not a number from 0 to 65536; 0 stands"},
-		{"promote_after=0", "promote_after=0 is not a number from 1 to 65535; 32 stands"},
-		{"top_pad=1T", "top_pad=1T is not a size from 0 to 1G; 128K stands"},
-		{"top_pad=1KBB", "top_pad=1KBB is not a size from 0 to 1G; 128K stands"},
-		{"top_pad=1 K", "top_pad=1 K is not a size from 0 to 1G; 128K stands"},
-		{"top_pad=K", "top_pad=K is not a size from 0 to 1G; 128K stands"},
-		{"top_pad=1025M", "top_pad=1025M is not a size from 0 to 1G; 128K stands"},
+		{"arena_max=x", "arena_max=x is not a number from 0 to 65536; it stays 0"},
+		{"arena_max=", "arena_max= is not a number from 0 to 65536; it stays 0"},
+		{"arena_max", "arena_max= is not a number from 0 to 65536; it stays 0"},
+		{"arena_max=-1", "arena_max=-1 is not a number from 0 to 65536; it stays 0"},
+		{"arena_max=65537", "arena_max=65537 is not a number from 0 to 65536; it stays 0"},
+		{"arena_max=1K", "arena_max=1K is not a number from 0 to 65536; it stays 0"},
+		{"arena_max=2=3", "arena_max=2=3 is not a number from 0 to 65536; it stays 0"},
+		{"promote_after=0", "promote_after=0 is not a number from 1 to 65535; it stays 32"},
+		{"top_pad=1T", "top_pad=1T is not a size from 0 to 1G; it stays 128K"},
+		{"top_pad=1KBB", "top_pad=1KBB is not a size from 0 to 1G; it stays 128K"},
+		{"top_pad=1 K", "top_pad=1 K is not a size from 0 to 1G; it stays 128K"},
+		{"top_pad=K", "top_pad=K is not a size from 0 to 1G; it stays 128K"},
+		{"top_pad=1025M", "top_pad=1025M is not a size from 0 to 1G; it stays 128K"},
 		/* These wrap to 0 where digits or units are not watched. */
 		{"top_pad=18446744073709551616",
-		 "top_pad=18446744073709551616 is not a size from 0 to 1G; 128K stands"},
+		 "top_pad=18446744073709551616 is not a size from 0 to 1G; it stays 128K"},
 		{"top_pad=17179869184G",
-		 "top_pad=17179869184G is not a size from 0 to 1G; 128K stands"},
+		 "top_pad=17179869184G is not a size from 0 to 1G; it stays 128K"},
 		{"mmap_threshold=4095",
-		 "mmap_threshold=4095 is not a size from 4K to 4M; 32K stands"},
-		{"verbose=2", "verbose=2 is not yes or no; no stands"},
-		{"verbose=", "verbose= is not yes or no; no stands"},
-		{"stats=always", "stats=always is not one of never|exit; never stands"},
-		{"stats=never|exit", "stats=never|exit is not one of never|exit; never stands"},
-		{"stats", "stats= is not one of never|exit; never stands"},
+		 "mmap_threshold=4095 is not a size from 4K to 4M; it stays 32K"},
+		{"verbose=2", "verbose=2 is not yes or no; it stays no"},
+		{"verbose=", "verbose= is not yes or no; it stays no"},
+		{"stats=always", "stats=always is not one of never|exit; it stays never"},
+		{"stats=never|exit", "stats=never|exit is not one of never|exit; it stays never"},
+		{"stats", "stats= is not one of never|exit; it stays never"},
 	};
 	struct options defaults = options;
 	char entry[256], line[256];
@@ -299,7 +299,7 @@ TEST(a_slip_spoils_nothing_beside_it)
 	READ("LOAM_OPTIONS=arena_max=3,arena_max=x,nonsense=1,top_pad=1M");
 	EXPECT_EQ(left->options.arena_max, 3);
 	EXPECT_EQ(left->options.top_pad, MIB);
-	EXPECT_STR(said, "arena_max=x is not a number from 0 to 65536; 3 stands\n");
+	EXPECT_STR(said, "arena_max=x is not a number from 0 to 65536; it stays 3\n");
 	EXPECT_EQ(lines_said(), 2);
 }
 
@@ -417,15 +417,16 @@ TEST(glibc_settings_that_are_no_numbers_are_said)
 {
 	READ("MALLOC_ARENA_MAX=two");
 	expect_said("loam: MALLOC_ARENA_MAX: arena_max=two is not a number from 0 to 65536; "
-		    "0 stands\n");
+		    "it stays 0\n");
 	READ("MALLOC_TOP_PAD_=08");
-	expect_said("loam: MALLOC_TOP_PAD_: top_pad=08 is not a size from 0 to 1G; 128K stands\n");
+	expect_said(
+		"loam: MALLOC_TOP_PAD_: top_pad=08 is not a size from 0 to 1G; it stays 128K\n");
 	READ("MALLOC_TOP_PAD_=0x");
 	EXPECT_EQ(lines_said(), 1);
 	READ("MALLOC_TOP_PAD_=-");
 	EXPECT_EQ(lines_said(), 1);
 	READ("GLIBC_TUNABLES=glibc.malloc.top_pad=1M:glibc.malloc.perturb=3");
-	expect_said("loam: GLIBC_TUNABLES: top_pad=1M is not a size from 0 to 1G; 128K stands\n");
+	expect_said("loam: GLIBC_TUNABLES: top_pad=1M is not a size from 0 to 1G; it stays 128K\n");
 	EXPECT_EQ(left->options.perturb, 3);
 }
 

@@ -75,7 +75,7 @@ TEST(what_is_no_setting_is_refused_with_a_line)
 	refused("narenas=3", "set: no option 'narenas', which is jemalloc's; here: arena_max");
 	refused("dss=1", "set: no option 'dss', which is jemalloc's; here is nothing like it");
 	refused("", "set: no option ''");
-	refused("top_pad=2G", "set: top_pad=2G is not a size from 0 to 1G; 1M stands");
+	refused("top_pad=2G", "set: top_pad=2G is not a size from 0 to 1G; it stays 1M");
 	refused("top_pad", "set: top_pad= is not a size");
 	refused("harden=3", "set: harden holds from the start of a process on");
 	refused("harden_action=warn", "set: harden_action holds from the start");
