@@ -12,11 +12,6 @@ static struct pool runs = POOL_INIT(struct run);
 
 SEALED uint64_t run_secret;
 
-void run_start(uint64_t secret)
-{
-	run_secret = secret | (uint64_t)0x81 << 56 | 0x81;
-}
-
 static struct report_about about(const struct run *run, const char *kind)
 {
 	return (struct report_about){.mem = run->mem, .kind = kind, .usable = run_usable(run)};

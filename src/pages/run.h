@@ -54,11 +54,15 @@ static_assert(sizeof(((struct run *)NULL)->special) == 8 &&
 		      offsetof(struct run, usable) == offsetof(struct run, special),
 	      "special has all of the others");
 
-/* Of the process; written once by run_start(). */
+/* Of the process. */
 extern HIDDEN uint64_t run_secret;
 
-/* Sets the secret of the fences. Called once, before any other function here. */
-AT_START void run_start(uint64_t secret);
+/* Sets the secret of the fences. Called once, before any other function here; inline, so that a
+   process that has no runs touches no page of their code. */
+static inline void run_start(uint64_t secret)
+{
+	run_secret = secret | (uint64_t)0x81 << 56 | 0x81;
+}
 
 /* nbytes (rounded up to pages, at most RUN_MAX) at a multiple of alignment (at most RUN_MAX);
    NULL without memory.  *ret_zero says that all reads as zero. */

@@ -222,11 +222,21 @@ static NOINLINE void in_register(void)
 #endif
 }
 
+/* Overwrites what calls left below this one: of threads that wait the whole stack counts. */
+static NOINLINE void clear_stack(void)
+{
+	char words[64 * 1024];
+
+	memset(words, 0, sizeof words);
+	__asm__ volatile("" : : "r"(words) : "memory");
+}
+
 static NOINLINE void in_frame(void)
 {
 	struct node *volatile kept = list(COUNT);
 
 	say();
+	clear_stack();
 	exit(kept == NULL);
 }
 
@@ -242,17 +252,9 @@ static NOINLINE void in_quick_exit(void)
 
 static NOINLINE void *end_process(void *unused)
 {
+	sem_wait(&ready);
 	in_frame();
 	return unused;
-}
-
-/* Overwrites what calls left below this one: of threads that wait the whole stack counts. */
-static NOINLINE void clear_stack(void)
-{
-	char words[64 * 1024];
-
-	memset(words, 0, sizeof words);
-	__asm__ volatile("" : : "r"(words) : "memory");
 }
 
 /* Another thread ends the process, while this one waits. */
@@ -262,8 +264,9 @@ static NOINLINE void in_other_thread(void)
 	pthread_t thread;
 
 	direct();
-	clear_stack();
 	pthread_create(&thread, NULL, end_process, NULL);
+	clear_stack(); /* pthread_create() allocates, too */
+	sem_post(&ready);
 	pthread_join(thread, NULL);
 	exit(kept == NULL);
 }

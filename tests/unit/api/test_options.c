@@ -275,7 +275,7 @@ TEST(what_is_not_understood_is_said_in_one_line)
 		{"top_pad=17179869184G",
 		 "top_pad=17179869184G is not a size from 0 to 1G; it stays 128K"},
 		{"mmap_threshold=4095",
-		 "mmap_threshold=4095 is not a size from 4K to 4M; it stays 32K"},
+		 "mmap_threshold=4095 is not a size from 4K to 4M; it stays 36K"},
 		{"verbose=2", "verbose=2 is not yes or no; it stays no"},
 		{"verbose=", "verbose= is not yes or no; it stays no"},
 		{"stats=always", "stats=always is not one of never|exit; it stays never"},
@@ -552,7 +552,7 @@ TEST(help_has_a_line_an_option)
 	}
 	EXPECT_EQ(lines_said(), option_count);
 	EXPECT_STR(said, "(a number from 0 to 65536; default 0)\n");
-	EXPECT_STR(said, "(a size from 4K to 4M; default 32K)\n");
+	EXPECT_STR(said, "(a size from 4K to 4M; default 36K)\n");
 	EXPECT_STR(said, "(yes or no; default no)\n");
 	EXPECT_STR(said, "statistics per floor (one of never|exit; default never)\n");
 }

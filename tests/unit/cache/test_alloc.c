@@ -165,8 +165,8 @@ TEST(pages_of_their_own_from_the_threshold_on)
 
 	EXPECT(!cache_wants_pages(threshold - 1));
 	EXPECT(cache_wants_pages(threshold));
-	EXPECT_EQ(kind(alloc(CLASS_SIZE_MAX)), KIND_HEAP);
-	EXPECT_EQ(kind(alloc(CLASS_SIZE_MAX + 1)), KIND_RUN);
+	EXPECT_EQ(kind(alloc(threshold - 1)), KIND_HEAP);
+	EXPECT_EQ(kind(alloc(threshold)), KIND_RUN);
 	EXPECT_EQ(kind(alloc(RUN_MAX)), KIND_RUN);
 	EXPECT_EQ(kind(alloc(RUN_MAX + 1)), KIND_HUGE);
 	options.mmap_threshold = 200000;
