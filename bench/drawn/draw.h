@@ -16,7 +16,7 @@ enum sizes { SIZES_ONE, SIZES_FEW, SIZES_OCTAVES, SIZES_SMALL, SIZES_MIXED, SIZE
 /* Which block goes when another comes. */
 enum lives { LIVES_STACK, LIVES_FIFO, LIVES_RANDOM, LIVES_GENERATIONS, LIVES_PHASES, LIVES_BULK };
 
-/* In which order stacks, phases and bulks are freed; nothing to the other lives. */
+/* In which order phases and bulks are freed; nothing to the other lives. */
 enum order { ORDER_FORWARD, ORDER_BACKWARD, ORDER_SCATTERED };
 
 /* Whose table of blocks a thread works on. */

@@ -5,9 +5,7 @@ meanwhile, so that neither the place of its memory nor a slow minute of the mach
 """
 import os
 import pty
-import random
 import resource
-import statistics
 import subprocess
 import threading
 import time
@@ -23,11 +21,9 @@ TARGETS = {'small, 1 thread': ('small', 1), 'small, 2 threads': ('small', 2),
 INTERVAL = 2.0      # seconds between two looks of `loam top`, by default
 FIRST = 20000       # operations of the first piece of work
 SECONDS = 120       # for what is waited for
-RESAMPLED = 4000
 
 # Seconds that a piece of work took, of wall and of processor time; and what who looked took of a processor meanwhile
 Piece = namedtuple('Piece', 'wall cpu taken')
-Ratio = namedtuple('Ratio', 'value low high')
 
 
 class Target:
@@ -89,12 +85,14 @@ class Top(Nobody):
     name, goal = 'top', 0.01
 
     def ready(self):
-        self.process, self.terminal = None, None
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.execve(LOOK / 'top', ['top', str(self.pid)], os.environ | {'TERM': 'xterm', 'LINES': '40', 'COLUMNS': '120'})
-        self.process, self.terminal, shown = pid, terminal, threading.Event()
-        self.reader = threading.Thread(target=self.read, args=(shown,))
+        self.process, self.terminal = pty.fork()
+        if self.process == 0:
+            try:
+                os.execve(LOOK / 'top', ['top', str(self.pid)], os.environ | {'TERM': 'xterm', 'LINES': '40', 'COLUMNS': '120'})
+            finally:
+                os._exit(127)
+        shown = threading.Event()
+        self.reader = threading.Thread(target=self.read, args=(shown,), daemon=True)
         self.reader.start()
         if not shown.wait(SECONDS):
             raise Failure('loam top shows nothing')
@@ -112,6 +110,8 @@ class Top(Nobody):
         return on_processor(self.process)
 
     def end(self):
+        if os.waitpid(self.process, os.WNOHANG)[0]:
+            raise Failure('loam top ended')
         os.write(self.terminal, b'q')
         os.waitpid(self.process, 0)
         self.reader.join()
@@ -123,7 +123,7 @@ class Map(Nobody):
     name, goal = 'map', 0.05
 
     def ready(self):
-        self.over, self.current, self.before = threading.Event(), None, children()
+        self.over, self.current, self.failed, self.before = threading.Event(), None, False, children()
         self.drawer = threading.Thread(target=self.draw)
         self.drawer.start()
         time.sleep(0.2)
@@ -132,16 +132,21 @@ class Map(Nobody):
         while not self.over.is_set():
             with subprocess.Popen([LOOK / 'map', str(self.pid)], stdout=subprocess.DEVNULL) as made:
                 self.current = made.pid
-                made.wait()
+                self.failed |= made.wait() != 0
                 self.current = None
 
     def taken(self):
-        current = self.current
-        return children() - self.before + (on_processor(current) if current else 0)
+        while True:     # until no map ended meanwhile
+            current, before = self.current, children()
+            now = on_processor(current) if current else 0
+            if (current, before) == (self.current, children()):
+                return before - self.before + now
 
     def end(self):
         self.over.set()
         self.drawer.join()
+        if self.failed:
+            raise Failure('loam map failed')
 
 
 VIEWERS = (Nobody, Top, Map)
@@ -162,21 +167,10 @@ def children():
 
 
 def piece(target, operations, viewer):
-    viewer.ready()
     try:
+        viewer.ready()
         taken = viewer.taken()
         wall, cpu = target.work(operations)
         return Piece(wall, cpu, viewer.taken() - taken)
     finally:
         viewer.end()
-
-
-def ratio(values, base, seed=1):
-    """Of the medians, with the interval that 95% of resampled rounds give."""
-    rng, n = random.Random(seed), len(values)
-
-    def of(rounds):
-        return statistics.median(values[i] for i in rounds) / statistics.median(base[i] for i in rounds)
-
-    drawn = sorted(of(rng.choices(range(n), k=n)) for _ in range(RESAMPLED))
-    return Ratio(of(range(n)), drawn[RESAMPLED // 40], drawn[-1 - RESAMPLED // 40])

@@ -68,14 +68,18 @@ ALWAYS_INLINE void *malloc_beyond(size_t req)
 	return LIKELY(mem) ? mem : malloc_general(req);
 }
 
+/* Below a threshold that was raised while the program ran, a kept run would serve what realloc then
+   moves, again and again. */
 static NOINLINE void *malloc_small_run(size_t req)
 {
+	if (UNLIKELY(req < options.mmap_threshold))
+		return malloc_general(req);
 	return fast_take_small_run(req, malloc_general);
 }
 
 static NOINLINE void *malloc_large(size_t req)
 {
-	if (req <= RUN_FENCED_PAGES << PAGE_SHIFT)
+	if (req <= RUN_MARKED_PAGES << PAGE_SHIFT)
 		return malloc_small_run(req);
 	return req <= RUN_MAX ? fast_take_run(req, malloc_general) : malloc_general(req);
 }

@@ -34,7 +34,7 @@ static void tell_all(struct runs *rs)
 static void push(struct runs *rs, struct run *run)
 {
 	ASSERT(rs->count < RUNS_SLOTS && !run->kept && run->tag.kind == KIND_RUN);
-	if (run->usable && run->npages > RUN_FENCED_PAGES)
+	if (run->usable && run->npages > RUN_MARKED_PAGES)
 		run_change_lead(run, 0);
 	else if (run->usable)
 		run_mark(run);
@@ -145,7 +145,7 @@ bool runs_check(const struct runs *rs)
 		ok &= expect_eq("R1", rs->run[i]->kept, true);
 		if (rs->run[i]->usable) {
 			ok &= expect_eq("R3", run_is_marked(rs->run[i]), true);
-			ok &= expect_eq("R3", rs->run[i]->npages <= RUN_FENCED_PAGES, true);
+			ok &= expect_eq("R3", rs->run[i]->npages <= RUN_MARKED_PAGES, true);
 		}
 		kept += rs->run[i]->npages;
 	}

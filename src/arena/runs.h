@@ -96,7 +96,7 @@ ALWAYS_INLINE bool runs_push(struct runs *rs, struct run *run)
 	size_t kept = rs->kept + run->npages;
 
 	ASSERT(!run->kept && run->tag.kind == KIND_RUN);
-	ASSERT(!run->usable || (run->npages <= RUN_FENCED_PAGES && run_is_marked(run)));
+	ASSERT(!run->usable || (run->npages <= RUN_MARKED_PAGES && run_is_marked(run)));
 	if (UNLIKELY(rs->count == RUNS_SLOTS || kept > RUNS_KEPT || kept > rs->told))
 		return false;
 	rs->run[rs->count++] = run;

@@ -136,19 +136,34 @@ struct magazine *cache_learn(struct cache *c, unsigned sc)
 	return m;
 }
 
+/* NULL: the object was among those that go home twice, and its slab is gone. */
+static struct slab *slab_of(const struct object *o)
+{
+	struct descriptor *tag = pagemap_get(o);
+
+	return LIKELY(tag && tag->kind == KIND_SLAB) ? (struct slab *)tag : NULL;
+}
+
 /* Gives home the objects of one arena, and moves the others to the front of the array; returns
    how many these are. What belongs to a retired arena is lost. */
 static uint32_t give_to_one(struct object **objects, uint32_t n, struct object **ret_twice)
 {
-	struct arena *a = ((struct slab *)pagemap_get(objects[0]))->owner;
-	bool is_in_use = ring_lock_this(a);
+	const struct slab *first = slab_of(objects[0]);
 	uint32_t others = 0;
+	struct arena *a;
+	bool is_in_use;
 
+	if (UNLIKELY(!first)) {
+		*ret_twice = objects[0];
+		objects[0] = objects[n - 1];
+		return n - 1;
+	}
+	a = first->owner;
+	is_in_use = ring_lock_this(a);
 	for (uint32_t i = 0; i < n;) {
-		struct slab *s = (struct slab *)pagemap_get(objects[i]);
+		struct slab *s = slab_of(objects[i]);
 
-		/* it was here twice, and its slab is gone */
-		if (UNLIKELY(!s || s->tag.kind != KIND_SLAB))
+		if (UNLIKELY(!s))
 			*ret_twice = objects[i++];
 		else if (s->owner != a)
 			objects[others++] = objects[i++];

@@ -19,7 +19,7 @@
  * not come here but go home, so that two threads seldom use one line.
  *
  * Each class may have DEPOT_BYTES here, in equal parts by shards, but DEPOT_SHARD_BYTES in each;
- * its last crate may exceed that, since half of a magazine can be a little more. It may have more,
+ * its last crate, which may be a whole magazine, may exceed that. It may have more,
  * if objects of it were taken from the shard since the last settling, while the shard has less than
  * its part of a DEPOT_SHARE-th of what is live: where nobody takes them, each would pin its page
  * for nothing. What is here counts as retained (pages/retain.h); while more is retained than the

@@ -210,7 +210,7 @@ ALWAYS_INLINE void fast_free_run(void *mem, struct run *run,
 /* free of a run of which run->special is not 0. */
 ALWAYS_INLINE void fast_free_fenced(void *mem, struct run *run, void (*slow)(void *mem))
 {
-	if (UNLIKELY(run->kept || run->npages > RUN_FENCED_PAGES || !run_fences_hold(run)))
+	if (UNLIKELY(run->kept || run->npages > RUN_MARKED_PAGES || !run_fences_hold(run)))
 		return slow(mem);
 	run_mark(run);
 	fast_keep_run(mem, run, slow);

@@ -86,7 +86,7 @@ static bool resize_run(struct cache *c, struct run *run, size_t req)
 	ASSERT(!run->kept);
 	if (req < options.mmap_threshold / 2)
 		return false;
-	if (req > run_usable(run)) {
+	if (run_pages_behind((uintptr_t)run->mem % PAGE_SIZE, req) > run->npages) {
 		a = ring_lock(&c->arena);
 		moves = a && runs_have_room(&a->runs, run);
 		if (a)

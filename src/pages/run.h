@@ -37,6 +37,9 @@
 #define RUN_FENCED_PAGES (128 * KIB >> PAGE_SHIFT)
 #define RUN_FENCED_MAX	 (128 * KIB - 2 * RUN_ALIGN)
 
+/* Kept runs of so many pages serve such a request, too (runs_fits()), and have a mark then. */
+#define RUN_MARKED_PAGES (RUN_FENCED_PAGES + RUN_FENCED_PAGES / 8)
+
 struct run {
 	struct descriptor tag;
 	char *mem; /* the object; all is written by whoever holds it */
@@ -161,10 +164,11 @@ ALWAYS_INLINE bool run_is_marked(const struct run *run)
 /* Ends the program: an object that was freed has lost its mark. */
 _Noreturn COLD void run_report_written(const struct run *run);
 
-/* Clears the mark, by which the next object would tell of the secret; reports one that is lost. */
+/* Clears the mark, by which the next object would tell of the secret; reports one that is lost, and
+   a fence that was whole when the object was freed. */
 ALWAYS_INLINE void run_unmark(struct run *run)
 {
-	if (IS_WRONG(!run_is_marked(run)))
+	if (IS_WRONG(!run_is_marked(run) || !run_fences_hold(run)))
 		run_report_written(run);
 	*(uint64_t *)run->mem = 0;
 }

@@ -1,7 +1,6 @@
 """bench/looked_at: what it says of made-up times, and that it runs."""
 import json
 import os
-import random
 import re
 import subprocess
 import sys
@@ -12,32 +11,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'bench'))
 from looking import looking  # noqa: E402
+from measure.failure import Failure  # noqa: E402
 
 PROGRAM = ROOT / 'bench/looked_at'
 
 
-class Ratios(unittest.TestCase):
-    def test_equal_ones(self):
-        """95 of 100 intervals hold 1; of so few rounds some less."""
-        rng, held = random.Random(5), 0
-        for seed in range(100):
-            base, mine = ([rng.gauss(2, 0.02) for _ in range(10)] for _ in range(2))
-            found = looking.ratio(mine, base, seed)
-            self.assertLessEqual(found.low, found.value)
-            self.assertLessEqual(found.value, found.high)
-            held += found.low <= 1 <= found.high
-        self.assertGreaterEqual(held, 90)
+class Viewers(unittest.TestCase):
+    """One that fails looks at nobody: there is no figure then."""
 
-    def test_a_difference(self):
-        rng = random.Random(6)
-        base, mine = ([rng.gauss(mean, 0.01) for _ in range(10)] for mean in (2, 2.2))
-        found = looking.ratio(mine, base)
-        self.assertAlmostEqual(found.value, 1.1, delta=0.02)
-        self.assertGreater(found.low, 1.05)
-
-    def test_one_round_that_was_disturbed(self):
-        base = [2.0] * 10
-        self.assertEqual(looking.ratio([2.0] * 9 + [9.0], base).value, 1)
+    def test_who_fails(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in (('map', 'exit 1'), ('top', 'echo VIRT')):
+                Path(f'{folder}/{name}').write_text(f'#!/bin/sh\n{text}\n')
+                Path(f'{folder}/{name}').chmod(0o755)
+            looking.LOOK, before = Path(folder), looking.LOOK
+            self.addCleanup(setattr, looking, 'LOOK', before)
+            with looking.Target('small', 1, os.environ['LOAM_SO']) as target:
+                for viewer in looking.Map, looking.Top:
+                    with self.assertRaises(Failure):
+                        looking.piece(target, looking.FIRST, viewer(target.pid))
 
 
 class Program(unittest.TestCase):

@@ -456,12 +456,31 @@ TEST(what_has_grown_beyond_small_sizes_is_kept_without_fences)
 	runs_keep(&rs, run);
 	EXPECT(run->usable);
 	EXPECT(runs_take(&rs, RUN_FENCED_PAGES, 1) == run);
-	EXPECT(run_resize(run, RUN_FENCED_MAX + 1));
-	EXPECT(run->npages == RUN_FENCED_PAGES + 1 && run_fences_hold(run));
+	EXPECT(run_resize(run, RUN_MARKED_PAGES << PAGE_SHIFT));
+	EXPECT(run->npages == RUN_MARKED_PAGES + 1 && run_fences_hold(run));
 	runs_keep(&rs, run);
 	EXPECT(!run->usable && run->mem == base);
 	EXPECT_EQ(*(uint64_t *)(base + 8), 0);
 	EXPECT(runs_check(&rs));
+	end();
+}
+
+/* It had more pages than such an object needs, as a kept run may have. */
+TEST(a_small_object_in_the_largest_run_that_serves_it_is_marked)
+{
+	struct run *run;
+
+	begin();
+	run = new_run(RUN_MARKED_PAGES << PAGE_SHIFT, 1);
+	EXPECT_EQ(run->npages, RUN_MARKED_PAGES);
+	run_lay_out(run, RUN_ALIGN, RUN_FENCED_MAX);
+	EXPECT(runs_fits(run, RUN_FENCED_PAGES));
+	runs_keep(&rs, run);
+	EXPECT(run->usable && run_is_marked(run));
+	EXPECT(runs_check(&rs));
+	run->mem[-1] ^= 1;
+	EXPECT_ABORT(take_one, (void *)run->npages, "malloc(): write after free: ");
+	run->mem[-1] ^= 1;
 	end();
 }
 

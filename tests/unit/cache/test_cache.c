@@ -428,3 +428,24 @@ TEST(check_sees_what_is_wrong)
 	m->none[2]->key ^= 1;
 	EXPECT(cache_check(mine.cache));
 }
+
+static void give_home_two_pieces(void *objects)
+{
+	cache_give_home(objects, 300);
+}
+
+/* An object of the piece that goes home first is there again at the start of the next one, when its
+   slab has gone back. */
+TEST(what_is_in_two_pieces_that_go_home_is_reported)
+{
+	static struct object *objects[300];
+
+	start_anew();
+	REQUIRE(ring_lock_this(&arena_main));
+	for (int i = 0; i < 300; i++)
+		take_objects(&arena_main, 4096, objects + i, 1);
+	arena_main.slabs->empty_most = 0;
+	ring_unlock(&arena_main);
+	objects[0] = objects[299];
+	EXPECT_ABORT(give_home_two_pieces, objects, "double free detected");
+}

@@ -263,3 +263,17 @@ TEST(whether_an_object_is_in_use)
 	options.harden_action = 0;
 	loam_free(o);
 }
+
+/* Though a kept run has four times its pages, which what outgrows its own moves to. */
+TEST(a_small_run_grows_within_its_pages)
+{
+	char *mem = loam_malloc(40000);
+	size_t had;
+
+	REQUIRE(pagemap_get(mem)->kind == KIND_RUN);
+	loam_free(loam_malloc(200000));
+	EXPECT(resize(mem, 35000, &had) == mem);
+	EXPECT(resize(mem, 40000, &had) == mem);
+	EXPECT(!resize(mem, 80000, &had));
+	loam_free(mem);
+}
