@@ -20,7 +20,7 @@
  * Invariants, proved by runs_check():
  *	R1  run[] below count are runs whose descriptor says that they are kept, the others NULL;
  *	R2  kept is the sum of their pages; told is kept, or up to RUNS_SLACK more;
- *	R3  one with fences has its mark, and RUN_FENCED_PAGES at most.
+ *	R3  one with fences has its mark, and RUN_MARKED_PAGES at most.
  *
  * Locking: the caller holds the arena.
  */
@@ -53,7 +53,7 @@ struct run *runs_take(struct runs *rs, size_t npages, size_t alignment);
 
 /* The fast path of runs_take(): takes the newest run, if it fits and no counter must be
    corrected for that. NULL otherwise, with nothing done. One with fences still has its mark; none
-   has that fits more than RUN_FENCED_PAGES. */
+   has that fits more than RUN_MARKED_PAGES. */
 ALWAYS_INLINE struct run *runs_take_newest(struct runs *rs, size_t npages)
 {
 	uint32_t count = rs->count;
@@ -89,7 +89,7 @@ bool runs_have_room(const struct runs *rs, const struct run *run);
 void runs_keep(struct runs *rs, struct run *run);
 
 /* The fast path of runs_keep(): keeps the run, if no other must go and no counter must be corrected
-   for that. False otherwise, with nothing done. One with fences has at most RUN_FENCED_PAGES, and
+   for that. False otherwise, with nothing done. One with fences has at most RUN_MARKED_PAGES, and
    its mark. */
 ALWAYS_INLINE bool runs_push(struct runs *rs, struct run *run)
 {

@@ -154,13 +154,13 @@ ALWAYS_INLINE void *fast_take_newest(size_t req, size_t npages, bool small, size
 	return UNLIKELY(waited) ? cache_wake_then_return(&a->lock, run->mem) : run->mem;
 }
 
-/* malloc of more than RUN_FENCED_PAGES: no kept run with fences has as many. */
+/* malloc of more than RUN_MARKED_PAGES: no kept run with fences has as many. */
 ALWAYS_INLINE void *fast_take_run(size_t req, void *(*slow)(size_t))
 {
 	return fast_take_newest(req, run_pages(req), false, 0, slow);
 }
 
-/* malloc of at most RUN_FENCED_PAGES. */
+/* malloc of at most RUN_MARKED_PAGES. */
 ALWAYS_INLINE void *fast_take_small_run(size_t req, void *(*slow)(size_t))
 {
 	size_t lead = run_lead(req, RUN_ALIGN);

@@ -33,7 +33,8 @@
 /* What objects are aligned to at least. */
 #define RUN_ALIGN ((size_t)16)
 
-/* A request of at most that many bytes may have fences; its run has RUN_FENCED_PAGES at most. */
+/* A request of at most RUN_FENCED_MAX bytes may have fences; its run has at most RUN_FENCED_PAGES,
+   or one more if it is aligned to over 16 bytes. */
 #define RUN_FENCED_PAGES (128 * KIB >> PAGE_SHIFT)
 #define RUN_FENCED_MAX	 (128 * KIB - 2 * RUN_ALIGN)
 
