@@ -125,7 +125,6 @@ static unsigned give(struct region *r, unsigned page, unsigned order)
 	       is_free(r, (page ^ 1u << merged) & ~0u << merged, merged, &state))
 		merged++;
 	insert(r, state_of(r, page & ~0u << merged, merged), page & ~0u << merged, merged);
-	KEEP_ORDER();
 	for (unsigned o = order; o < merged; o++)
 		if (is_free(r, (page ^ 1u << o) & ~0u << o, o, &state))
 			remove(r, state, (page ^ 1u << o) & ~0u << o, o);
@@ -140,27 +139,9 @@ unsigned region_highest(const struct region *r, enum state state, unsigned order
 	return page_of(bits_last(free, order_start(order), order_start(order + 1)), order);
 }
 
-static COLD unsigned count_free(const struct region *r, struct pages pages)
-{
-	unsigned n = 0, end = pages.first + pages.count;
-
-	for (enum state s = DIRTY; s < STATES; s++)
-		for (unsigned order = 0; order < ORDERS && 1u << order <= pages.count; order++)
-			bits_for_each (bit, r->free[s], bit_of(pages.first, order),
-				       bit_of(end - 1, order) + 1)
-				n += 1u << order;
-	return n;
-}
-
 unsigned region_in_use(const struct region *r, struct pages pages)
 {
-	enum state state;
-
-	ASSERT(is_power_of_two(pages.count) && is_aligned(pages.first, pages.count));
-	for (unsigned order = ORDERS; order-- && 1u << order > pages.count;)
-		if (is_free(r, pages.first, order, &state))
-			return 0;
-	return count_bits(r->owned, pages) - count_free(r, pages);
+	return count_bits(r->owned, pages) - count_bits(r->vacant, pages);
 }
 
 bool region_largest_dirty(const struct region *r, struct pages within, unsigned least,
@@ -195,8 +176,8 @@ unsigned region_take(struct region *r, enum state state, unsigned order, uint64_
 			given += 1u << half;
 		give(r, given, half);
 	}
-	KEEP_ORDER();
 	take(r, state, block, from);
+	set_bits(r->vacant, (struct pages){page, 1u << order}, false);
 	return page;
 }
 
@@ -204,6 +185,8 @@ unsigned region_give(struct region *r, struct pages pages)
 {
 	unsigned merges = 0;
 
+	set_bits(r->vacant, pages, true);
+	r->longest[DIRTY] = r->longest[CLEAN] = REGION_PAGES;
 	while (pages.count) {
 		unsigned order = log2_floor(pages.count);
 
@@ -216,49 +199,83 @@ unsigned region_give(struct region *r, struct pages pages)
 	return merges;
 }
 
-/* The free block that holds a page: its order and state; false when the page is not free. */
-static bool block_around(const struct region *r, unsigned page, unsigned *ret_order,
-			 enum state *ret_state)
+/* The lowest of so many bits that are set in a row; 64 when there are none. */
+static unsigned row_within(uint64_t word, unsigned count)
 {
-	for (unsigned order = 0; order < ORDERS; order++)
-		if (is_free(r, page, order, ret_state)) {
-			*ret_order = order;
-			return true;
-		}
-	return false;
+	for (unsigned have = 1, more; word && have < count; have += more) {
+		more = (unsigned)smaller(have, count - have);
+		word &= word >> more;
+	}
+	return word ? lowest_bit(word) : 64;
 }
 
-bool region_page_free(const struct region *r, unsigned page)
+/* A word of the pages that fit. */
+static uint64_t fitting(const struct region *r, unsigned w, enum state worst)
 {
-	unsigned order;
-	enum state state;
+	return r->vacant[w] & (worst == DIRTY ? r->dirty[w] : ~(uint64_t)0);
+}
 
-	return block_around(r, page, &order, &state);
+static unsigned find(const struct region *r, unsigned count, enum state worst)
+{
+	unsigned row = 0; /* pages that fit, up to the word that is looked at */
+
+	for (unsigned w = 0; w < REGION_PAGES / 64; w++) {
+		uint64_t fit = fitting(r, w, worst);
+		unsigned low = ~fit ? lowest_bit(~fit) : 64, within;
+
+		if (row + low >= count)
+			return w * 64 - row;
+		within = count < 64 ? row_within(fit, count) : 64;
+		if (within < 64)
+			return w * 64 + within;
+		row = low == 64 ? row + 64 : 63 - highest_bit(~fit);
+	}
+	return REGION_PAGES;
+}
+
+unsigned region_find(struct region *r, unsigned count, enum state worst)
+{
+	unsigned page;
+
+	ASSERT(count && count <= REGION_PAGES);
+	if (count > r->longest[worst])
+		return REGION_PAGES;
+	page = find(r, count, worst);
+	if (page == REGION_PAGES)
+		r->longest[worst] = count - 1;
+	return page;
+}
+
+/* The free block that holds a page: its order and state. */
+static unsigned block_around(const struct region *r, unsigned page, enum state *ret_state)
+{
+	unsigned order = 0;
+
+	ASSERT(region_page_free(r, page));
+	while (!is_free(r, page, order, ret_state))
+		order++;
+	return order;
 }
 
 bool region_take_exactly(struct region *r, struct pages pages)
 {
-	unsigned end = pages.first + pages.count, order;
-	enum state state;
+	unsigned end = pages.first + pages.count;
 
 	ASSERT(pages.count && end > pages.first);
-	if (end > REGION_PAGES)
+	if (end > REGION_PAGES || count_bits(r->vacant, pages) < pages.count)
 		return false;
-	for (unsigned page = pages.first; page < end; page = (page | ((1u << order) - 1)) + 1)
-		if (!block_around(r, page, &order, &state))
-			return false;
 	for (unsigned page = pages.first, past; page < end; page = past) {
-		unsigned start;
+		enum state state;
+		unsigned order = block_around(r, page, &state);
+		unsigned start = page & ~((1u << order) - 1);
 
-		block_around(r, page, &order, &state);
-		start = page & ~((1u << order) - 1);
 		past = start + (1u << order);
 		region_give(r, (struct pages){start, page - start});
 		if (past > end)
 			region_give(r, (struct pages){end, past - end});
-		KEEP_ORDER();
 		take(r, state, start, order);
 	}
+	set_bits(r->vacant, pages, false);
 	return true;
 }
 
@@ -268,6 +285,7 @@ void region_disown(struct region *r, enum state state, unsigned first, unsigned 
 
 	ASSERT(count_bits(r->owned, pages) == pages.count);
 	take(r, state, first, order);
+	set_bits(r->vacant, pages, false);
 	KEEP_ORDER();
 	set_bits(r->owned, pages, false);
 	set_bits(r->dirty, pages, false);
@@ -292,30 +310,21 @@ void region_clean(struct region *r, unsigned first, unsigned order)
 	ASSERT(bit_test(r->free[DIRTY], bit_of(first, order)));
 	r->dirty_pages -= region_dirty(r, pages);
 	set_bits(r->dirty, pages, false);
-	insert(r, CLEAN, first, order);
-	KEEP_ORDER();
 	remove(r, DIRTY, first, order);
+	insert(r, CLEAN, first, order);
 }
 
 void region_rebuild(struct region *r)
 {
-	uint64_t free[REGION_PAGES / 64] = {0};
-
-	for (enum state s = DIRTY; s < STATES; s++)
-		for (unsigned order = 0; order < ORDERS; order++)
-			bits_for_each (bit, r->free[s], order_start(order), order_start(order + 1))
-				set_bits(free, (struct pages){page_of(bit, order), 1u << order},
-					 true);
 	for (unsigned w = 0; w < REGION_PAGES / 64; w++)
-		r->owned[w] |= free[w];
+		r->owned[w] |= r->vacant[w];
 	r->owned_pages = count_bits(r->owned, (struct pages){0, REGION_PAGES});
 	memset(r->free, 0, sizeof r->free);
 	r->orders[DIRTY] = r->orders[CLEAN] = 0;
 	r->free_pages = r->dirty_pages = 0;
 	for (unsigned page = 0, end; page < REGION_PAGES; page = end) {
-		page = (unsigned)bits_first(free, page, REGION_PAGES);
-		for (end = page; end < REGION_PAGES && bit_test(free, end);)
-			end++;
+		page = (unsigned)bits_first(r->vacant, page, REGION_PAGES);
+		end = (unsigned)bits_first_clear(r->vacant, page, REGION_PAGES);
 		region_give(r, (struct pages){page, end - page});
 	}
 	ASSERT_SLOW(region_check(r));
@@ -349,8 +358,13 @@ bool region_check(const struct region *r)
 			bits_for_each (bit, r->free[s], order_start(order), order_start(order + 1))
 				ok &= check_block(r, s, page_of(bit, order), order, seen);
 		}
-	for (unsigned w = 0; w < REGION_PAGES / 64; w++)
+	for (unsigned w = 0; w < REGION_PAGES / 64; w++) {
 		free_dirty += (unsigned)__builtin_popcountll(seen[w] & r->dirty[w]);
+		ok &= expect_eq("B7", r->vacant[w], seen[w]);
+	}
+	for (enum state s = DIRTY; s < STATES; s++)
+		if (r->longest[s] < REGION_PAGES)
+			ok &= expect_eq("B8", find(r, r->longest[s] + 1, s), REGION_PAGES);
 	ok &= expect_eq("B5", count_bits(seen, all), r->free_pages);
 	return ok & expect_eq("B5", free_dirty, r->dirty_pages);
 }

@@ -22,17 +22,21 @@
  *	B3  a clean block has no dirty page, a dirty block has one at least;
  *	B4  orders[] has the bit of an order exactly when a block of it is free;
  *	B5  free_pages and dirty_pages are the sums over the free blocks;
- *	B6  every free page is owned.
+ *	B6  every free page is owned;
+ *	B7  `vacant` has the pages that lie in free blocks;
+ *	B8  no stretch is longer than longest[], which a look in vain lowers, and a free raises.
  *
- * A page that was free and stays it lies in a free block after each single store, since what
- * becomes free is noted before what it was part of, or what was part of it, is forgotten; and a
- * page that has memory is noted as dirty before it is free.  So region_rebuild() finds all that is
- * free.
+ * Free pages beside each other need not make a block: pages 6 to 9 are a stretch of four, and no
+ * block of four.  `vacant` shows such stretches, for requests that are no power of two.
+ *
+ * After each single store a page that was free and stays it is vacant; and a page that has memory
+ * is noted as dirty before it is vacant.  So region_rebuild() finds all that is free.
  *
  * Locking: the zone's lock is held around every call.
  */
 #pragma once
 
+#include "base/bits.h"
 #include "base/compiler.h"
 #include "pages/pagemap.h"
 
@@ -62,7 +66,9 @@ struct region {
 	unsigned steps;				      /* mapped from here on; of the zone's */
 	unsigned free_pages;			      /* B5 */
 	unsigned dirty_pages;			      /* B5: of the free ones */
+	unsigned longest[STATES];		      /* B8: of dirty pages, of any */
 	uint64_t free[STATES][2 * REGION_PAGES / 64]; /* one bit a block, see above */
+	uint64_t vacant[REGION_PAGES / 64];	      /* B7: free pages */
 	/* pages that may hold memory; of a block in use: held it before */
 	uint64_t dirty[REGION_PAGES / 64];
 	uint64_t owned[REGION_PAGES / 64]; /* where only part of the window could be mapped */
@@ -76,8 +82,12 @@ unsigned region_take(struct region *r, enum state state, unsigned order, uint64_
 /* Frees pages that are owned and not free, as the blocks that they make; how many merges. */
 unsigned region_give(struct region *r, struct pages pages);
 
+/* The first page of the lowest stretch of so many free pages, each of which holds memory (DIRTY) or
+   not (CLEAN: any will do); REGION_PAGES when there is none. */
+unsigned region_find(struct region *r, unsigned count, enum state worst);
+
 /* Takes exactly these pages; false, and nothing taken, unless all are free. */
-COLD bool region_take_exactly(struct region *r, struct pages pages);
+bool region_take_exactly(struct region *r, struct pages pages);
 
 /* Makes pages owned, and free and clean. */
 void region_own(struct region *r, struct pages pages);
@@ -89,8 +99,10 @@ COLD void region_disown(struct region *r, enum state state, unsigned first, unsi
 void region_touch(struct region *r, struct pages pages);
 void region_clean(struct region *r, unsigned first, unsigned order);
 
-/* Whether the page lies in a free block. */
-COLD bool region_page_free(const struct region *r, unsigned page);
+static inline bool region_page_free(const struct region *r, unsigned page)
+{
+	return bit_test(r->vacant, page);
+}
 
 /* How many of the pages hold memory. */
 unsigned region_dirty(const struct region *r, struct pages pages);

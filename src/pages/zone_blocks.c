@@ -12,6 +12,9 @@
 /* What one call purges: as much as the largest block that another one brings. */
 #define PURGE_STEP ORDER_BYTES(ORDERS - 1)
 
+/* Regions that one look for a stretch visits. */
+#define LOOKS_MOST 16
+
 /* The region of a block; zone lock. */
 static struct region *region_of(const void *mem)
 {
@@ -73,7 +76,7 @@ static uint64_t some_halves(void)
 }
 
 /* A block of a node from the dirty ones, else from the clean ones; NULL when there is none. */
-static void *take_block(const struct zone_node *n, unsigned order, bool *ret_clean)
+static void *take_block(const struct zone_node *n, unsigned order)
 {
 	ASSERT(lock_held(&zone_lock));
 	ASSERT(order < ORDERS);
@@ -92,7 +95,6 @@ static void *take_block(const struct zone_node *n, unsigned order, bool *ret_cle
 		zone_change_end(&change);
 		zone.sizes.splits += from - order;
 		ASSERT(is_aligned(page, (size_t)1 << order) && !region_page_free(r, page));
-		*ret_clean = region_dirty(r, (struct pages){page, 1u << order}) == 0;
 		zone.sizes.takes++;
 		return page_address(r, page);
 	}
@@ -100,13 +102,46 @@ static void *take_block(const struct zone_node *n, unsigned order, bool *ret_cle
 }
 
 /* The same of any node, where one cannot have more of its own. */
-static COLD void *take_elsewhere(unsigned order, bool *ret_clean)
+static COLD void *take_elsewhere(unsigned order)
 {
 	void *block = NULL;
 
 	for (unsigned node = 0; !block && node < NODES_MOST; node++)
-		block = take_block(zone_node(node), order, ret_clean);
+		block = take_block(zone_node(node), order);
 	return block;
+}
+
+/* Free pages beside each other that need be no block: in the first regions that have such dirty
+   pages, ones that all hold memory, else the lowest.  NULL: none was found. */
+static void *take_stretch(const struct zone_node *n, unsigned npages)
+{
+	unsigned least = log2_floor(npages + 1) - 1; /* such a block is in every stretch */
+	struct region *found = NULL, *r = n ? zone_next(n, DIRTY, least, 0) : NULL;
+	struct pages pages = {REGION_PAGES, npages};
+	struct zone_change change;
+
+	ASSERT(lock_held(&zone_lock) && npages && npages <= REGION_PAGES);
+	for (unsigned looks = LOOKS_MOST; r && looks--;
+	     r = zone_next(n, DIRTY, least, r->slot + 1)) {
+		unsigned page = region_find(r, npages, DIRTY);
+		bool all_dirty = page < REGION_PAGES;
+
+		if (!all_dirty && !found)
+			page = region_find(r, npages, CLEAN);
+		if (page == REGION_PAGES)
+			continue;
+		found = r;
+		pages.first = page;
+		if (all_dirty)
+			break;
+	}
+	if (!found)
+		return NULL;
+	change = zone_change_begin(found);
+	region_take_exactly(found, pages);
+	zone_change_end(&change);
+	zone.sizes.takes++;
+	return page_address(found, pages.first);
 }
 
 static void give_locked(struct region *r, struct pages pages)
@@ -191,26 +226,33 @@ static size_t purge_locked(size_t nbytes)
 }
 
 /* The first npages of a block of that order; what follows them is free. */
-static void *alloc_locked(unsigned node, size_t npages, unsigned order, bool *ret_clean)
+static void *alloc_block(unsigned node, size_t npages, unsigned order)
 {
-	char *block = take_block(zone_node(node), order, ret_clean);
+	char *block = take_block(zone_node(node), order);
 
 	if (!block && zone_grow(node, order))
-		block = take_block(zone_node(node), order, ret_clean);
+		block = take_block(zone_node(node), order);
 	if (!block && load_relaxed(&nodes_many))
-		block = take_elsewhere(order, ret_clean);
-	if (!block)
-		return NULL;
-	if (npages < (size_t)1 << order) {
+		block = take_elsewhere(order);
+	if (block && npages < (size_t)1 << order) {
 		struct region *r = region_of(block);
 		unsigned end = page_index(r, block) + (unsigned)npages;
 
 		give_locked(r, (struct pages){end, (1u << order) - (unsigned)npages});
 	}
-	ASSERT(!pagemap_get(block) && !pagemap_hot(block)); /* Z5, P2 */
-	if (*ret_clean)
-		retain_faults(npages << PAGE_SHIFT);
 	return block;
+}
+
+/* Pages were taken: whether all read as zero. */
+static bool note_taken(const void *mem, size_t npages)
+{
+	struct region *r = region_of(mem);
+	unsigned dirty = region_dirty(r, (struct pages){page_index(r, mem), (unsigned)npages});
+
+	ASSERT(!pagemap_get(mem) && !pagemap_hot(mem)); /* Z5, P2 */
+	if (dirty < npages)
+		retain_faults((npages - dirty) << PAGE_SHIFT);
+	return !dirty;
 }
 
 /* The order of a block for what is going to grow: `most` if there is such a block, or half of all
@@ -227,11 +269,12 @@ static unsigned room_locked(const struct zone_node *n, unsigned least, unsigned 
 	return (unsigned)larger(least, smaller(order, most));
 }
 
-/* npages of a block of at least that order, and up to room_order if one can be had. */
-static void *alloc(size_t npages, unsigned order, unsigned room_order, bool *ret_clean)
+/* npages of a block of at least 2^align_order pages, and up to 2^room_order if one can be had. */
+static void *alloc(size_t npages, unsigned align_order, unsigned room_order, bool *ret_clean)
 {
-	unsigned roomy, node = nodes_here();
-	void *mem;
+	unsigned order = (unsigned)larger(log2_ceil(npages), align_order), roomy,
+		 node = nodes_here();
+	void *mem = NULL;
 
 	ASSERT(npages && npages <= (size_t)1 << order);
 	ASSERT(order < ORDERS && !lock_held(&zone_lock));
@@ -239,9 +282,14 @@ static void *alloc(size_t npages, unsigned order, unsigned room_order, bool *ret
 		return NULL;
 	lock_acquire(&zone_lock);
 	roomy = room_locked(zone_node(node), order, room_order);
-	mem = alloc_locked(node, npages, roomy, ret_clean);
-	if (!mem && roomy > order)
-		mem = alloc_locked(node, npages, order, ret_clean);
+	if (roomy > order)
+		mem = alloc_block(node, npages, roomy);
+	else if (!align_order && npages > 1 && !zone.scatter)
+		mem = take_stretch(zone_node(node), (unsigned)npages);
+	if (!mem)
+		mem = alloc_block(node, npages, order);
+	if (mem)
+		*ret_clean = note_taken(mem, npages);
 	lock_release(&zone_lock);
 	ASSERT_SLOW(zone_check_step());
 	if (mem)
@@ -256,12 +304,12 @@ void *zone_alloc(unsigned order, bool *ret_clean)
 
 void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean)
 {
-	return alloc(npages, (unsigned)larger(log2_ceil(npages), align_order), 0, ret_clean);
+	return alloc(npages, align_order, 0, ret_clean);
 }
 
 void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean)
 {
-	return alloc(npages, log2_ceil(npages), room_order, ret_clean);
+	return alloc(npages, 0, room_order, ret_clean);
 }
 
 /* Frees pages of which so many first ones may have been written.  That they are free is noted

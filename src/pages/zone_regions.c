@@ -91,6 +91,36 @@ struct region *zone_highest(const struct zone_node *n, enum state state, unsigne
 	return part->regions[bits_last(part->with[state][order].words, 0, ZONE_PART)];
 }
 
+/* The lowest number, of at least `from`, in the sets of that order or above; ZONE_PART when there
+   is none. */
+static size_t next(const struct zone_set with[ORDERS], unsigned order, size_t from)
+{
+	for (size_t w = from / 64; w < ZONE_PART / 64; w++) {
+		uint64_t any = 0;
+
+		for (unsigned o = order; o < ORDERS; o++)
+			any |= with[o].words[w];
+		any &= bits_mask(w, from, ZONE_PART);
+		if (any)
+			return w * 64 + lowest_bit(any);
+	}
+	return ZONE_PART;
+}
+
+struct region *zone_next(const struct zone_node *n, enum state state, unsigned order, size_t slot)
+{
+	size_t first = slot / ZONE_PART, part = first, number;
+
+	while ((part = next(n->with[state], order, part)) < ZONE_PART) {
+		number =
+			next(parts[part]->with[state], order, part == first ? slot % ZONE_PART : 0);
+		if (number < ZONE_PART)
+			return parts[part]->regions[number];
+		part++;
+	}
+	return NULL;
+}
+
 /* Brings into the zone's sets what changed since `before` in one state's orders. */
 static void update_sets(const struct region *r, enum state state, uint16_t before)
 {

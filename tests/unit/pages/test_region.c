@@ -1,4 +1,5 @@
-/* The buddy of one region: split, merge, exact takes, dirty pages; B1 to B6 after every step. */
+/* The buddy of one region: split, merge, exact takes, stretches, dirty pages; B1 to B8 after every
+   step. */
 #include "base/bits.h"
 #include "pages/region.h"
 #include "test.h"
@@ -118,6 +119,54 @@ TEST(check_finds_what_is_wrong)
 	fresh();
 	bit_clear(r->owned, 7); /* B6 */
 	EXPECT(!region_check(r));
+	fresh();
+	bit_clear(r->vacant, 7); /* B7 */
+	EXPECT(!region_check(r));
+	fresh();
+	r->longest[CLEAN] = 7; /* B8 */
+	EXPECT(!region_check(r));
+}
+
+/* All pages are out but those. */
+static struct region *free_only(struct pages pages)
+{
+	struct region *r = fresh();
+
+	region_take(r, CLEAN, ORDER_MAX, 0);
+	region_give(r, pages);
+	return r;
+}
+
+TEST(a_stretch_need_be_no_block)
+{
+	struct region *r = free_only((struct pages){6, 4});
+
+	EXPECT_EQ(r->orders[CLEAN], 1u << 1);
+	EXPECT_EQ(region_find(r, 4, CLEAN), 6);
+	EXPECT_EQ(region_find(r, 5, CLEAN), REGION_PAGES);
+	EXPECT(region_check(r));
+	EXPECT_EQ(region_find(r, 1, DIRTY), REGION_PAGES);
+	region_give(r, (struct pages){10, 1}); /* what was looked for in vain is there now */
+	EXPECT_EQ(region_find(r, 5, CLEAN), 6);
+	r = free_only((struct pages){60, 200}); /* over the ends of words */
+	EXPECT_EQ(region_find(r, 200, CLEAN), 60);
+	EXPECT_EQ(region_find(r, 201, CLEAN), REGION_PAGES);
+	r = free_only((struct pages){REGION_PAGES - 9, 9});
+	EXPECT_EQ(region_find(r, 9, CLEAN), REGION_PAGES - 9);
+}
+
+TEST(a_dirty_stretch_has_no_clean_page)
+{
+	struct region *r = free_only((struct pages){0, 1});
+
+	region_touch(r, (struct pages){10, 5});
+	region_touch(r, (struct pages){16, 7});
+	region_give(r, (struct pages){8, 20});
+	EXPECT_EQ(region_find(r, 7, DIRTY), 16);
+	EXPECT_EQ(region_find(r, 5, DIRTY), 10);
+	EXPECT_EQ(region_find(r, 8, DIRTY), REGION_PAGES);
+	EXPECT_EQ(region_find(r, 8, CLEAN), 8);
+	EXPECT(region_check(r));
 }
 
 /* Blocks that are out, as a plain array of pages knows them. */
@@ -152,6 +201,29 @@ static void give_some(struct region *r, uint64_t *state)
 		region_give(r, (struct pages){first, count});
 }
 
+/* What region_find() looks for, page by page. */
+static unsigned find_slowly(const struct region *r, unsigned count, enum state worst)
+{
+	unsigned row = 0;
+
+	for (unsigned page = 0; page < REGION_PAGES; page++) {
+		bool fits = !out[page] && (worst == CLEAN || bit_test(r->dirty, page));
+
+		row = fits ? row + 1 : 0;
+		if (row == count)
+			return page + 1 - count;
+	}
+	return REGION_PAGES;
+}
+
+static void find_some(struct region *r, uint64_t *state)
+{
+	unsigned count = 1 + (unsigned)(test_random(state) % (test_random(state) % 2 ? 16 : 150));
+	enum state worst = (enum state)(test_random(state) % STATES);
+
+	EXPECT_EQ(region_find(r, count, worst), find_slowly(r, count, worst));
+}
+
 TEST(any_order_of_takes_and_gives_keeps_the_invariants)
 {
 	uint64_t state = test_seed();
@@ -164,6 +236,7 @@ TEST(any_order_of_takes_and_gives_keeps_the_invariants)
 			give_some(r, &state);
 		else
 			take_some(r, &state);
+		find_some(r, &state);
 		if (i % 64 == 0)
 			REQUIRE(region_check(r));
 	}

@@ -145,6 +145,49 @@ TEST(pages_are_cut_exactly_and_extended_in_place)
 	EXPECT_EQ(retain_live, 0);
 }
 
+TEST(pages_in_ram_are_taken_though_they_are_no_block)
+{
+	bool clean;
+	char *mem = zone_alloc(6, &clean), *stretch = mem + 3 * PAGE_SIZE, *other;
+
+	REQUIRE(mem);
+	zone_purge(SIZE_MAX);
+	zone_free_pages(stretch, 26); /* blocks of 1, 4, 8, 8, 4 and 1 pages */
+	other = zone_alloc_pages(20, 5, &clean);
+	EXPECT(clean); /* what is aligned is a block */
+	EXPECT_EQ((uintptr_t)zone_alloc_pages(20, 0, &clean), (uintptr_t)stretch);
+	EXPECT(!clean);
+	EXPECT(zone_check());
+	EXPECT_EQ(retain_live, (size_t)(64 - 26 + 20 + 20) * PAGE_SIZE);
+	zone_free_pages(stretch, 20);
+	zone_free_pages(other, 20);
+	zone_free_pages(mem, 3);
+	zone_free_pages(mem + 29 * PAGE_SIZE, 35);
+	EXPECT_EQ(retain_live, 0);
+}
+
+TEST(pages_beside_dirty_ones_are_taken_before_clean_blocks_and_their_faults_are_told)
+{
+	bool clean;
+	char *mem = zone_alloc(6, &clean), *stretch = mem + 3 * PAGE_SIZE;
+
+	REQUIRE(mem);
+	zone_purge(SIZE_MAX);
+	zone_free_pages(stretch, 26);
+	zone_purge(SIZE_MAX);
+	REQUIRE(zone_extend_pages(mem, 3, 16));
+	zone_free_pages(stretch, 13); /* 13 of 26 are in RAM again */
+	retain_tally = 64 * PAGE_SIZE;
+	retain_regret = 0;
+	EXPECT_EQ((uintptr_t)zone_alloc_pages(20, 0, &clean), (uintptr_t)stretch);
+	EXPECT(!clean);
+	EXPECT_EQ(retain_regret, 7 * PAGE_SIZE);
+	zone_free_pages(stretch, 20);
+	zone_free_pages(mem, 3);
+	zone_free_pages(mem + 29 * PAGE_SIZE, 35);
+	EXPECT_EQ(retain_live, 0);
+}
+
 TEST(a_refusal_at_any_call_loses_nothing)
 {
 	for (size_t n = 1; n < 12; n++) {

@@ -21,6 +21,8 @@ TEST(regions_beyond_the_first_part_of_the_table_are_found)
 {
 	enum { REGIONS = 1100 }; /* addresses alone: nothing touches them */
 	static void *held[REGIONS];
+	const struct region *r;
+	size_t dirty = 0, seen = 0;
 	bool clean;
 
 	for (int i = 0; i < REGIONS; i++)
@@ -28,9 +30,16 @@ TEST(regions_beyond_the_first_part_of_the_table_are_found)
 	EXPECT(zone_check());
 	zone_free(held[REGIONS - 1], ORDER_MAX, 0);
 	EXPECT_EQ((uintptr_t)zone_alloc(ORDER_MAX, &clean), (uintptr_t)held[REGIONS - 1]);
-	for (int i = 0; i < REGIONS; i += 2)
+	for (int i = 0; i < REGIONS; i += 2) {
 		zone_free(held[i], ORDER_MAX, i > REGIONS / 2 ? PAGE_SIZE : 0);
+		dirty += i > REGIONS / 2;
+	}
 	EXPECT(zone_check());
+	for (size_t slot = 0; (r = zone_next(zone_node(0), DIRTY, 3, slot)); slot = r->slot + 1) {
+		EXPECT(r->orders[DIRTY] && r->slot >= slot);
+		seen++;
+	}
+	EXPECT_EQ(seen, dirty);
 	EXPECT(zone_purge(SIZE_MAX) > 0);
 	for (int i = 1; i < REGIONS; i += 2)
 		zone_free(held[i], ORDER_MAX, 0);
