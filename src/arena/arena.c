@@ -85,7 +85,7 @@ void arena_tend(struct arena *a)
 	if (a->slabs) {
 		a->counts.demotions += slabs_demote_idle(a->slabs);
 		for (unsigned sc = 0; sc < CLASSES; sc++)
-			if (!slabs_serve(a->slabs, sc) && a->uses[sc] + 1 >= options.promote_after)
+			if (!slabs_serve(a->slabs, sc) && a->uses[sc] >= promote_after())
 				a->uses[sc] = 0;
 	}
 	runs_flush(&a->runs);

@@ -350,6 +350,26 @@ TEST(a_class_is_demoted_when_all_is_back_and_its_uses_begin_anew)
 	EXPECT(arena_check(a));
 }
 
+/* One that is a use short, and one that needs more uses where addresses are dear. */
+TEST(a_class_that_is_not_hot_goes_on_counting_however_near_it_is)
+{
+	struct arena *a = begin();
+
+	use(a, 100, options.promote_after); /* another class is hot */
+	use(a, 776, options.promote_after - 1);
+	tend(a);
+	use(a, 776, 1);
+	EXPECT(arena_is_hot(a, class_of(776)));
+	os_sim_set_memory_limit(OS_MEMORY_SCARCE - 1);
+	use(a, 500, 7 * options.promote_after);
+	tend(a);
+	EXPECT(!arena_is_hot(a, class_of(500)));
+	use(a, 500, options.promote_after);
+	EXPECT(arena_is_hot(a, class_of(500)));
+	os_sim_set_memory_limit(SIZE_MAX);
+	EXPECT(arena_check(a));
+}
+
 static struct run *keep_run(struct arena *a)
 {
 	bool zero;
