@@ -377,6 +377,30 @@ TEST_ALONE(those_of_other_nodes_are_not_taken)
 	let_go(&h);
 }
 
+static struct holder holder; /* lets go as soon as one waits */
+
+static void let_go_of_it(void)
+{
+	let_go(&holder);
+}
+
+/* And not for the one that it used before, which another node's threads use. */
+TEST_ALONE(a_thread_that_moved_waits_for_an_arena_of_its_node)
+{
+	struct arena *a = &arena_main, *other = &arena_main;
+
+	start_nodes();
+	os_sim_run_on(0, 1);
+	ring_follow(&other);
+	hold(&holder, other);
+	lock_before_wait = let_go_of_it;
+	REQUIRE(lock_try(&arena_main.lock)); /* it waits there for nobody */
+	lock_release(&arena_main.lock);
+	EXPECT(ring_lock_another(&a) == other);
+	EXPECT(a == other);
+	ring_unlock(other);
+}
+
 TEST_ALONE(without_memory_for_one_a_thread_stays)
 {
 	static struct pool filler = {.size = CACHE_LINE};

@@ -314,6 +314,23 @@ TEST(what_is_taken_and_kept_again_changes_no_counter_of_all_threads)
 	end();
 }
 
+TEST(nor_does_as_much_by_the_fast_path)
+{
+	struct run *run;
+	size_t live;
+
+	begin();
+	run = new_run(MIB, 1);
+	runs_keep(&rs, run);
+	live = retain_live;
+	EXPECT(runs_take_newest(&rs, PAGES(MIB)) == run);
+	EXPECT(runs_push(&rs, run));
+	EXPECT_EQ(rs.told, RUNS_SLACK);
+	EXPECT_EQ(retain_live, live);
+	EXPECT(runs_check(&rs));
+	end();
+}
+
 TEST(nor_does_less_that_is_kept_than_was)
 {
 	static const size_t nbytes[] = {256 * KIB, 512 * KIB};

@@ -239,6 +239,16 @@ TEST(where_memory_is_locked_chunks_serve_more)
 	zone_free(block, ORDER_MAX, 0);
 }
 
+/* The rest of a block is addresses that perhaps nothing else can use. */
+TEST(where_memory_is_limited_what_wastes_over_an_eighth_of_itself_is_mapped_alone)
+{
+	os_sim_set_memory_limit(GIB);
+	EXPECT_EQ(kind(alloc(2 * MIB - 256 * KIB)), KIND_HUGE);
+	EXPECT_EQ(kind(alloc(2 * MIB - 192 * KIB)), KIND_RUN);
+	os_sim_set_memory_limit(SIZE_MAX);
+	EXPECT_EQ(kind(alloc(2 * MIB - 256 * KIB)), KIND_RUN);
+}
+
 TEST(impossible_sizes_are_null)
 {
 	volatile size_t too_large = (size_t)PTRDIFF_MAX + 1;

@@ -159,6 +159,23 @@ TEST(spare_arrays_of_all_shards_are_used)
 	EXPECT_EQ(found, MANY);
 }
 
+/* So that a process of few threads has no page for them: the pool gives what it was given last. */
+TEST(while_there_is_one_shard_none_is_spare)
+{
+	struct object **array[MANY];
+
+	for (int i = 0; i < MANY; i++)
+		array[i] = new_array(30);
+	for (int i = 0; i < MANY; i++)
+		array_free(array[i], 30);
+	store_relaxed(&shards_log, 1);
+	for (int i = MANY; i-- > 0;)
+		EXPECT(array_alloc(30) == array[i]);
+	store_relaxed(&shards_log, 0);
+	for (int i = 0; i < MANY; i++)
+		array_free(array[i], 30);
+}
+
 static void *churn(void *seed)
 {
 	uintptr_t mark = (uintptr_t)seed;

@@ -475,7 +475,8 @@ TEST(shards_share_the_room)
 	set_shards(0);
 	start_anew();
 	set_shards(5);
-	EXPECT(depot_put(sc, objects, DEPOT_SHARD_BYTES / SIZE));
+	EXPECT(depot_put(sc, objects, DEPOT_SHARD_BYTES / SIZE - 1));
+	EXPECT(depot_put(sc, objects, 1));
 	EXPECT(!depot_put(sc, objects, 1));
 	EXPECT_EQ(depot_take(sc, taken, 1, false), 1);
 	store_relaxed(&retain_live, (size_t)DEPOT_SHARE * SHARDS * (DEPOT_SHARD_BYTES + SIZE) - 1);

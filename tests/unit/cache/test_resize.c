@@ -175,6 +175,8 @@ TEST(a_huge_object_stays_huge_down_to_2_mib_or_half)
 	REQUIRE(mem);
 	EXPECT_EQ(pagemap_get(mem)->kind, KIND_HUGE);
 	EXPECT(resize(mem, RUN_MAX / 2, &had) != NULL); /* not half of it is wasted */
+	REQUIRE(mem = resize(mem, RUN_MAX, &had));
+	EXPECT(resize(mem, RUN_MAX / 2, &had) != NULL); /* just half */
 	loam_free(mem);
 }
 

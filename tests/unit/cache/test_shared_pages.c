@@ -137,15 +137,21 @@ static void look_again(void)
 
 TEST(while_a_child_lives_a_parent_writes_to_no_page_that_it_shares)
 {
-	struct object *o, *freed_last;
+	struct object *o, *freed_last, *given[20];
 	pid_t pid;
 	int end;
 
 	if (test_emulated)
 		test_skip("the emulator marks no mutex");
 	fill_slabs();
+	for (size_t i = 0; i < 20; i++) {
+		given[i] = many[LARGE_BYTES / SIZE / 2 + 1 + i];
+		slab_set_marks(given[i]);
+		many[LARGE_BYTES / SIZE / 2 + 1 + i] = NULL;
+	}
 	pid = fork_idle(&end);
 	EXPECT(!is_aside(0));
+	EXPECT(depot_put(class_of(SIZE), given, 20)); /* which would give them to the next call */
 	decide();
 	EXPECT(is_aside(0) && is_aside(LARGE_BYTES / SIZE / 2));
 	freed_last = loam_malloc(SIZE); /* by the call that set slabs aside */
@@ -194,7 +200,13 @@ TEST(slabs_are_taken_back_when_a_quarter_is_free)
 	int end;
 
 	pid = fork_with_slabs_aside(&end);
-	for (size_t i = 0; i < sizeof many / sizeof many[0]; i += 3) {
+	for (size_t i = 0; i < sizeof many / sizeof many[0]; i += 8) {
+		loam_free(many[i]);
+		many[i] = NULL;
+	}
+	look_again();
+	EXPECT(is_aside(1));
+	for (size_t i = 4; i < sizeof many / sizeof many[0]; i += 8) {
 		loam_free(many[i]);
 		many[i] = NULL;
 	}
@@ -213,6 +225,23 @@ TEST(a_trim_takes_slabs_back)
 	loam_malloc_trim(0);
 	EXPECT(!is_aside(1));
 	end_child(pid, end);
+	empty_slabs();
+}
+
+/* The child would lose what it inherits in an arena that is locked for that. */
+TEST(slabs_stay_aside_while_a_thread_forks)
+{
+	pid_t pid;
+	int end;
+
+	pid = fork_with_slabs_aside(&end);
+	shared_pages_fork_begins(false);
+	loam_malloc_trim(0);
+	EXPECT(is_aside(1));
+	shared_pages_fork_ends();
+	end_child(pid, end);
+	look_again();
+	EXPECT(!is_aside(1));
 	empty_slabs();
 }
 

@@ -336,6 +336,24 @@ TEST(a_busy_thread_does_not_flush_its_cache_because_it_paused_now_and_then)
 	store_relaxed(&retain_low, 0);
 }
 
+/* Not again and again: what came before a long pause says nothing of what comes after it. */
+TEST(after_a_long_pause_it_flushes_once)
+{
+	struct magazine *m;
+
+	settle();
+	m = filled(SIZE, 20);
+	store_relaxed(&retain_low, options.retain_floor + 1);
+	mine.cache->pace = 0;
+	look_after(10 * (uint64_t)SECOND);
+	EXPECT_EQ(magazine_count(m), 0);
+	m = filled(SIZE, 20);
+	store_relaxed(&retain_low, options.retain_floor + 1);
+	look_after(SECOND / 1024);
+	EXPECT_EQ(magazine_count(m), 20);
+	store_relaxed(&retain_low, 0);
+}
+
 /* Whoever was the first that second. */
 TEST(every_threads_idle_magazines_halve_once_a_second)
 {
@@ -489,6 +507,21 @@ TEST(a_trim_empties_caches_depot_and_arenas_and_asks_the_other_threads)
 	EXPECT(loam_check());
 }
 
+/* Each look would try it anew. */
+TEST(what_cannot_go_is_not_tried_for_ever)
+{
+	settle();
+	store_relaxed(&retain_retained, load_relaxed(&retain_retained) + 64 * MIB);
+	retain_forget();
+	tick();
+	EXPECT(load_relaxed(&retain_due));
+	for (size_t i = 0; i <= ring_count(); i++)
+		look();
+	EXPECT(retain_excess());
+	EXPECT(!load_relaxed(&retain_due));
+	store_relaxed(&retain_retained, load_relaxed(&retain_retained) - 64 * MIB);
+}
+
 /* --- before memory is refused ---------------------------------------------------------------- */
 
 static void reclaim(unsigned step)
@@ -575,5 +608,30 @@ TEST(the_second_step_gives_back_what_caches_and_arenas_hold)
 	EXPECT_EQ(magazine_count(m), 0);
 	EXPECT_EQ(depot_objects(m->sc), 0);
 	EXPECT(!pagemap_get(mem));
+	EXPECT(loam_check());
+}
+
+/* Where pages are limited, and not addresses. */
+TEST(under_a_limit_the_second_step_purges_slabs_too)
+{
+	enum { FEW = 512 };
+	struct options defaults = options;
+	size_t idle;
+
+	settle();
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	allocate_objects(FEW);
+	for (int i = 0; i < FEW; i++)
+		if (i % LEFT)
+			loam_free(objects[i]);
+	reclaim(1);
+	idle = load_relaxed(&retain_idle);
+	EXPECT(idle > FEW * KIB);
+	options.limit = GIB;
+	reclaim(1);
+	EXPECT(load_relaxed(&retain_idle) < idle - FEW * KIB);
+	free_objects(FEW);
+	options = defaults;
 	EXPECT(loam_check());
 }

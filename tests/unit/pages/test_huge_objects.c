@@ -80,6 +80,33 @@ TEST(what_cannot_be_unmapped_is_purged_and_serves_again)
 	EXPECT(huge_check());
 }
 
+/* So that no call takes long, unless it is to give all back. */
+TEST(what_was_purged_is_tried_in_vain_16_times_a_call)
+{
+	enum { KEPT = 40 };
+	char *mems[2 * KEPT];
+
+	huge_purge(SIZE_MAX);
+	for (int i = 0; i < 2 * KEPT; i++)
+		mems[i] = take(5 * MIB);
+	os_sim_refuse(OS_SIM_UNMAP, ENOMEM);
+	for (int i = 0; i < 2 * KEPT; i += 2) /* with others between them */
+		huge_free(huge_of(mems[i]));
+	huge_purge(SIZE_MAX);
+	os_sim_fail_from(0);
+	huge_purge(GIB);
+	EXPECT_EQ(os_sim_calls(), 16);
+	os_sim_fail_from(0);
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(os_sim_calls(), KEPT);
+	os_sim_refuse(OS_SIM_UNMAP, 0);
+	for (int i = 1; i < 2 * KEPT; i += 2)
+		huge_free(huge_of(mems[i]));
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(sizes().kept, 0);
+	EXPECT(huge_check());
+}
+
 TEST(a_freed_mapping_is_kept_under_the_rule_and_reused)
 {
 	bool zero = false;

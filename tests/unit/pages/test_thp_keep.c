@@ -119,6 +119,36 @@ TEST(a_look_in_vain_is_not_repeated_at_once)
 	end();
 }
 
+/* What goes where so many regions come first of which each huge page is mostly in use. */
+static size_t purged_behind(int n)
+{
+	enum { MOST = 64 };
+	char *others[MOST];
+	size_t purged;
+	bool clean;
+
+	begin(THP_ALWAYS);
+	fill_region();
+	for (int i = 0; i < HALF; i += 2)
+		free_blocks(i, 1);
+	for (int i = 0; i < n; i++) {
+		REQUIRE((others[i] = zone_alloc(ORDER_MAX, &clean)) != NULL);
+		zone_free(others[i], ORDER, BLOCK_BYTES);
+	}
+	purged = zone_purge(MIB);
+	for (int i = 0; i < n; i++)
+		zone_free_pages(others[i] + BLOCK_BYTES, REGION_PAGES - (1 << ORDER));
+	end();
+	return purged;
+}
+
+/* So that no thread has the lock for long. */
+TEST(a_look_visits_64_regions)
+{
+	EXPECT_EQ(purged_behind(63), HALF / 2 * BLOCK_BYTES);
+	EXPECT_EQ(purged_behind(64), 0);
+}
+
 TEST(whole_huge_pages_go)
 {
 	begin(THP_ALWAYS);

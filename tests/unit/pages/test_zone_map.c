@@ -40,18 +40,20 @@ TEST(free_blocks_between_others_are_unmapped_where_wanted)
 {
 	enum { BLOCKS = 64, ORDER = 5 };
 	void *held[BLOCKS];
-	size_t before;
+	struct zone_sizes before;
 	bool clean;
 
 	for (int i = 0; i < BLOCKS; i++)
 		REQUIRE(held[i] = zone_alloc(ORDER, &clean));
 	for (int i = 0; i < BLOCKS; i += 2)
-		zone_free(held[i], ORDER, PAGE_SIZE);
-	before = sizes().mapped;
+		zone_free(held[i], ORDER, ORDER_BYTES(ORDER));
+	before = sizes();
+	REQUIRE(before.free_dirty);
 	os_sim_refuse(OS_SIM_UNMAP, ENOMEM);
 	EXPECT_EQ(zone_unmap_free(true), 0);
 	os_sim_refuse(OS_SIM_UNMAP, 0);
-	EXPECT_EQ(sizes().mapped, before);
+	EXPECT_EQ(sizes().mapped, before.mapped);
+	EXPECT_EQ(sizes().free_dirty, before.free_dirty); /* and none reads as zero */
 	EXPECT(zone_check());
 	EXPECT(zone_unmap_free(true) >= BLOCKS / 2 * ORDER_BYTES(ORDER));
 	EXPECT_EQ(sizes().free_dirty, 0);
@@ -97,6 +99,52 @@ TEST(what_is_unmapped_is_no_step_any_more)
 	}
 	EXPECT_EQ(sizes().steps, steps);
 	EXPECT(zone_check());
+}
+
+/* Nor where it comes and goes beside a block that stays. */
+TEST(a_region_counts_no_more_steps_than_it_has_room_for)
+{
+	char *region, *held, *block;
+	bool clean;
+
+	REQUIRE(region = zone_alloc(ORDER_MAX, &clean));
+	zone_free(region, ORDER_MAX, 0);
+	zone_unmap_free(true);
+	os_sim_set_memory_limit(64 * MIB); /* so that little is mapped at once */
+	os_sim_map_at(region);
+	REQUIRE((held = zone_alloc(0, &clean)) == region);
+	for (int i = 0; i < 200; i++) {
+		os_sim_map_at(region + 2 * MIB);
+		REQUIRE(block = zone_alloc(8, &clean));
+		zone_free(block, 8, 0);
+		zone_unmap_free(true);
+	}
+	EXPECT_EQ(sizes().regions, 1);
+	EXPECT_EQ(sizes().steps, REGION_SIZE / (64 * KIB));
+	zone_free(held, 0, 0);
+	os_sim_set_memory_limit(SIZE_MAX);
+	zone_unmap_free(true);
+	EXPECT(zone_check());
+}
+
+TEST(half_of_what_is_mapped_is_mapped_next_up_to_64_mib)
+{
+	enum { BLOCKS = 80 };
+	static void *held[BLOCKS];
+	size_t before, step;
+	bool clean;
+
+	zone_unmap_free(true);
+	for (int i = 0; i < BLOCKS; i++) {
+		before = sizes().mapped;
+		REQUIRE(held[i] = zone_alloc(ORDER_MAX, &clean));
+		for (step = REGION_SIZE; step < 64 * MIB && 4 * step <= before;)
+			step *= 2;
+		EXPECT(sizes().mapped == before || sizes().mapped == before + step);
+	}
+	for (int i = 0; i < BLOCKS; i++)
+		zone_free(held[i], ORDER_MAX, 0);
+	zone_unmap_free(true);
 }
 
 TEST(memory_is_scarce_while_it_is_limited_locked_or_refused)
