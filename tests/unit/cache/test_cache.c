@@ -1,6 +1,7 @@
 /* Thread caches: who is inside, when they learn, and how they are emptied. */
 #include "cache/cache.h"
 
+#include "cache/fast.h"
 #include "threads.h"
 
 #include <signal.h>
@@ -29,6 +30,34 @@ static void enter_again(void *unused)
 TEST(a_call_that_was_left_inside_is_reported)
 {
 	EXPECT_ABORT(enter_again, NULL, "a signal handler left malloc or free in the middle");
+}
+
+static NOINLINE void enter_fast(void)
+{
+	fast_enter();
+}
+
+/* As far down as the slow path that a fast path calls at its end. */
+static NOINLINE char enter_below(void)
+{
+	volatile char room[128];
+
+	room[0] = 0;
+	cache_enter();
+	return room[0];
+}
+
+static void enter_after_fast(void *unused)
+{
+	(void)unused;
+	enter_fast();
+	enter_below();
+}
+
+TEST(a_fast_path_that_was_left_is_reported)
+{
+	loam_free(loam_malloc(1));
+	EXPECT_ABORT(enter_after_fast, NULL, "a signal handler left malloc or free in the middle");
 }
 
 static volatile bool refused;

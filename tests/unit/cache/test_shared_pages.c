@@ -280,6 +280,7 @@ TEST(a_small_parent_does_nothing)
 		_exit(0);
 	fork_parent();
 	EXPECT(!load_relaxed(&shared_pages_aside));
+	EXPECT_EQ(mine.cache->owed, 0);
 	take_slow_path();
 	EXPECT(pagemap_hot(o) != 0);
 	waitpid(pid, NULL, 0);

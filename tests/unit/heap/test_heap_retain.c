@@ -131,7 +131,7 @@ TEST(a_purged_chunk_that_becomes_top_was_not_used)
 	struct chunk_heap *ch = fresh(true);
 	char *first = heap_malloc(ch, 500000, NULL), *mem = heap_malloc(ch, 500000, NULL),
 	     *last = heap_malloc(ch, 2000, NULL);
-	size_t regret = retain_regret, peak = retain_peak;
+	size_t regret = retain_regret, peak = retain_peak, tally;
 
 	os_sim_need_small_pages();
 	REQUIRE(first && mem && last);
@@ -139,8 +139,10 @@ TEST(a_purged_chunk_that_becomes_top_was_not_used)
 	heap_trim(ch, 0);
 	EXPECT(ch->bins.clean > 400000);
 	retain_purged(ch->bins.clean);
+	tally = retain_tally;
 	heap_free(ch, last);
 	EXPECT_EQ(ch->bins.clean, 0);
+	EXPECT(retain_tally < tally + 100000); /* what was clean goes back once */
 	EXPECT_EQ(retain_regret, regret);
 	EXPECT(retain_peak == peak);
 	EXPECT(top_retained(ch) <= 2 * PAGE_SIZE);
@@ -167,6 +169,26 @@ TEST(over_the_line_a_chunk_is_purged_as_it_is_freed)
 	EXPECT(chunk_of(mems[40])->dirty > 0);
 	EXPECT_EQ(retain_tally, chunk_of(mems[42])->clean);
 	retain_add(-(intptr_t)(64 * MIB));
+	EXPECT(heap_check(ch));
+	options = defaults;
+}
+
+TEST(over_the_floor_a_chunk_stays_dirty_where_the_rule_allows_it)
+{
+	struct chunk_heap *ch = fresh(false);
+	struct options defaults = options;
+	char *mems[64];
+
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	spaced(ch, mems, 64, 10000);
+	options.retain_floor = MIB;
+	retain_add(2 * MIB);
+	retain_add_live(GIB);
+	heap_free(ch, mems[42]);
+	EXPECT(chunk_of(mems[42])->dirty > 0);
+	retain_add_live(-(intptr_t)GIB);
+	retain_add(-(intptr_t)(2 * MIB));
 	EXPECT(heap_check(ch));
 	options = defaults;
 }
