@@ -129,6 +129,62 @@ TEST(what_grows_in_steps_seldom_moves)
 	EXPECT(loam_check());
 }
 
+static unsigned kind(const void *mem)
+{
+	return pagemap_get(mem)->kind;
+}
+
+TEST(below_a_threshold_that_was_raised_no_kept_run_serves)
+{
+	size_t threshold = options.mmap_threshold;
+	void *run = loam_malloc(100000), *mem;
+
+	REQUIRE(kind(run) == KIND_RUN);
+	loam_free(run);
+	options.mmap_threshold = 200000;
+	mem = loam_malloc(100000);
+	EXPECT_EQ(kind(mem), KIND_HEAP);
+	options.mmap_threshold = threshold;
+	EXPECT(loam_malloc(100000) == run);
+	loam_free(run);
+	loam_free(mem);
+}
+
+static void free_it(void *mem)
+{
+	loam_free(mem);
+}
+
+TEST(the_fast_path_looks_at_the_fences_of_a_run)
+{
+	void *mem = loam_malloc(100000);
+	struct run *run = (struct run *)pagemap_get(mem);
+
+	loam_free(mem);
+	REQUIRE(mem == loam_malloc(100000)); /* it is kept again without the slow path */
+	*run_behind(run) ^= 1;
+	EXPECT_ABORT(free_it, mem, "corrupted size vs. prev_size: ");
+	*run_behind(run) ^= 1;
+	*run_before(run) ^= (uint64_t)1 << 56;
+	EXPECT_ABORT(free_it, mem, "corrupted size vs. prev_size: ");
+	*run_before(run) ^= (uint64_t)1 << 56;
+	loam_free(mem);
+}
+
+/* Else a program of large blocks alone would never come to its upkeep. */
+TEST(a_run_that_is_kept_by_the_fast_path_counts_for_upkeep)
+{
+	void *run = loam_malloc(100000);
+
+	REQUIRE(kind(run) == KIND_RUN);
+	mine.cache->ticks = 7;
+	loam_free(run);
+	EXPECT_EQ(mine.cache->ticks, 8);
+	EXPECT(loam_malloc(100000) == run);
+	EXPECT_EQ(mine.cache->ticks, 8);
+	loam_free(run);
+}
+
 TEST(bad_alignments_are_einval_or_raised)
 {
 	char untouched, *const before = &untouched;

@@ -340,8 +340,19 @@ TEST(a_failed_call_is_not_sampled)
 	EXPECT(loam_malloc(PTRDIFF_MAX) == NULL);
 	EXPECT(loam_malloc(too_large) == NULL);
 	EXPECT(loam_calloc(1, too_large - 20) == NULL);
+	EXPECT(mine.until_profiled >= 0); /* nor is the next in its place */
 	EXPECT_EQ(samples.taken, taken);
 	loam_free(sampled(SIZE)); /* and the count goes on */
+}
+
+/* Beyond the classes, so that it stays one. */
+TEST(what_a_chunk_takes_has_its_header)
+{
+	void *chunk = sampled(CLASS_SIZE_MAX + 1);
+
+	REQUIRE(pagemap_get(chunk)->kind == KIND_HEAP);
+	EXPECT_EQ(samples_find(chunk)->given, loam_malloc_usable_size(chunk) + 8);
+	loam_free(chunk);
 }
 
 /* --- start and stop --------------------------------------------------------------------------- */

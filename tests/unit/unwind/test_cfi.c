@@ -135,7 +135,8 @@ TEST(letters_of_the_cie)
 TEST(what_is_not_known_or_whole_is_refused)
 {
 	EXPECT(!ROW_OF(0x3f, 1));
-	EXPECT(!ROW_OF(0x0b));			       /* nothing is remembered */
+	EXPECT(!ROW_OF(0x0b)); /* nothing is remembered */
+	EXPECT(ROW_OF(0x0a, 0x0a, 0x0a, 0x0a));
 	EXPECT(!ROW_OF(0x0a, 0x0a, 0x0a, 0x0a, 0x0a)); /* too much */
 	EXPECT(!ROW_OF(0x0e));
 	EXPECT(!ROW_OF(0x04, 1, 1));

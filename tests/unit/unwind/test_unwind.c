@@ -104,6 +104,15 @@ static void *in_thread(void *arg)
 	return NULL;
 }
 
+static void *in_thread_with_stack(void *stack)
+{
+	struct sigaction action = {.sa_handler = handle, .sa_flags = SA_ONSTACK};
+
+	REQUIRE(sigaltstack(stack, NULL) == 0);
+	REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
+	return in_thread(NULL);
+}
+
 /* On the stack that it interrupted, and on one that lies elsewhere. */
 TEST(in_signal_handlers_and_threads)
 {
@@ -122,6 +131,24 @@ TEST(in_signal_handlers_and_threads)
 	REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
 	raise(SIGUSR1);
 	EXPECT_EQ(seen, 4);
+}
+
+/* A handler whose stack lies above the one that it interrupted. */
+TEST(in_a_signal_handler_on_a_stack_above)
+{
+	static char low[256 * 1024] __attribute__((aligned(4096)));
+	char high[64 * 1024];
+	stack_t stack = {.ss_sp = high, .ss_size = sizeof high};
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	REQUIRE((uintptr_t)high > (uintptr_t)low);
+	seen = 0;
+	REQUIRE(pthread_attr_init(&attributes) == 0);
+	REQUIRE(pthread_attr_setstack(&attributes, low, sizeof low) == 0);
+	REQUIRE(pthread_create(&thread, &attributes, in_thread_with_stack, &stack) == 0);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(seen, 2);
 }
 
 TEST(no_more_than_there_is_room_for)
