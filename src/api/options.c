@@ -172,8 +172,7 @@ static COLD void complain_of_variables(void)
 	for (; entry && *entry; entry++) {
 		struct word name = {*entry + 5, 0};
 
-		if (!text_after(*entry, "LOAM_") || text_after(*entry, VARIABLE "=") ||
-		    text_after(*entry, "LOAM_SO=") || text_after(*entry, "LOAM_TEST_"))
+		if (!text_after(*entry, "LOAM_") || text_after(*entry, VARIABLE "="))
 			continue;
 		while (name.start[name.length] && name.start[name.length] != '=')
 			name.length++;

@@ -124,7 +124,7 @@ void runs_keep(struct runs *rs, struct run *run)
 void runs_settle(struct runs *rs)
 {
 	tell_all(rs);
-	if (rs->count && retain_excess())
+	if (retain_excess())
 		runs_flush(rs);
 }
 

@@ -182,7 +182,6 @@ static struct site *add_site(uint64_t hash, const struct trail *trail)
 	site->trail.depth = trail->depth;
 	for (uint64_t i = 0; i < trail->depth; i++)
 		site->trail.frames[i] = trail->frames[i];
-	site->peak_noted = samples.peaks; /* it held nothing then */
 	site->next = *head;
 	site->next_all = samples.sites;
 	store_release(&samples.sites, site);
