@@ -64,6 +64,13 @@ def faults(report, said, program, case, fields, stacks):
             yield f'no lines of who {name} it'
 
 
+def has_environment(library, options):
+    """Whether a program finds its environment, though a library is opened before libc's own constructor ran."""
+    env = {'PATH': os.environ['PATH'], 'LOAM_OPTIONS': options, 'LD_PRELOAD': library}
+    said = subprocess.run(['env'], env=env, capture_output=True, text=True).stdout
+    return {f'{name}={value}' for name, value in env.items()} <= set(said.splitlines())
+
+
 def main():
     misuser, linked = map(os.path.realpath, sys.argv[1:])
     failed = 0
@@ -83,6 +90,10 @@ def main():
                 for fault in faults(report, said, program, case, fields, stacks):
                     failed += 1
                     print(f'{os.path.basename(program)} {case}, LOAM_OPTIONS={options}: {fault}\n{report}\n{said}')
+    for options in 'report=full', 'guard=1000':
+        if not has_environment(shared, options):
+            failed += 1
+            print(f'LOAM_OPTIONS={options}: a program has lost its environment')
     print(f'{len(CASES)} cases of {len(programs)} programs, {failed} faults')
     return failed > 0
 
