@@ -6,6 +6,7 @@
 #include "report/stack.h"
 #include "test.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -226,8 +227,11 @@ TEST(the_same_is_written_as_json)
 	EXPECT_ABORT(to_file, object, line);
 }
 
+static size_t detailed;
+
 static void details(const void *mem, const void *at)
 {
+	detailed++;
 	line_say("  details of %p, seen at %zu", mem,
 		 (size_t)((const char *)at - (const char *)mem));
 }
@@ -243,6 +247,48 @@ TEST(a_full_report_has_details)
 {
 	EXPECT_ABORT(report_at_length, object, "loam:   details of 0x");
 	EXPECT_ABORT(report_at_length, object, ", seen at 43\n");
+}
+
+static void report_twice(void *arg)
+{
+	options.harden_action = HARDEN_WARN;
+	report_details = details;
+	options.report = REPORT_FULL;
+	overflow(arg);
+	overflow(arg);
+	line_say("%zu had details", detailed);
+	abort();
+}
+
+TEST(so_has_the_next_one_where_the_program_goes_on)
+{
+	EXPECT_ABORT(report_twice, object, "loam: 2 had details\n");
+}
+
+static void end_by_signal(int signal)
+{
+	_exit(signal);
+}
+
+static void signal_oneself(const void *mem, const void *at)
+{
+	(void)mem, (void)at;
+	raise(SIGUSR1);
+}
+
+static void leave_inside(void *unused)
+{
+	(void)unused;
+	signal(SIGUSR1, end_by_signal);
+	report_details = signal_oneself;
+	options.report = REPORT_FULL;
+	report_left_inside();
+}
+
+/* It would leave the report as it left the call before. */
+TEST(no_handler_leaves_the_report_of_a_call_that_one_left)
+{
+	EXPECT_ABORT(leave_inside, NULL, "a signal handler left malloc or free in the middle");
 }
 
 static void check_false(void *arg)
