@@ -236,6 +236,24 @@ TEST(nothrow_catches_what_the_handler_throws)
 	std::set_new_handler(nullptr);
 }
 
+/* What is thrown behind a catch within belongs to the one around it. */
+static void catch_then_throw()
+{
+	std::set_new_handler(throw_bad_alloc);
+	EXPECT_EQ(operator new(too_large, nothrow), nullptr);
+	handled++;
+	throw std::bad_alloc();
+}
+
+TEST(nothrow_catches_behind_another_within_the_handler)
+{
+	handled = 0;
+	std::set_new_handler(catch_then_throw);
+	EXPECT_EQ(operator new(too_large, nothrow), nullptr);
+	EXPECT_EQ(handled, 1);
+	std::set_new_handler(nullptr);
+}
+
 static void free_the_reserve()
 {
 	handled++;

@@ -50,6 +50,33 @@ struct born_early {
 	~born_early();
 };
 
+/* The forced unwinding of a thread that ends is no exception that operator new may catch. */
+static void end_thread()
+{
+	pthread_exit(&destroyed);
+}
+
+static void *end_in_handler(void *unused)
+{
+	volatile size_t too_large = SIZE_MAX / 2;
+	void *mem = operator new(too_large, std::nothrow);
+
+	operator delete(mem);
+	return unused;
+}
+
+TEST(a_thread_may_end_in_a_new_handler)
+{
+	pthread_t thread;
+	void *result = nullptr;
+
+	std::set_new_handler(end_thread);
+	MUST(pthread_create(&thread, nullptr, end_in_handler, nullptr) == 0);
+	MUST(pthread_join(thread, &result) == 0);
+	std::set_new_handler(nullptr);
+	EXPECT(result == &destroyed);
+}
+
 static thread_local born_late late;
 static thread_local born_early early;
 
