@@ -3,6 +3,9 @@
 
 #define HIDDEN_VERSION 0x8000 /* an old one, for programs that ask for it by name */
 
+/* The dynamic linker's.  A static program has none, or one without libc. */
+extern struct r_debug _r_debug __attribute__((weak));
+
 bool elf_same_string(const char *a, const char *b)
 {
 	while (*a && *a == *b)
@@ -132,4 +135,16 @@ uintptr_t elf_function(const struct elf_symbols *s, const char *name)
 uintptr_t elf_definition(const struct elf_symbols *s, const char *name)
 {
 	return find(s, name, true);
+}
+
+/* mold leaves the name undefined in a program, where nothing else needs the dynamic linker; but the
+   dynamic section of a program has the address, too. */
+const struct r_debug *elf_debug(void)
+{
+	if (&_r_debug)
+		return &_r_debug;
+	for (const ElfW(Dyn) *d = _DYNAMIC; d && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_DEBUG)
+			return (const struct r_debug *)d->d_un.d_ptr;
+	return NULL;
 }

@@ -33,4 +33,11 @@ COLD uintptr_t elf_function(const struct elf_symbols *s, const char *name);
 /* The same in whatever version. */
 COLD uintptr_t elf_definition(const struct elf_symbols *s, const char *name);
 
+/* Our own dynamic section: loam's, or that of the program or library that loam is linked into. */
+extern HIDDEN ElfW(Dyn) _DYNAMIC[] __attribute__((weak));
+
+/* What the dynamic linker tells debuggers: the objects of its first namespace, and where the next
+   one is.  NULL where there is none; a static program has one without libc, or none. */
+COLD const struct r_debug *elf_debug(void);
+
 COLD bool elf_same_string(const char *a, const char *b);

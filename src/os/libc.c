@@ -1,16 +1,10 @@
 /* libc is looked for in the list of mapped objects, one for each namespace (dlmopen), that loam
-   itself is in. */
+   itself is in: where our own dynamic section is. */
 #include "os/libc.h"
 
 #include "os/elf.h"
 
 #define SONAME "libc.so.6"
-
-/* Our own dynamic section, by which we find ourselves in the list. */
-extern HIDDEN ElfW(Dyn) _DYNAMIC[] __attribute__((weak));
-
-/* The dynamic linker's.  A static program has none, or one without libc. */
-extern struct r_debug _r_debug __attribute__((weak));
 
 SEALED static struct {
 	bool searched;
@@ -55,7 +49,7 @@ static void search_in(const struct link_map *map)
 /* Threads that come here at once find the same. */
 static void search(void)
 {
-	const struct namespace *n = (const struct namespace *)&_r_debug;
+	const struct namespace *n = (const struct namespace *)elf_debug();
 
 	if (load_acquire(&libc.searched))
 		return;

@@ -4,9 +4,6 @@
 #include "os/elf.h"
 #include "os/files.h"
 
-/* the dynamic linker's; a static program has none */
-extern struct r_debug _r_debug __attribute__((weak));
-
 /* A file that is mapped whole. */
 struct file {
 	const char *bytes;
@@ -147,7 +144,8 @@ static bool find_in_file(const struct file *f, size_t offset, struct symbol *ret
    it. */
 static bool find_in_memory(uintptr_t address, struct symbol *ret_symbol)
 {
-	const struct link_map *map = &_r_debug ? _r_debug.r_map : NULL;
+	const struct r_debug *debug = elf_debug();
+	const struct link_map *map = debug ? debug->r_map : NULL;
 	struct elf_symbols s;
 
 	for (; map; map = map->l_next) {

@@ -5,9 +5,9 @@
  */
 #include "process.h"
 
+#include <loam/loam.h>
 #include <pthread.h>
 
-bool loam_owns(const void *mem);
 int where(void);
 
 /* Pages before, behind and between whatever else the linker puts there. */
@@ -55,6 +55,14 @@ int where(void)
 	return printf("%p where\n", (void *)where);
 }
 
+/* A thread has a cache of its own only where loam found libc's mutexes. */
+static bool has_found_libc(void)
+{
+	struct loam_stats stats;
+
+	return loam_stats(&stats, sizeof stats) == 0 && stats.caches > 0;
+}
+
 int main(void)
 {
 	pthread_t thread;
@@ -64,6 +72,7 @@ int main(void)
 	free(mem);
 	MUST(pthread_create(&thread, NULL, allocate, NULL) == 0);
 	MUST(pthread_join(thread, NULL) == 0);
+	MUST(has_found_libc());
 	atexit(write_all);
 	write_all();
 	where();

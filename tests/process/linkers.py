@@ -15,6 +15,7 @@ import tempfile
 
 SKIP = 77
 PAGE = 4096
+INCLUDE = '-I' + os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../include')
 SEALED = ('seal_begin', 'seal_end')
 KINDS = {  # compiler's flags, linker's flags
     'dynamic': ([], []),
@@ -32,7 +33,8 @@ def links(linker, sources):
         if (linker, kind) in LACKING:
             continue
         for drop in ([], ['-Wl,--gc-sections']):
-            flags = ['-O1', '-ffunction-sections', '-fdata-sections', '-fno-builtin', *compile_flags, *link_flags]
+            flags = ['-O1', '-ffunction-sections', '-fdata-sections', '-fno-builtin', INCLUDE, *compile_flags,
+                     *link_flags]
             yield ' '.join([kind, *drop]), ['gcc', f'-fuse-ld={linker}', *flags, *sources, *drop, '-Wl,-u,malloc']
 
 
