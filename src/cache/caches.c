@@ -161,7 +161,7 @@ struct cache *cache_bind(void)
 	if (!c)
 		c = make();
 	if (!c) {
-		cache_shared.arena = &arena_main;
+		store_relaxed(&cache_shared.arena, &arena_main);
 		return &cache_shared;
 	}
 	note_recent(c);

@@ -66,8 +66,9 @@ void cache_tick_slowly(struct cache *c)
 	static uint64_t last_fade;
 	uint64_t now = os_clock(), decay = (uint64_t)options.decay_ms * 1000 * 1000;
 	bool shrink = now - c->shrunk >= decay;
+	struct arena *a;
 
-	ASSERT(c->inside && mine.inside);
+	ASSERT((c->inside || c == &cache_shared) && mine.inside);
 	if (requests_are_due())
 		requests_serve(c);
 	if (upkeep_look)
@@ -81,9 +82,10 @@ void cache_tick_slowly(struct cache *c)
 	retain_note_low();
 	cache_owe(c, shrink ? OWED_SWEEP | OWED_SHRINK : OWED_SWEEP);
 	cache_empty_depot(false);
-	if (ring_try(c->arena)) {
-		runs_settle(&c->arena->runs);
-		ring_unlock(c->arena);
+	a = load_relaxed(&c->arena);
+	if (ring_try(a)) {
+		runs_settle(&a->runs);
+		ring_unlock(a);
 	}
 	if (shrink)
 		c->shrunk = now;
@@ -170,12 +172,14 @@ void cache_trim_all(struct cache *c, size_t pad)
 
 void cache_reclaim(struct cache *c, unsigned step)
 {
-	ASSERT(step < RECLAIM_STEPS && c->inside);
+	struct arena *a = load_relaxed(&c->arena); /* once: see ring_lock() */
+
+	ASSERT(step < RECLAIM_STEPS && (c->inside || c == &cache_shared));
 	if (UNLIKELY(retain_limit_is_auto()) && limit_read_for_request() && step == 0)
 		return;
-	if (step == 0 && ring_lock_this(c->arena)) {
-		runs_flush(&c->arena->runs);
-		ring_unlock(c->arena);
+	if (step == 0 && ring_lock_this(a)) {
+		runs_flush(&a->runs);
+		ring_unlock(a);
 	} else if (step == 1) {
 		shared_pages_take_back();
 		empty_caches(c);

@@ -498,3 +498,34 @@ TEST(a_child_keeps_its_cache_and_adopts_those_of_threads_that_are_not_there)
 	stayer_end(&stayer);
 	EXPECT(loam_check());
 }
+
+/* --- threads without a cache ------------------------------------------------------------------ */
+
+static void *share_at_once(void *unused)
+{
+	struct cache *c = &cache_shared;
+
+	(void)unused;
+	for (int i = 0; i < 20000; i++) {
+		REQUIRE(cache_begin());
+		store_relaxed(&c->inside, true);
+		cache_tick_slowly(c);
+		cache_reclaim(c, 0);
+		ring_unlock(ring_lock(&c->arena));
+		cache_leave(c);
+	}
+	return NULL;
+}
+
+/* Each moves the others to another arena while they hold theirs. */
+TEST(threads_use_the_shared_cache_at_once)
+{
+	pthread_t threads[4];
+
+	cache_shared.arena = &arena_main;
+	for (size_t i = 0; i < 4; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, share_at_once, NULL) == 0);
+	for (size_t i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT(loam_check());
+}
