@@ -22,12 +22,13 @@ KINDS = {  # compiler's flags, linker's flags
     'no-pie': (['-fno-pie'], ['-no-pie']),
     'static': ([], ['-static']),
     'static-pie': (['-fPIE'], ['-static-pie']),
+    'static-c++': ([], ['-static', '-Wl,-u,__cxa_throw']),  # whose library has probes of its own
     'lto': (['-flto'], ['-flto']),
 }
 LACKING = {('gold', 'static-pie'), ('lld', 'lto')}  # gcc cannot link so with these linkers
 
 
-def links(linker, sources):
+def links(linker, sources, archive):
     """Yields what each link is called and its command, but for the output."""
     for kind, (compile_flags, link_flags) in KINDS.items():
         if (linker, kind) in LACKING:
@@ -35,7 +36,8 @@ def links(linker, sources):
         for drop in ([], ['-Wl,--gc-sections']):
             flags = ['-O1', '-ffunction-sections', '-fdata-sections', '-fno-builtin', INCLUDE, *compile_flags,
                      *link_flags]
-            yield ' '.join([kind, *drop]), ['gcc', f'-fuse-ld={linker}', *flags, *sources, *drop, '-Wl,-u,malloc']
+            yield ' '.join([kind, *drop]), ['gcc', f'-fuse-ld={linker}', *flags, *sources, *drop, '-Wl,-u,malloc',
+                                            archive, '-pthread', *(['-lstdc++'] if kind == 'static-c++' else [])]
 
 
 def addresses(program):
@@ -86,7 +88,7 @@ def main():
         commands = [('rust', ['rustc', '-O', '--edition=2021', os.path.abspath(sys.argv[3]), *library])]
     else:
         sources = [os.path.abspath(source) for source in sys.argv[3:]]
-        commands = [(name, [*command, archive, '-pthread']) for name, command in links(linker, sources)]
+        commands = links(linker, sources, archive)
     with tempfile.TemporaryDirectory() as folder:
         return try_links(commands, folder) > 0
 
