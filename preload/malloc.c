@@ -35,15 +35,16 @@ PUBLIC void *realloc(void *mem, size_t req)
 	return loam_realloc(mem, req);
 }
 
-/* libc's calls the process's realloc. */
+/* libc's calls the process's realloc.  So does this one, by its name: a tool that takes over a
+   function where it finds it (valgrind) may know realloc alone. */
 PUBLIC void *reallocarray(void *mem, size_t count, size_t size)
 {
 	size_t req;
 
+	if (UNLIKELY(__builtin_mul_overflow(count, size, &req)))
+		return loam_reallocarray(mem, count, size);
 	front_find();
-	if (UNLIKELY(front.realloc) && !__builtin_mul_overflow(count, size, &req))
-		return front.realloc(mem, req);
-	return loam_reallocarray(mem, count, size);
+	return UNLIKELY(front.realloc) ? front.realloc(mem, req) : realloc(mem, req);
 }
 
 PUBLIC void *memalign(size_t alignment, size_t req)

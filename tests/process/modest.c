@@ -12,7 +12,7 @@ static pthread_barrier_t *together;
 
 static void *work(void *in_thread)
 {
-	struct block *held = calloc(BLOCKS, sizeof *held);
+	struct block *held = reallocarray(NULL, BLOCKS, sizeof *held);
 
 	MUST(held);
 	for (int round = 0; round < 3; round++) {
