@@ -48,6 +48,9 @@ static struct pool pool = POOL_INIT(struct magazines);
 
 /* --- doors ----------------------------------------------------------------------------------- */
 
+/* No door is copied from the other: gcc would load it whole just after it was stored in halves, and
+   that load waits until all stores before it are done. */
+
 void cache_open_doors(const struct cache *c)
 {
 	ASSERT(c->magazines);
@@ -56,12 +59,13 @@ void cache_open_doors(const struct cache *c)
 	KEEP_ORDER();
 	mine.libc = (struct door){c->magazines->magazine, c->magazines->fast};
 	if (operators_open)
-		mine.operators = mine.libc;
+		mine.operators = (struct door){c->magazines->magazine, c->magazines->fast};
 }
 
 void cache_shut_doors(void)
 {
-	mine.libc = mine.operators = (struct door)DOOR_SHUT;
+	mine.libc = (struct door)DOOR_SHUT;
+	mine.operators = (struct door)DOOR_SHUT;
 	KEEP_ORDER();
 }
 
