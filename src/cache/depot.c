@@ -75,6 +75,13 @@ static size_t nbytes(unsigned shard)
 	return sum;
 }
 
+/* Whether the shard's bytes and those that come are at most that many. What is idle in the whole
+   process includes them, so the sum over all classes is seldom needed. */
+static bool has_share(unsigned shard, size_t more, size_t most)
+{
+	return load_relaxed(&retain_idle) + more <= most || nbytes(shard) + more <= most;
+}
+
 /* Whether the shelf has room for n objects. Up to its own limit it takes another crate, whose size
    is that of the magazine: it may exceed the limit by one crate, and by one more for each thread
    that asks at once. */
@@ -87,7 +94,7 @@ static bool has_room(unsigned shard, unsigned sc, uint32_t n)
 	       (load_relaxed(&shelf->objects) * size <
 			larger(DEPOT_BYTES >> share, DEPOT_SHARD_BYTES) ||
 		(load_relaxed(&shelf->taken) &&
-		 nbytes(shard) + n * size <= load_relaxed(&retain_live) / DEPOT_SHARE >> share));
+		 has_share(shard, n * size, load_relaxed(&retain_live) / DEPOT_SHARE >> share)));
 }
 
 /* Notes that objects went; the shelf's lock. */
