@@ -11,6 +11,7 @@ struct arena arena_main;
 
 struct lock ring_list_lock = LOCK_INIT(LOCK_RING);
 
+struct arena *ring_surplus;
 struct arena *ring_all;	 /* newest first; ring lock, release-published */
 static uint32_t count;	 /* ring lock; read relaxed */
 static uint32_t retired; /* of these; written in a forked child while it has one thread */

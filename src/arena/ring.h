@@ -26,6 +26,9 @@
 
 extern HIDDEN struct arena arena_main;
 
+/* The arena that kept more runs than it may last; NULL: none did. A hint, release-published. */
+extern HIDDEN struct arena *ring_surplus;
+
 /* For observe/figures.c alone; others call ring_next(). */
 extern HIDDEN struct arena *ring_all;
 

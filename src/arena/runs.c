@@ -111,14 +111,19 @@ static void give_back_oldest(struct runs *rs)
 	run_free(run);
 }
 
-void runs_keep(struct runs *rs, struct run *run)
+bool runs_keep(struct runs *rs, struct run *run)
 {
+	bool too_many = false;
+
 	ASSERT(run->npages && pagemap_get(run->mem) == &run->tag);
-	while (rs->count == RUNS_SLOTS || (rs->count && rs->kept + run->npages > RUNS_KEPT))
+	while (rs->count == RUNS_SLOTS || (rs->count && rs->kept + run->npages > RUNS_KEPT)) {
 		give_back_oldest(rs);
+		too_many = true;
+	}
 	push(rs, run);
 	if (rs->kept > rs->told)
 		runs_settle(rs);
+	return too_many;
 }
 
 void runs_settle(struct runs *rs)

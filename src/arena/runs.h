@@ -85,8 +85,8 @@ struct run *runs_take_larger(struct runs *rs, size_t npages);
    and there is one of four times its size, whose memory is in RAM. */
 bool runs_have_room(const struct runs *rs, const struct run *run);
 
-/* Keeps a run. The oldest kept ones go back to the zone if there are too many. */
-void runs_keep(struct runs *rs, struct run *run);
+/* Keeps a run. Returns whether there were too many: then the oldest went back to the zone. */
+bool runs_keep(struct runs *rs, struct run *run);
 
 /* The fast path of runs_keep(): keeps the run, if no other must go and no counter must be corrected
    for that. False otherwise, with nothing done. One with fences has at most RUN_MARKED_PAGES, and

@@ -137,16 +137,30 @@ static void *alloc_chunk(struct cache *c, size_t req, bool *ret_zero)
 	return mem;
 }
 
+/* A kept run of the thread's arena, else of the one that had too many last, unless that is locked:
+   runs that another thread frees are kept by its arena. NULL: neither has one that fits. */
+static struct run *take_kept_run(struct cache *c, size_t npages, size_t alignment)
+{
+	struct arena *a = ring_lock(&c->arena), *other = load_acquire(&ring_surplus);
+	struct run *run = a ? runs_take(&a->runs, npages, alignment) : NULL;
+
+	if (!a)
+		return NULL;
+	ring_unlock(a);
+	if (run || !other || other == a || other->node != a->node || !ring_try(other))
+		return run;
+	run = runs_take(&other->runs, npages, alignment);
+	ring_unlock(other);
+	return run;
+}
+
 /* A kept run, or a new one; *ret_zero says that it reads as zero. */
 static void *alloc_run(struct cache *c, size_t req, size_t alignment, bool *ret_zero)
 {
 	size_t lead = run_lead(req, alignment);
-	struct arena *a = ring_lock(&c->arena);
-	struct run *run = a ? runs_take(&a->runs, run_pages_behind(lead, req), alignment) : NULL;
+	struct run *run = take_kept_run(c, run_pages_behind(lead, req), alignment);
 	void *mem;
 
-	if (a)
-		ring_unlock(a);
 	if (run) {
 		*ret_zero = false;
 		return run_lay_out(run, lead, req);

@@ -84,7 +84,8 @@ static void keep_run(struct cache *c, struct run *run)
 		run_free(run);
 		return;
 	}
-	runs_keep(&a->runs, run);
+	if (runs_keep(&a->runs, run) && load_relaxed(&ring_surplus) != a)
+		store_release(&ring_surplus, a);
 	ring_unlock(a);
 }
 

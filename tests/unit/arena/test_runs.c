@@ -218,10 +218,10 @@ TEST(beyond_the_slots_the_oldest_goes)
 		runs[i] = new_run(4 * PAGE_SIZE, 1);
 	first = runs[0]->mem;
 	for (unsigned i = 0; i < RUNS_SLOTS; i++)
-		runs_keep(&rs, runs[i]);
+		EXPECT(!runs_keep(&rs, runs[i]));
 	EXPECT_EQ(rs.count, RUNS_SLOTS);
 	EXPECT(rs.run[0] == runs[0]);
-	runs_keep(&rs, runs[RUNS_SLOTS]);
+	EXPECT(runs_keep(&rs, runs[RUNS_SLOTS]));
 	EXPECT(!pagemap_get(first));
 	EXPECT(rs.run[0] == runs[1]);
 	runs_keep(&rs, runs[RUNS_SLOTS + 1]);

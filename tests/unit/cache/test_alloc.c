@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SIZE = 64, RUN = 160 * 1024 };
+enum { SIZE = 64, SMALL_RUN = 40 * 1024, RUN = 160 * 1024 };
 
 static void *alloc(size_t req)
 {
@@ -271,6 +271,70 @@ TEST(a_kept_run_is_taken_before_a_new_one)
 	EXPECT(cache_alloc(RUN, &zero) == mem);
 	EXPECT(!zero); /* it holds what was there */
 	loam_free(mem);
+}
+
+/* RUNS_SLOTS + 1 runs, freed by a thread that uses another arena. */
+static struct arena *surplus_elsewhere(void *mem[RUNS_SLOTS + 1])
+{
+	struct arena *other;
+
+	start_anew();
+	for (unsigned i = 0; i <= RUNS_SLOTS; i++)
+		mem[i] = alloc(SMALL_RUN);
+	REQUIRE(ring_lock_this(&arena_main));
+	runs_flush(&arena_main.runs);
+	ring_unlock(&arena_main);
+	other = lock_another_arena();
+	ring_unlock(other);
+	mine.cache->arena = other;
+	for (unsigned i = 0; i <= RUNS_SLOTS; i++)
+		loam_free(mem[i]);
+	mine.cache->arena = &arena_main;
+	EXPECT_EQ(other->runs.count, RUNS_SLOTS);
+	EXPECT(ring_surplus == other);
+	return other;
+}
+
+static void flush_runs(struct arena *a)
+{
+	REQUIRE(ring_lock_this(a));
+	runs_flush(&a->runs);
+	ring_unlock(a);
+}
+
+TEST(what_another_arena_has_too_many_of_is_taken_before_a_new_run)
+{
+	void *mem[RUNS_SLOTS + 1], *own;
+	struct arena *other = surplus_elsewhere(mem);
+
+	EXPECT(alloc(SMALL_RUN) == mem[RUNS_SLOTS]);
+	EXPECT_EQ(other->runs.count, RUNS_SLOTS - 1);
+	loam_free(mem[RUNS_SLOTS]);
+	own = alloc(SMALL_RUN); /* the thread's own arena comes first */
+	EXPECT(own == mem[RUNS_SLOTS]);
+	EXPECT_EQ(other->runs.count, RUNS_SLOTS - 1);
+	loam_free(own);
+	flush_runs(other);
+	EXPECT(loam_check());
+}
+
+TEST(what_another_arena_has_too_many_of_is_left_where_it_is_locked_or_of_another_node)
+{
+	void *mem[RUNS_SLOTS + 1], *locked, *far;
+	struct arena *other = surplus_elsewhere(mem);
+
+	lock_close(&other->lock);
+	locked = alloc(SMALL_RUN);
+	lock_recover(&other->lock);
+	EXPECT_EQ(other->runs.count, RUNS_SLOTS);
+	other->node++;
+	far = alloc(SMALL_RUN);
+	other->node--;
+	EXPECT_EQ(other->runs.count, RUNS_SLOTS);
+	loam_free(locked);
+	loam_free(far);
+	flush_runs(other);
+	EXPECT(loam_check());
 }
 
 TEST(a_kept_mapping_serves_huge_objects_that_need_no_zeros)
