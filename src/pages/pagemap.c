@@ -189,12 +189,15 @@ void pagemap_set(const void *mem, size_t nbytes, struct descriptor *tag)
 	ASSERT(is_aligned(address, PAGE_SIZE));
 	ASSERT(nbytes && is_aligned(nbytes, PAGE_SIZE));
 	ASSERT(!tag || (tag->kind > KIND_NONE && tag->kind < KINDS)); /* P1 */
-	for (uintptr_t end = address + nbytes; address < end; address += PAGE_SIZE) {
+	for (uintptr_t end = address + nbytes; address < end;) {
 		struct leaf *leaf = pagemap_leaf(&pagemap, address);
 		struct descriptor **place = pagemap_tag(&pagemap, leaf, address);
 
 		ASSERT(place < pagemap.no_tags.tags || place >= pagemap.no_tags.tags + TABLE_TAGS);
-		store_relaxed(place, tag);
+		do { /* up to the end of the table */
+			store_relaxed(place++, tag);
+			address += PAGE_SIZE;
+		} while (address < end && !is_aligned(address, (size_t)1 << TABLE_SHIFT));
 	}
 }
 

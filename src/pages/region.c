@@ -115,16 +115,18 @@ static void take(struct region *r, enum state state, unsigned page, unsigned ord
 static unsigned give(struct region *r, unsigned page, unsigned order)
 {
 	struct pages pages = {page, 1u << order};
-	unsigned merged = order;
-	enum state state;
+	unsigned merged = order, dirty = region_dirty(r, pages);
+	enum state all = dirty ? DIRTY : CLEAN, state;
 
 	ASSERT(order < ORDERS && is_aligned(page, pages.count));
 	r->free_pages += pages.count;
-	r->dirty_pages += region_dirty(r, pages);
-	while (merged < ORDER_MAX &&
-	       is_free(r, (page ^ 1u << merged) & ~0u << merged, merged, &state))
-		merged++;
-	insert(r, state_of(r, page & ~0u << merged, merged), page & ~0u << merged, merged);
+	r->dirty_pages += dirty;
+	for (; merged < ORDER_MAX; merged++) {
+		if (!is_free(r, (page ^ 1u << merged) & ~0u << merged, merged, &state))
+			break;
+		all = state == DIRTY ? DIRTY : all; /* B3 */
+	}
+	insert(r, all, page & ~0u << merged, merged);
 	for (unsigned o = order; o < merged; o++)
 		if (is_free(r, (page ^ 1u << o) & ~0u << o, o, &state))
 			remove(r, state, (page ^ 1u << o) & ~0u << o, o);

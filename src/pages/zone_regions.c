@@ -56,6 +56,14 @@ static size_t lowest(const struct zone_set *set)
 	return bits_first(set->words, 0, ZONE_PART);
 }
 
+/* Only numbers in use are looked at: of most programs one word. */
+static bool is_empty(const struct zone_set *set)
+{
+	size_t most = smaller(zone.slots, ZONE_PART);
+
+	return bits_first(set->words, 0, most) == most;
+}
+
 static void add_with(struct zone_node *n, size_t slot, enum state state, unsigned order)
 {
 	bit_set(parts[slot / ZONE_PART]->with[state][order].words, slot % ZONE_PART);
@@ -68,10 +76,10 @@ static void remove_with(struct zone_node *n, size_t slot, enum state state, unsi
 	struct zone_set *set = &parts[slot / ZONE_PART]->with[state][order];
 
 	bit_clear(set->words, slot % ZONE_PART);
-	if (lowest(set) != ZONE_PART)
+	if (!is_empty(set))
 		return;
 	bit_clear(n->with[state][order].words, slot / ZONE_PART);
-	if (lowest(&n->with[state][order]) == ZONE_PART)
+	if (is_empty(&n->with[state][order]))
 		store_relaxed(&n->orders[state], (uint16_t)(n->orders[state] & ~(1u << order)));
 }
 
