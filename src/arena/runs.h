@@ -41,7 +41,7 @@ struct runs {
 	uint32_t count;
 };
 
-/* Whether a kept run serves a request: it has npages, and less than an eighth too much. For one
+/* Whether a kept run serves a request: it has npages, and at most an eighth too much. For one
    that is too small the difference wraps. */
 static inline bool runs_fits(const struct run *run, size_t npages)
 {

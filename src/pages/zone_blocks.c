@@ -12,9 +12,6 @@
 /* What one call purges: as much as the largest block that another one brings. */
 #define PURGE_STEP ORDER_BYTES(ORDERS - 1)
 
-/* Regions that one look for a stretch visits. */
-#define LOOKS_MOST 16
-
 /* The region of a block; zone lock. */
 static struct region *region_of(const void *mem)
 {
@@ -111,37 +108,21 @@ static COLD void *take_elsewhere(unsigned order)
 	return block;
 }
 
-/* Free pages beside each other that need be no block: in the first regions that have such dirty
-   pages, ones that all hold memory, else the lowest.  NULL: none was found. */
+/* Free pages beside each other that need be no block; NULL: a block is to be cut. */
 static void *take_stretch(const struct zone_node *n, unsigned npages)
 {
-	unsigned least = log2_floor(npages + 1) - 1; /* such a block is in every stretch */
-	struct region *found = NULL, *r = n ? zone_next(n, DIRTY, least, 0) : NULL;
-	struct pages pages = {REGION_PAGES, npages};
+	struct pages pages = {.count = npages};
+	struct region *r = n ? zone_find(n, npages, &pages.first) : NULL;
 	struct zone_change change;
 
 	ASSERT(lock_held(&zone_lock) && npages && npages <= REGION_PAGES);
-	for (unsigned looks = LOOKS_MOST; r && looks--;
-	     r = zone_next(n, DIRTY, least, r->slot + 1)) {
-		unsigned page = region_find(r, npages, DIRTY);
-		bool all_dirty = page < REGION_PAGES;
-
-		if (!all_dirty && !found)
-			page = region_find(r, npages, CLEAN);
-		if (page == REGION_PAGES)
-			continue;
-		found = r;
-		pages.first = page;
-		if (all_dirty)
-			break;
-	}
-	if (!found)
+	if (!r)
 		return NULL;
-	change = zone_change_begin(found);
-	region_take_exactly(found, pages);
+	change = zone_change_begin(r);
+	region_take_exactly(r, pages);
 	zone_change_end(&change);
 	zone.sizes.takes++;
-	return page_address(found, pages.first);
+	return page_address(r, pages.first);
 }
 
 static void give_locked(struct region *r, struct pages pages)

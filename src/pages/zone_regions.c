@@ -10,6 +10,9 @@
 
 #define SLOTS (ZONE_PART * ZONE_PART)
 
+/* Regions that one look for a stretch visits. */
+#define LOOKS_MOST 16
+
 struct part {
 	unsigned node;			      /* of all its regions; constant */
 	struct zone_set with[STATES][ORDERS]; /* Z3 */
@@ -115,18 +118,41 @@ static size_t next(const struct zone_set with[ORDERS], unsigned order, size_t fr
 	return ZONE_PART;
 }
 
-struct region *zone_next(const struct zone_node *n, enum state state, unsigned order, size_t slot)
+/* Of the node's regions with a dirty block of that order or above, the first whose number is not
+   below `slot`; NULL when there is none. */
+static struct region *next_dirty(const struct zone_node *n, unsigned order, size_t slot)
 {
 	size_t first = slot / ZONE_PART, part = first, number;
 
-	while ((part = next(n->with[state], order, part)) < ZONE_PART) {
+	while ((part = next(n->with[DIRTY], order, part)) < ZONE_PART) {
 		number =
-			next(parts[part]->with[state], order, part == first ? slot % ZONE_PART : 0);
+			next(parts[part]->with[DIRTY], order, part == first ? slot % ZONE_PART : 0);
 		if (number < ZONE_PART)
 			return parts[part]->regions[number];
 		part++;
 	}
 	return NULL;
+}
+
+struct region *zone_find(const struct zone_node *n, unsigned npages, unsigned *ret_page)
+{
+	unsigned least = log2_floor(npages + 1) - 1; /* such a block is in every stretch */
+	struct region *r = next_dirty(n, least, 0), *any = NULL;
+
+	for (unsigned looks = LOOKS_MOST; r && looks--; r = next_dirty(n, least, r->slot + 1)) {
+		unsigned page = region_find(r, npages, DIRTY);
+
+		if (page < REGION_PAGES) {
+			*ret_page = page;
+			return r;
+		}
+		page = any ? REGION_PAGES : region_find(r, npages, CLEAN);
+		if (page < REGION_PAGES) {
+			*ret_page = page;
+			any = r;
+		}
+	}
+	return any;
 }
 
 /* Brings into the zone's sets what changed since `before` in one state's orders. */

@@ -74,10 +74,9 @@ struct region *zone_region(size_t slot);
 struct region *zone_lowest(const struct zone_node *n, enum state state, unsigned order);
 struct region *zone_highest(const struct zone_node *n, enum state state, unsigned order);
 
-/* Of the node's regions with a block of that state, and of that order or above, the first whose
-   number is not below `slot`; NULL when there is none. */
-COLD struct region *zone_next(const struct zone_node *n, enum state state, unsigned order,
-			      size_t slot);
+/* Of the node's first 16 regions with dirty blocks that may do, the lowest with a stretch of so
+   many pages that all are dirty, else the lowest with one of any free pages; NULL when none has. */
+struct region *zone_find(const struct zone_node *n, unsigned npages, unsigned *ret_page);
 
 /* Gives a new region, of which the node is known, a number; false without memory. */
 bool zone_note_region(struct region *r);

@@ -21,8 +21,7 @@ TEST(regions_beyond_the_first_part_of_the_table_are_found)
 {
 	enum { REGIONS = 1100 }; /* addresses alone: nothing touches them */
 	static void *held[REGIONS];
-	const struct region *r;
-	size_t dirty = 0, seen = 0;
+	unsigned page;
 	bool clean;
 
 	for (int i = 0; i < REGIONS; i++)
@@ -30,22 +29,46 @@ TEST(regions_beyond_the_first_part_of_the_table_are_found)
 	EXPECT(zone_check());
 	zone_free(held[REGIONS - 1], ORDER_MAX, 0);
 	EXPECT_EQ((uintptr_t)zone_alloc(ORDER_MAX, &clean), (uintptr_t)held[REGIONS - 1]);
-	for (int i = 0; i < REGIONS; i += 2) {
+	for (int i = 0; i < REGIONS; i += 2)
 		zone_free(held[i], ORDER_MAX, i > REGIONS / 2 ? PAGE_SIZE : 0);
-		dirty += i > REGIONS / 2;
-	}
 	EXPECT(zone_check());
-	for (size_t slot = 0; (r = zone_next(zone_node(0), DIRTY, 3, slot)); slot = r->slot + 1) {
-		EXPECT(r->orders[DIRTY] && r->slot >= slot);
-		seen++;
-	}
-	EXPECT_EQ(seen, dirty);
+	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 1, &page),
+		  (uintptr_t)*pagemap_region(held[REGIONS / 2 + 2]));
 	EXPECT(zone_purge(SIZE_MAX) > 0);
 	for (int i = 1; i < REGIONS; i += 2)
 		zone_free(held[i], ORDER_MAX, 0);
 	EXPECT(zone_check());
 	zone_unmap_free(false);
 	EXPECT_EQ(sizes().mapped, 0);
+	EXPECT(zone_check());
+}
+
+/* In this order: dirty pages in a region further on, any pages beside dirty ones, nothing. */
+TEST(a_stretch_is_looked_for_in_sixteen_regions)
+{
+	enum { LOOKS = 16, REGIONS = LOOKS + 1 };
+	char *held[REGIONS];
+	unsigned page;
+	bool clean;
+
+	for (int i = 0; i < REGIONS; i++)
+		REQUIRE(held[i] = zone_alloc(ORDER_MAX, &clean));
+	zone_purge(SIZE_MAX);
+	EXPECT(!zone_find(zone_node(0), 3, &page));
+	for (int i = 0; i < REGIONS; i++) {
+		zone_free(held[i] + 8 * PAGE_SIZE, 2,
+			  i < REGIONS - 1 ? 2 * PAGE_SIZE : 4 * PAGE_SIZE);
+	}
+	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 3, &page),
+		  (uintptr_t)*pagemap_region(held[0]));
+	EXPECT_EQ(page, 8);
+	REQUIRE(zone_extend_pages(held[0] + 4 * PAGE_SIZE, 4, 8));
+	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 3, &page),
+		  (uintptr_t)*pagemap_region(held[REGIONS - 1]));
+	for (int i = 0; i < REGIONS; i++) {
+		zone_free_pages(held[i], i ? 8 : 12);
+		zone_free_pages(held[i] + 12 * PAGE_SIZE, REGION_PAGES - 12);
+	}
 	EXPECT(zone_check());
 }
 
