@@ -14,7 +14,7 @@ import time
 from .failure import Torn
 from .process import PAGE, PRESENT, SWAPPED
 
-TRIES = 5
+TRIES = 20
 ARENAS_MOST, CACHES_MOST, LEAVES_MOST = 1 << 16, 1 << 20, 1 << 14
 SECONDS_MOST = 30   # of a walk
 GAP = 1024          # descriptors so near each other are read at once; unreadable pages are larger
