@@ -138,7 +138,7 @@ static void *alloc_chunk(struct cache *c, size_t req, bool *ret_zero)
 }
 
 /* A kept run of the thread's arena, else of the one that had too many last, unless that is locked:
-   runs that another thread frees are kept by its arena. NULL: neither has one that fits. */
+   runs that another thread frees are kept by its arena. NULL: none was found. */
 static struct run *take_kept_run(struct cache *c, size_t npages, size_t alignment)
 {
 	struct arena *a = ring_lock(&c->arena), *other = load_acquire(&ring_surplus);

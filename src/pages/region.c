@@ -183,12 +183,11 @@ unsigned region_take(struct region *r, enum state state, unsigned order, uint64_
 	return page;
 }
 
-unsigned region_give(struct region *r, struct pages pages)
+/* Makes blocks of pages, which are vacant; how many merges. */
+static unsigned give_blocks(struct region *r, struct pages pages)
 {
 	unsigned merges = 0;
 
-	set_bits(r->vacant, pages, true);
-	r->longest[DIRTY] = r->longest[CLEAN] = REGION_PAGES;
 	while (pages.count) {
 		unsigned order = log2_floor(pages.count);
 
@@ -199,6 +198,13 @@ unsigned region_give(struct region *r, struct pages pages)
 		pages.count -= 1u << order;
 	}
 	return merges;
+}
+
+unsigned region_give(struct region *r, struct pages pages)
+{
+	set_bits(r->vacant, pages, true);
+	r->longest[DIRTY] = r->longest[CLEAN] = REGION_PAGES;
+	return give_blocks(r, pages);
 }
 
 /* The lowest of so many bits that are set in a row; 64 when there are none. */
@@ -272,9 +278,9 @@ bool region_take_exactly(struct region *r, struct pages pages)
 		unsigned start = page & ~((1u << order) - 1);
 
 		past = start + (1u << order);
-		region_give(r, (struct pages){start, page - start});
+		give_blocks(r, (struct pages){start, page - start});
 		if (past > end)
-			region_give(r, (struct pages){end, past - end});
+			give_blocks(r, (struct pages){end, past - end});
 		take(r, state, start, order);
 	}
 	set_bits(r->vacant, pages, false);

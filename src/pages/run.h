@@ -1,8 +1,8 @@
 /*
- * A run: a whole number of pages, at most a region, given to the program as one object.  It is cut
- * from the smallest block that holds it, and the rest goes back at once.  It grows into the pages
- * behind it while those are free; so one that is known to grow is cut from a larger block, if there
- * is one, whose rest is as free as before.
+ * A run: a whole number of pages, at most a region, given to the program as one object.  It is
+ * taken from free pages beside each other, or cut from the smallest block that holds it, and the
+ * rest goes back at once.  It grows into the pages behind it while those are free; so one that is
+ * known to grow is cut from a block, a larger one if there is one, whose rest is as free as before.
  *
  * The object of a small request that is not of whole pages lies between two fences: words that
  * depend on its address and a secret. They are checked whenever the program hands the object back,

@@ -15,7 +15,8 @@
  * whether they make a block or not.  40 pages that were cut from a block of 64 leave 24, with which
  * no other 40 could be served; they would lie in RAM while clean blocks are faulted in.  In the
  * first 16 regions with dirty blocks a stretch is looked for that is dirty throughout, then the
- * lowest of any pages; where there is none, a block is cut.
+ * lowest of any pages; where there is none, or one that is clean beside dirty blocks, a block is
+ * cut.
  *
  * Memory is mapped when a block is wanted and none is free, in steps of a quarter to a half of what
  * is mapped, 1 to 64 MiB; where the system refuses that, in smaller ones down to the block itself.

@@ -250,7 +250,8 @@ static unsigned room_locked(const struct zone_node *n, unsigned least, unsigned 
 	return (unsigned)larger(least, smaller(order, most));
 }
 
-/* npages of a block of at least 2^align_order pages, and up to 2^room_order if one can be had. */
+/* npages of a stretch where neither order is asked for, else of a block of at least 2^align_order
+   pages, and up to 2^room_order if one can be had. */
 static void *alloc(size_t npages, unsigned align_order, unsigned room_order, bool *ret_clean)
 {
 	unsigned order = (unsigned)larger(log2_ceil(npages), align_order), roomy,
@@ -265,7 +266,7 @@ static void *alloc(size_t npages, unsigned align_order, unsigned room_order, boo
 	roomy = room_locked(zone_node(node), order, room_order);
 	if (roomy > order)
 		mem = alloc_block(node, npages, roomy);
-	else if (!align_order && npages > 1 && !zone.scatter)
+	else if (!align_order && !room_order && npages > 1 && !zone.scatter)
 		mem = take_stretch(zone_node(node), (unsigned)npages);
 	if (!mem)
 		mem = alloc_block(node, npages, order);

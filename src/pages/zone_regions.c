@@ -152,6 +152,9 @@ struct region *zone_find(const struct zone_node *n, unsigned npages, unsigned *r
 			any = r;
 		}
 	}
+	if (any && n->orders[DIRTY] >> log2_ceil(npages) &&
+	    !region_dirty(any, (struct pages){*ret_page, npages}))
+		return NULL;
 	return any;
 }
 

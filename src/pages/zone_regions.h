@@ -75,7 +75,8 @@ struct region *zone_lowest(const struct zone_node *n, enum state state, unsigned
 struct region *zone_highest(const struct zone_node *n, enum state state, unsigned order);
 
 /* Of the node's first 16 regions with dirty blocks that may do, the lowest with a stretch of so
-   many pages that all are dirty, else the lowest with one of any free pages; NULL when none has. */
+   many pages that all are dirty, else the lowest with one of any free pages; NULL when none has,
+   and where all of those are clean and there is a dirty block instead. */
 struct region *zone_find(const struct zone_node *n, unsigned npages, unsigned *ret_page);
 
 /* Gives a new region, of which the node is known, a number; false without memory. */

@@ -235,6 +235,50 @@ TEST(pages_are_cut_and_extended)
 	expect_children(pages_that_grow, ORDER_BYTES(6), all_is_well);
 }
 
+static char *stretch_held;
+
+static void stretch(void)
+{
+	bool clean;
+	void *mem = zone_alloc_pages(20, 0, &clean);
+
+	CHECK(mem == stretch_held + 3 * PAGE_SIZE);
+	zone_free_pages(mem, 20);
+}
+
+TEST(stretches_are_taken_and_given_back)
+{
+	bool clean;
+
+	loam_free(loam_malloc(1));
+	stretch_held = zone_alloc(6, &clean);
+	zone_purge(SIZE_MAX);
+	zone_free_pages(stretch_held + 3 * PAGE_SIZE, 26);
+	expect_children(stretch, ORDER_BYTES(5), all_is_well);
+}
+
+static void runs_of_another(void)
+{
+	void *mem[RUNS_SLOTS + 1];
+	struct arena *own = mine.cache->arena;
+
+	for (unsigned i = 0; i <= RUNS_SLOTS; i++)
+		mem[i] = loam_malloc(50000);
+	mine.cache->arena = own == &arena_main ? ring_all : &arena_main;
+	for (unsigned i = 0; i <= RUNS_SLOTS; i++)
+		loam_free(mem[i]);
+	mine.cache->arena = own;
+}
+
+TEST(runs_go_from_arena_to_arena)
+{
+	loam_free(loam_malloc(50000));
+	ring_join(1000);
+	EXPECT(ring_all != &arena_main);
+	expect_children(runs_of_another, 17 * 13 * PAGE_SIZE * 2, all_is_well);
+	EXPECT(ring_surplus != NULL);
+}
+
 static void scattered_block(void)
 {
 	bool clean;

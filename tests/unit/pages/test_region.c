@@ -146,6 +146,9 @@ TEST(a_stretch_need_be_no_block)
 	EXPECT_EQ(region_find(r, 5, CLEAN), REGION_PAGES);
 	EXPECT(region_check(r));
 	EXPECT_EQ(region_find(r, 1, DIRTY), REGION_PAGES);
+	EXPECT(region_take_exactly(r, (struct pages){9, 1})); /* and what was looked for is known */
+	EXPECT_EQ(r->longest[CLEAN], 4);
+	region_give(r, (struct pages){9, 1});
 	region_give(r, (struct pages){10, 1}); /* what was looked for in vain is there now */
 	EXPECT_EQ(region_find(r, 5, CLEAN), 6);
 	r = free_only((struct pages){60, 200}); /* over the ends of words */

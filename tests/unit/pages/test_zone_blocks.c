@@ -169,9 +169,13 @@ TEST(pages_in_ram_are_taken_though_they_are_no_block)
 TEST(pages_beside_dirty_ones_are_taken_before_clean_blocks_and_their_faults_are_told)
 {
 	bool clean;
-	char *mem = zone_alloc(6, &clean), *stretch = mem + 3 * PAGE_SIZE;
+	char *mem, *stretch;
 
+	if (os_page_size() > ORDER_BYTES(2))
+		test_skip("a block of four pages is no hardware page");
+	mem = zone_alloc(6, &clean);
 	REQUIRE(mem);
+	stretch = mem + 3 * PAGE_SIZE;
 	zone_purge(SIZE_MAX);
 	zone_free_pages(stretch, 26);
 	zone_purge(SIZE_MAX);
@@ -281,6 +285,48 @@ TEST(room_is_free_pages_behind)
 	zone_free_pages(mem, 256);
 	zone_free_pages(other, 300);
 	EXPECT(zone_check());
+	EXPECT_EQ(retain_live, 0);
+}
+
+TEST(what_grows_is_not_put_where_it_just_fits)
+{
+	bool clean;
+	char *held = zone_alloc(8, &clean), *tight = held + 3 * PAGE_SIZE, *mem;
+
+	REQUIRE(held);
+	zone_purge(SIZE_MAX);
+	zone_free_pages(tight, 200);
+	mem = zone_alloc_with_room(200, 8, &clean);
+	EXPECT(zone_extend_pages(mem, 200, 210));
+	zone_free_pages(mem, mem == tight ? 200 : 210);
+	zone_free_pages(held, 3);
+	zone_free_pages(held + 203 * PAGE_SIZE, 53);
+	EXPECT_EQ(retain_live, 0);
+}
+
+TEST(dirty_blocks_come_before_clean_stretches)
+{
+	enum { REGIONS = 17 };
+	char *held[REGIONS], *mem;
+	bool clean;
+
+	for (int i = 0; i < REGIONS; i++)
+		REQUIRE(held[i] = zone_alloc(ORDER_MAX, &clean));
+	zone_purge(SIZE_MAX);
+	for (int i = 0; i < REGIONS - 1; i++) {
+		zone_free(held[i], 6, 0);
+		zone_free(held[i] + 128 * PAGE_SIZE, 4, ORDER_BYTES(4));
+	}
+	zone_free(held[REGIONS - 1], 5, ORDER_BYTES(5));
+	mem = zone_alloc_pages(20, 0, &clean);
+	EXPECT(!clean);
+	EXPECT_EQ((uintptr_t)mem, (uintptr_t)held[REGIONS - 1]);
+	zone_free_pages(mem, 20);
+	for (int i = 0; i < REGIONS - 1; i++) {
+		zone_free_pages(held[i] + 64 * PAGE_SIZE, 64);
+		zone_free_pages(held[i] + 144 * PAGE_SIZE, REGION_PAGES - 144);
+	}
+	zone_free_pages(held[REGIONS - 1] + 32 * PAGE_SIZE, REGION_PAGES - 32);
 	EXPECT_EQ(retain_live, 0);
 }
 
