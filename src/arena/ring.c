@@ -131,7 +131,7 @@ static struct arena *wait_for(struct arena *a)
 NOINLINE struct arena *ring_lock_another(struct arena **arena)
 {
 	unsigned node = nodes_here();
-	struct arena *last = load_relaxed(arena), *a = try_others(last, node), *first = last;
+	struct arena *last = load_acquire(arena), *a = try_others(last, node), *first = last;
 
 	if (!a)
 		a = make(node);
@@ -140,14 +140,14 @@ NOINLINE struct arena *ring_lock_another(struct arena **arena)
 	if (!a)
 		a = wait_for(first ? first : last);
 	if (a)
-		store_relaxed(arena, a);
+		store_release(arena, a);
 	return a;
 }
 
 void ring_follow(struct arena **arena)
 {
 	unsigned node = nodes_here();
-	struct arena *a = load_relaxed(arena);
+	struct arena *a = load_acquire(arena);
 
 	if (a->node == node)
 		return;
@@ -158,7 +158,7 @@ void ring_follow(struct arena **arena)
 			ring_unlock(a);
 	}
 	if (a)
-		store_relaxed(arena, a);
+		store_release(arena, a);
 }
 
 /* Round the ring, one thread after the other. */

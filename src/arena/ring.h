@@ -45,7 +45,7 @@ bool ring_wait(struct arena *a);
 ALWAYS_INLINE struct arena *ring_lock(struct arena **arena)
 {
 	/* once: threads without memory for a cache share one */
-	struct arena *a = load_relaxed(arena);
+	struct arena *a = load_acquire(arena);
 
 	ASSERT(a);
 	return LIKELY(lock_try(&a->lock)) ? a : ring_lock_another(arena);

@@ -223,12 +223,12 @@ static void for_each_magazine(struct cache *c, void (*call)(struct magazine *m))
 
 bool cache_is_asked_to_flush(const struct cache *c)
 {
-	return c->flushes != load_relaxed(&cache_flushes);
+	return load_relaxed(&c->flushes) != load_relaxed(&cache_flushes);
 }
 
 void cache_flush(struct cache *c)
 {
-	c->flushes = load_relaxed(&cache_flushes);
+	store_relaxed(&c->flushes, load_relaxed(&cache_flushes));
 	for_each_magazine(c, flush);
 }
 

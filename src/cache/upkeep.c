@@ -29,7 +29,7 @@ void cache_obey_rule(struct cache *c)
 {
 	static struct arena *other; /* release-published, as ring_all: any thread goes on from it */
 	static uint32_t in_vain;    /* steps, one after the other */
-	struct arena *next;
+	struct arena *own = load_acquire(&c->arena), *next;
 	uint32_t vain;
 	size_t before;
 
@@ -41,8 +41,8 @@ void cache_obey_rule(struct cache *c)
 	before = load_relaxed(&retain_retained);
 	next = ring_next(load_acquire(&other));
 	store_release(&other, next);
-	obey_in(c->arena);
-	if (next != c->arena && retain_excess())
+	obey_in(own);
+	if (next != own && retain_excess())
 		obey_in(next);
 	vain = load_relaxed(&retain_retained) < before ? 0 : load_relaxed(&in_vain) + 1;
 	store_relaxed(&in_vain, vain);
@@ -65,10 +65,10 @@ void cache_tick_slowly(struct cache *c)
 {
 	static uint64_t last_fade;
 	uint64_t now = os_clock(), decay = (uint64_t)options.decay_ms * 1000 * 1000;
-	bool shrink = now - c->shrunk >= decay;
+	bool shrink = now - load_relaxed(&c->shrunk) >= decay;
 	struct arena *a;
 
-	ASSERT((c->inside || c == &cache_shared) && mine.inside);
+	ASSERT((c == &cache_shared || c->inside) && mine.inside);
 	if (requests_are_due())
 		requests_serve(c);
 	if (upkeep_look)
@@ -76,19 +76,19 @@ void cache_tick_slowly(struct cache *c)
 	if (cache_is_asked_to_flush(c))
 		cache_owe(c, OWED_FLUSH);
 	cache_reap_next();
-	c->ticked = now;
+	store_relaxed(&c->ticked, now);
 	if (UNLIKELY(load_relaxed(&nodes_many)))
 		ring_follow(&c->arena);
 	retain_note_low();
 	cache_owe(c, shrink ? OWED_SWEEP | OWED_SHRINK : OWED_SWEEP);
 	cache_empty_depot(false);
-	a = load_relaxed(&c->arena);
+	a = load_acquire(&c->arena);
 	if (ring_try(a)) {
 		runs_settle(&a->runs);
 		ring_unlock(a);
 	}
 	if (shrink)
-		c->shrunk = now;
+		store_relaxed(&c->shrunk, now);
 	if (now - load_relaxed(&last_fade) >= decay) {
 		store_relaxed(&last_fade, now);
 		if (UNLIKELY(retain_limit_is_auto()))
@@ -105,11 +105,13 @@ void cache_tick_slowly(struct cache *c)
    wait for others, or for a processor, a shorter time now and then. */
 static uint64_t note_pace(struct cache *c, uint64_t now, uint64_t often)
 {
-	uint64_t pause = now - c->looked < 4 * often ? now - c->looked : 4 * often;
+	uint64_t pause = now - load_relaxed(&c->looked), pace;
 
-	c->looked = now;
-	c->pace = (3 * c->pace + pause) / 4;
-	return c->pace;
+	pause = pause < 4 * often ? pause : 4 * often;
+	pace = (3 * load_relaxed(&c->pace) + pause) / 4;
+	store_relaxed(&c->looked, now);
+	store_relaxed(&c->pace, pace);
+	return pace;
 }
 
 void cache_look(struct cache *c)
@@ -119,7 +121,7 @@ void cache_look(struct cache *c)
 
 	if (UNLIKELY(load_relaxed(&shared_pages_aside)))
 		shared_pages_look();
-	if (!load_hot(&c->ticks) || now - c->ticked >= eighth)
+	if (!load_hot(&c->ticks) || now - load_relaxed(&c->ticked) >= eighth)
 		cache_tick_slowly(c);
 	if (seldom && retain_is_unneeded())
 		cache_owe(c, OWED_FLUSH); /* so that it needs slow paths, and looks again */
@@ -172,9 +174,9 @@ void cache_trim_all(struct cache *c, size_t pad)
 
 void cache_reclaim(struct cache *c, unsigned step)
 {
-	struct arena *a = load_relaxed(&c->arena); /* once: see ring_lock() */
+	struct arena *a = load_acquire(&c->arena); /* once: see ring_lock() */
 
-	ASSERT(step < RECLAIM_STEPS && (c->inside || c == &cache_shared));
+	ASSERT(step < RECLAIM_STEPS && (c == &cache_shared || c->inside));
 	if (UNLIKELY(retain_limit_is_auto()) && limit_read_for_request() && step == 0)
 		return;
 	if (step == 0 && ring_lock_this(a)) {

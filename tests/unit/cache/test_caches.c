@@ -509,6 +509,7 @@ static void *share_at_once(void *unused)
 	for (int i = 0; i < 20000; i++) {
 		REQUIRE(cache_begin());
 		store_relaxed(&c->inside, true);
+		cache_look(c);
 		cache_tick_slowly(c);
 		cache_reclaim(c, 0);
 		ring_unlock(ring_lock(&c->arena));
@@ -522,6 +523,7 @@ TEST(threads_use_the_shared_cache_at_once)
 {
 	pthread_t threads[4];
 
+	start_anew();
 	cache_shared.arena = &arena_main;
 	for (size_t i = 0; i < 4; i++)
 		REQUIRE(pthread_create(&threads[i], NULL, share_at_once, NULL) == 0);
