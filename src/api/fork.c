@@ -139,7 +139,7 @@ void fork_prepare(void)
 void fork_parent(void)
 {
 	shared_pages_fork_ends();
-	if (!mine.cache || !children_live())
+	if (load_relaxed(&retain_live) < PARENT_LEAST || !mine.cache || !children_live())
 		return;
 	shared_pages_forked();
 	cache_owe(mine.cache, OWED_LOOK);

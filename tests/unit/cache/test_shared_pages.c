@@ -356,3 +356,19 @@ TEST(slabs_are_set_aside_and_taken_back_in_steps)
 	EXPECT(!is_aside(0) && !is_aside(LARGE_BYTES / SIZE - 1));
 	empty_slabs();
 }
+
+TEST(a_small_parent_does_nothing_where_an_earlier_child_lives)
+{
+	int end, other_end;
+	pid_t pid, other;
+
+	pid = fork_with_slabs_aside(&end);
+	empty_slabs();
+	loam_malloc_trim(0);
+	REQUIRE(load_relaxed(&retain_live) < LARGE_BYTES);
+	other = fork_idle(&other_end);
+	EXPECT_EQ(mine.cache->owed & OWED_LOOK, 0);
+	end_child(other, other_end);
+	end_child(pid, end);
+	look_again();
+}
