@@ -62,11 +62,13 @@ bool elf_read_header(struct elf_symbols *ret_symbols, const ElfW(Ehdr) * header)
 	return true;
 }
 
-static bool is_function(const struct elf_symbols *s, uint32_t i, const char *name, bool any_version)
+static bool is_it(const struct elf_symbols *s, uint32_t i, const char *name, bool any_version)
 {
 	const ElfW(Sym) *symbol = &s->symbols[i];
+	unsigned type = ELF64_ST_TYPE(symbol->st_info);
 
-	return ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && symbol->st_shndx != SHN_UNDEF &&
+	return (type == STT_FUNC || (any_version && type == STT_OBJECT)) &&
+	       symbol->st_shndx != SHN_UNDEF &&
 	       (any_version || !(s->versions && s->versions[i] & HIDDEN_VERSION)) &&
 	       elf_same_string(s->strings + symbol->st_name, name);
 }
@@ -98,7 +100,7 @@ static uint32_t find_by_gnu_hash(const struct elf_symbols *s, const char *name, 
 	if (i < first)
 		return 0;
 	for (;; i++) {
-		if ((hashes[i - first] | 1) == (hash | 1) && is_function(s, i, name, any_version))
+		if ((hashes[i - first] | 1) == (hash | 1) && is_it(s, i, name, any_version))
 			return i;
 		if (hashes[i - first] & 1)
 			return 0;
@@ -109,7 +111,7 @@ static uint32_t find_by_gnu_hash(const struct elf_symbols *s, const char *name, 
 static uint32_t find_by_looking(const struct elf_symbols *s, const char *name, bool any_version)
 {
 	for (uint32_t i = 1; i < s->sysv_hash[1]; i++)
-		if (is_function(s, i, name, any_version))
+		if (is_it(s, i, name, any_version))
 			return i;
 	return 0;
 }

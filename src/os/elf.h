@@ -30,7 +30,7 @@ COLD bool elf_read_header(struct elf_symbols *ret_symbols, const ElfW(Ehdr) * he
    none, or one that must be asked which of several it is (IFUNC). */
 COLD uintptr_t elf_function(const struct elf_symbols *s, const char *name);
 
-/* The same in whatever version. */
+/* The same in whatever version, and of data. */
 COLD uintptr_t elf_definition(const struct elf_symbols *s, const char *name);
 
 /* Our own dynamic section: loam's, or that of the program or library that loam is linked into. */

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "os/calls.h"
+#include "os/elf.h"
 #include "os/libc.h"
 #include "os/os_linux_map.h"
 #include "os/process.h"
@@ -100,11 +101,27 @@ uint64_t os_random(void)
 	return random_word;
 }
 
+/* NULL: not known. mold leaves the name undefined in a program, as that of elf_debug(). */
+static void *initial_stack(void)
+{
+	const struct link_map *map = &__libc_stack_end ? NULL : libc_link_maps();
+	void **found = &__libc_stack_end;
+	struct elf_symbols s;
+
+	for (; map && !found; map = map->l_next) {
+		elf_read(&s, map->l_addr, map->l_ld);
+		found = (void **)elf_definition(&s, "__libc_stack_end");
+	}
+	return found ? *found : NULL;
+}
+
 /* Before libc has set environ: the strings that the process was started with lie on its stack,
    behind the count of arguments, the arguments, and a NULL. */
 static char **initial_environment(void)
 {
-	return __libc_stack_end ? (char **)__libc_stack_end + *(long *)__libc_stack_end + 2 : NULL;
+	void *stack = initial_stack();
+
+	return stack ? (char **)stack + *(long *)stack + 2 : NULL;
 }
 
 const char *const *os_environment(void)

@@ -21,6 +21,15 @@ static void write_all(void)
 	one_zero = one_one = 2;
 }
 
+/* Before libc's own constructor: loam finds its options on the stack. */
+static void before_libc(void)
+{
+	write_all();
+	free(malloc(100));
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const first)(void) = before_libc;
+
 __attribute__((constructor)) static void before_main(void)
 {
 	write_all();

@@ -48,10 +48,13 @@ def addresses(program):
 
 def what_is_wrong(program):
     """Runs it; what it did wrong, or an empty string."""
-    done = subprocess.run([program], capture_output=True, text=True, errors='replace')
+    done = subprocess.run([program], env={**os.environ, 'LOAM_OPTIONS': 'confirm'}, capture_output=True, text=True,
+                          errors='replace')
     at = re.search(r'^(\w+) where$', done.stdout, re.M)
     if done.returncode != 0 or not at:
         return f'status {done.returncode}: {done.stderr[-2000:]}'
+    if 'loam: confirm=yes (LOAM_OPTIONS)' not in done.stderr:
+        return 'has not found its options'
     names = addresses(program)
     if not names.keys() >= set(SEALED):
         return f'has no {" or ".join(SEALED)}'
