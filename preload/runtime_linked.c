@@ -1,8 +1,13 @@
 /*
- * For libloam.a: its operators are called by what was linked with it, and the
- * C++ runtime was so too.  Then weak references say all; see runtime.h.
+ * For libloam.a: what was linked with it calls its operators, and the C++ runtime was mostly linked
+ * too.  A program in C may export them to its libraries in C++, though, and mold then leaves weak
+ * references to the runtime of these at 0; see runtime.h.
  */
 #include "runtime.h"
+
+#include "os/libc.h"
+
+#include <dlfcn.h>
 
 void runtime_of(const void *caller)
 {
@@ -11,6 +16,8 @@ void runtime_of(const void *caller)
 
 uintptr_t runtime_find(const char *name)
 {
-	(void)name;
-	return 0;
+	void *(*find)(void *, const char *);
+
+	libc_find(&find, "dlsym");
+	return find ? (uintptr_t)find(RTLD_DEFAULT, name) : 0;
 }

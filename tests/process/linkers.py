@@ -25,6 +25,19 @@ KINDS = {  # compiler's flags, linker's flags
     'static-c++': ([], ['-static', '-Wl,-u,__cxa_throw']),  # whose library has probes of its own
     'lto': (['-flto'], ['-flto']),
 }
+LIBRARY = """
+#include <new>
+extern "C" int refused()
+{
+    try {
+        ::operator delete(::operator new(static_cast<std::size_t>(-1) / 4));
+    } catch (const std::bad_alloc &) {
+        return 1;
+    }
+    return 0;
+}
+"""
+CALLER = "int refused(void); int main(void) { return !refused(); }"
 LACKING = {('gold', 'static-pie'), ('lld', 'lto')}  # gcc cannot link so with these linkers
 
 
@@ -68,6 +81,19 @@ def what_is_wrong(program):
     return '' if sealed == end - begin else f'{sealed} of {end - begin} bytes are read-only:\n{done.stdout}'
 
 
+def catches(linker, archive, folder):
+    """Whether a program in C runs well whose library in C++ catches what loam's operator new throws."""
+    library, program = os.path.join(folder, 'library.so'), os.path.join(folder, 'caller')
+    for source, command in ((LIBRARY, ['g++', '-shared', '-fPIC', '-o', library]),
+                            (CALLER, ['gcc', f'-fuse-ld={linker}', '-o', program])):
+        beside = [library, '-Wl,-u,malloc', archive, '-pthread'] if source is CALLER else []
+        language = 'c' if source is CALLER else 'c++'
+        subprocess.run([*command, '-x', language, '-', '-x', 'none', *beside], input=source, text=True, check=True)
+    done = subprocess.run([program], capture_output=True, text=True, errors='replace')
+    print(f'library in C++: {done.stderr or "well"}')
+    return done.returncode == 0
+
+
 def try_links(commands, folder):
     failed = 0
     for name, command in commands:
@@ -93,7 +119,7 @@ def main():
         sources = [os.path.abspath(source) for source in sys.argv[3:]]
         commands = links(linker, sources, archive)
     with tempfile.TemporaryDirectory() as folder:
-        return try_links(commands, folder) > 0
+        return try_links(commands, folder) > 0 or (linker != 'rust' and not catches(linker, archive, folder))
 
 
 if __name__ == '__main__':
