@@ -30,13 +30,13 @@ PUBLIC void *calloc(size_t count, size_t size)
 	return loam_calloc(count, size);
 }
 
-PUBLIC void *realloc(void *mem, size_t req)
+NOINLINE PUBLIC void *realloc(void *mem, size_t req)
 {
 	return loam_realloc(mem, req);
 }
 
-/* libc's calls the process's realloc.  So does this one, by its name: a tool that takes over a
-   function where it finds it (valgrind) may know realloc alone. */
+/* libc's calls the process's realloc.  So does this one, and has none of its code: a tool that
+   takes over a function where it finds it (valgrind) may know realloc alone. */
 PUBLIC void *reallocarray(void *mem, size_t count, size_t size)
 {
 	size_t req;

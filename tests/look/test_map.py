@@ -183,6 +183,16 @@ class Figures(unittest.TestCase):
         self.assertAlmostEqual(free, system - data['heap']['live_by_floor']['chunks'], delta=4096)
 
 
+class Cells(unittest.TestCase):
+    def test_what_was_seen_twice_counts_once(self):
+        """A mapping took another's place while the process was read."""
+        grid = cells.Grid(4096)
+        for key in (('r', 0), ('h', 0)):
+            grid.add_pages(key, 4096, bytes([cells.PRESENT]), 4096)
+            grid.add_used(key, 4096, 8192)
+        self.assertEqual([row[3:] for row in grid.rows()], [(4096, 4096, 4096)])
+
+
 class Sizes(unittest.TestCase):
     def test_names_of_parts_lie_inside(self):
         """Also of one that begins at the right edge."""

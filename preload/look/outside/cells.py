@@ -68,11 +68,16 @@ class Grid:
             part[2] += nbytes
 
     def rows(self):
-        """Of each cell: number, kind and size of what most of it is, and in all mapped, resident and used."""
+        """Of each cell: number, kind and size of what most of it is, and in all mapped, resident and used.
+
+        What changed while it was read may have been seen in two ways, and counts once.
+        """
         for number in sorted(self.parts):
             parts = self.parts[number]
             kind, size = max(parts, key=lambda key: (parts[key][1], parts[key][0]))
             mapped, resident, used = (sum(part[i] for part in parts.values()) for i in range(3))
+            mapped = min(mapped, self.cell)
+            resident = min(resident, mapped)
             yield number, kind, size, mapped, resident, min(used, resident)
 
 
