@@ -52,7 +52,7 @@ bool zone_is_ready(unsigned order);
 
 /* Whether each page that is mapped counts, though nothing was written to it: the address space is
    limited, memory is locked, or the system gave none when it was asked last. Then what is left of a
-   block that was cut is a loss. For any thread, and perhaps a moment old. */
+   block that was cut may be a loss. For any thread, and perhaps a moment old. */
 bool zone_is_scarce(void);
 
 /* Maps the first step if nothing is mapped, so that zone_is_ready() for what is wanted first. */

@@ -316,14 +316,22 @@ static void look_after(uint64_t pause)
 	look();
 }
 
+/* 20 objects in a magazine, while free memory is not needed. */
+static struct magazine *filled_beside_unneeded(void)
+{
+	struct magazine *m = filled(SIZE, 20);
+
+	store_relaxed(&retain_low, options.retain_floor + 1);
+	return m;
+}
+
 /* It waited for others, or for a processor. */
 TEST(a_busy_thread_does_not_flush_its_cache_because_it_paused_now_and_then)
 {
 	struct magazine *m;
 
 	settle();
-	m = filled(SIZE, 20);
-	store_relaxed(&retain_low, options.retain_floor + 1);
+	m = filled_beside_unneeded();
 	mine.cache->pace = 0;
 	look_after(SECOND / 128);
 	for (int i = 0; i < 3; i++)
@@ -342,13 +350,11 @@ TEST(after_a_long_pause_it_flushes_once)
 	struct magazine *m;
 
 	settle();
-	m = filled(SIZE, 20);
-	store_relaxed(&retain_low, options.retain_floor + 1);
+	m = filled_beside_unneeded();
 	mine.cache->pace = 0;
 	look_after(10 * (uint64_t)SECOND);
 	EXPECT_EQ(magazine_count(m), 0);
-	m = filled(SIZE, 20);
-	store_relaxed(&retain_low, options.retain_floor + 1);
+	m = filled_beside_unneeded();
 	look_after(SECOND / 1024);
 	EXPECT_EQ(magazine_count(m), 20);
 	store_relaxed(&retain_low, 0);

@@ -150,16 +150,24 @@ TEST(a_purged_chunk_that_becomes_top_was_not_used)
 	EXPECT(heap_check(ch));
 }
 
-/* Without a walk through the bins, and though others retain too much. */
-TEST(over_the_line_a_chunk_is_purged_as_it_is_freed)
+/* A heap with these chunks, of which each that is freed may stay dirty. */
+static struct chunk_heap *spaced_below_the_floor(char *mems[64])
 {
 	struct chunk_heap *ch = fresh(false);
-	struct options defaults = options;
-	char *mems[64];
 
 	os_sim_need_small_pages();
 	options.retain_floor = GIB;
 	spaced(ch, mems, 64, 10000);
+	return ch;
+}
+
+/* Without a walk through the bins, and though others retain too much. */
+TEST(over_the_line_a_chunk_is_purged_as_it_is_freed)
+{
+	struct options defaults = options;
+	char *mems[64];
+	struct chunk_heap *ch = spaced_below_the_floor(mems);
+
 	heap_free(ch, mems[40]);
 	EXPECT(ch->bins.dirty > 0);
 	retain_add(64 * MIB);
@@ -175,13 +183,10 @@ TEST(over_the_line_a_chunk_is_purged_as_it_is_freed)
 
 TEST(over_the_floor_a_chunk_stays_dirty_where_the_rule_allows_it)
 {
-	struct chunk_heap *ch = fresh(false);
 	struct options defaults = options;
 	char *mems[64];
+	struct chunk_heap *ch = spaced_below_the_floor(mems);
 
-	os_sim_need_small_pages();
-	options.retain_floor = GIB;
-	spaced(ch, mems, 64, 10000);
 	options.retain_floor = MIB;
 	retain_add(2 * MIB);
 	retain_add_live(GIB);
