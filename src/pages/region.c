@@ -207,14 +207,14 @@ unsigned region_give(struct region *r, struct pages pages)
 	return give_blocks(r, pages);
 }
 
-/* The lowest of so many bits that are set in a row; 64 when there are none. */
-static unsigned row_within(uint64_t word, unsigned count)
+/* Bit i is set where bits i to i + count - 1 of the word are. */
+static uint64_t rows_within(uint64_t word, unsigned count)
 {
 	for (unsigned have = 1, more; word && have < count; have += more) {
 		more = (unsigned)smaller(have, count - have);
 		word &= word >> more;
 	}
-	return word ? lowest_bit(word) : 64;
+	return word;
 }
 
 /* A word of the pages that fit. */
@@ -228,26 +228,45 @@ static unsigned find(const struct region *r, unsigned count, enum state worst)
 	unsigned row = 0; /* pages that fit, up to the word that is looked at */
 
 	for (unsigned w = 0; w < REGION_PAGES / 64; w++) {
-		uint64_t fit = fitting(r, w, worst);
-		unsigned low = ~fit ? lowest_bit(~fit) : 64, within;
+		uint64_t fit = fitting(r, w, worst), rows;
+		unsigned low = ~fit ? lowest_bit(~fit) : 64;
 
 		if (row + low >= count)
 			return w * 64 - row;
-		within = count < 64 ? row_within(fit, count) : 64;
-		if (within < 64)
-			return w * 64 + within;
+		rows = count < 64 ? rows_within(fit, count) : 0;
+		if (rows)
+			return w * 64 + lowest_bit(rows);
 		row = low == 64 ? row + 64 : 63 - highest_bit(~fit);
 	}
 	return REGION_PAGES;
 }
 
-unsigned region_find(struct region *r, unsigned count, enum state worst)
+/* The same where the first page is a multiple of `align`, which is at least count: all are in one
+   word. */
+static unsigned find_aligned(const struct region *r, unsigned count, unsigned align,
+			     enum state worst)
+{
+	uint64_t multiples = ~(uint64_t)0 / bits_mask(0, 0, align);
+
+	for (unsigned w = 0; w < REGION_PAGES / 64; w++) {
+		uint64_t rows = rows_within(fitting(r, w, worst), count) & multiples;
+
+		if (rows)
+			return w * 64 + lowest_bit(rows);
+	}
+	return REGION_PAGES;
+}
+
+unsigned region_find(struct region *r, unsigned count, unsigned align, enum state worst)
 {
 	unsigned page;
 
-	ASSERT(count && count <= REGION_PAGES);
+	ASSERT(count && count <= REGION_PAGES && is_power_of_two(align));
+	ASSERT(align == 1 || (count <= align && align <= REGION_ALIGN_MOST));
 	if (count > r->longest[worst])
 		return REGION_PAGES;
+	if (align > 1)
+		return find_aligned(r, count, align, worst);
 	page = find(r, count, worst);
 	if (page == REGION_PAGES)
 		r->longest[worst] = count - 1;

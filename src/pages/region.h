@@ -24,10 +24,11 @@
  *	B5  free_pages and dirty_pages are the sums over the free blocks;
  *	B6  every free page is owned;
  *	B7  `vacant` has the pages that lie in free blocks;
- *	B8  no stretch is longer than longest[], which a look in vain lowers, and a free raises.
+ *	B8  no stretch is longer than longest[], which a look in vain for one without alignment
+ *	    lowers, and a free raises.
  *
  * Free pages beside each other need not make a block: pages 6 to 9 are a stretch of four, and no
- * block of four.  `vacant` shows such stretches, for requests that are no power of two.
+ * block of four.  `vacant` shows such stretches, and `dirty` which are in RAM throughout.
  *
  * After each single store a page that was free and stays it is vacant; and a page that has memory
  * is noted as dirty before it is vacant.  So region_rebuild() finds all that is free.
@@ -45,6 +46,9 @@
 #define ORDER_BYTES(order) (PAGE_SIZE << (order))
 
 #define REGION_PAGES (REGION_SIZE / PAGE_SIZE)
+
+/* The largest alignment that region_find() takes: a stretch then lies in one word. */
+#define REGION_ALIGN_MOST 64u
 
 static_assert(ORDER_BYTES(ORDER_MAX) == REGION_SIZE, "the largest block is a region");
 static_assert(ORDERS <= 16, "orders[] has a bit each");
@@ -83,8 +87,9 @@ unsigned region_take(struct region *r, enum state state, unsigned order, uint64_
 unsigned region_give(struct region *r, struct pages pages);
 
 /* The first page of the lowest stretch of so many free pages, each of which holds memory (DIRTY) or
-   not (CLEAN: any will do); REGION_PAGES when there is none. */
-unsigned region_find(struct region *r, unsigned count, enum state worst);
+   not (CLEAN: any will do); REGION_PAGES when there is none. It is a multiple of `align`: 1, or a
+   power of two from count to REGION_ALIGN_MOST. */
+unsigned region_find(struct region *r, unsigned count, unsigned align, enum state worst);
 
 /* Takes exactly these pages; false, and nothing taken, unless all are free. */
 bool region_take_exactly(struct region *r, struct pages pages);

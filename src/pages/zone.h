@@ -11,10 +11,12 @@
  * so that the newest empty.  What may stay dirty is the rule of retain.h; the largest blocks of the
  * newest regions are purged first.
  *
- * A number of pages that need no alignment is taken from a stretch: free pages beside each other,
- * whether they make a block or not.  40 pages that were cut from a block of 64 leave 24, with which
- * no other 40 could be served; they would lie in RAM while clean blocks are faulted in.  In the
- * first 16 regions with dirty blocks a stretch is looked for that is dirty throughout, then the
+ * Two pages and more are taken from a stretch if they need no alignment, or one of 64 pages at
+ * most that they do not exceed: free pages beside each other, whether they make a block or not. 40
+ * pages that were cut from a block of 64 leave 24, with which no other 40 could be served; they
+ * would lie in RAM while clean blocks are faulted in. So would the place of a first slab of 16
+ * pages, which is aligned like one of 64, while the 48 behind it are in use. In the first 16
+ * regions with dirty blocks that may do a stretch is looked for that is dirty throughout, then the
  * lowest of any pages; where there is none, or one that is clean beside dirty blocks, a block is
  * cut.
  *
@@ -62,8 +64,7 @@ void zone_start(void);
    it was allocated.  Its tags must be cleared. */
 void zone_free(void *block, unsigned order, size_t touched);
 
-/* npages pages, at most 1,024, aligned to 2^align_order pages: of a stretch if that is 0, else cut
-   from a block, of which the rest goes back at once. */
+/* npages pages, at most 1,024, aligned to 2^align_order pages. */
 void *zone_alloc_pages(size_t npages, unsigned align_order, bool *ret_clean);
 
 /* The same of npages that are going to be extended: cut from a block of up to 2^room_order pages,

@@ -109,10 +109,11 @@ static COLD void *take_elsewhere(unsigned order)
 }
 
 /* Free pages beside each other that need be no block; NULL: a block is to be cut. */
-static void *take_stretch(const struct zone_node *n, unsigned npages)
+static void *take_stretch(const struct zone_node *n, unsigned npages, unsigned align)
 {
 	struct pages pages = {.count = npages};
-	struct region *r = n ? zone_find(n, npages, &pages.first) : NULL;
+	bool may = align == 1 || (npages <= align && align <= REGION_ALIGN_MOST);
+	struct region *r = n && may ? zone_find(n, align, &pages) : NULL;
 	struct zone_change change;
 
 	ASSERT(lock_held(&zone_lock) && npages && npages <= REGION_PAGES);
@@ -250,8 +251,8 @@ static unsigned room_locked(const struct zone_node *n, unsigned least, unsigned 
 	return (unsigned)larger(least, smaller(order, most));
 }
 
-/* npages of a stretch where neither order is asked for, else of a block of at least 2^align_order
-   pages, and up to 2^room_order if one can be had. */
+/* npages of a stretch if no room is asked for and there is one that may be taken, else of a block
+   of at least 2^align_order pages, and up to 2^room_order if one can be had. */
 static void *alloc(size_t npages, unsigned align_order, unsigned room_order, bool *ret_clean)
 {
 	unsigned order = (unsigned)larger(log2_ceil(npages), align_order), roomy,
@@ -266,8 +267,8 @@ static void *alloc(size_t npages, unsigned align_order, unsigned room_order, boo
 	roomy = room_locked(zone_node(node), order, room_order);
 	if (roomy > order)
 		mem = alloc_block(node, npages, roomy);
-	else if (!align_order && !room_order && npages > 1 && !zone.scatter)
-		mem = take_stretch(zone_node(node), (unsigned)npages);
+	else if (!room_order && npages > 1 && !zone.scatter)
+		mem = take_stretch(zone_node(node), (unsigned)npages, 1u << align_order);
 	if (!mem)
 		mem = alloc_block(node, npages, order);
 	if (mem)

@@ -134,26 +134,27 @@ static struct region *next_dirty(const struct zone_node *n, unsigned order, size
 	return NULL;
 }
 
-struct region *zone_find(const struct zone_node *n, unsigned npages, unsigned *ret_page)
+struct region *zone_find(const struct zone_node *n, unsigned align, struct pages *pages)
 {
-	unsigned least = log2_floor(npages + 1) - 1; /* such a block is in every stretch */
+	/* of a block that is in every such stretch */
+	unsigned least = log2_floor(pages->count + (align == 1)) - (align == 1);
 	struct region *r = next_dirty(n, least, 0), *any = NULL;
 
 	for (unsigned looks = LOOKS_MOST; r && looks--; r = next_dirty(n, least, r->slot + 1)) {
-		unsigned page = region_find(r, npages, DIRTY);
+		unsigned page = region_find(r, pages->count, align, DIRTY);
 
 		if (page < REGION_PAGES) {
-			*ret_page = page;
+			pages->first = page;
 			return r;
 		}
-		page = any ? REGION_PAGES : region_find(r, npages, CLEAN);
+		page = any ? REGION_PAGES : region_find(r, pages->count, align, CLEAN);
 		if (page < REGION_PAGES) {
-			*ret_page = page;
+			pages->first = page;
 			any = r;
 		}
 	}
-	if (any && n->orders[DIRTY] >> log2_ceil(npages) &&
-	    !region_dirty(any, (struct pages){*ret_page, npages}))
+	if (any && n->orders[DIRTY] >> log2_ceil(larger(pages->count, align)) &&
+	    !region_dirty(any, *pages))
 		return NULL;
 	return any;
 }

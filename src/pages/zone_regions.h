@@ -74,10 +74,11 @@ struct region *zone_region(size_t slot);
 struct region *zone_lowest(const struct zone_node *n, enum state state, unsigned order);
 struct region *zone_highest(const struct zone_node *n, enum state state, unsigned order);
 
-/* Of the node's first 16 regions with dirty blocks that may do, the lowest with a stretch of so
-   many pages that all are dirty, else the lowest with one of any free pages; NULL when none has,
-   and where all of those are clean and there is a dirty block instead. */
-struct region *zone_find(const struct zone_node *n, unsigned npages, unsigned *ret_page);
+/* Of the node's first 16 regions with dirty blocks that may do, the lowest with a stretch of
+   pages->count pages, aligned as for region_find(), that all are dirty, else the lowest with one of
+   any free pages; sets pages->first. NULL when none has, and where all of those are clean and there
+   is a dirty block instead. */
+struct region *zone_find(const struct zone_node *n, unsigned align, struct pages *pages);
 
 /* Gives a new region, of which the node is known, a number; false without memory. */
 bool zone_note_region(struct region *r);

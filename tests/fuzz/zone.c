@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case 1:
 			drop(i);
-			mem = zone_alloc_pages(npages, 0, &clean);
+			mem = zone_alloc_pages(npages, choose(&c, 7), &clean);
 			keep(i, mem, npages, -1, clean);
 			break;
 		case 2:

@@ -142,20 +142,20 @@ TEST(a_stretch_need_be_no_block)
 	struct region *r = free_only((struct pages){6, 4});
 
 	EXPECT_EQ(r->orders[CLEAN], 1u << 1);
-	EXPECT_EQ(region_find(r, 4, CLEAN), 6);
-	EXPECT_EQ(region_find(r, 5, CLEAN), REGION_PAGES);
+	EXPECT_EQ(region_find(r, 4, 1, CLEAN), 6);
+	EXPECT_EQ(region_find(r, 5, 1, CLEAN), REGION_PAGES);
 	EXPECT(region_check(r));
-	EXPECT_EQ(region_find(r, 1, DIRTY), REGION_PAGES);
+	EXPECT_EQ(region_find(r, 1, 1, DIRTY), REGION_PAGES);
 	EXPECT(region_take_exactly(r, (struct pages){9, 1})); /* and what was looked for is known */
 	EXPECT_EQ(r->longest[CLEAN], 4);
 	region_give(r, (struct pages){9, 1});
 	region_give(r, (struct pages){10, 1}); /* what was looked for in vain is there now */
-	EXPECT_EQ(region_find(r, 5, CLEAN), 6);
+	EXPECT_EQ(region_find(r, 5, 1, CLEAN), 6);
 	r = free_only((struct pages){60, 200}); /* over the ends of words */
-	EXPECT_EQ(region_find(r, 200, CLEAN), 60);
-	EXPECT_EQ(region_find(r, 201, CLEAN), REGION_PAGES);
+	EXPECT_EQ(region_find(r, 200, 1, CLEAN), 60);
+	EXPECT_EQ(region_find(r, 201, 1, CLEAN), REGION_PAGES);
 	r = free_only((struct pages){REGION_PAGES - 9, 9});
-	EXPECT_EQ(region_find(r, 9, CLEAN), REGION_PAGES - 9);
+	EXPECT_EQ(region_find(r, 9, 1, CLEAN), REGION_PAGES - 9);
 }
 
 TEST(a_dirty_stretch_has_no_clean_page)
@@ -165,10 +165,25 @@ TEST(a_dirty_stretch_has_no_clean_page)
 	region_touch(r, (struct pages){10, 5});
 	region_touch(r, (struct pages){16, 7});
 	region_give(r, (struct pages){8, 20});
-	EXPECT_EQ(region_find(r, 7, DIRTY), 16);
-	EXPECT_EQ(region_find(r, 5, DIRTY), 10);
-	EXPECT_EQ(region_find(r, 8, DIRTY), REGION_PAGES);
-	EXPECT_EQ(region_find(r, 8, CLEAN), 8);
+	EXPECT_EQ(region_find(r, 7, 1, DIRTY), 16);
+	EXPECT_EQ(region_find(r, 5, 1, DIRTY), 10);
+	EXPECT_EQ(region_find(r, 8, 1, DIRTY), REGION_PAGES);
+	EXPECT_EQ(region_find(r, 8, 1, CLEAN), 8);
+	EXPECT(region_check(r));
+}
+
+TEST(an_aligned_stretch_begins_at_a_multiple)
+{
+	struct region *r = free_only((struct pages){120, 80});
+
+	EXPECT_EQ(region_find(r, 16, 64, CLEAN), 128);
+	EXPECT_EQ(region_find(r, 64, 64, CLEAN), 128);
+	EXPECT(region_take_exactly(r, (struct pages){140, 1}));
+	EXPECT_EQ(region_find(r, 12, 64, CLEAN), 128);
+	EXPECT_EQ(region_find(r, 16, 64, CLEAN), REGION_PAGES);
+	EXPECT_EQ(region_find(r, 16, 16, CLEAN), 144);
+	EXPECT_EQ(region_find(r, 12, 1, CLEAN), 120); /* not in vain: there are others */
+	EXPECT_EQ(region_find(r, 20, 1, CLEAN), 120);
 	EXPECT(region_check(r));
 }
 
@@ -205,7 +220,8 @@ static void give_some(struct region *r, uint64_t *state)
 }
 
 /* What region_find() looks for, page by page. */
-static unsigned find_slowly(const struct region *r, unsigned count, enum state worst)
+static unsigned find_slowly(const struct region *r, unsigned count, unsigned align,
+			    enum state worst)
 {
 	unsigned row = 0;
 
@@ -213,7 +229,7 @@ static unsigned find_slowly(const struct region *r, unsigned count, enum state w
 		bool fits = !out[page] && (worst == CLEAN || bit_test(r->dirty, page));
 
 		row = fits ? row + 1 : 0;
-		if (row == count)
+		if (row >= count && (page + 1 - count) % align == 0)
 			return page + 1 - count;
 	}
 	return REGION_PAGES;
@@ -224,7 +240,11 @@ static void find_some(struct region *r, uint64_t *state)
 	unsigned count = 1 + (unsigned)(test_random(state) % (test_random(state) % 2 ? 16 : 150));
 	enum state worst = (enum state)(test_random(state) % STATES);
 
-	EXPECT_EQ(region_find(r, count, worst), find_slowly(r, count, worst));
+	EXPECT_EQ(region_find(r, count, 1, worst), find_slowly(r, count, 1, worst));
+	for (unsigned align = 2; align <= REGION_ALIGN_MOST; align *= 2)
+		if (count <= align)
+			EXPECT_EQ(region_find(r, count, align, worst),
+				  find_slowly(r, count, align, worst));
 }
 
 TEST(any_order_of_takes_and_gives_keeps_the_invariants)

@@ -154,7 +154,7 @@ TEST(pages_in_ram_are_taken_though_they_are_no_block)
 	zone_purge(SIZE_MAX);
 	zone_free_pages(stretch, 26); /* blocks of 1, 4, 8, 8, 4 and 1 pages */
 	other = zone_alloc_pages(20, 5, &clean);
-	EXPECT(clean); /* what is aligned is a block */
+	EXPECT(clean); /* no 20 of them begin at a multiple of 32 */
 	EXPECT_EQ((uintptr_t)zone_alloc_pages(20, 0, &clean), (uintptr_t)stretch);
 	EXPECT(!clean);
 	EXPECT(zone_check());
@@ -163,6 +163,37 @@ TEST(pages_in_ram_are_taken_though_they_are_no_block)
 	zone_free_pages(other, 20);
 	zone_free_pages(mem, 3);
 	zone_free_pages(mem + 29 * PAGE_SIZE, 35);
+	EXPECT_EQ(retain_live, 0);
+}
+
+TEST(a_short_piece_is_put_where_one_was_though_the_pages_behind_it_are_in_use)
+{
+	bool clean;
+	char *mem = zone_alloc(6, &clean);
+
+	REQUIRE(mem);
+	zone_purge(SIZE_MAX);
+	zone_free_pages(mem, 16);
+	EXPECT_EQ((uintptr_t)zone_alloc_pages(16, 6, &clean), (uintptr_t)mem);
+	EXPECT(!clean);
+	zone_free_pages(mem, 64);
+	EXPECT_EQ(retain_live, 0);
+}
+
+TEST(a_block_in_ram_is_taken_before_one_that_is_so_in_part)
+{
+	char *held, *whole;
+	bool clean;
+
+	zone_purge(SIZE_MAX);
+	held = zone_alloc(8, &clean);
+	REQUIRE(held && clean);
+	whole = held + 128 * PAGE_SIZE;
+	zone_free(held, 6, PAGE_SIZE);
+	zone_free(whole, 6, ORDER_BYTES(6));
+	EXPECT_EQ((uintptr_t)zone_alloc(6, &clean), (uintptr_t)whole);
+	EXPECT_EQ((uintptr_t)zone_alloc(6, &clean), (uintptr_t)held);
+	zone_free_pages(held, 256);
 	EXPECT_EQ(retain_live, 0);
 }
 

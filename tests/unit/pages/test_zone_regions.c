@@ -21,7 +21,7 @@ TEST(regions_beyond_the_first_part_of_the_table_are_found)
 {
 	enum { REGIONS = 1100 }; /* addresses alone: nothing touches them */
 	static void *held[REGIONS];
-	unsigned page;
+	struct pages one = {.count = 1};
 	bool clean;
 
 	for (int i = 0; i < REGIONS; i++)
@@ -32,7 +32,7 @@ TEST(regions_beyond_the_first_part_of_the_table_are_found)
 	for (int i = 0; i < REGIONS; i += 2)
 		zone_free(held[i], ORDER_MAX, i > REGIONS / 2 ? PAGE_SIZE : 0);
 	EXPECT(zone_check());
-	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 1, &page),
+	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 1, &one),
 		  (uintptr_t)*pagemap_region(held[REGIONS / 2 + 2]));
 	EXPECT(zone_purge(SIZE_MAX) > 0);
 	for (int i = 1; i < REGIONS; i += 2)
@@ -48,27 +48,65 @@ TEST(a_stretch_is_looked_for_in_sixteen_regions)
 {
 	enum { LOOKS = 16, REGIONS = LOOKS + 1 };
 	char *held[REGIONS];
-	unsigned page;
+	struct pages three = {.count = 3};
 	bool clean;
 
 	zone_unmap_free(false); /* so that regions are in the table as they are taken */
 	for (int i = 0; i < REGIONS; i++)
 		REQUIRE(held[i] = zone_alloc(ORDER_MAX, &clean));
-	EXPECT(!zone_find(zone_node(0), 3, &page));
+	EXPECT(!zone_find(zone_node(0), 1, &three));
 	for (int i = 0; i < REGIONS; i++) {
 		zone_free(held[i] + 8 * PAGE_SIZE, 2,
 			  i < REGIONS - 1 ? 2 * PAGE_SIZE : 4 * PAGE_SIZE);
 	}
-	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 3, &page),
+	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 1, &three),
 		  (uintptr_t)*pagemap_region(held[0]));
-	EXPECT_EQ(page, 8);
+	EXPECT_EQ(three.first, 8);
 	REQUIRE(zone_extend_pages(held[0] + 4 * PAGE_SIZE, 4, 8));
-	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 3, &page),
+	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 1, &three),
 		  (uintptr_t)*pagemap_region(held[REGIONS - 1]));
 	for (int i = 0; i < REGIONS; i++) {
 		zone_free_pages(held[i], i ? 8 : 12);
 		zone_free_pages(held[i] + 12 * PAGE_SIZE, REGION_PAGES - 12);
 	}
+	EXPECT(zone_check());
+}
+
+/* Their dirty holes are too small for any aligned stretch. */
+TEST(regions_that_cannot_have_an_aligned_stretch_are_not_looked_at)
+{
+	enum { LOOKS = 16, REGIONS = LOOKS + 2 };
+	struct pages pages = {.count = 16};
+	char *held[REGIONS];
+	bool clean;
+
+	zone_unmap_free(false);
+	for (int i = 0; i < REGIONS; i++)
+		REQUIRE(held[i] = zone_alloc(ORDER_MAX, &clean));
+	for (int i = 1; i < REGIONS; i++)
+		zone_free(held[i] + 8 * PAGE_SIZE, 3, PAGE_SIZE);
+	zone_free(held[0] + 64 * PAGE_SIZE, 4, 0); /* clean, where nothing is dirty */
+	zone_free(held[1] + 64 * PAGE_SIZE, 4, 0);
+	EXPECT(!zone_find(zone_node(0), 16, &pages));
+	zone_free(held[REGIONS - 1] + 32 * PAGE_SIZE, 4, ORDER_BYTES(4));
+	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 16, &pages),
+		  (uintptr_t)*pagemap_region(held[REGIONS - 1]));
+	EXPECT_EQ(pages.first, 32);
+	pages.count = 4;
+	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 64, &pages),
+		  (uintptr_t)*pagemap_region(held[1])); /* no dirty block is large enough */
+	EXPECT_EQ(pages.first, 64);
+	zone_free_pages(held[0], 64);
+	zone_free_pages(held[0] + 80 * PAGE_SIZE, REGION_PAGES - 80);
+	for (int i = 1; i < REGIONS; i++)
+		zone_free_pages(held[i], 8);
+	for (int i = 2; i < REGIONS - 1; i++)
+		zone_free_pages(held[i] + 16 * PAGE_SIZE, REGION_PAGES - 16);
+	zone_free_pages(held[1] + 16 * PAGE_SIZE, 48);
+	zone_free_pages(held[1] + 80 * PAGE_SIZE, REGION_PAGES - 80);
+	zone_free_pages(held[REGIONS - 1] + 16 * PAGE_SIZE, 16);
+	zone_free_pages(held[REGIONS - 1] + 48 * PAGE_SIZE, REGION_PAGES - 48);
+	zone_purge(SIZE_MAX);
 	EXPECT(zone_check());
 }
 
