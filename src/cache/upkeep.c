@@ -61,9 +61,34 @@ static void tend_all(void)
 	}
 }
 
+/* Whether the caller is the thread that moves the time on. */
+static bool claim(uint64_t *time, uint64_t before, uint64_t now)
+{
+	return __atomic_compare_exchange_n(time, &before, now, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED);
+}
+
+/* What is due each decay_ms, and at half of it: for whichever thread comes first. Another may have
+   been here later than now. */
+static void decay_if_due(uint64_t now, int64_t decay)
+{
+	static uint64_t last, middle;
+	uint64_t ended = load_relaxed(&last), half = load_relaxed(&middle);
+	int64_t passed = (int64_t)(now - ended);
+
+	if (passed >= decay / 2 && (int64_t)(half - ended) <= 0 && claim(&middle, half, now))
+		retain_half((int64_t)(now - half) >= decay / 4 * 3);
+	if (passed < decay || !claim(&last, ended, now))
+		return;
+	if (UNLIKELY(retain_limit_is_auto()))
+		limit_read();
+	retain_fade();
+	tend_all();
+	zone_purge(larger(load_relaxed(&retain_retained) / 8, retain_excess()));
+}
+
 void cache_tick_slowly(struct cache *c)
 {
-	static uint64_t last_fade;
 	uint64_t now = os_clock(), decay = (uint64_t)options.decay_ms * 1000 * 1000;
 	bool shrink = now - load_relaxed(&c->shrunk) >= decay;
 	struct arena *a;
@@ -89,14 +114,7 @@ void cache_tick_slowly(struct cache *c)
 	}
 	if (shrink)
 		store_relaxed(&c->shrunk, now);
-	if (now - load_relaxed(&last_fade) >= decay) {
-		store_relaxed(&last_fade, now);
-		if (UNLIKELY(retain_limit_is_auto()))
-			limit_read();
-		retain_fade();
-		tend_all();
-		zone_purge(larger(load_relaxed(&retain_retained) / 8, retain_excess()));
-	}
+	decay_if_due(now, (int64_t)decay);
 	cache_obey_rule(c);
 }
 

@@ -11,6 +11,7 @@ size_t retain_retained;
 size_t retain_idle;
 size_t retain_tally;
 size_t retain_low;
+size_t retain_low_before;
 size_t retain_needed = SIZE_MAX;
 size_t retain_regret;
 bool retain_due;
@@ -122,19 +123,44 @@ void retain_note_low(void)
 		store_relaxed(&retain_low, now);
 }
 
-void retain_fade(void)
+/* A half of decay_ms ends: what was retained for all of it and of the one before. */
+static size_t end_half(void)
 {
-	size_t now = used_or_none(), peak = load_relaxed(&retain_peak);
-	size_t regret = load_relaxed(&retain_regret) / 4 * 3, low, retained;
+	size_t low, before = load_relaxed(&retain_low_before);
 
 	retain_note_low();
 	low = load_relaxed(&retain_low);
-	retained = load_relaxed(&retain_retained);
+	store_relaxed(&retain_low_before, low);
+	store_relaxed(&retain_low, load_relaxed(&retain_retained));
+	return smaller(low, before);
+}
+
+/* So much of what is retained was not needed: it is to go, but for the floor. */
+static void let_go(size_t unneeded)
+{
+	size_t retained = load_relaxed(&retain_retained), floor = options.retain_floor;
+	size_t regret = load_relaxed(&retain_regret);
+
+	store_relaxed(&retain_regret, regret - smaller(regret, unneeded));
+	if (unneeded > floor && unneeded <= retained)
+		store_relaxed(&retain_needed, retained - (unneeded - floor));
+}
+
+void retain_half(bool long_enough)
+{
+	size_t low = end_half();
+
+	if (long_enough && low >= load_relaxed(&retain_retained) / 2)
+		let_go(low);
+}
+
+void retain_fade(void)
+{
+	size_t now = used_or_none(), peak = load_relaxed(&retain_peak);
+
 	store_relaxed(&retain_tally, load_relaxed(&retain_tally) / 4 * 3);
-	store_relaxed(&retain_regret, regret - smaller(regret, low));
-	store_relaxed(&retain_low, retained);
-	if (low > options.retain_floor && low <= retained)
-		store_relaxed(&retain_needed, retained - (low - options.retain_floor));
+	store_relaxed(&retain_regret, load_relaxed(&retain_regret) / 4 * 3);
+	let_go(end_half());
 	if (peak > now)
 		store_relaxed(&retain_peak, peak - (peak - now) / 4);
 }

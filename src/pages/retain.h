@@ -22,10 +22,11 @@
  * keeps: peak is the most that was used.  If it were
  * the most that was live, what is kept would raise the peak, and the peak what is kept, round after
  * round.  Tally, regret and peak fade by a quarter each decay_ms (retain_fade), so that what was
- * needed once is not kept for ever.  What was retained all the time since the last fade was not
- * needed: it is taken off the regret and goes at once, and only what is faulted in raises the line
- * again (retain_needed).  So a program that sleeps, or does little, is small after twice decay_ms,
- * and one that needs all it keeps again and again keeps it.
+ * needed once is not kept for ever.  What was retained for all of decay_ms was not needed: it is
+ * taken off the regret and goes at once, and only what is faulted in raises the line again
+ * (retain_needed).  Where that is most of what is retained, it goes at half of decay_ms too: so a
+ * program that does little is small after one and a half times decay_ms, and one that needs all it
+ * keeps again and again keeps it.
  *
  * Under `limit` no more is retained than half of what is left of it, whatever was learned, and what
  * would make live and retained bytes together exceed it is refused (retain_allows): first all that
@@ -49,9 +50,10 @@ extern HIDDEN size_t retain_peak; /* the most that was used; fading */
 extern HIDDEN size_t retain_retained; /* free and resident */
 extern HIDDEN size_t retain_idle;     /* of that: in blocks handed out, to heaps and slabs */
 extern HIDDEN size_t retain_tally;    /* purged by the rule, and not taken again */
-extern HIDDEN size_t retain_low;      /* the least retained that was seen since the last fade */
-extern HIDDEN size_t retain_needed;   /* more was not, of late; SIZE_MAX: it is not known */
-extern HIDDEN size_t retain_regret;   /* purged, and taken again; approximate where threads race */
+extern HIDDEN size_t retain_low; /* the least retained that was seen in this half of decay_ms */
+extern HIDDEN size_t retain_low_before; /* and in the half before */
+extern HIDDEN size_t retain_needed;	/* more was not, of late; SIZE_MAX: it is not known */
+extern HIDDEN size_t retain_regret; /* purged, and taken again; approximate where threads race */
 
 /* Memory that is not in RAM was taken while more was retained than the floor: what is retained may
    be too much beside it, or the system's limit is to be read again (cache_obey_rule). A hint, set
@@ -127,7 +129,7 @@ ALWAYS_INLINE bool retain_is_over_floor(void)
 	return load_relaxed(&retain_retained) > options.retain_floor;
 }
 
-/* Whether free memory was not needed since the last fade, which the next one will give back. */
+/* Whether free memory was not needed in this half of decay_ms, and may go at its end. */
 static inline bool retain_is_unneeded(void)
 {
 	return load_relaxed(&retain_low) > options.retain_floor;
@@ -179,7 +181,11 @@ void retain_faults(size_t nbytes);
 /* Called many times within decay_ms: what is retained at all of them was not needed. */
 void retain_note_low(void);
 
-/* decay_ms have passed. */
+/* The first half of decay_ms has passed: what was retained for all of it, and of the second half
+   before, goes if it is most, and if both were long enough to be decay_ms. */
+COLD void retain_half(bool long_enough);
+
+/* The second half has passed: what was learned fades, and what was not needed goes. */
 COLD void retain_fade(void);
 
 /* What was learned is forgotten: the user has asked for memory to be given back. */

@@ -421,6 +421,46 @@ TEST(once_a_second_what_was_learned_fades)
 	store_relaxed(&retain_regret, 0);
 }
 
+TEST(after_half_a_second_the_least_retained_is_noted_once)
+{
+	settle();
+	store_relaxed(&retain_low, 1);
+	os_sim_advance(SECOND / 2 - 1);
+	tick();
+	EXPECT(load_relaxed(&retain_low_before) != 1);
+	os_sim_advance(1);
+	tick();
+	EXPECT_EQ(load_relaxed(&retain_low_before), 1);
+	store_relaxed(&retain_low, 0);
+	tick();
+	EXPECT_EQ(load_relaxed(&retain_low_before), 1);
+	os_sim_advance(SECOND / 2);
+	tick();
+	EXPECT_EQ(load_relaxed(&retain_low_before), 0);
+}
+
+/* The halves before the first one that is looked at were of no length. */
+TEST(at_half_a_second_goes_only_what_was_kept_for_a_whole_one)
+{
+	settle();
+	store_relaxed(&retain_needed, SIZE_MAX);
+	store_relaxed(&retain_low, 64 * MIB);
+	store_relaxed(&retain_low_before, 64 * MIB);
+	retain_add(64 * MIB);
+	os_sim_advance(SECOND / 2);
+	tick();
+	EXPECT_EQ(load_relaxed(&retain_needed), SIZE_MAX);
+	os_sim_advance(SECOND / 2);
+	tick();
+	EXPECT(load_relaxed(&retain_needed) < 64 * MIB);
+	store_relaxed(&retain_needed, SIZE_MAX);
+	os_sim_advance(SECOND / 2);
+	tick();
+	EXPECT(load_relaxed(&retain_needed) < 64 * MIB);
+	retain_add(-(intptr_t)(64 * MIB));
+	store_relaxed(&retain_needed, SIZE_MAX);
+}
+
 TEST(decay_ms_says_how_long_that_second_is)
 {
 	settle();

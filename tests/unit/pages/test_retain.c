@@ -6,7 +6,8 @@
 static void reset(size_t live, size_t retained)
 {
 	retain_live = retain_most = retain_peak = 0;
-	retain_retained = retain_idle = retain_tally = retain_regret = retain_low = 0;
+	retain_retained = retain_idle = retain_tally = retain_regret = 0;
+	retain_low = retain_low_before = 0;
 	retain_needed = SIZE_MAX;
 	retain_add_live((intptr_t)live);
 	retain_add((intptr_t)retained);
@@ -144,15 +145,39 @@ TEST(what_was_retained_all_the_time_was_not_needed)
 	retain_add(-(intptr_t)(60 * MIB));
 	retain_note_low();
 	retain_add(50 * MIB);
+	retain_half(true);
+	EXPECT_EQ(retain_excess(), 0);
 	retain_fade(); /* of 90 MiB, 40 were there all the time */
 	EXPECT_EQ(retain_regret, 150 * MIB / 4 * 3 - 40 * MIB);
 	EXPECT_EQ(retain_excess(), 40 * MIB - options.retain_floor);
+}
+
+TEST(what_was_not_needed_goes_at_half_if_it_is_most)
+{
+	reset(800 * MIB, 100 * MIB);
+	retain_half(true);
+	retain_fade();
+	EXPECT_EQ(retain_needed, SIZE_MAX); /* it has been there for a half */
+	retain_add(-(intptr_t)(60 * MIB));
+	retain_note_low();
+	retain_add(60 * MIB);
+	retain_half(true); /* 40 of 100 MiB are not most */
+	EXPECT_EQ(retain_needed, SIZE_MAX);
+	retain_fade();
+	EXPECT_EQ(retain_needed, 60 * MIB + options.retain_floor);
+	retain_half(false);
+	EXPECT_EQ(retain_needed, 60 * MIB + options.retain_floor);
+	retain_regret = 150 * MIB;
+	retain_half(true);
+	EXPECT_EQ(retain_needed, options.retain_floor);
+	EXPECT_EQ(retain_regret, 50 * MIB);
 }
 
 TEST(what_is_faulted_in_was_needed)
 {
 	reset(800 * MIB, 100 * MIB);
 	retain_fade();
+	retain_half(true);
 	retain_fade();
 	EXPECT_EQ(retain_needed, options.retain_floor);
 	retain_faults(30 * MIB);
