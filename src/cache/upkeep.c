@@ -68,8 +68,8 @@ static bool claim(uint64_t *time, uint64_t before, uint64_t now)
 					   __ATOMIC_RELAXED);
 }
 
-/* What is due each decay_ms, and at half of it: for whichever thread comes first. Another may have
-   been here later than now. */
+/* What is due each decay_ms, and at half of it: for whichever thread comes first, though another
+   may have read the clock later. Two halves last about decay_ms, unless threads came late. */
 static void decay_if_due(uint64_t now, int64_t decay)
 {
 	static uint64_t last, middle;

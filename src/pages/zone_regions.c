@@ -136,24 +136,24 @@ static struct region *next_dirty(const struct zone_node *n, unsigned order, size
 
 struct region *zone_find(const struct zone_node *n, unsigned align, struct pages *pages)
 {
-	/* of a block that is in every such stretch */
-	unsigned least = log2_floor(pages->count + (align == 1)) - (align == 1);
+	unsigned count = pages->count; /* every such stretch has a block of order `least`: */
+	unsigned least = align > 1 ? log2_floor(count) : log2_floor(count + 1) - 1;
 	struct region *r = next_dirty(n, least, 0), *any = NULL;
 
 	for (unsigned looks = LOOKS_MOST; r && looks--; r = next_dirty(n, least, r->slot + 1)) {
-		unsigned page = region_find(r, pages->count, align, DIRTY);
+		unsigned page = region_find(r, count, align, DIRTY);
 
 		if (page < REGION_PAGES) {
 			pages->first = page;
 			return r;
 		}
-		page = any ? REGION_PAGES : region_find(r, pages->count, align, CLEAN);
+		page = any ? REGION_PAGES : region_find(r, count, align, CLEAN);
 		if (page < REGION_PAGES) {
 			pages->first = page;
 			any = r;
 		}
 	}
-	if (any && n->orders[DIRTY] >> log2_ceil(larger(pages->count, align)) &&
+	if (any && n->orders[DIRTY] >> log2_ceil(larger(count, align)) &&
 	    !region_dirty(any, *pages))
 		return NULL;
 	return any;
