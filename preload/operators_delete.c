@@ -60,7 +60,7 @@ static COLD void sized_fenced(void *mem, size_t size, void (*slow)(void *mem))
 
 ALWAYS_INLINE void delete_inline(void *mem, void (*slow)(void *mem))
 {
-	fast_free(&mine.operators, mem, free_full, slow);
+	fast_free(&mine.operators, mem, free_closed, free_full, slow);
 }
 
 ALWAYS_INLINE void delete_sized(void *mem, size_t size, void (*slow)(void *mem))

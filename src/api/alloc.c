@@ -216,8 +216,8 @@ static NOINLINE void free_noticed(void *mem)
 static LATER void free_counted(void *mem, struct descriptor *tag)
 {
 	if (is_beside_sampled(mem, tag))
-		fast_give(mine.libc.magazines + ((struct slab *)tag)->class + 1, mem, free_seen,
-			  free_seen);
+		fast_give(mine.libc.magazines + ((struct slab *)tag)->class + 1, mem, free_closed,
+			  free_seen, free_seen);
 	else
 		free_noticed(mem);
 }
@@ -249,6 +249,22 @@ void free_full(void *mem)
 {
 	if (UNLIKELY(!cache_release_full(mem)))
 		free_slow(mem);
+}
+
+static LATER void free_leaving(void *mem, struct magazine *m, void (*slow)(void *mem))
+{
+	if (LIKELY(slab_starts_object((const struct slab *)pagemap_get(mem), mem)))
+		fast_give_leaving(m, mem, free_full, free_any);
+	else
+		slow(mem);
+}
+
+void free_closed(void *mem, struct magazine *m, void (*slow)(void *mem))
+{
+	if (m->packs)
+		free_leaving(mem, m, slow);
+	else
+		slow(mem);
 }
 
 void *loam_malloc(size_t req)

@@ -11,6 +11,9 @@ void *malloc_slow(size_t req);
 /* free of an object whose magazine is full. */
 void free_full(void *mem);
 
+/* free where the magazine is closed to the fast path, or mem is no object of its class. */
+void free_closed(void *mem, struct magazine *m, void (*slow)(void *mem));
+
 /* free where the fast path gave up, all kinds of pointers; errno stays as it is. */
 void free_slow(void *mem);
 
@@ -21,7 +24,7 @@ ALWAYS_INLINE void *malloc_inline(size_t req)
 
 ALWAYS_INLINE void free_inline(void *mem)
 {
-	fast_free(&mine.libc, mem, free_full, free_slow);
+	fast_free(&mine.libc, mem, free_closed, free_full, free_slow);
 }
 
 /* What a call returns that gets no memory. */

@@ -10,6 +10,9 @@
 /* Listed slabs that are compared when one becomes current. */
 #define LOOKS 8
 
+/* Free bytes of a class that are much. */
+#define SPARSE_BYTES (512 * KIB)
+
 /* A current slab is looked at for idle pages only after so many bytes of it were out. */
 #define CURRENT_LEAST (32 * KIB)
 
@@ -140,10 +143,12 @@ static void make_current(struct slabs *ss, struct slab *s)
 
 /* Called after objects were taken of a current slab: it is listed again when half as many are out,
    or when it is sparse, if they were of several pages. */
-static void note_taken(struct slab *s)
+static NOINLINE void note_taken(struct slabs *ss, struct slab *s)
 {
 	uint32_t n = s->out / 2 < sparse(s) ? s->out / 2 : sparse(s);
 
+	if (ss->out[s->class] > ss->most_out[s->class])
+		ss->most_out[s->class] = ss->out[s->class];
 	if (n > s->notify && (size_t)s->out * s->size >= CURRENT_LEAST)
 		s->notify = n;
 }
@@ -249,7 +254,7 @@ uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint
 
 		slabs_count_out(ss, sc, n);
 		if (n) {
-			note_taken(ss->current[sc]);
+			note_taken(ss, ss->current[sc]);
 			return n;
 		}
 		if ((s && !retire_full(ss, s)) || !refill(ss, sc, false))
@@ -265,7 +270,7 @@ struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool 
 
 		slabs_count_out(ss, sc, o != NULL);
 		if (o) {
-			note_taken(s);
+			note_taken(ss, s);
 			return o;
 		}
 		if ((s && !retire_full(ss, s)) || !refill(ss, sc, may_map))
@@ -274,6 +279,16 @@ struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool 
 }
 
 /* --- upkeep --------------------------------------------------------------------------------- */
+
+bool slabs_look(struct slabs *ss, unsigned sc)
+{
+	size_t capacity = ss->capacity[sc], most = ss->most_out[sc];
+	size_t left = capacity > most ? capacity - most : 0; /* some slabs are gone since */
+
+	ASSERT(ss->out[sc] <= most);
+	ss->most_out[sc] = ss->out[sc];
+	return left > capacity / 3 && left * class_size(sc) >= SPARSE_BYTES;
+}
 
 /* Ends the service of a class from slabs; false where it has objects out, or more than one slab. */
 static bool demote(struct slabs *ss, unsigned sc)

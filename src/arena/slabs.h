@@ -9,6 +9,9 @@
  * already. An empty slab stays listed for a while, since making a slab costs more than taking all
  * its objects.
  *
+ * Where much of a class has been free for a while, caches pack it (cache/magazine.h), or objects
+ * that are freed and allocated in turn would keep every slab in use.
+ *
  * A listed slab that has become sparse and has whole pages without an object in use is noted as
  * idle. These pages are purged while more is retained than the rule of pages/retain.h allows, of a
  * few slabs a call.
@@ -46,6 +49,7 @@ struct slabs {
 	size_t empty_given;	       /* bytes given back so, less those of slabs made since */
 	uint32_t count[CLASSES];       /* A2: slabs of the class, in every state */
 	size_t out[CLASSES], capacity[CLASSES]; /* A4: objects */
+	size_t most_out[CLASSES];		/* since the last slabs_look() */
 	size_t nbytes;				/* A4 */
 	size_t made, given_back;		/* slabs so far */
 };
@@ -80,6 +84,10 @@ uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint
 
 /* Takes one object as slab_take_one() does. NULL as slabs_new(). */
 struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool *ret_zero);
+
+/* Whether much of the class's slabs was free ever since the last call: a third of their objects,
+   and 512 KiB. */
+LATER bool slabs_look(struct slabs *ss, unsigned sc);
 
 /* Called when fewer objects are out than the slab's `notify`: it was full until now, or is
    sparse, or empty. Afterwards the slab may be gone. */

@@ -198,9 +198,17 @@ void cache_give_home(struct object **objects, uint32_t n)
 	}
 }
 
-static void flush(struct magazine *m)
+void cache_send_leaving(struct magazine *m)
 {
 	ASSERT(mine.libc.magazines != m - m->sc - 1); /* the doors are shut */
+	cache_give_home(m->end + 1, magazine_leaving(m));
+	magazine_drop_leaving(m);
+}
+
+static void flush(struct magazine *m)
+{
+	ASSERT(mine.libc.magazines != m - m->sc - 1);
+	cache_send_home(m);
 	cache_give_home(m->none + 1, magazine_count(m));
 	m->last = m->none;
 }
@@ -235,6 +243,7 @@ void cache_flush(struct cache *c)
 /* Nothing was taken of what lies there, and each object may hold a slab for itself. */
 static void sweep(struct magazine *m)
 {
+	cache_send_home(m);
 	if (!m->fills)
 		flush(m);
 	m->fills = 0;
@@ -249,10 +258,29 @@ static void sweep_and_shrink(struct magazine *m)
 		magazine_shrink(m);
 }
 
+/* Where less is live, no class has enough free memory. */
+#define PACKED_FROM (512 * KIB)
+
+/* Which magazines pack until the next sweep, by the slabs that objects are taken from. */
+static LATER void learn_to_pack(struct cache *c)
+{
+	struct arena *a = load_acquire(&c->arena);
+
+	if (!c->magazines || !a || !ring_try(a))
+		return;
+	for (unsigned sc = 0; sc < CLASSES; sc++)
+		if (cache_magazine(c, sc))
+			magazine_set_packing(cache_magazine(c, sc),
+					     a->slabs && slabs_look(a->slabs, sc));
+	ring_unlock(a);
+}
+
 void cache_sweep(struct cache *c, bool shrink)
 {
 	shrink |= magazine_is_short(c->total);
 	for_each_magazine(c, shrink ? sweep_and_shrink : sweep);
+	if (load_relaxed(&retain_live) >= PACKED_FROM)
+		learn_to_pack(c);
 }
 
 void cache_owe(struct cache *c, unsigned owed)

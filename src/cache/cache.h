@@ -188,6 +188,15 @@ struct magazine *cache_learn(struct cache *c, unsigned sc);
    after the other. Overwrites the array. Reports an object that is free there already. */
 void cache_give_home(struct object **objects, uint32_t n);
 
+/* Gives home what leaves a magazine; the doors are shut. */
+LATER void cache_send_leaving(struct magazine *m);
+
+static inline void cache_send_home(struct magazine *m)
+{
+	if (UNLIKELY(magazine_leaving(m)))
+		cache_send_leaving(m);
+}
+
 /*
  * Called around longer changes of the calling thread's own magazines: a signal handler could
  * otherwise take an object that is on its way home, and share it with the next who gets it. The
@@ -244,8 +253,9 @@ COLD bool cache_is_asked_to_flush(const struct cache *c);
 /* Gives all objects in the cache's magazines back to their slabs. */
 void cache_flush(struct cache *c);
 
-/* Gives home all of each magazine that was not filled since the last call, and halves it if that is
-   wanted, or if the magazines have little left to grow by. */
+/* Gives home what leaves magazines, and all of each that was not filled since the last call, which
+   is halved if that is wanted, or if the magazines have little left to grow by. Decides which pack
+   until the next call. */
 void cache_sweep(struct cache *c, bool shrink);
 
 /* Gives back to their slabs the objects that the depot did not need since the last call, or all. */

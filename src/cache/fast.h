@@ -4,7 +4,8 @@
  * malloc takes the newest object from the magazine that the fast bin of the request's granule
  * points to. free finds the magazine by the hot word of the object's page and puts the object
  * there, whichever thread allocated it. free always checks that the pointer is the start of an
- * object of a slab, and not free already. Everything else goes to the slow path: each `slow` below
+ * object of a slab, and not free already. A magazine that packs is closed to it, and `closed` puts
+ * the object where it goes home from. Everything else goes to the slow path: each `slow` below
  * is a tail call.
  */
 #pragma once
@@ -71,16 +72,19 @@ ALWAYS_INLINE bool fast_stays_in_place(const void *mem, size_t req)
 	       !IS_WRONG(((const struct object *)mem)->key == slab_mark(mem));
 }
 
+/* free of what a magazine does not take: slow(mem), unless it packs. */
+typedef void free_into_closed(void *mem, struct magazine *m, void (*slow)(void *));
+
 /* Frees mem, which is on an open page, into the magazine of the page's class. `full` is for what is
    an object, but finds the magazine full. */
-ALWAYS_INLINE void fast_give(struct magazine *m, void *mem, void (*full)(void *),
-			     void (*slow)(void *))
+ALWAYS_INLINE void fast_give(struct magazine *m, void *mem, free_into_closed *closed,
+			     void (*full)(void *), void (*slow)(void *))
 {
 	struct object *o = mem;
 	uint64_t mark;
 
 	if (UNLIKELY(CONFIG_CHECKS ? !magazine_is_object(m, mem) : !magazine_is_ready(m)))
-		return slow(mem);
+		return closed(mem, m, slow);
 	mark = slab_mark(o);
 	if (IS_WRONG(o->key == mark))
 		return slow(mem);
@@ -89,15 +93,29 @@ ALWAYS_INLINE void fast_give(struct magazine *m, void *mem, void (*full)(void *)
 	left_by(mine.cache);
 }
 
-/* free. `full` is as above. */
-ALWAYS_INLINE void fast_free(const struct door *door, void *mem, void (*full)(void *),
-			     void (*slow)(void *))
+/* Frees mem, an object, that goes home. */
+ALWAYS_INLINE void fast_give_leaving(struct magazine *m, void *mem, void (*full)(void *),
+				     void (*slow)(void *))
+{
+	struct object *o = mem;
+	uint64_t mark = slab_mark(o);
+
+	if (IS_WRONG(o->key == mark))
+		return slow(mem);
+	if (UNLIKELY(!magazine_push_leaving(m, o, mark)))
+		return full(mem);
+	left_by(mine.cache);
+}
+
+/* free. `closed` and `full` are as above. */
+ALWAYS_INLINE void fast_free(const struct door *door, void *mem, free_into_closed *closed,
+			     void (*full)(void *), void (*slow)(void *))
 {
 	size_t hot = pagemap_hot(mem);
 
 	if (UNLIKELY(!hot)) /* `mine` cannot be read yet, perhaps */
 		return slow(mem);
-	fast_give((struct magazine *)((char *)door->magazines + hot), mem, full, slow);
+	fast_give((struct magazine *)((char *)door->magazines + hot), mem, closed, full, slow);
 }
 
 /* --- runs ------------------------------------------------------------------------------------ */

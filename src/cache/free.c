@@ -10,24 +10,41 @@
 #include "pages/huge.h"
 #include "report/report.h"
 
-/* Makes room in a full magazine: the older half goes to other threads, or home. */
-static void spill(struct cache *c, struct magazine *m)
+/* The older half of a magazine goes to other threads, or home. */
+static void spill_oldest(struct magazine *m)
 {
-	bool to_others;
-	uint32_t n;
+	uint32_t n = magazine_surplus(m);
+	bool to_others = n && !m->packs && depot_put(m->sc, m->none + 1, n);
 
-	if (UNLIKELY(load_relaxed(&shared_pages_due)))
-		shared_pages_close();
-	cache_shut_doors();
-	n = magazine_surplus(m);
-	ASSERT(mine.libc.magazines != c->magazines->magazine); /* the doors are shut */
-	to_others = n && depot_put(m->sc, m->none + 1, n);
 	if (!to_others)
 		cache_give_home(m->none + 1, n);
 	magazine_drop(m, n);
 	magazine_learn_to_give(m, to_others);
+}
+
+/* Makes room in a full magazine: what leaves it goes home, or what it holds gives way. */
+static void spill(struct cache *c, struct magazine *m)
+{
+	if (UNLIKELY(load_relaxed(&shared_pages_due)))
+		shared_pages_close();
+	cache_shut_doors();
+	ASSERT(mine.libc.magazines != c->magazines->magazine); /* the doors are shut */
+	if (magazine_leaving(m))
+		cache_send_home(m);
+	else
+		spill_oldest(m);
 	ASSERT_SLOW(magazine_check(m));
 	cache_open_doors(c);
+}
+
+static LATER bool put_leaving(struct magazine *m, struct object *o)
+{
+	return magazine_push_leaving(m, o, slab_mark(o));
+}
+
+static bool put(struct magazine *m, struct object *o)
+{
+	return UNLIKELY(m->packs) ? put_leaving(m, o) : magazine_push(m, o, slab_mark(o));
 }
 
 static void push(struct cache *c, struct magazine *m, struct object *o)
@@ -35,7 +52,7 @@ static void push(struct cache *c, struct magazine *m, struct object *o)
 	ASSERT(((const struct slab *)pagemap_get(o))->class == m->sc &&
 	       !slab_has_free((const struct slab *)pagemap_get(o), o));
 	cache_pay_if_owed(c);
-	while (!magazine_push(m, o, slab_mark(o))) { /* a signal handler may fill it again */
+	while (!put(m, o)) { /* a signal handler may fill it again */
 		spill(c, m);
 		if (magazine_capacity(m))
 			continue;

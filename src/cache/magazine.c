@@ -75,13 +75,14 @@ static void use_array(struct magazine *m, struct object **array, uint32_t n, uin
 	m->none = array;
 	m->last = array + n;
 	m->end = array + capacity;
+	m->capacity = (uint16_t)capacity;
 }
 
 bool magazine_make(struct magazine *m, unsigned sc, size_t *total)
 {
 	uint32_t capacity = least_capacity(class_size(sc));
 	struct object **array;
-	uint64_t limit;
+	uint64_t magic;
 
 	ASSERT(!magazine_is_ready(m)); /* made once */
 	if (*total + capacity * class_size(sc) > most_in_all(false))
@@ -93,8 +94,8 @@ bool magazine_make(struct magazine *m, unsigned sc, size_t *total)
 	m->total = total;
 	*total += capacity * class_size(sc);
 	use_array(m, array, 0, capacity);
-	slab_geometry(sc, &m->mask, &m->magic, &limit);
-	store_relaxed(&m->limit, limit); /* others look whether it is ready, for statistics */
+	slab_geometry(sc, &m->mask, &magic, &m->limit);
+	store_relaxed(&m->magic, magic); /* others look whether it is ready, for statistics */
 	return true;
 }
 
@@ -104,7 +105,7 @@ static void resize(struct magazine *m, uint32_t capacity)
 	uint32_t n = magazine_count(m), before = magazine_capacity(m);
 	struct object **old = m->none, **array = array_alloc(capacity + 1);
 
-	ASSERT(n <= capacity);
+	ASSERT(n <= capacity && !magazine_leaving(m));
 	if (!array)
 		return;
 	memcpy(array, old, (n + 1) * sizeof array[0]);
@@ -154,9 +155,26 @@ void magazine_learn_to_fill(struct magazine *m)
 	m->gave = false;
 }
 
+void magazine_set_packing(struct magazine *m, bool packs)
+{
+	uint64_t mask, magic;
+
+	if (m->packs == packs)
+		return;
+	m->packs = packs;
+	slab_geometry(m->sc, &mask, &magic, &m->limit);
+	if (packs)
+		m->limit = 0;
+}
+
+void magazine_drop_leaving(struct magazine *m)
+{
+	m->end = m->none + m->capacity;
+}
+
 uint32_t magazine_surplus(const struct magazine *m)
 {
-	return m->fills ? (magazine_count(m) + 1) / 2 : magazine_count(m);
+	return m->fills && !m->packs ? (magazine_count(m) + 1) / 2 : magazine_count(m);
 }
 
 void magazine_learn_to_give(struct magazine *m, bool to_others)
@@ -196,5 +214,8 @@ bool magazine_check(const struct magazine *m)
 
 	for (struct object **o = m->none + 1; o <= m->last; o++)
 		ok &= slab_check_cached(*o, m->sc, "M1");
-	return ok & expect_eq("M1", m->last <= m->end, true);
+	ok &= expect_eq("M1", m->last <= m->end && m->end <= m->none + m->capacity, true);
+	for (struct object **o = m->end + 1; o <= m->none + m->capacity; o++)
+		ok &= slab_check_cached(*o, m->sc, "M1");
+	return ok;
 }

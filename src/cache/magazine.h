@@ -1,8 +1,8 @@
 /*
  * A magazine: the objects of a hot class that a thread freed last, handed out first.
  *
- *	array   | no_object | oldest ...... newest |         |
- *	         ^ none                     ^ last   ^ end = none + capacity
+ *	array   | no_object | oldest ...... newest |        | leaving |
+ *	         ^ none                     ^ last   ^ end   ^ none + capacity
  *
  * no_object lies below the first object. It looks like an object that was written to while it was
  * free, which malloc tests for anyway, so an empty magazine needs no test of its own. For their
@@ -30,10 +30,16 @@
  * holds little of each, and one that frees much without need holds little of that. Where there are
  * many threads each may hold less, but one that is filled a few objects at least.
  *
+ * A magazine packs while much of its class's slabs is free, as a sweep finds (slabs_look). Objects
+ * that are freed then wait behind `end` and go home together, and malloc has its own from slabs,
+ * which fill one up before they take of the next. Otherwise an object that is freed is handed out
+ * again where it lies, and a class that shrinks empties no slab. A magazine that packs is closed to
+ * the fast path of free: its limit is 0.
+ *
  * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
  *
  * Invariant, proved by magazine_check():
- *	M1  what a magazine holds are objects of its class that bear their mark.
+ *	M1  what a magazine holds, or leaves it, are objects of its class that bear their mark.
  *
  * Locking: none; the magazine's thread alone.
  */
@@ -60,19 +66,28 @@
 
 struct magazine {
 	ALIGNED(CACHE_LINE) struct object **last; /* the newest object; = none: it is empty */
-	struct object **end;			  /* = last: it is full */
-	uint64_t mask;	/* the bits of an address that are its offset in a slab; constant */
-	uint64_t magic; /* of the class, see slab.h; constant */
-	/* that of the class's larger slabs; 0 in a magazine that is not ready */
+	struct object **end; /* = last: it is full; what leaves begins behind it */
+	uint64_t mask;	     /* the bits of an address that are its offset in a slab; constant */
+	uint64_t magic;	     /* of the class, see slab.h; constant */
+	/* that of the class's larger slabs; 0 in a magazine that is not ready, or packs */
 	uint64_t limit;
 	struct object **none; /* the array, whose first word is no_object */
 	size_t *total;	      /* capacity of all the cache's magazines, in bytes (C2) */
 	uint16_t sc;	      /* constant */
 	uint16_t fills;	      /* since the last sweep; at most as many as slow paths */
-	bool gave;	      /* objects away since it was filled last */
+	uint16_t capacity;
+	bool gave;  /* objects away since it was filled last */
+	bool packs; /* what is freed goes home */
 };
 
 static_assert(sizeof(struct magazine) == 1 << HOT_SHIFT, "a hot word is a distance in bytes");
+
+/* Whether a pointer into a page with the magazine's hot word is the start of an object, and the
+   magazine is open to free. */
+ALWAYS_INLINE bool magazine_is_object(const struct magazine *m, const void *mem)
+{
+	return ((uintptr_t)mem & m->mask) * m->magic < m->limit;
+}
 
 /* Puts in an object of the magazine's class that is in use, and marks it free. False when full. */
 ALWAYS_INLINE bool magazine_push(struct magazine *m, struct object *o, uint64_t mark)
@@ -81,12 +96,28 @@ ALWAYS_INLINE bool magazine_push(struct magazine *m, struct object *o, uint64_t 
 
 	if (UNLIKELY(last == m->end))
 		return false;
-	ASSERT(m->limit && ((uintptr_t)o & m->mask) * m->magic < m->limit);
+	ASSERT(slab_starts_object((const struct slab *)pagemap_get(o), o));
 	o->link = (uintptr_t)o;
 	o->key = mark;
 	last[1] = o;
 	KEEP_ORDER(); /* what is in a magazine bears its marks, also to the child of a fork */
 	m->last = last + 1;
+	return true;
+}
+
+/* The same, for an object that goes home. */
+ALWAYS_INLINE bool magazine_push_leaving(struct magazine *m, struct object *o, uint64_t mark)
+{
+	struct object **end = m->end;
+
+	if (UNLIKELY(m->last == end))
+		return false;
+	ASSERT(slab_starts_object((const struct slab *)pagemap_get(o), o));
+	o->link = (uintptr_t)o;
+	o->key = mark;
+	*end = o;
+	KEEP_ORDER();
+	m->end = end - 1;
 	return true;
 }
 
@@ -112,7 +143,7 @@ ALWAYS_INLINE struct object *magazine_take(struct magazine *m)
 /* Whether it was made; before that it is all zero, holds nothing and takes nothing. */
 static inline bool magazine_is_ready(const struct magazine *m)
 {
-	return load_relaxed(&m->limit);
+	return load_relaxed(&m->magic);
 }
 
 static inline uint32_t magazine_count(const struct magazine *m)
@@ -122,13 +153,13 @@ static inline uint32_t magazine_count(const struct magazine *m)
 
 static inline uint32_t magazine_capacity(const struct magazine *m)
 {
-	return (uint32_t)(m->end - m->none);
+	return m->capacity;
 }
 
-/* Whether a pointer into a page with the magazine's hot word is the start of an object. */
-ALWAYS_INLINE bool magazine_is_object(const struct magazine *m, const void *mem)
+/* How many leave it: they are from end + 1 on. */
+static inline uint32_t magazine_leaving(const struct magazine *m)
 {
-	return ((uintptr_t)mem & m->mask) * m->magic < m->limit;
+	return (uint32_t)(m->none + m->capacity - m->end);
 }
 
 /* Called when the number of threads grows. A magazine may grow to MAGAZINE_BYTES, and those of a
@@ -151,8 +182,14 @@ bool magazine_make(struct magazine *m, unsigned sc, size_t *total);
 /* Called before a magazine is filled: doubles its capacity, if there is a reason (see above). */
 void magazine_learn_to_fill(struct magazine *m);
 
+/* Whether it packs from now on. What leaves it may stay until it is filled, full or swept. */
+LATER void magazine_set_packing(struct magazine *m, bool packs);
+
+/* Those that left were given home. */
+LATER void magazine_drop_leaving(struct magazine *m);
+
 /* How many of its oldest objects a full magazine gives away: half, or all if it was not filled
-   since the last sweep. */
+   since the last sweep, or packs. */
 uint32_t magazine_surplus(const struct magazine *m);
 
 /* Called after it gave objects to the depot (to_others) or to slabs: the same. */

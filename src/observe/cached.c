@@ -9,11 +9,13 @@ static UNSYNCHRONIZED void visit_magazine(const struct magazine *m,
 					  void (*visit)(const struct object *o, void *arg),
 					  void *arg)
 {
-	struct object **none = m->none;
-	size_t n = (size_t)(m->last - none);
+	struct object **none = m->none, **end = m->end;
+	size_t n = (size_t)(m->last - none), leaving = magazine_leaving(m);
 
 	for (size_t i = 1; n <= MAGAZINE_MOST && i <= n; i++)
 		visit(none[i], arg);
+	for (size_t i = 1; leaving <= MAGAZINE_MOST && i <= leaving; i++)
+		visit(end[i], arg);
 }
 
 void cached_visit(void (*visit)(const struct object *o, void *arg), void *arg)

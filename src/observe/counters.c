@@ -83,7 +83,7 @@ static UNSYNCHRONIZED void add_arenas(struct counters *cs, struct objects *objec
 /* Its thread may just be changing it: then it counts as empty. */
 static UNSYNCHRONIZED size_t in_magazine(const struct magazine *m)
 {
-	size_t n = (size_t)(m->last - m->none);
+	size_t n = (size_t)(m->last - m->none) + magazine_leaving(m);
 
 	return n <= MAGAZINE_MOST ? n : 0;
 }

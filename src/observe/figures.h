@@ -29,7 +29,7 @@
 #include "base/compiler.h"
 #include "observe/counter_rows.h"
 
-#define FIGURES_LAYOUT 9
+#define FIGURES_LAYOUT 10
 #define FIGURES_MAGIC  "loamfigs"
 #define FIGURES_NOTE   1 /* the note's type */
 
@@ -140,7 +140,9 @@
 	NUMBER(cache_ticks, offsetof(struct cache, ticks))                                         \
 	NUMBER(magazine_bytes, sizeof(struct magazine))                                            \
 	NUMBER(magazine_last, offsetof(struct magazine, last))                                     \
+	NUMBER(magazine_end, offsetof(struct magazine, end))                                       \
 	NUMBER(magazine_none, offsetof(struct magazine, none))                                     \
+	NUMBER(magazine_capacity, offsetof(struct magazine, capacity))                             \
 	NUMBER(magazine_most, MAGAZINE_MOST)                                                       \
 	NUMBER(shelf_bytes, sizeof(struct shelf))                                                  \
 	NUMBER(shards, SHARDS)                                                                     \

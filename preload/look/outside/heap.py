@@ -119,6 +119,15 @@ class Cache:
         return sum(n * class_size(sc) for sc, n in self.objects.items())
 
 
+def magazine_pieces(page, data):
+    """Address and length, in objects, of what a magazine's array has: what it holds, and what leaves it."""
+    last, end, none = (struct.unpack_from('<Q', data, at)[0]
+                       for at in (page.magazine_last, page.magazine_end, page.magazine_none))
+    capacity = struct.unpack_from('<H', data, page.magazine_capacity)[0]
+    pieces = (none + 8, (last - none) // 8), (end + 8, (none - end) // 8 + capacity)
+    return [(start, count) for start, count in pieces if 0 < count <= page.magazine_most]
+
+
 class Pages:
     """Objects of whole pages."""
 
@@ -163,11 +172,9 @@ class Lists:
         """Objects by class."""
         page, step = self.page, self.page.magazine_bytes
         data = self.process.read(address + step, page.classes * step)   # the first is unused
-        words = memoryview(data).cast('Q')
-        last = words[page.magazine_last // 8::step // 8]
-        none = words[page.magazine_none // 8::step // 8]
-        return {sc: (a - b) // 8 for sc, (a, b) in enumerate(zip(last, none))
-                if a > b and a - b <= page.magazine_most * 8}
+        counts = {sc: sum(count for _, count in magazine_pieces(page, data[sc * step:(sc + 1) * step]))
+                  for sc in range(page.classes)}
+        return {sc: n for sc, n in counts.items() if n}
 
     def read_depot(self):
         page = self.page

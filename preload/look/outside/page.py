@@ -8,7 +8,7 @@ from .counters import ROWS
 from .failure import Failure, Torn, Unreadable
 from .process import Mapped
 
-LAYOUT = 9
+LAYOUT = 10
 MAGIC = b'loamfigs'
 NOTE = (b'loam\0', 1)
 
@@ -34,7 +34,8 @@ NUMBERS = '''
     arena_bytes arena_number arena_next arena_chunks arena_system arena_in_use arena_small_hits
     arena_unsorted_hits arena_large_hits arena_remainder_hits arena_top_hits arena_purged arena_refills
     arena_objects arena_slabs slabs_bytes slabs_out cache_bytes cache_magazines cache_arena cache_next cache_thread cache_ticks
-    magazine_bytes magazine_last magazine_none magazine_most shelf_bytes shards shelf_objects
+    magazine_bytes magazine_last magazine_end magazine_none magazine_capacity magazine_most shelf_bytes shards
+    shelf_objects
     zone_sizes_bytes zone_mapped zone_free_dirty zone_purged
     huge_sizes_bytes huge_sizes_count huge_sizes_nbytes huge_sizes_kept huge_sizes_made
     fast_granules requests_refused requests_of request_bytes request_asked request_answered request_failed

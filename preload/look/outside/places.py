@@ -206,13 +206,12 @@ class Places(heap.Lists):
                 if not row.magazines:
                     continue
                 magazine = row.magazines + (sc + 1) * page.magazine_bytes
-                last, none = self.word(magazine + page.magazine_last), self.word(magazine + page.magazine_none)
-                count, thread = (last - none) // 8, row.thread & heap.THREAD
-                if not 0 < count <= page.magazine_most:
-                    continue
+                thread = row.thread & heap.THREAD
                 name = f'in the cache of thread {thread}' if thread else 'in the cache of a thread that has ended'
-                for start in struct.unpack(f'<{count}Q', self.process.read(none + 8, count * 8)):
-                    found[start] = name
+                data = self.process.read(magazine, page.magazine_bytes)
+                for piece, count in heap.magazine_pieces(page, data):
+                    for start in struct.unpack(f'<{count}Q', self.process.read(piece, count * 8)):
+                        found[start] = name
             self.cached[sc] = found
         return self.cached[sc]
 

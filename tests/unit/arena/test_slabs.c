@@ -361,6 +361,47 @@ TEST(only_the_first_eight_listed_are_compared)
 	end(ss);
 }
 
+/* A class is sparse where a third of it, and 512 KiB, was free from one look to the next. */
+TEST(a_class_is_sparse_by_the_most_that_was_out_between_two_looks)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(1024);
+	struct slab *s[32];
+	size_t all;
+
+	make_full(ss, sc, s, 30);
+	all = ss->capacity[sc];
+	EXPECT(!slabs_look(ss, sc));
+	for (unsigned i = 0; ss->out[sc] > all - all / 3 - 1; i++)
+		thin_out(ss, s[i % 30], s[i % 30]->out - 1);
+	EXPECT(!slabs_look(ss, sc)); /* all were out since the last look */
+	EXPECT(slabs_look(ss, sc));
+	take(ss, sc);
+	EXPECT(!slabs_look(ss, sc));
+	thin_out(ss, s[0], s[0]->out - 2);
+	EXPECT(!slabs_look(ss, sc));
+	EXPECT(slabs_look(ss, sc));
+	end(ss);
+}
+
+TEST(a_class_with_little_free_is_not_sparse)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(1024);
+	struct slab *s[8];
+
+	make_full(ss, sc, s, 8);
+	for (unsigned i = 0; (ss->capacity[sc] - ss->out[sc]) * 1024 < 511 * KIB; i++)
+		thin_out(ss, s[i % 8], s[i % 8]->out - 1);
+	slabs_look(ss, sc);
+	EXPECT(ss->capacity[sc] - ss->out[sc] > ss->capacity[sc] / 3);
+	EXPECT(!slabs_look(ss, sc));
+	thin_out(ss, s[0], s[0]->out - 1);
+	slabs_look(ss, sc);
+	EXPECT(slabs_look(ss, sc));
+	end(ss);
+}
+
 TEST(a_batch_goes_on_in_the_next_slab_only_when_one_is_used_up)
 {
 	struct slabs *ss = begin();

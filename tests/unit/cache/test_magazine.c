@@ -99,6 +99,46 @@ TEST(what_came_last_goes_first_and_bears_its_mark_in_between)
 	EXPECT(!magazine_take(&m));
 }
 
+TEST(one_that_packs_is_closed_to_free)
+{
+	struct magazine m = filled(64, 3);
+
+	EXPECT(magazine_is_object(&m, *m.last));
+	magazine_set_packing(&m, true);
+	EXPECT(!magazine_is_object(&m, *m.last));
+	EXPECT(magazine_is_ready(&m));
+	EXPECT(magazine_take(&m));
+	magazine_set_packing(&m, false);
+	EXPECT(magazine_is_object(&m, *m.last));
+}
+
+TEST(what_leaves_it_is_not_taken)
+{
+	struct magazine m = filled(64, 3);
+	struct slab *s = (struct slab *)pagemap_get(*m.last);
+	struct object *o[5], *third = *m.last;
+
+	EXPECT_EQ(slab_take(s, o + 5, 5), 5);
+	for (int i = 0; i < 4; i++) {
+		o[i]->link = 0, o[i]->key = 0;
+		EXPECT(magazine_push_leaving(&m, o[i], slab_mark(o[i])));
+		EXPECT_EQ(o[i]->link, (uintptr_t)o[i]);
+		EXPECT_EQ(o[i]->key, slab_mark(o[i]));
+	}
+	EXPECT_EQ(magazine_count(&m), 3);
+	EXPECT_EQ(magazine_leaving(&m), 4);
+	EXPECT_EQ(magazine_capacity(&m), 7);
+	EXPECT(m.end[1] == o[3] && m.end[4] == o[0]);
+	EXPECT(!magazine_push_leaving(&m, o[4], 0)); /* it is full */
+	EXPECT(!magazine_push(&m, o[4], 0));
+	EXPECT(magazine_check(&m));
+	EXPECT(magazine_take(&m) == third);
+	EXPECT(magazine_take(&m) && magazine_take(&m) && !magazine_take(&m));
+	magazine_drop_leaving(&m);
+	EXPECT_EQ(magazine_leaving(&m), 0);
+	EXPECT_EQ(magazine_capacity(&m), 7);
+}
+
 static void report_written(void *m)
 {
 	magazine_report_written(m);
@@ -399,13 +439,15 @@ TEST(it_does_not_halve_below_what_it_holds)
 	EXPECT_EQ(magazine_count(&m), 8);
 }
 
-TEST(half_of_a_full_one_is_surplus_or_all_if_it_was_not_filled)
+TEST(half_of_a_full_one_is_surplus_or_all_if_it_was_not_filled_or_packs)
 {
 	struct magazine m = filled(64, 7);
 
 	EXPECT_EQ(magazine_surplus(&m), 7);
 	m.fills = 1;
 	EXPECT_EQ(magazine_surplus(&m), 4);
+	magazine_set_packing(&m, true);
+	EXPECT_EQ(magazine_surplus(&m), 7);
 }
 
 TEST(the_oldest_are_dropped)
@@ -446,6 +488,14 @@ TEST(check_sees_what_is_wrong)
 	m = filled(64, 7);
 	m.end--;
 	EXPECT(!magazine_check(&m)); /* M1: no more than its capacity */
-	m.end++;
+	m.end += 2;
+	EXPECT(!magazine_check(&m)); /* M1: nor what leaves */
+	m = filled(64, 3);
+	o = magazine_take(&m);
+	EXPECT(magazine_push_leaving(&m, o, slab_mark(o)));
+	EXPECT(magazine_check(&m));
+	o->key ^= 1;
+	EXPECT(!magazine_check(&m)); /* M1: the mark of what leaves */
+	o->key ^= 1;
 	EXPECT(magazine_check(&m));
 }

@@ -25,6 +25,22 @@ TEST(what_is_cached_is_visited)
 	EXPECT_EQ(seen[1], sum);
 }
 
+TEST(what_leaves_a_magazine_is_visited)
+{
+	struct magazine *m = filled(SIZE, 20);
+	struct object *o = magazine_take(m);
+	uintptr_t seen[2] = {0, 0};
+
+	EXPECT(magazine_push_leaving(m, o, slab_mark(o)));
+	cached_visit(count_and_add, seen);
+	EXPECT_EQ(seen[0], 20);
+	m->end = m->none + m->capacity + 1;
+	seen[0] = 0;
+	cached_visit(count_and_add, seen);
+	EXPECT_EQ(seen[0], 19);
+	magazine_drop_leaving(m);
+}
+
 /* Another thread may read a magazine while its array is changed. */
 TEST(an_implausible_magazine_counts_as_empty)
 {
