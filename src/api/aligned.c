@@ -4,6 +4,7 @@
 #include "observe/watch.h"
 #include "arena/early.h"
 #include "cache/alloc.h"
+#include "cache/fast.h"
 #include "base/bits.h"
 #include "harden/fence.h"
 #include "os/check.h"
@@ -43,9 +44,14 @@ static LATER void *aligned_not_plain(size_t alignment, size_t req)
 /* alignment is a power of two. */
 static void *aligned(size_t alignment, size_t req)
 {
+	void *mem;
+
 	ASSERT(is_power_of_two(alignment));
 	if (UNLIKELY(!cache_is_plain()))
 		return aligned_not_plain(alignment, req);
+	mem = fast_malloc_aligned(&mine.libc, alignment, req);
+	if (LIKELY(mem))
+		return mem;
 	start_seen();
 	return cache_alloc_aligned(alignment, req);
 }

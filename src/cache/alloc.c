@@ -380,9 +380,6 @@ void *cache_alloc_aligned(size_t alignment, size_t req)
 		return cache_alloc(req, &zero);
 	if (req > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
 		return NULL;
-	mem = size ? fast_malloc_by_class(&mine.libc, size) : NULL;
-	if (LIKELY(mem))
-		return mem;
 	c = cache_enter();
 	if (UNLIKELY(!c))
 		return early_alloc(alignment, req);

@@ -58,6 +58,14 @@ ALWAYS_INLINE void *fast_malloc_by_class(const struct door *door, size_t req)
 	return o;
 }
 
+/* malloc at a multiple of `alignment`, a power of two. The objects of the class of a multiple of it
+   are all aligned so (slab/classes.h). NULL as above. */
+ALWAYS_INLINE void *fast_malloc_aligned(const struct door *door, size_t alignment, size_t req)
+{
+	/* Where that wraps it is 0, and no class has it. */
+	return fast_malloc_by_class(door, align_up(req ? req : 1, alignment));
+}
+
 /* Whether mem is an object of a slab in use that holds req bytes with at most half of it wasted.
    The mark tells, since on a page with a hot word every free object bears it. */
 ALWAYS_INLINE bool fast_stays_in_place(const void *mem, size_t req)

@@ -2,6 +2,7 @@
 #include "cache/alloc.h"
 
 #include "base/options.h"
+#include "cache/fast.h"
 #include "cache/free.h"
 #include "os_sim.h"
 #include "pages/huge.h"
@@ -422,6 +423,24 @@ TEST(aligned_objects_come_from_the_smallest_class_that_is_aligned)
 		EXPECT(is_aligned((uintptr_t)mem, cases[i].alignment));
 		loam_free(mem);
 	}
+}
+
+TEST(an_aligned_request_gets_the_newest_object_of_its_class)
+{
+	struct magazine *m = filled(192, 3);
+	struct object *newest = *m->last;
+
+	EXPECT(fast_malloc_aligned(&mine.libc, 64, 129) == (void *)newest);
+	EXPECT_EQ(magazine_count(m), 2);
+	loam_free(newest);
+	EXPECT(loam_aligned_alloc(64, 192) == (void *)newest);
+	loam_free(newest);
+	EXPECT(loam_aligned_alloc(8, 190) == (void *)newest);
+	loam_free(newest);
+	EXPECT(!fast_malloc_aligned(&mine.libc, 64, SIZE_MAX - 62)); /* it wraps */
+	EXPECT(!fast_malloc_aligned(&mine.libc, 2 * CLASS_SIZE_MAX, 1));
+	EXPECT(!fast_malloc_aligned(&mine.libc, SIZE_MAX / 2 + 1, SIZE_MAX));
+	EXPECT_EQ(magazine_count(m), 3);
 }
 
 TEST(beyond_classes_up_to_a_page_a_chunk_and_then_pages)
