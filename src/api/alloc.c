@@ -254,7 +254,7 @@ void free_full(void *mem)
 static LATER void free_leaving(void *mem, struct magazine *m, void (*slow)(void *mem))
 {
 	if (LIKELY(slab_starts_object((const struct slab *)pagemap_get(mem), mem)))
-		fast_give_leaving(m, mem, free_full, free_any);
+		fast_give_leaving(m, mem, free_seen, free_seen);
 	else
 		slow(mem);
 }

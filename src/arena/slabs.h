@@ -85,8 +85,8 @@ uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint
 /* Takes one object as slab_take_one() does. NULL as slabs_new(). */
 struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool *ret_zero);
 
-/* Whether much of the class's slabs was free ever since the last call: a third of their objects,
-   and 512 KiB. */
+/* Whether much of the class's slabs was free ever since the last call, of any thread: a third of
+   their objects, and 512 KiB. */
 LATER bool slabs_look(struct slabs *ss, unsigned sc);
 
 /* Called when fewer objects are out than the slab's `notify`: it was full until now, or is

@@ -5,7 +5,6 @@
 #include "arena/early.h"
 #include "base/bits.h"
 #include "cache/depot.h"
-#include "cache/fast.h"
 #include "cache/upkeep.h"
 #include "os/check.h"
 #include "os/os.h"

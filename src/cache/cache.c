@@ -140,19 +140,11 @@ struct magazine *cache_learn(struct cache *c, unsigned sc)
 	return m;
 }
 
-/* NULL: the object was among those that go home twice, and its slab is gone. */
-static struct slab *slab_of(const struct object *o)
-{
-	struct descriptor *tag = pagemap_get(o);
-
-	return LIKELY(tag && tag->kind == KIND_SLAB) ? (struct slab *)tag : NULL;
-}
-
 /* Gives home the objects of one arena, and moves the others to the front of the array; returns
    how many these are. What belongs to a retired arena is lost. */
 static uint32_t give_to_one(struct object **objects, uint32_t n, struct object **ret_twice)
 {
-	const struct slab *first = slab_of(objects[0]);
+	const struct slab *first = cache_slab_of(objects[0]);
 	uint32_t others = 0;
 	struct arena *a;
 	bool is_in_use;
@@ -165,7 +157,7 @@ static uint32_t give_to_one(struct object **objects, uint32_t n, struct object *
 	a = first->owner;
 	is_in_use = ring_lock_this(a);
 	for (uint32_t i = 0; i < n;) {
-		struct slab *s = slab_of(objects[i]);
+		struct slab *s = cache_slab_of(objects[i]);
 
 		if (UNLIKELY(!s))
 			*ret_twice = objects[i++];
@@ -196,13 +188,6 @@ void cache_give_home(struct object **objects, uint32_t n)
 
 		cache_report_double_free(twice, tag && tag->kind == KIND_SLAB ? tag : NULL, "free");
 	}
-}
-
-void cache_send_leaving(struct magazine *m)
-{
-	ASSERT(mine.libc.magazines != m - m->sc - 1); /* the doors are shut */
-	cache_give_home(m->end + 1, magazine_leaving(m));
-	magazine_drop_leaving(m);
 }
 
 static void flush(struct magazine *m)
@@ -258,29 +243,12 @@ static void sweep_and_shrink(struct magazine *m)
 		magazine_shrink(m);
 }
 
-/* Where less is live, no class has enough free memory. */
-#define PACKED_FROM (512 * KIB)
-
-/* Which magazines pack until the next sweep, by the slabs that objects are taken from. */
-static LATER void learn_to_pack(struct cache *c)
-{
-	struct arena *a = load_acquire(&c->arena);
-
-	if (!c->magazines || !a || !ring_try(a))
-		return;
-	for (unsigned sc = 0; sc < CLASSES; sc++)
-		if (cache_magazine(c, sc))
-			magazine_set_packing(cache_magazine(c, sc),
-					     a->slabs && slabs_look(a->slabs, sc));
-	ring_unlock(a);
-}
-
 void cache_sweep(struct cache *c, bool shrink)
 {
 	shrink |= magazine_is_short(c->total);
 	for_each_magazine(c, shrink ? sweep_and_shrink : sweep);
-	if (load_relaxed(&retain_live) >= PACKED_FROM)
-		learn_to_pack(c);
+	if (load_relaxed(&retain_live) >= CACHE_PACKS_FROM)
+		cache_learn_to_pack(c);
 }
 
 void cache_owe(struct cache *c, unsigned owed)

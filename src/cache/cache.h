@@ -184,18 +184,32 @@ static inline struct magazine *cache_magazine(const struct cache *c, unsigned sc
    Returns the magazine, or NULL. */
 struct magazine *cache_learn(struct cache *c, unsigned sc);
 
+/* The slab of an object that is out. NULL: it was freed twice, and its slab is gone. */
+static inline struct slab *cache_slab_of(const struct object *o)
+{
+	struct descriptor *tag = pagemap_get(o);
+
+	return LIKELY(tag && tag->kind == KIND_SLAB) ? (struct slab *)tag : NULL;
+}
+
 /* Gives objects that bear their marks back to their slabs, and locks their arenas for that, one
    after the other. Overwrites the array. Reports an object that is free there already. */
 void cache_give_home(struct object **objects, uint32_t n);
 
-/* Gives home what leaves a magazine; the doors are shut. */
-LATER void cache_send_leaving(struct magazine *m);
+/* Gives home what leaves a magazine, which may end its packing; the doors are shut. */
+COLD void cache_send_leaving(struct magazine *m);
 
 static inline void cache_send_home(struct magazine *m)
 {
 	if (UNLIKELY(magazine_leaving(m)))
 		cache_send_leaving(m);
 }
+
+/* Decides which magazines pack, by the slabs of the arena that objects are taken from; nothing
+   changes while that is locked. Called where at least CACHE_PACKS_FROM bytes are live. */
+COLD void cache_learn_to_pack(struct cache *c);
+
+#define CACHE_PACKS_FROM (512 * KIB)
 
 /*
  * Called around longer changes of the calling thread's own magazines: a signal handler could
@@ -253,9 +267,9 @@ COLD bool cache_is_asked_to_flush(const struct cache *c);
 /* Gives all objects in the cache's magazines back to their slabs. */
 void cache_flush(struct cache *c);
 
-/* Gives home what leaves magazines, and all of each that was not filled since the last call, which
-   is halved if that is wanted, or if the magazines have little left to grow by. Decides which pack
-   until the next call. */
+/* Gives home what leaves magazines, and all of each that was not filled since the last call. Halves
+   those if that is wanted, or if the magazines have little left to grow by. Then decides which
+   pack. */
 void cache_sweep(struct cache *c, bool shrink);
 
 /* Gives back to their slabs the objects that the depot did not need since the last call, or all. */

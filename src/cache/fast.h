@@ -91,7 +91,7 @@ ALWAYS_INLINE void fast_give(struct magazine *m, void *mem, free_into_closed *cl
 	struct object *o = mem;
 	uint64_t mark;
 
-	if (UNLIKELY(CONFIG_CHECKS ? !magazine_is_object(m, mem) : !magazine_is_ready(m)))
+	if (UNLIKELY(CONFIG_CHECKS ? !magazine_is_object(m, mem) : !m->limit))
 		return closed(mem, m, slow);
 	mark = slab_mark(o);
 	if (IS_WRONG(o->key == mark))

@@ -22,16 +22,20 @@ static void spill_oldest(struct magazine *m)
 	magazine_learn_to_give(m, to_others);
 }
 
-/* Makes room in a full magazine: what leaves it goes home, or what it holds gives way. */
+/* Makes room in a full magazine: what leaves it goes home, and if that is little, what it holds
+   gives way. */
 static void spill(struct cache *c, struct magazine *m)
 {
+	uint32_t leaving;
+
 	if (UNLIKELY(load_relaxed(&shared_pages_due)))
 		shared_pages_close();
 	cache_shut_doors();
 	ASSERT(mine.libc.magazines != c->magazines->magazine); /* the doors are shut */
-	if (magazine_leaving(m))
-		cache_send_home(m);
-	else
+	leaving = magazine_leaving(m);
+	if (leaving)
+		cache_send_leaving(m);
+	if (leaving <= magazine_capacity(m) / 2)
 		spill_oldest(m);
 	ASSERT_SLOW(magazine_check(m));
 	cache_open_doors(c);

@@ -82,7 +82,7 @@ bool magazine_make(struct magazine *m, unsigned sc, size_t *total)
 {
 	uint32_t capacity = least_capacity(class_size(sc));
 	struct object **array;
-	uint64_t magic;
+	uint64_t magic, limit;
 
 	ASSERT(!magazine_is_ready(m)); /* made once */
 	if (*total + capacity * class_size(sc) > most_in_all(false))
@@ -94,8 +94,10 @@ bool magazine_make(struct magazine *m, unsigned sc, size_t *total)
 	m->total = total;
 	*total += capacity * class_size(sc);
 	use_array(m, array, 0, capacity);
-	slab_geometry(sc, &m->mask, &magic, &m->limit);
+	slab_geometry(sc, &m->mask, &magic, &limit);
 	store_relaxed(&m->magic, magic); /* others look whether it is ready, for statistics */
+	KEEP_ORDER();			 /* now free may look */
+	m->limit = limit;
 	return true;
 }
 
@@ -159,12 +161,20 @@ void magazine_set_packing(struct magazine *m, bool packs)
 {
 	uint64_t mask, magic;
 
-	if (m->packs == packs)
+	if (!m->packs && !packs)
 		return;
-	m->packs = packs;
+	m->packs = packs ? MAGAZINE_PATIENCE : 0;
 	slab_geometry(m->sc, &mask, &magic, &m->limit);
 	if (packs)
 		m->limit = 0;
+}
+
+void magazine_note_batch(struct magazine *m, bool in_vain)
+{
+	if (m->packs > 1 && in_vain)
+		m->packs--;
+	else if (m->packs)
+		magazine_set_packing(m, !in_vain);
 }
 
 void magazine_drop_leaving(struct magazine *m)

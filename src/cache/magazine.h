@@ -30,11 +30,12 @@
  * holds little of each, and one that frees much without need holds little of that. Where there are
  * many threads each may hold less, but one that is filled a few objects at least.
  *
- * A magazine packs while much of its class's slabs is free, as a sweep finds (slabs_look). Objects
- * that are freed then wait behind `end` and go home together, and malloc has its own from slabs,
- * which fill one up before they take of the next. Otherwise an object that is freed is handed out
- * again where it lies, and a class that shrinks empties no slab. A magazine that packs is closed to
- * the fast path of free: its limit is 0.
+ * A magazine packs where much of its class's slabs was free from one sweep to the next, of all
+ * threads that use the arena (slabs_look). Objects that are freed then wait behind `end` and go
+ * home together, and the magazine is filled from slabs, which fill one up before they take of the
+ * next. Otherwise an object that is freed is handed out again where it lies, and a class that
+ * shrinks empties no slab. Packing ends when it empties none either, as the sparse ones hold what
+ * stays (cache/pack.c). A magazine that packs is closed to the fast path of free: its limit is 0.
  *
  * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
  *
@@ -76,8 +77,8 @@ struct magazine {
 	uint16_t sc;	      /* constant */
 	uint16_t fills;	      /* since the last sweep; at most as many as slow paths */
 	uint16_t capacity;
-	bool gave;  /* objects away since it was filled last */
-	bool packs; /* what is freed goes home */
+	bool gave;     /* objects away since it was filled last */
+	uint8_t packs; /* 0: no; else batches in vain until it packs no more */
 };
 
 static_assert(sizeof(struct magazine) == 1 << HOT_SHIFT, "a hot word is a distance in bytes");
@@ -184,6 +185,12 @@ void magazine_learn_to_fill(struct magazine *m);
 
 /* Whether it packs from now on. What leaves it may stay until it is filled, full or swept. */
 LATER void magazine_set_packing(struct magazine *m, bool packs);
+
+/* Notes a batch that goes home; in vain: it helps no slab to become empty. After MAGAZINE_PATIENCE
+   of these, one after the other, the magazine packs no more. */
+LATER void magazine_note_batch(struct magazine *m, bool in_vain);
+
+#define MAGAZINE_PATIENCE 8
 
 /* Those that left were given home. */
 LATER void magazine_drop_leaving(struct magazine *m);

@@ -9,9 +9,13 @@ static UNSYNCHRONIZED void visit_magazine(const struct magazine *m,
 					  void (*visit)(const struct object *o, void *arg),
 					  void *arg)
 {
-	struct object **none = m->none, **end = m->end;
-	size_t n = (size_t)(m->last - none), leaving = magazine_leaving(m);
+	size_t capacity = load_relaxed(&m->capacity);
+	struct object **none = load_relaxed(&m->none), **end = load_relaxed(&m->end);
+	size_t n = (size_t)(load_relaxed(&m->last) - none);
+	size_t leaving = (size_t)(none + capacity - end);
 
+	if (load_relaxed(&m->none) != none)
+		return;
 	for (size_t i = 1; n <= MAGAZINE_MOST && i <= n; i++)
 		visit(none[i], arg);
 	for (size_t i = 1; leaving <= MAGAZINE_MOST && i <= leaving; i++)

@@ -83,9 +83,10 @@ static UNSYNCHRONIZED void add_arenas(struct counters *cs, struct objects *objec
 /* Its thread may just be changing it: then it counts as empty. */
 static UNSYNCHRONIZED size_t in_magazine(const struct magazine *m)
 {
-	size_t n = (size_t)(m->last - m->none) + magazine_leaving(m);
+	size_t n = (size_t)(m->last - m->none);
+	size_t leaving = (size_t)(m->none + m->capacity - m->end);
 
-	return n <= MAGAZINE_MOST ? n : 0;
+	return n <= MAGAZINE_MOST && leaving <= MAGAZINE_MOST ? n + leaving : 0;
 }
 
 static void add_caches(struct counters *cs, struct objects *objects)

@@ -12,8 +12,8 @@
  *
  * All are multiples of 16 bytes, so that every object is aligned for any type.  The
  * class of a multiple of a power of two is a multiple of it too: aligned requests rely on that
- * (cache/alloc.c).  So between 1,024 and 1,152 there may be 1,040, 1,056 or 1,088, but not 1,104:
- * a request of 1,088, a multiple of 64, would get it.
+ * (cache/fast.h, cache/alloc.c).  So between 1,024 and 1,152 there may be 1,040, 1,056 or 1,088,
+ * but not 1,104: a request of 1,088, a multiple of 64, would get it.
  */
 #pragma once
 

@@ -384,6 +384,21 @@ TEST(a_class_is_sparse_by_the_most_that_was_out_between_two_looks)
 	end(ss);
 }
 
+TEST(a_class_of_which_slabs_went_back_is_not_sparse_by_what_they_had)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(1024);
+	struct slab *s[32];
+
+	make_full(ss, sc, s, 30);
+	EXPECT(!slabs_look(ss, sc));
+	for (unsigned i = 0; i < 30; i++)
+		thin_out(ss, s[i], 0);
+	REQUIRE(ss->capacity[sc] < ss->most_out[sc]);
+	EXPECT(!slabs_look(ss, sc));
+	end(ss);
+}
+
 TEST(a_class_with_little_free_is_not_sparse)
 {
 	struct slabs *ss = begin();

@@ -112,6 +112,24 @@ TEST(one_that_packs_is_closed_to_free)
 	EXPECT(magazine_is_object(&m, *m.last));
 }
 
+TEST(it_packs_until_eight_batches_one_after_the_other_were_in_vain)
+{
+	struct magazine m = filled(64, 3);
+
+	magazine_note_batch(&m, false);
+	EXPECT(!m.packs && magazine_is_object(&m, *m.last));
+	magazine_set_packing(&m, true);
+	for (int i = 0; i < MAGAZINE_PATIENCE - 1; i++)
+		magazine_note_batch(&m, true);
+	EXPECT(m.packs);
+	magazine_note_batch(&m, false);
+	for (int i = 0; i < MAGAZINE_PATIENCE - 1; i++)
+		magazine_note_batch(&m, true);
+	EXPECT(m.packs && !magazine_is_object(&m, *m.last));
+	magazine_note_batch(&m, true);
+	EXPECT(!m.packs && magazine_is_object(&m, *m.last));
+}
+
 TEST(what_leaves_it_is_not_taken)
 {
 	struct magazine m = filled(64, 3);

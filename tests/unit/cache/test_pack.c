@@ -1,0 +1,215 @@
+/* When a magazine packs, what becomes of what is freed then, and when it ends. */
+#include "threads.h"
+
+enum { SIZE = 64 };
+
+/* A class of 8 MiB, of which all but every fifth object is free. */
+static void *thinned[8 * MIB / SIZE];
+
+/* Its magazine is as small as at first, and nothing is in the depot. */
+static void make_sparse(struct magazine *m)
+{
+	size_t n = sizeof thinned / sizeof *thinned;
+
+	for (size_t i = 0; i < n; i++)
+		REQUIRE((thinned[i] = loam_malloc(SIZE)));
+	for (size_t i = 0; i < n; i++) {
+		if (i % 5 == 0)
+			continue;
+		loam_free(thinned[i]);
+		thinned[i] = NULL;
+	}
+	start_anew();
+	for (int i = 0; i < 10; i++)
+		magazine_shrink(m);
+}
+
+static void free_all(void)
+{
+	for (size_t i = 0; i < sizeof thinned / sizeof *thinned; i++) {
+		loam_free(thinned[i]);
+		thinned[i] = NULL;
+	}
+}
+
+static void free_it(void *mem)
+{
+	loam_free(mem);
+}
+
+TEST(the_magazine_of_a_class_whose_slabs_are_mostly_free_packs)
+{
+	struct magazine *m = learned(SIZE);
+	size_t out;
+	void *mem;
+
+	make_sparse(m);
+	cache_sweep(mine.cache, false);
+	EXPECT(!m->packs); /* all were out since the sweep before */
+	cache_sweep(mine.cache, false);
+	EXPECT(m->packs);
+	REQUIRE((mem = loam_malloc(SIZE)));
+	loam_free(mem);
+	EXPECT_EQ(magazine_leaving(m), 1);
+	EXPECT(m->end[1] == mem);
+	EXPECT(loam_check());
+	EXPECT_ABORT(free_it, mem, "double free detected");
+	EXPECT_ABORT(free_it, (char *)thinned[0] + 16, "inside the object");
+	while (magazine_count(m)) /* what was freed is not handed out before it is at home */
+		EXPECT(loam_malloc(SIZE) != mem);
+	EXPECT_EQ(magazine_leaving(m), 1);
+	out = objects_out(SIZE);
+	REQUIRE(loam_malloc(SIZE));
+	EXPECT_EQ(magazine_leaving(m), 0);
+	EXPECT_EQ(objects_out(SIZE), out - 1 + magazine_count(m) + 1);
+	free_all();
+	EXPECT(loam_check());
+	start_anew();
+}
+
+TEST(what_leaves_goes_home_when_the_magazine_is_full_flushed_or_swept)
+{
+	struct magazine *m = learned(SIZE);
+	void *mem[100];
+	uint32_t room;
+
+	make_sparse(m);
+	cache_sweep(mine.cache, false);
+	cache_sweep(mine.cache, false);
+	REQUIRE(m->packs);
+	for (int i = 0; i < 100; i++)
+		mem[i] = loam_malloc(SIZE);
+	room = magazine_capacity(m) - magazine_count(m);
+	REQUIRE(room < 97);
+	for (uint32_t i = 0; i < room; i++)
+		loam_free(mem[i]);
+	EXPECT_EQ(magazine_leaving(m), room);
+	loam_free(mem[room]);
+	EXPECT_EQ(magazine_leaving(m), 1);
+	EXPECT_EQ(depot_objects(m->sc), 0);
+	cache_sweep(mine.cache, false);
+	EXPECT_EQ(magazine_leaving(m), 0);
+	loam_free(mem[room + 1]);
+	cache_flush(mine.cache);
+	EXPECT_EQ(magazine_leaving(m), 0);
+	loam_free(mem[room + 2]);
+	EXPECT_EQ(magazine_leaving(m), 1);
+	EXPECT(loam_check());
+	free_all();
+	start_anew();
+}
+
+/* What stays in sparse slabs may stay for ever: a few objects that come and go are no reason. */
+TEST(a_magazine_packs_no_more_where_that_empties_no_slab)
+{
+	struct magazine *m = learned(SIZE);
+	void *mem;
+
+	make_sparse(m);
+	cache_sweep(mine.cache, false);
+	cache_sweep(mine.cache, false);
+	REQUIRE(m->packs);
+	for (int i = 0; m->packs && i < 100000; i++) {
+		REQUIRE((mem = loam_malloc(SIZE)));
+		loam_free(mem);
+	}
+	EXPECT(!m->packs);
+	cache_sweep(mine.cache, false);
+	EXPECT(m->packs);
+	for (size_t i = 0, n = sizeof thinned / sizeof *thinned / 5, k = 0; i < n; i++) {
+		loam_free(thinned[5 * k]); /* all over the slabs */
+		thinned[5 * k] = loam_malloc(SIZE);
+		REQUIRE(m->packs);
+		k = (k + 1009) % n;
+	}
+	free_all();
+	start_anew();
+}
+
+/* What comes and goes in slabs that it has filled up is none either. */
+TEST(a_magazine_packs_no_more_where_what_is_freed_is_packed)
+{
+	struct magazine *m = learned(SIZE);
+	static void *packed[8000];
+
+	make_sparse(m);
+	cache_sweep(mine.cache, false);
+	cache_sweep(mine.cache, false);
+	for (int i = 0; i < 8000; i++)
+		REQUIRE((packed[i] = loam_malloc(SIZE)));
+	cache_sweep(mine.cache, false);
+	REQUIRE(m->packs);
+	for (int i = 0, k = 0; m->packs && i < 8000; i++) {
+		loam_free(packed[k]);
+		packed[k] = loam_malloc(SIZE);
+		k = (k + 1019) % 8000;
+	}
+	EXPECT(!m->packs);
+	for (int i = 0; i < 8000; i++)
+		loam_free(packed[i]);
+	free_all();
+	start_anew();
+}
+
+/* A magazine that held much when it began, in a thread that only frees. */
+TEST(where_little_leaves_what_is_held_makes_room)
+{
+	struct magazine *m = filled(SIZE, magazine_capacity(learned(SIZE)) - 1);
+	struct object *o[2];
+
+	REQUIRE(ring_lock_this(&arena_main));
+	take_objects(&arena_main, SIZE, o, 2);
+	ring_unlock(&arena_main);
+	o[0]->key = o[1]->key = 0;
+	m->fills = 1;
+	magazine_set_packing(m, true);
+	loam_free(o[0]);
+	EXPECT_EQ(magazine_leaving(m), 1);
+	loam_free(o[1]);
+	EXPECT_EQ(magazine_leaving(m), 1);
+	EXPECT_EQ(magazine_count(m), 0);
+	magazine_set_packing(m, false);
+	start_anew();
+}
+
+TEST(a_magazine_packs_no_more_once_its_slabs_are_in_use)
+{
+	struct magazine *m = learned(SIZE);
+	size_t n = sizeof thinned / sizeof *thinned;
+
+	make_sparse(m);
+	cache_sweep(mine.cache, false);
+	cache_sweep(mine.cache, false);
+	REQUIRE(m->packs);
+	for (size_t i = 0; i < n; i++)
+		if (!thinned[i])
+			thinned[i] = loam_malloc(SIZE);
+	cache_sweep(mine.cache, false);
+	EXPECT(!m->packs);
+	loam_free(thinned[0]);
+	thinned[0] = NULL;
+	EXPECT_EQ(magazine_leaving(m), 0);
+	free_all();
+	start_anew();
+}
+
+/* Not into the depot, from where it would come back as it lay. */
+TEST(what_a_magazine_held_before_it_packs_goes_home)
+{
+	struct magazine *m = filled(SIZE, magazine_capacity(learned(SIZE)));
+	struct object *o;
+
+	REQUIRE(magazine_count(m) == magazine_capacity(m));
+	REQUIRE(ring_lock_this(&arena_main));
+	take_objects(&arena_main, SIZE, &o, 1);
+	ring_unlock(&arena_main);
+	o->key = 0;
+	m->fills = 1;
+	magazine_set_packing(m, true);
+	loam_free(o);
+	EXPECT_EQ(magazine_count(m), 0);
+	EXPECT_EQ(magazine_leaving(m), 1);
+	EXPECT_EQ(depot_objects(m->sc), 0);
+	magazine_set_packing(m, false);
+	start_anew();
+}
