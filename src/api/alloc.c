@@ -251,6 +251,7 @@ void free_full(void *mem)
 		free_slow(mem);
 }
 
+/* A full magazine is no matter for free_full() here: where it fails, free_slow() may lead back. */
 static LATER void free_leaving(void *mem, struct magazine *m, void (*slow)(void *mem))
 {
 	if (LIKELY(slab_starts_object((const struct slab *)pagemap_get(mem), mem)))

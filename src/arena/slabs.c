@@ -10,9 +10,6 @@
 /* Listed slabs that are compared when one becomes current. */
 #define LOOKS 8
 
-/* Free bytes of a class that are much. */
-#define SPARSE_BYTES (512 * KIB)
-
 /* A current slab is looked at for idle pages only after so many bytes of it were out. */
 #define CURRENT_LEAST (32 * KIB)
 
@@ -287,7 +284,7 @@ bool slabs_look(struct slabs *ss, unsigned sc)
 
 	ASSERT(ss->out[sc] <= most);
 	ss->most_out[sc] = ss->out[sc];
-	return left > capacity / 3 && left * class_size(sc) >= SPARSE_BYTES;
+	return left > capacity / 3 && left * class_size(sc) >= SLABS_SPARSE;
 }
 
 /* Ends the service of a class from slabs; false where it has objects out, or more than one slab. */

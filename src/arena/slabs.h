@@ -86,7 +86,9 @@ uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint
 struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool *ret_zero);
 
 /* Whether much of the class's slabs was free ever since the last call, of any thread: a third of
-   their objects, and 512 KiB. */
+   their objects, and SLABS_SPARSE bytes. */
+#define SLABS_SPARSE (512 * KIB)
+
 LATER bool slabs_look(struct slabs *ss, unsigned sc);
 
 /* Called when fewer objects are out than the slab's `notify`: it was full until now, or is

@@ -192,7 +192,7 @@ void cache_give_home(struct object **objects, uint32_t n)
 
 static void flush(struct magazine *m)
 {
-	ASSERT(mine.libc.magazines != m - m->sc - 1);
+	ASSERT(mine.libc.magazines != m - m->sc - 1); /* the doors are shut */
 	cache_send_home(m);
 	cache_give_home(m->none + 1, magazine_count(m));
 	m->last = m->none;
@@ -247,7 +247,7 @@ void cache_sweep(struct cache *c, bool shrink)
 {
 	shrink |= magazine_is_short(c->total);
 	for_each_magazine(c, shrink ? sweep_and_shrink : sweep);
-	if (load_relaxed(&retain_live) >= CACHE_PACKS_FROM)
+	if (load_relaxed(&retain_live) >= SLABS_SPARSE) /* else no class has enough */
 		cache_learn_to_pack(c);
 }
 

@@ -206,10 +206,8 @@ static inline void cache_send_home(struct magazine *m)
 }
 
 /* Decides which magazines pack, by the slabs of the arena that objects are taken from; nothing
-   changes while that is locked. Called where at least CACHE_PACKS_FROM bytes are live. */
+   changes while that is locked. */
 COLD void cache_learn_to_pack(struct cache *c);
-
-#define CACHE_PACKS_FROM (512 * KIB)
 
 /*
  * Called around longer changes of the calling thread's own magazines: a signal handler could

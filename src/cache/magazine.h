@@ -40,7 +40,8 @@
  * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
  *
  * Invariant, proved by magazine_check():
- *	M1  what a magazine holds, or leaves it, are objects of its class that bear their mark.
+ *	M1  what a magazine holds, and what leaves it, are objects of its class that bear their
+ *	    mark.
  *
  * Locking: none; the magazine's thread alone.
  */
