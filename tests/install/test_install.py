@@ -130,6 +130,15 @@ class Install(unittest.TestCase):
             if (file := self.prefix / name).is_file() and not name.endswith(('.so', '.a')):
                 self.assertNotIn(str(self.source).encode(), file.read_bytes(), name)
 
+    def test_every_command_has_what_it_needs(self):
+        """The list of these files is kept by hand."""
+        wanted = {path.name for path in (self.source / 'preload/look/outside').glob('*.py')}
+        found = {Path(name).name for name in self.installed if name.startswith('libexec/loam/outside/')}
+        self.assertEqual({name for name in found if name.endswith('.py')}, wanted)
+        with self.without_source():
+            for command in ('compare', 'ctl', 'map', 'metrics', 'prof', 'replay', 'top'):
+                self.assertIn('usage:', run(self.prefix / 'bin/loam', command, '--help'))
+
     def test_uninstall_leaves_nothing(self):
         stage = self.dir / 'stage'
         stage.mkdir()

@@ -127,6 +127,12 @@ expect 'record of a program that becomes another' 0 '' \
 grep -qE "env\.trace\.[0-9]+ has 2,000 calls, the most of 2 traces; next: .* replay .*env\.trace\.[0-9]+\$" err ||
 	fail "not the longest trace: $(cat err)"
 expect 'record keeps the exit status' 7 '' "$loam" record -o status.trace sh -c 'exit 7'
+expect 'record of an exit status like that of a stop' 147 '' \
+	timeout 20 "$loam" record -o stop.trace sh -c 'exit 147'
+mkdir -p paths/logs logs
+expect 'record where CDPATH has another folder' 0 '' \
+	env CDPATH="$PWD/paths" "$loam" record -o logs/made.trace ./thousand
+[ -e logs/made.trace ] || fail 'the trace is elsewhere'
 expect 'record dies as the program does' 143 '' "$loam" record -o death.trace sh -c 'kill -TERM $$'
 expect 'record passes standard input on' 0 "x$line" "$loam" record -o in.trace cat <<<x
 expect 'record leaves SIGINT to the program' 130 '' \

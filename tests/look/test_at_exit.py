@@ -72,6 +72,14 @@ class Traced(unittest.TestCase):
         self.assertEqual(made.returncode, 11, said)
         self.assertIn('MiB in use', said)
 
+    def test_what_is_ignored_stays_ignored(self):
+        """As under nohup, or in the background of a shell that waits for nothing."""
+        code = 'import signal; print([s.name for s in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)' \
+               ' if signal.getsignal(s) is signal.SIG_IGN])'
+        done = subprocess.run(['sh', '-c', 'trap "" HUP INT; exec "$@"', 'sh', LAUNCHER, 'run', '--stats', PYTHON, '-c', code],
+                              capture_output=True, text=True, env=environment(False), timeout=240, check=True)
+        self.assertEqual(done.stdout, "['SIGHUP', 'SIGINT']\n")
+
     def test_without_loam_in_it(self):
         done = run('env', '-u', 'LD_PRELOAD', PYTHON, '-c', 'pass')
         self.assertEqual(done.returncode, 0)

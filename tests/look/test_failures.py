@@ -111,6 +111,24 @@ class Before(Case):
                     self.one_line(tool, done.returncode, done.stderr, rf'process {made.pid} \(holder\S*\) may not be looked at:'
                                                                       ' it is of user root: ask as that user, or as root')
 
+    def test_names_of_any_bytes(self):
+        """Ends of lines but the newline, which the kernel writes as they are, and what is no UTF-8."""
+        for name in (b'a\rb', b'a\x0cb', b'a\x1cb', b'a\xe2\x80\xa8b', b'a\nb', b'a\xffb', b'a) R 1'):
+            with self.subTest(name=name), tempfile.TemporaryDirectory() as folder:
+                program = os.path.join(os.fsencode(folder), name)
+                shutil.copy(HOLDER, program)
+                with target(program) as made, started() as other:
+                    for words in ((METRICS,), (TOP, '--once'), (TOP, '--json'), (TOP, str(made.pid), '--once'),
+                                  (CTL, str(made.pid), 'stats'), (MAP, str(made.pid))):
+                        done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
+                        self.assertEqual((done.returncode, done.stderr), (0, ''), words)
+                        if len(words) == 1 or words[1].startswith('-'):
+                            self.assertLessEqual({made.pid, other.pid}, listed(done.stdout))
+                    file = Path(self.folder) / 'of.prom'
+                    subprocess.run([METRICS, '--output', file], timeout=240, check=True)
+                    self.assertEqual(os.listdir(self.folder), ['of.prom'])
+                    file.unlink()
+
     def test_it_is_not_profiled(self):
         with target(HOLDER) as made:
             self.each(made.pid, rf'process {made.pid} \(holder\S*\) is not profiled: begin it by `loam prof {made.pid} start`, or start',
@@ -159,6 +177,14 @@ class Damaged(Case):
             with self.subTest(start=start, end=end), started() as made:
                 self.write(made.pid, self.address(made.pid) + start, random.Random(end).randbytes(end - start))
                 self.each(made.pid, rf'the page of figures of process {made.pid} \(holder\S*\) is damaged: ')
+
+    def test_a_ring_of_arenas_that_leads_back(self):
+        with started() as made:
+            watched = account.Watched(made.pid)
+            first = page.size_at(watched.process, watched.page.ring)
+            watched.close()
+            self.write(made.pid, first + watched.page.arena_next, struct.pack('<Q', first))
+            self.each(made.pid, rf'the heap of process {made.pid} \(holder\S*\) makes no sense', ('top --json', 'ctl stats'))
 
     def test_it_goes_on(self):
         """Others are still seen, and the process itself does not mind: its page is for readers alone."""

@@ -116,12 +116,13 @@ class Watched:
 
     def counters(self):
         """By their names; as loam_stats() has them."""
+        until = time.monotonic() + heap.SECONDS_MOST
         for left in range(heap.TRIES - 1, -1, -1):
-            lists = heap.Lists(self.process, self.page)
+            lists = heap.Lists(self.process, self.page, until)
             try:
                 return counters.Sums(lists, heap.class_size, pages.OBJECTS).collect(heap.ARENAS_MOST)
             except heap.NONSENSE as error:
-                if not left:
+                if not left or time.monotonic() > until:
                     raise Unreadable(f'the heap of {self.process} makes no sense ({error}): it is damaged') from None
         return None
 

@@ -43,7 +43,7 @@ def number_of(word):
 
 def program_of(pid):
     try:
-        return os.path.basename(os.readlink(f'/proc/{pid}/exe').removesuffix(' (deleted)'))
+        return process.printable(os.path.basename(os.readlink(f'/proc/{pid}/exe').removesuffix(' (deleted)')))
     except OSError:
         return None
 

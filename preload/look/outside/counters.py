@@ -102,17 +102,13 @@ class Sums:
         return struct.unpack('<Q', self.process.read(address, 8))[0]
 
     def add_arenas(self, most):
-        page, seen = self.page, 0
-        address = self.word(page.ring)
-        while address and seen < most:
-            seen += 1
-            data = self.process.read(address, page.arena_bytes)
+        page = self.page
+        for _, data in self.lists.list_from(page.ring, page.arena_next, page.arena_bytes, most):
             self.of['arenas'] += 1
             self.add_from('ARENA', data)
             slabs, = struct.unpack_from('<Q', data, page.arena_slabs)
             if slabs:
                 self.add_slabs(self.process.read(slabs, page.slabs_bytes))
-            address, = struct.unpack_from('<Q', data, page.arena_next)
 
     def add_slabs(self, data):
         self.add_from('SLABS', data)

@@ -143,27 +143,31 @@ class Pages:
 class Lists:
     """What is linked: arenas, caches, the depot's shelves."""
 
-    def __init__(self, process, page):
+    def __init__(self, process, page, until):
         self.process, self.page = process, page
+        self.until = until      # time.monotonic()
 
-    def list_from(self, head, record, nbytes, most):
-        """The members of a list that only grows: address and row."""
+    def list_from(self, head, next_at, nbytes, most):
+        """The members of a list that only grows: address and bytes."""
         address, = struct.unpack('<Q', self.process.read(head, 8))
         seen = set()
         while address and address not in seen and len(seen) < most:
+            if time.monotonic() > self.until:
+                raise Torn('a list that takes too long to read')
             seen.add(address)
-            row = record.unpack(self.process.read(address, nbytes))
-            yield address, row
-            address = row.next
+            data = self.process.read(address, nbytes)
+            yield address, data
+            address, = struct.unpack_from('<Q', data, next_at)
         if address:
             raise Torn('a list without an end')
 
     def read_caches(self):
         page = self.page
         record = Record(page.cache_bytes, magazines=(page.cache_magazines, 'Q'), arena=(page.cache_arena, 'Q'),
-                        next=(page.cache_next, 'Q'), thread=(page.cache_thread, 'I'))
+                        thread=(page.cache_thread, 'I'))
         found = []
-        for _, row in self.list_from(page.caches, record, page.cache_bytes, CACHES_MOST):
+        for _, data in self.list_from(page.caches, page.cache_next, page.cache_bytes, CACHES_MOST):
+            row = record.unpack(data)
             objects = self.read_magazines(row.magazines) if row.magazines else {}
             found.append(Cache(row.thread & THREAD, row.arena, objects))
         return found
@@ -190,8 +194,7 @@ class PageMap(Lists):
     """The page map: the tags of all pages, by regions."""
 
     def __init__(self, process, page, until):
-        super().__init__(process, page)
-        self.until = until      # time.monotonic()
+        super().__init__(process, page, until)
         self.metadata = Pages()
         self.regions = {}       # their bytes, by where they begin
         self.outside = 0        # bytes of loam's that no region has: the data segment, metadata
@@ -309,10 +312,11 @@ class Heap(PageMap):
         page = self.page
         counts = ('system', 'in_use', 'small_hits', 'unsorted_hits', 'large_hits', 'remainder_hits', 'top_hits',
                   'purged', 'refills', 'objects')
-        record = Record(page.arena_bytes, number=(page.arena_number, 'I'), next=(page.arena_next, 'Q'),
+        record = Record(page.arena_bytes, number=(page.arena_number, 'I'),
                         **{name: (getattr(page, f'arena_{name}'), 'Q') for name in counts})
         found = {}
-        for address, row in self.list_from(page.ring, record, page.arena_bytes, ARENAS_MOST):
+        for address, data in self.list_from(page.ring, page.arena_next, page.arena_bytes, ARENAS_MOST):
+            row = record.unpack(data)
             if not 0 < row.number <= ARENAS_MOST:
                 raise Torn(f'an arena of number {row.number}')
             found[address] = Arena(address, row)

@@ -143,7 +143,8 @@ class Finder:
         for m in mappings:
             if m.offset or not m.path or m.path.startswith('[') or m.flags[0] != 'r' or m.file not in runs:
                 continue
-            key = m.file, m.path
+            # By user: a process may have overwritten what it maps, and must not hide those of others.
+            key = process.real_uid(), m.file, m.path
             if key not in self.distances:
                 self.distances[key] = distance_of_page(process, m.start)
             if self.distances[key] is not None:

@@ -54,7 +54,7 @@ class Places(heap.Lists):
     """process: what reads memory, as process.Process does."""
 
     def __init__(self, process, page):
-        super().__init__(process, page)
+        super().__init__(process, page, float('inf'))
         self.secret = {name: self.word(getattr(page, name + '_secret')) for name in ('mark', 'chunk', 'fence', 'run')}
         self.cached = {}    # by class: who has which free object
 
@@ -200,9 +200,9 @@ class Places(heap.Lists):
         """Which thread's cache has which object of a class."""
         if sc not in self.cached:
             page, found = self.page, {}
-            record = Record(page.cache_bytes, magazines=(page.cache_magazines, 'Q'), next=(page.cache_next, 'Q'),
-                            thread=(page.cache_thread, 'I'))
-            for _, row in self.list_from(page.caches, record, page.cache_bytes, heap.CACHES_MOST):
+            record = Record(page.cache_bytes, magazines=(page.cache_magazines, 'Q'), thread=(page.cache_thread, 'I'))
+            for _, data in self.list_from(page.caches, page.cache_next, page.cache_bytes, heap.CACHES_MOST):
+                row = record.unpack(data)
                 if not row.magazines:
                     continue
                 magazine = row.magazines + (sc + 1) * page.magazine_bytes

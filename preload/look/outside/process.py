@@ -34,8 +34,13 @@ class Mapping:
 
 def text_of(path):
     """A file of /proc as text; names of programs may hold any bytes."""
-    with open(path, encoding='utf-8', errors='replace') as file:
+    with open(path, encoding='utf-8', errors='replace', newline='') as file:
         return file.read()
+
+
+def lines_of(path):
+    """Its lines: of the ends of lines that Python knows, names may hold all but the newline."""
+    return text_of(path).rstrip('\n').split('\n')
 
 
 def name_of(pid):
@@ -130,7 +135,7 @@ class Process:
 
     def state_and_flags(self):
         """Its letter, and the kernel's flags of it."""
-        fields = text_of(f'/proc/{self.pid}/stat').rpartition(')')[2].split()
+        fields = self.stat_fields()
         return fields[0], int(fields[6])
 
     def is_of_kernel(self):
@@ -211,31 +216,41 @@ class Process:
 
     def lines(self, name):
         try:
-            return text_of(f'/proc/{self.pid}/{name}').splitlines()
+            return lines_of(f'/proc/{self.pid}/{name}')
         except OSError as error:
             raise self.failure(error) from None
 
     def mappings(self):
         found = []
-        for line in self.lines_of_maps():
-            words = line.split(None, 5)
+        for line in filter(None, lines_of(f'/proc/{self.pid}/maps')):
+            words = line.split(' ', 5)
             start, _, end = words[0].partition('-')
             found.append(Mapping(int(start, 16), int(end, 16), words[1], int(words[2], 16),
-                                 (words[3], words[4]), words[5] if len(words) > 5 else ''))
+                                 (words[3], words[4]), ''.join(words[5:]).lstrip(' ')))
         return found
 
-    def lines_of_maps(self):
-        with open(f'/proc/{self.pid}/maps', encoding='utf-8', errors='replace') as file:
-            return file.read().splitlines()
+    def stat_fields(self):
+        """What stands behind its name."""
+        return text_of(f'/proc/{self.pid}/stat').rpartition(')')[2].split()
+
+    def real_uid(self):
+        """The user that started it, also where its files in /proc are root's."""
+        for line in self.lines('status'):
+            if line.startswith('Uid:'):
+                return int(line.split()[1])
+        return self.uid
 
     def kernel(self):
         """In bytes: what it holds of addresses, RAM and swap; and its faults so far."""
         status = dict(line.split(':', 1) for line in self.lines('status') if ':' in line)
         if 'VmRSS' not in status:
             raise self.gone()
+        try:
+            fields = self.stat_fields()
+        except OSError as error:
+            raise self.failure(error) from None
         kib = {name: int(status.get(name, '0').split()[0]) * 1024
                for name in ('VmSize', 'VmRSS', 'RssAnon', 'RssFile', 'RssShmem', 'VmSwap')}
-        fields = self.lines('stat')[0].rpartition(')')[2].split()
         return {'virt': kib['VmSize'], 'rss': kib['VmRSS'], 'anonymous': kib['RssAnon'],
                 'files': kib['RssFile'], 'shared': kib['RssShmem'], 'swap': kib['VmSwap'],
                 'minor_faults': int(fields[7]), 'major_faults': int(fields[9]),
@@ -251,7 +266,7 @@ class Process:
     def program(self):
         """The path of what runs, as the kernel has it."""
         try:
-            return os.readlink(f'/proc/{self.pid}/exe')
+            return printable(os.readlink(f'/proc/{self.pid}/exe'))
         except OSError as error:
             raise self.failure(error) from None
 
@@ -279,7 +294,7 @@ class Process:
         return int(self.number_line(number)[-1])
 
     def number_line(self, number):
-        for line in text_of(f'/proc/{self.pid}/task/{number}/status').splitlines():
+        for line in lines_of(f'/proc/{self.pid}/task/{number}/status'):
             if line.startswith('NSpid:'):
                 return line.split()[1:]
         return [number]
