@@ -9,6 +9,7 @@
 #include "os/check.h"
 #include "base/options.h"
 #include "os/libc.h"
+#include "os/line.h"
 
 #include <dlfcn.h>
 
@@ -21,19 +22,22 @@ static void *unavailable(void)
 }
 
 /* The next function of this name; where there is none, one that opens nothing. */
-static uintptr_t next_of(const char *name)
+static uintptr_t next_of(const char *name, void *(*find)(void *, const char *))
 {
-	void *(*find)(void *, const char *), *next;
+	void *next = find ? find(RTLD_NEXT, name) : NULL;
 
-	libc_find(&find, "dlsym");
-	next = find ? find(RTLD_NEXT, name) : NULL;
 	return next ? (uintptr_t)next : (uintptr_t)unavailable;
 }
 
 void dlopen_find(void)
 {
+	void *(*find)(void *, const char *);
+
 	start();
+	libc_find(&find, "dlsym");
+	if (!find)
+		line_say("dlopen: no library can be opened: loam needs glibc 2.34 or newer");
 	dlopen_mask = options.keep_deepbind ? ~0 : ~RTLD_DEEPBIND;
-	dlopen_next = next_of("dlopen");
-	dlmopen_next = next_of("dlmopen");
+	store_release(&dlmopen_next, next_of("dlmopen", find)); /* whoever sees it sees the mask */
+	store_release(&dlopen_next, next_of("dlopen", find));
 }

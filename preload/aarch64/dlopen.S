@@ -7,7 +7,8 @@
 	.cfi_startproc
 	hint	#34			/* bti c */
 	adrp	x16, \next
-	ldr	x16, [x16, :lo12:\next]
+	add	x16, x16, :lo12:\next
+	ldar	x16, [x16]		/* before the mask, which was stored first */
 	cbz	x16, 1f
 	adrp	x17, dlopen_mask
 	ldr	w17, [x17, :lo12:dlopen_mask]

@@ -18,6 +18,7 @@
  */
 #include "api/fork.h"
 
+#include "observe/metrics.h"
 #include "observe/proc.h"
 #include "observe/profile.h"
 #include "observe/record.h"
@@ -115,6 +116,7 @@ void fork_recover(void)
 	requests_forget();
 	shared_pages_begin();
 	record_begin_anew();
+	metrics_recover();
 	if (entered)
 		cache_end();
 }

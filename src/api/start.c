@@ -17,8 +17,8 @@
 #include "harden/fence.h"
 #include "harden/quarantine.h"
 #include "harden/tools.h"
-#include "observe/file.h"
 #include "observe/metrics.h"
+#include "os/files.h"
 #include "os/lock.h"
 #include "os/mappings.h"
 #include "os/os.h"
@@ -36,13 +36,14 @@ static void start_report(void)
 {
 	const char *path = (const char *)options.report_file;
 	char words[ERROR_WORDS_MOST];
-	int fd = path ? file_open(path) : -1;
+	struct os_file file;
+	int error = path ? os_create_aside(&file, path, OS_APPEND) : 0;
 
-	if (fd >= 0)
-		report_to(fd);
-	else if (path)
+	if (error)
 		line_say("report_file: %s cannot be written: %s; reports stand here alone", path,
-			 error_words(-fd, words));
+			 error_words(error, words));
+	else if (path)
+		report_to(&file, path);
 	report_details = describe;
 }
 

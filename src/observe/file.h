@@ -5,30 +5,20 @@
  */
 #pragma once
 
-#include "base/compiler.h"
-
-/* A file, and how it is known again after the program has closed or reused descriptors. */
-struct file {
-	int fd;
-	uint64_t device, inode;
-};
+#include "os/files.h"
 
 /*
  * Makes the file, which must not be there yet; 0, or the number of an error (EEXIST among them).
  * Its descriptor is closed by exec, and out of the way of those that programs count on.
  */
-int file_create(struct file *ret_file, const char *path);
-
-/* A file to append to, which is made if it is not there; its descriptor, as above, or the number of
-   an error, negative. */
-int file_open(const char *path);
+int file_create(struct os_file *ret_file, const char *path);
 
 /*
  * Writes zeros at the end of the file, which is at offset, and maps them; NULL when there is no
  * room, or when the descriptor is no longer that file.  Both are multiples of the page size.
  */
-void *file_append(const struct file *file, uint64_t offset, size_t nbytes);
+void *file_append(const struct os_file *file, uint64_t offset, size_t nbytes);
 void file_unmap(void *mem, size_t nbytes);
 
 /* Closes the descriptor, if it is still that file's. */
-void file_close(const struct file *file);
+void file_close(const struct os_file *file);

@@ -119,32 +119,38 @@ static bool ends_in(const char *string, const char *end)
 	return !n;
 }
 
-/* The path with the process's number in place of each %p, and more behind it. */
-static void expand(char buffer[PATH_MOST], const char *more)
+static void put_expanded(struct text *t, const char *from)
+{
+	for (const char *c = from; *c; c++) {
+		if (c[0] == '%' && c[1] == 'p') {
+			text_printf(t, "%zu", (size_t)proc_number());
+			c++;
+		} else {
+			text_put_bytes(t, c, 1);
+		}
+	}
+}
+
+/* The path and what is put behind it, with the process's number in place of each %p. */
+static void expand(char buffer[PATH_MOST], const char *behind)
 {
 	struct text t = {.buffer = buffer, .capacity = PATH_MOST - 1};
 
-	for (const char *c = path; *c; c++) {
-		if (c[0] == '%' && c[1] == 'p') {
-			text_printf(&t, "%zu", (size_t)proc_number());
-			c++;
-		} else {
-			text_put_bytes(&t, c, 1);
-		}
-	}
-	text_put(&t, more);
+	put_expanded(&t, path);
+	put_expanded(&t, behind);
 	buffer[t.length] = '\0';
 }
 
-/* 0, or the number of an error. A new file that is left there is of a write that ended in its
-   middle. */
+/* 0, or the number of an error. Several processes may write the same file, each by a new one of its
+   own. A process that is killed in the middle leaves its new one, which the next one of that number
+   removes. */
 static int replace(void)
 {
 	char name[PATH_MOST], new_name[PATH_MOST];
 	int fd, error;
 
 	expand(name, "");
-	expand(new_name, ".new");
+	expand(new_name, ".%p.new");
 	os_remove(new_name);
 	fd = os_create(new_name, OS_SHARED);
 	if (fd < 0)
@@ -194,4 +200,9 @@ void metrics_start(const char *wanted)
 void metrics_finish(void)
 {
 	write_now();
+}
+
+void metrics_recover(void)
+{
+	store_relaxed(&busy, false);
 }

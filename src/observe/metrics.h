@@ -16,3 +16,6 @@ COLD void metrics_start(const char *path);
 
 /* Writes it at once, for the end of the process. metrics_start() was called. */
 COLD void metrics_finish(void);
+
+/* In the child of a fork: no other thread writes. */
+COLD void metrics_recover(void);

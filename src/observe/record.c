@@ -27,7 +27,7 @@ struct lock record_lock = LOCK_INIT(LOCK_RECORD);
 
 static struct recorder {
 	const char *path;
-	struct file file;
+	struct os_file file;
 	bool open; /* there is a file */
 	struct trace_header *header;
 	/* NULL: none is mapped, but perhaps one that a child leaves mapped */

@@ -48,6 +48,40 @@ int os_move_descriptor(int fd, int least);
 /* Which file a descriptor is; false: none. */
 bool os_identify(int fd, uint64_t *ret_device, uint64_t *ret_inode);
 
+/* A file that is kept open, and how it is known again after the program has closed or reused
+   descriptors. */
+struct os_file {
+	int fd;
+	uint64_t device, inode;
+};
+
+/* Shells and servers use the descriptors below. */
+#define OS_DESCRIPTOR_LEAST 500
+
+/* os_create(), with a descriptor out of the way of those that programs count on; 0, or the number
+   of an error. */
+static inline int os_create_aside(struct os_file *ret_file, const char *path, enum os_create how)
+{
+	int fd = os_create(path, how);
+
+	if (fd < 0)
+		return -fd;
+	*ret_file = (struct os_file){.fd = os_move_descriptor(fd, OS_DESCRIPTOR_LEAST)};
+	os_identify(ret_file->fd, &ret_file->device, &ret_file->inode);
+	return 0;
+}
+
+/* Whether the descriptor is still that file's, or the system does not say. */
+static inline bool os_is_still(const struct os_file *file)
+{
+	uint64_t device, inode;
+
+	if (!file->inode)
+		return true;
+	return os_identify(file->fd, &device, &inode) && device == file->device &&
+	       inode == file->inode;
+}
+
 /* Writes a zero at an offset; false when there is no room. */
 bool os_write_zero(int fd, uint64_t offset);
 

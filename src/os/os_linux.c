@@ -1,4 +1,4 @@
-/* os.h on Linux: the process, its environment, its end; mappings are os_linux_map.c. */
+/* os.h on Linux: the process, its environment, its break, its end; mappings are os_linux_map.c. */
 #include "os/os.h"
 
 #include "base/bits.h"
@@ -31,9 +31,10 @@ SEALED static uintptr_t stack_end;
 SEALED static uint64_t random_word;
 SEALED static size_t memory_limit = SIZE_MAX;
 
-static unsigned count_cpus(void)
+/* The kernel refuses a set that is smaller than its own: it may have been built for 8,192. */
+static AT_START unsigned count_cpus(void)
 {
-	unsigned long mask[1024 / 64] = {0};
+	unsigned long mask[8192 / 64] = {0};
 	long nbytes = syscall3(SYS_sched_getaffinity, 0, sizeof mask, (long)mask);
 	unsigned n = 0;
 
@@ -199,6 +200,23 @@ COLD bool os_on_signal_stack(void)
 	stack_t s;
 
 	return syscall_failed(syscall3(SYS_sigaltstack, 0, (long)&s, 0)) || s.ss_flags & SS_ONSTACK;
+}
+
+/* The kernel takes the break for a child of fork before it takes the mappings: where another thread
+   moved it in between, the child's break ends elsewhere than what is mapped, for ever, and to grow
+   there succeeds with nothing mapped.  libc's idea of it is copied with the mappings. */
+static bool is_break_true(long end)
+{
+	return syscall3(SYS_brk, 0, 0, 0) == end;
+}
+
+void *os_sbrk(intptr_t nbytes)
+{
+	long end = call_sbrk(nbytes);
+
+	if (syscall_failed(end) || (nbytes == 0 && !is_break_true(end)))
+		return NULL;
+	return (void *)end;
 }
 
 COLD void os_block_signals(void)

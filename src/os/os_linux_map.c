@@ -268,20 +268,29 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 	return syscall_failed(result) ? NULL : (void *)result;
 }
 
-/* Asks the kernel for what it cannot give, to see what it complains of. */
-static bool is_one_mapping(void *mem, size_t nbytes)
+/* Asks the kernel for what it cannot give: the error that it complains of. */
+static long ask_for_too_much(void *mem, size_t nbytes)
 {
-	const size_t too_much = (size_t)1 << 46;
+	const size_t too_much = ((size_t)1 << CONFIG_ADDRESS_BITS) - page_size; /* for any place */
 
-	return syscall6(SYS_mremap, (long)mem, (long)nbytes, (long)too_much, 0, 0, 0) == -ENOMEM;
+	return syscall6(SYS_mremap, (long)mem, (long)nbytes, (long)too_much, 0, 0, 0);
 }
 
-/* Of parts of several mappings a kernel may notice too late that it cannot move them: when it has
-   unmapped what they were to replace. */
+/* Whether the kernel can move them, as far as can be known before: of parts of several mappings, or
+   where locked memory has reached its limit, it may notice too late that it cannot, when it has
+   unmapped what they were to replace. Locked memory that moves onto other such needs no more. */
+static bool can_move(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
+{
+	long error = ask_for_too_much(mem, old_nbytes);
+
+	return error == -ENOMEM ||
+	       (error == -EAGAIN && (new_nbytes == old_nbytes || os_is_locked(onto)));
+}
+
 bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 {
 	ASSERT(is_range(mem, old_nbytes) && is_range(onto, new_nbytes));
-	return is_one_mapping(mem, old_nbytes) &&
+	return can_move(mem, old_nbytes, onto, new_nbytes) &&
 	       !syscall_failed(call_mremap(mem, old_nbytes, new_nbytes,
 					   MREMAP_MAYMOVE | MREMAP_FIXED, onto));
 }
@@ -346,23 +355,6 @@ bool os_wipe_on_fork(void *mem, size_t nbytes)
 bool os_is_emulated(void)
 {
 	return emulated;
-}
-
-/* The kernel takes the break for a child of fork before it takes the mappings: where another thread
-   moved it in between, the child's break ends elsewhere than what is mapped, for ever, and to grow
-   there succeeds with nothing mapped.  libc's idea of it is copied with the mappings. */
-static bool is_break_true(long end)
-{
-	return syscall3(SYS_brk, 0, 0, 0) == end;
-}
-
-void *os_sbrk(intptr_t nbytes)
-{
-	long end = call_sbrk(nbytes);
-
-	if (syscall_failed(end) || (nbytes == 0 && !is_break_true(end)))
-		return NULL;
-	return (void *)end;
 }
 
 /* Emulators have no lists of robust mutexes, and answer advice that they do not follow with

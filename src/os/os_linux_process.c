@@ -88,6 +88,10 @@ static void *run(void *arg)
 	return NULL;
 }
 
+/* All signals but the two with which libc reaches every thread: where it sets the user of a process
+   it waits for each. */
+#define ALL_SIGNALS (~(3ULL << 31))
+
 /* The kernel's set of signals is a word; a thread begins with those of who began it blocked. */
 static void block_signals(const uint64_t *set, uint64_t *ret_before)
 {
@@ -99,7 +103,7 @@ bool os_thread(const char *name, void (*body)(void))
 	static struct thread thread;
 	int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 	int (*detach)(pthread_t);
-	uint64_t all = UINT64_MAX, before = 0;
+	uint64_t all = ALL_SIGNALS, before = 0;
 	pthread_t id;
 	bool begun;
 

@@ -5,6 +5,7 @@
 #include "base/probe.h"
 #include "base/text.h"
 #include "os/check.h"
+#include "os/files.h"
 #include "os/line.h"
 #include "report/maps.h"
 #include "os/os.h"
@@ -19,11 +20,13 @@ static_assert(JSON_MOST >= JSON_LEAST + 3 * FRAME_MOST, "each stack has room for
 
 SEALED void (*report_details)(const void *mem, const void *at);
 
-SEALED static int json_fd = -1;
+SEALED static struct os_file json_file;
+SEALED static const char *json_path; /* NULL: there is none */
 
-void report_to(int fd)
+void report_to(const struct os_file *file, const char *path)
 {
-	json_fd = fd;
+	json_file = *file;
+	json_path = path;
 }
 
 /* --- what is said -------------------------------------------------------------------------- */
@@ -179,8 +182,21 @@ static void put_json(struct text *t, const struct report *r)
 	text_put(t, "}\n");
 }
 
-/* In one piece, as others may write to that file.  Threads that report at the same time have no
-   room for frames. */
+/* In one piece, as others may write to that file. Where the program has closed it since, as daemons
+   do, it is opened anew, unless the folder that its name begins in may be another by now. */
+static void append(const struct text *t)
+{
+	struct os_file file = json_file;
+	bool still = os_is_still(&file);
+
+	if (!still && (*json_path != '/' || os_create_aside(&file, json_path, OS_APPEND) != 0))
+		return;
+	os_write(file.fd, t->buffer, t->length);
+	if (!still)
+		os_close(file.fd);
+}
+
+/* Threads that report at the same time have no room for frames. */
 static void say_json(const struct report *r)
 {
 	static char shared[JSON_MOST];
@@ -190,9 +206,9 @@ static void say_json(const struct report *r)
 	struct text t = {.buffer = mine ? shared : own,
 			 .capacity = mine ? sizeof shared : sizeof own};
 
-	ASSERT(json_fd >= 0);
+	ASSERT(json_path);
 	put_json(&t, r);
-	os_write(json_fd, t.buffer, t.length);
+	append(&t);
 	if (mine)
 		store_release(&taken, false);
 }
@@ -232,7 +248,7 @@ static void make(struct report *r)
 	say(r);
 	if (options.report == REPORT_FULL || r->about.allocated)
 		stack_note(&r->here);
-	if (json_fd >= 0)
+	if (json_path)
 		say_json(r);
 	say_more(r);
 	say_stacks(r);

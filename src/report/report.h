@@ -69,5 +69,7 @@ _Noreturn COLD void report_left_inside(void);
 /* Prints what lies around a pointer, and the bytes around `at`, by line_say(); for report=full. */
 extern HIDDEN void (*report_details)(const void *mem, const void *at);
 
-/* Reports go to that descriptor as well, in JSON. */
-COLD void report_to(int fd);
+struct os_file;
+
+/* Reports are appended to that file as well, in JSON; the path must stay valid. */
+COLD void report_to(const struct os_file *file, const char *path);

@@ -6,6 +6,7 @@
 
 #include "process.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -86,6 +87,7 @@ static void lock_and_work_little(size_t limit_mib)
 	(void)limit_mib;
 	MUST(mmap(NULL, SHELL_MORE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
 	MUST(mlockall(MCL_CURRENT | MCL_FUTURE) == 0);
+	MUST(mallopt(M_TOP_PAD, 128 << 10) == 1);
 	for (size_t n = 16; n < 100000; n += n / 8) {
 		struct block block = block_new(n), larger = block_new(2 * n);
 

@@ -5,10 +5,12 @@
  */
 #include "api/fork.h"
 
+#include "observe/metrics.h"
 #include "observe/record.h"
 #include "base/options.h"
 #include "cache/caches.h"
 #include "cache/depot.h"
+#include "cache/upkeep.h"
 #include "harden/quarantine.h"
 #include "observe/profile.h"
 #include "pages/huge.h"
@@ -499,6 +501,44 @@ static int child_of_child(void)
 	expect_child(all_is_well, true);
 	expect_child(all_is_well, false);
 	return test_failures() ? 6 : all_is_well();
+}
+
+static char metrics_folder[] = "/tmp/loam-fork-XXXXXX", metrics_file[64];
+static bool metrics_end;
+
+static void *write_metrics(void *unused)
+{
+	while (!load_relaxed(&metrics_end))
+		metrics_finish();
+	return unused;
+}
+
+static int child_writes_metrics(void)
+{
+	char file[80];
+
+	metrics_finish();
+	snprintf(file, sizeof file, "%s/%d", metrics_folder, getpid());
+	return unlink(file) == 0 ? 0 : 1;
+}
+
+/* In nearly all of these a thread that is not in the child was writing them. */
+TEST(a_child_writes_metrics_though_another_thread_was_at_it)
+{
+	pthread_t writer;
+
+	REQUIRE(mkdtemp(metrics_folder));
+	snprintf(metrics_file, sizeof metrics_file, "%s/%%p", metrics_folder);
+	metrics_start(metrics_file);
+	REQUIRE(pthread_create(&writer, NULL, write_metrics, NULL) == 0);
+	for (int i = 0; i < 20; i++)
+		expect_child(child_writes_metrics, true);
+	store_relaxed(&metrics_end, true);
+	pthread_join(writer, NULL);
+	upkeep_look = NULL;
+	snprintf(metrics_file, sizeof metrics_file, "%s/%d", metrics_folder, getpid());
+	unlink(metrics_file);
+	rmdir(metrics_folder);
 }
 
 TEST(children_have_children)

@@ -127,22 +127,49 @@ TEST(the_number_of_the_process_stands_for_p)
 	EXPECT(take(name));
 }
 
-TEST(a_file_that_was_left_half_written_is_replaced)
+/* What a write of that process has left, or is at. */
+static void leave_half(const char *name, int process)
 {
-	FILE *file = fopen(path_of("left.prom.new"), "w");
+	char new_name[60];
+	FILE *file;
 
+	snprintf(new_name, sizeof new_name, "%s.%d.new", name, process);
+	file = fopen(path_of(new_name), "w");
+	REQUIRE(file);
 	fputs("half", file);
 	fclose(file);
+}
+
+static bool take_half(const char *name, int process)
+{
+	char new_name[60];
+
+	snprintf(new_name, sizeof new_name, "%s.%d.new", name, process);
+	return take(new_name);
+}
+
+TEST(a_file_that_was_left_half_written_is_replaced)
+{
+	leave_half("left.prom", getpid());
 	start("left.prom");
 	EXPECT(take("left.prom"));
-	EXPECT(!take("left.prom.new"));
+	EXPECT(!take_half("left.prom", getpid()));
+}
+
+TEST(what_another_process_is_writing_stays_its_own)
+{
+	leave_half("shared.prom", 1);
+	start("shared.prom");
+	EXPECT(take("shared.prom"));
+	EXPECT(take_half("shared.prom", 1));
+	EXPECT(strcmp(text, "half") == 0);
 }
 
 TEST(nothing_stays_where_it_cannot_be_renamed)
 {
 	REQUIRE(mkdir(path_of("folder.prom"), 0700) == 0);
 	start("folder.prom"); /* the line is not looked at */
-	EXPECT(!take("folder.prom.new"));
+	EXPECT(!take_half("folder.prom", getpid()));
 	rmdir(path_of("folder.prom"));
 	rmdir(folder);
 }

@@ -2,12 +2,15 @@
 #include "report/report.h"
 #include "os/check.h"
 #include "base/options.h"
+#include "os/files.h"
 #include "os/line.h"
 #include "report/stack.h"
 #include "test.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char object[64];
@@ -110,6 +113,14 @@ TEST(a_place_is_before_inside_or_behind)
 	EXPECT_ABORT(touch_around, object + 56, ": 0 bytes behind the object of 48 bytes at 0x");
 }
 
+static void report_to_standard_error(void)
+{
+	struct os_file file = {.fd = 2};
+
+	REQUIRE(os_identify(2, &file.device, &file.inode));
+	report_to(&file, "/dev/null");
+}
+
 static struct stack one_frame(const void *frame)
 {
 	return (struct stack){.thread = 0x70, .count = 1, .frames = {frame}};
@@ -120,7 +131,7 @@ static void report_stacks(void *arg)
 	struct stack allocated = one_frame((const void *)(uintptr_t)report_stacks),
 		     freed = one_frame((void *)16);
 
-	report_to(2);
+	report_to_standard_error();
 	report_double_free("free", (struct report_about){
 					   .mem = arg, .allocated = &allocated, .freed = &freed});
 }
@@ -211,7 +222,7 @@ TEST(options_say_what_follows)
 
 static void to_file(void *arg)
 {
-	report_to(2);
+	report_to_standard_error();
 	overflow(arg);
 }
 
@@ -225,6 +236,40 @@ TEST(the_same_is_written_as_json)
 		 "\"note\":\"overwritten at byte 43\",\"number\":43,\"thread\":\"%p\"}\n",
 		 (void *)object, (void *)thread_self());
 	EXPECT_ABORT(to_file, object, line);
+}
+
+/* The program puts another file in its place. */
+static void to_file_that_was_closed(void *path)
+{
+	struct os_file file;
+
+	REQUIRE(os_create_aside(&file, path, OS_APPEND) == 0);
+	report_to(&file, path);
+	REQUIRE(dup2(open("/dev/null", O_WRONLY), file.fd) == file.fd);
+	overflow(object);
+}
+
+static size_t bytes_of(const char *path)
+{
+	struct stat about;
+
+	REQUIRE(stat(path, &about) == 0);
+	unlink(path);
+	return (size_t)about.st_size;
+}
+
+TEST(a_file_that_the_program_closed_is_opened_anew)
+{
+	char folder[] = "/tmp/loam-report-XXXXXX", path[64], part[] = "part";
+
+	REQUIRE(mkdtemp(folder) && chdir(folder) == 0); /* and back at the end */
+	snprintf(path, sizeof path, "%s/whole", folder);
+	EXPECT_ABORT(to_file_that_was_closed, path, "heap buffer overflow");
+	EXPECT(bytes_of(path) > 100);
+	EXPECT_ABORT(to_file_that_was_closed, part, "heap buffer overflow");
+	EXPECT_EQ(bytes_of(part), 0); /* the program may be in another folder by now */
+	REQUIRE(chdir("/") == 0);
+	rmdir(folder);
 }
 
 static size_t detailed;
