@@ -1,10 +1,10 @@
 /*
  * loam's interface under names of its own.
  *
- * Each loam_x() below is the x() that libloam.so and libloam.a put in the place of libc's: the
- * same heap, the same code, so that memory from either name goes back by either.  A program
- * calls these to be sure that it talks to loam whatever else is loaded; at the end stand the
- * functions that only loam has.
+ * Each loam_x() below is loam's own x(), which libloam.so and libloam.a put in the place of libc's
+ * wherever they give that name: the same heap, the same code, so that memory from either name
+ * goes back by either.  A program calls these to be sure that it talks to loam whatever else is
+ * loaded; at the end stand the functions that only loam has.
  *
  * Sizes and alignments are in bytes.  Memory of a function that names no alignment is a multiple
  * of 16.  Without memory the result is NULL and errno ENOMEM, and a size over PTRDIFF_MAX is
@@ -44,7 +44,8 @@ LOAM_API LOAM_NEW LOAM_SIZE2(1, 2) void *loam_calloc(size_t count, size_t size);
 
 /* The object with its new size, perhaps elsewhere; its contents stay up to the smaller size.
    mem NULL: loam_malloc(size).  size 0: frees mem, and the result is NULL with errno untouched,
-   as glibc has it (undefined in C23).  Without memory mem stays as it is. */
+   as glibc has it (undefined in C23).  Without memory mem stays as it is; a request for less is
+   then met by mem itself, but for objects of harden=2 and above, and those that guard sampled. */
 LOAM_API LOAM_USED LOAM_SIZE(2) void *loam_realloc(void *mem, size_t size);
 
 /* loam_realloc(mem, count * size); ENOMEM where the product overflows (POSIX.1-2024). */

@@ -105,7 +105,7 @@ static void put_arena(FILE *file, size_t nr, const struct arena_stats *stats, st
 	struct cache *self = cache_enter();
 
 	if (self && ring_lock_this(a)) {
-		bins_visit(&a->chunks.bins, 1, add_chunk, &histogram);
+		bins_visit(&a->chunks.bins, BINS_LAST, 1, add_chunk, &histogram);
 		ring_unlock(a);
 	}
 	if (self)

@@ -37,9 +37,20 @@ static LATER void *counted_growing(size_t req)
 	return mem;
 }
 
+/* Called without memory for a new object. mem, and errno as it was before, if it has req bytes and
+   its size is not known to the byte; else NULL. */
+static LATER void *stay(void *mem, size_t usable, size_t req, int error)
+{
+	if (req > usable || is_exact(pagemap_get(mem)))
+		return NULL;
+	errno = error;
+	return mem;
+}
+
 /* A new object with the old one's contents, which is freed; it stays when there is no memory. */
 static NOINLINE void *move(void *mem, size_t usable, size_t req)
 {
+	int error = req <= usable ? errno : 0; /* for stay() */
 	void *moved;
 
 	if (!grows(usable, req))
@@ -49,8 +60,10 @@ static NOINLINE void *move(void *mem, size_t usable, size_t req)
 						      : cache_alloc_growing(req);
 
 	ASSERT(moved != mem);
-	if (!moved)
-		return out_of_memory();
+	if (!moved) {
+		out_of_memory();
+		return stay(mem, usable, req, error);
+	}
 	memcpy(moved, mem, usable < req ? usable : req);
 	free_inline(mem);
 	return moved;

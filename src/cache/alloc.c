@@ -238,7 +238,7 @@ static COLD void *alloc_again(struct cache *c, size_t req, bool *zero)
 	void *mem = NULL;
 
 	for (unsigned step = 0; !mem && step < RECLAIM_STEPS; step++) {
-		cache_reclaim(c, step);
+		cache_reclaim(c, req, step);
 		*zero = wanted;
 		mem = alloc_any(c, req, zero);
 	}
@@ -385,7 +385,7 @@ void *cache_alloc_aligned(size_t alignment, size_t req)
 	cache_tick(c);
 	mem = alloc_aligned(c, alignment, req, size);
 	for (unsigned step = 0; UNLIKELY(!mem) && step < RECLAIM_STEPS; step++) {
-		cache_reclaim(c, step);
+		cache_reclaim(c, larger(req, alignment), step);
 		mem = alloc_aligned(c, alignment, req, size);
 	}
 	if (UNLIKELY(!mem))

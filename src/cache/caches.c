@@ -21,7 +21,7 @@ static struct cache *cursor;	     /* where the next look begins; a hint */
 static struct cache *recent[RECENT]; /* a ring; hints */
 static uint32_t recent_last;
 static bool unmarked_seen; /* the kernel left a cache unmarked: more may be; a hint */
-static uint32_t ncaches;   /* in the list of all; caches lock; read relaxed */
+static uint32_t nthreads;  /* with a cache, or not yet found gone; caches lock; read relaxed */
 static struct pool caches = POOL_INIT(struct cache);
 
 struct cache *cache_next(const struct cache *c)
@@ -30,6 +30,18 @@ struct cache *cache_next(const struct cache *c)
 }
 
 /* --- threads that come and go ---------------------------------------------------------------- */
+
+/* One more, or one less; in the child of a fork that was made in the middle, they may be counted
+   already. */
+static NOINLINE void count_thread(int change)
+{
+	ASSERT(lock_held(&caches_lock));
+	if (change < 0 && !nthreads)
+		return;
+	store_relaxed(&nthreads, nthreads + (uint32_t)change);
+	magazine_set_threads(nthreads);
+	shards_set_threads(nthreads, os_cpus());
+}
 
 /* Where the kernel may not have marked the mutex, its thread is asked for as well. */
 static enum robust_state take_holder(struct cache *c, bool asks)
@@ -44,8 +56,18 @@ static enum robust_state take_holder(struct cache *c, bool asks)
 		if (state == ROBUST_GONE)
 			store_relaxed(&unmarked_seen, true);
 	}
+	if (state == ROBUST_HELD) /* a thread that is gone was still counted */
+		count_thread(1);
 	lock_release(&caches_lock);
 	return state;
+}
+
+static void let_go(struct cache *c)
+{
+	lock_acquire(&caches_lock);
+	count_thread(-1);
+	robust_release(&c->holder);
+	lock_release(&caches_lock);
 }
 
 /* Takes over a cache whose thread is gone, as if entered; false: it is not, or it ended in the
@@ -65,7 +87,7 @@ static bool try_hold(struct cache *c, bool asks)
 	if (state == ROBUST_BUSY)
 		return false;
 	if (c->lost) {
-		robust_release(&c->holder);
+		let_go(c);
 		return false;
 	}
 	store_relaxed(&c->inside, true);
@@ -126,9 +148,7 @@ static bool add(struct cache *c)
 	if (held) {
 		c->next = cache_all;
 		store_release(&cache_all, c);
-		store_relaxed(&ncaches, ncaches + 1);
-		magazine_set_threads(ncaches);
-		shards_set_threads(ncaches, os_cpus());
+		count_thread(1);
 	}
 	lock_release(&caches_lock);
 	return held;
@@ -142,7 +162,7 @@ static struct cache *make(void)
 
 	if (!c)
 		return NULL;
-	c->arena = ring_join(load_relaxed(&ncaches) + 1);
+	c->arena = ring_join(load_relaxed(&nthreads) + 1);
 	if (!add(c)) {
 		if (!is_first)
 			pool_free(&caches, c);
@@ -193,7 +213,7 @@ static void reap(struct cache *c, bool asks)
 	ASSERT_SLOW(cache_check_step(c));
 	KEEP_ORDER();
 	store_relaxed(&c->inside, false);
-	robust_release(&c->holder);
+	let_go(c);
 }
 
 void cache_reap_next(void)
@@ -213,6 +233,8 @@ void cache_reap_all(void)
    threads that are not here are nobody's, but for what was half changed. */
 void cache_recover(void)
 {
+	store_relaxed(&nthreads, mine.cache != NULL);
+	magazine_set_threads(1);
 	for (struct cache *c = NULL; (c = cache_next(c));) {
 		if (c->lost)
 			continue;

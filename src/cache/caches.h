@@ -7,7 +7,8 @@
  * cache.h, which calls it.
  *
  * Locking: readers of the list need none, since it is whole after each single store. The caches
- * lock is held to add to it, and to try the mutex of another thread's cache.
+ * lock is held to add to it, to try or release the mutex of another thread's cache, and to count
+ * threads.
  */
 #pragma once
 

@@ -103,7 +103,7 @@ static void *resize_huge(struct cache *c, struct huge *h, size_t req)
 		return NULL;
 	mem = huge_resize(h, req);
 	for (unsigned step = 0; UNLIKELY(!mem) && step < RECLAIM_STEPS; step++) {
-		cache_reclaim(c, step);
+		cache_reclaim(c, req, step);
 		mem = huge_resize(h, req);
 	}
 	return mem;

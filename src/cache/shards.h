@@ -20,7 +20,7 @@ static inline unsigned shards_now(void)
 	return 1u << load_relaxed(&shards_log);
 }
 
-/* Called when the number of threads grows; at most ncpus of them run at once. */
+/* Called when the number of threads changes; at most ncpus of them run at once. */
 void shards_set_threads(size_t nthreads, size_t ncpus);
 
 /* The calling thread's shard, below shards_now(). */

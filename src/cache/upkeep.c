@@ -14,6 +14,8 @@
 
 SEALED void (*upkeep_look)(uint64_t now);
 
+#define HOPELESS_TIMES 16
+
 /* Bounded steps of purging that one look takes. */
 #define STEPS_A_LOOK 2
 
@@ -83,6 +85,8 @@ static void decay_if_due(uint64_t now, int64_t decay)
 	if (UNLIKELY(retain_limit_is_auto()))
 		limit_read();
 	retain_fade();
+	if (retain_excess()) /* else its code is not paged in */
+		retain_purged(huge_purge_unneeded());
 	tend_all();
 	zone_purge(larger(load_relaxed(&retain_retained) / 8, retain_excess()));
 }
@@ -190,11 +194,25 @@ void cache_trim_all(struct cache *c, size_t pad)
 	trim_arenas(pad, true);
 }
 
-void cache_reclaim(struct cache *c, unsigned step)
+/* Whether giving back would hardly help a request: it is for many times what loam has in all, and
+   no limit is known that counts what loam has. */
+static bool is_hopeless(size_t req)
+{
+	struct zone_sizes sizes;
+
+	if (options.limit || os_memory_limit() != SIZE_MAX)
+		return false;
+	zone_sizes(&sizes);
+	return req / HOPELESS_TIMES > sizes.mapped + retain_held();
+}
+
+void cache_reclaim(struct cache *c, size_t req, unsigned step)
 {
 	struct arena *a = load_acquire(&c->arena); /* once: see ring_lock() */
 
 	ASSERT(step < RECLAIM_STEPS && (c == &cache_shared || c->inside));
+	if (is_hopeless(req))
+		return;
 	if (UNLIKELY(retain_limit_is_auto()) && limit_read_for_request() && step == 0)
 		return;
 	if (step == 0 && ring_lock_this(a)) {

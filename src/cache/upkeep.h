@@ -57,8 +57,9 @@ COLD void cache_trim_all(struct cache *c, size_t pad);
  * since these are what a limit counts. Step 0 costs little: kept runs of the thread's arena, kept
  * mappings and rooms of huge objects, free blocks. Step 1 is all: caches, the depot, slabs, heaps
  * and their tops. Pages whose addresses stay are purged where `limit` counts them. With limit=auto
- * step 0 does nothing where the system leaves more than it did when it was asked last.
+ * step 0 does nothing where the system leaves more than it did when it was asked last. Nothing is
+ * done for a request of many times what loam has in all, unless there is a limit.
  */
-COLD void cache_reclaim(struct cache *c, unsigned step);
+LATER void cache_reclaim(struct cache *c, size_t req, unsigned step);
 
 #define RECLAIM_STEPS 2

@@ -218,9 +218,9 @@ static bool visit_tree(struct chunk *node, bins_visitor *visit, void *arg)
 			 visit_ring(node, visit, arg) && visit_tree(child_of(node, 0), visit, arg));
 }
 
-void bins_visit(struct bins *bins, unsigned least, bins_visitor *visit, void *arg)
+void bins_visit(struct bins *bins, unsigned from, unsigned least, bins_visitor *visit, void *arg)
 {
-	for (unsigned i = BINS_LAST; i > 0 && i >= least; i--) {
+	for (unsigned i = from; i > 0 && i >= least; i--) {
 		struct chunk *first = bins->first[i];
 
 		if (first && !(i < BINS_LARGE ? visit_ring : visit_tree)(first, visit, arg))

@@ -143,9 +143,10 @@ void bins_remove(struct bins *bins, struct chunk *c, uint64_t word);
 /* The smallest sorted chunk of at least csize bytes, or NULL; it stays where it is. */
 struct chunk *bins_best(struct bins *bins, size_t csize);
 
-/* Calls visit for each chunk in the bins from the last down to the bin `least`, then in unsorted,
-   until it returns false.  It must not change the bins. */
+/* Calls visit for each chunk in the bins from `from` down to `least`, then in unsorted, until it
+   returns false.  It must not change the bins. */
 typedef bool bins_visitor(struct chunk *c, size_t csize, void *arg);
-COLD void bins_visit(struct bins *bins, unsigned least, bins_visitor *visit, void *arg);
+COLD void bins_visit(struct bins *bins, unsigned from, unsigned least, bins_visitor *visit,
+		     void *arg);
 
 COLD bool bins_check(const struct bins *bins);

@@ -64,6 +64,7 @@ struct chunk_heap {
 	struct arena *arena; /* not looked at here */
 	bool brk;	     /* may use the data segment; set once, by who makes it */
 	uint32_t number;     /* of its arena, for reports; from 1 on, 0: of none */
+	uint32_t purge_from; /* the bin in which the next purge begins; 0: the last */
 #define COUNTER(name) size_t name;
 	HEAP_COUNTERS(COUNTER)
 #undef COUNTER

@@ -307,7 +307,7 @@ static NOINLINE bool grow(struct chunk_heap *ch, struct chunk *c, uint64_t word,
 	ASSERT(need > csize && next != ch->top);
 	next_word = chunk_word(next);
 	whole = csize + chunk_word_size(next_word);
-	if (next_word & CHUNK_IN_USE || whole < need)
+	if (next_word & CHUNK_IN_USE || whole < need || !may_use(next, whole - csize, need - csize))
 		return false;
 	dirty = chunk_dirty(next, whole - csize);
 	free_chunk_absorb(ch, next, next_word);

@@ -222,7 +222,7 @@ bool heap_check(const struct chunk_heap *ch)
 			return false;
 	if (!bins_check(&ch->bins))
 		return false;
-	bins_visit((struct bins *)&ch->bins, 1, sum_binned, &binned);
+	bins_visit((struct bins *)&ch->bins, BINS_LAST, 1, sum_binned, &binned);
 	return expect_eq("H9", ch->bins.count, sums.free_chunks) &&
 	       expect_eq("H9", binned.free_set, sums.free_set) &&
 	       expect_eq("H10", ch->system, sums.system) &&

@@ -8,13 +8,23 @@
 #include "os/os.h"
 #include "pages/zone.h"
 
-/* Chunks that one call looks at, so that none takes long. */
-#define VISITS_MOST 256
+/* Chunks that one call purges, so that none takes long; it may look at CLEAN_A_VISIT times as many
+   that are purged already. */
+#define VISITS_MOST   256
+#define CLEAN_A_VISIT 16
 
 struct purge {
 	struct chunk_heap *ch;
-	size_t wanted, done, visits;
+	size_t wanted, done;
+	size_t looks; /* that are left: CLEAN_A_VISIT for a chunk that is purged */
+	unsigned bin; /* of the chunk that was visited last; 0: it is unsorted */
 };
+
+static bool spend(struct purge *purge, size_t looks)
+{
+	purge->looks -= smaller(purge->looks, looks);
+	return purge->looks;
+}
 
 /* Purges the whole pages of a big free chunk in the bins; false when the system refuses. */
 static bool purge_chunk(struct chunk_heap *ch, struct chunk *c, size_t csize)
@@ -38,22 +48,27 @@ static bool visit_chunk(struct chunk *c, size_t csize, void *arg)
 	struct purge *purge = arg;
 	size_t dirty = chunk_dirty(c, csize);
 
+	purge->bin = chunk_header(c) & CHUNK_UNSORTED ? BINS_UNSORTED : bins_index(csize);
 	if (csize < CHUNK_BIG || !dirty)
-		return --purge->visits;
+		return spend(purge, 1);
 	if (!purge_chunk(purge->ch, c, csize))
 		return false;
 	purge->done += dirty;
-	return purge->done < purge->wanted && --purge->visits;
+	return purge->done < purge->wanted && spend(purge, CLEAN_A_VISIT);
 }
 
-/* Purges big free chunks, the largest bins first, until `wanted` bytes are, or so many chunks were
-   visited; how many bytes. */
-static size_t purge_chunks(struct chunk_heap *ch, size_t wanted, size_t visits)
+/* Purges big free chunks from the bin `from` down, until `wanted` bytes are, or there are no more
+   looks; how many bytes. In the latter case the next call may begin in the bin below: what larger
+   ones have may all be purged already. */
+static size_t purge_chunks(struct chunk_heap *ch, unsigned from, size_t wanted, size_t looks)
 {
-	struct purge purge = {.ch = ch, .wanted = wanted, .visits = visits};
+	struct purge purge = {.ch = ch, .wanted = wanted, .looks = looks};
+	unsigned least = bins_index(CHUNK_BIG);
 
-	if (ch->bins.dirty)
-		bins_visit(&ch->bins, bins_index(CHUNK_BIG), visit_chunk, &purge);
+	if (!ch->bins.dirty)
+		return 0;
+	bins_visit(&ch->bins, from, least, visit_chunk, &purge);
+	ch->purge_from = purge.looks || purge.bin <= least ? BINS_LAST : purge.bin - 1;
 	return purge.done;
 }
 
@@ -86,9 +101,14 @@ void heap_obey_rule(struct chunk_heap *ch)
 		return;
 	if (!options.trim_threshold)
 		top_trim(ch, pad + (before > excess ? before - excess : 0));
+	if (!ch->top) { /* its block went to the zone, which has purged by the rule */
+		excess = retain_excess();
+		before = 0;
+	}
 	done = before - top_retained(ch);
 	if (done < excess)
-		done += purge_chunks(ch, excess - done, VISITS_MOST);
+		done += purge_chunks(ch, ch->purge_from ? ch->purge_from : BINS_LAST, excess - done,
+				     VISITS_MOST * CLEAN_A_VISIT);
 	retain_purged(done);
 	heap_tell_retained(ch);
 	if (done < excess)
@@ -123,7 +143,7 @@ size_t heap_trim(struct chunk_heap *ch, size_t pad)
 	size_t done;
 
 	heap_tell_retained(ch);
-	done = top_trim(ch, pad) + purge_chunks(ch, SIZE_MAX, SIZE_MAX);
+	done = top_trim(ch, pad) + purge_chunks(ch, BINS_LAST, SIZE_MAX, SIZE_MAX);
 	heap_tell_retained(ch);
 	return done;
 }

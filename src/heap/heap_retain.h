@@ -77,4 +77,4 @@ COLD void heap_share(struct chunk_heap *ch);
 COLD void heap_obey_rule(struct chunk_heap *ch);
 
 /* Gives back all free memory in whole pages, but pad bytes of top; the number of bytes. */
-COLD size_t heap_trim(struct chunk_heap *ch, size_t pad);
+LATER size_t heap_trim(struct chunk_heap *ch, size_t pad);

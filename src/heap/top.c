@@ -149,5 +149,6 @@ void top_move_over_clean(struct chunk_heap *ch, struct chunk *c, size_t clean)
 	if (clean < CLEAN_MUCH || options.trim_threshold)
 		return;
 	done = top_trim(ch, top_pad(ch));
-	retain_purged(done > clean ? done - clean : 0);
+	if (ch->top) /* else it went to the zone */
+		retain_purged(done > clean ? done - clean : 0);
 }

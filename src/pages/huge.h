@@ -74,6 +74,10 @@ COLD size_t huge_kept_around(const void *mem, const char **ret_start);
    bytes. */
 size_t huge_purge(size_t nbytes);
 
+/* Unmaps, as huge_purge() does, what was kept all the time since the last call, as far as the rule
+   asks for it; the bytes. */
+COLD size_t huge_purge_unneeded(void);
+
 /* Unmaps all kept ones, and what is behind those in use; the bytes. */
 COLD size_t huge_unmap_free(void);
 
@@ -81,6 +85,7 @@ struct huge_sizes {
 	size_t count, nbytes;		/* in use */
 	size_t most_count, most_nbytes; /* the highest these were */
 	size_t kept;			/* bytes of freed mappings that are kept, and in rooms */
+	size_t kept_least;		/* that these were since huge_purge_unneeded() */
 	size_t made;			/* objects so far */
 };
 void huge_sizes(struct huge_sizes *ret_sizes);

@@ -11,6 +11,7 @@
 #include "pages/place.h"
 #include "pages/retain.h"
 #include "pages/thp.h"
+#include "pages/zone.h"
 
 static char *map(size_t nbytes, size_t alignment)
 {
@@ -23,9 +24,19 @@ static char *map(size_t nbytes, size_t alignment)
 
 size_t huge_with_room(size_t nbytes)
 {
-	size_t room = os_memory_limit() == SIZE_MAX ? align_down(nbytes / 2, os_page_size()) : 0;
+	size_t room = zone_is_scarce() ? 0 : align_down(nbytes / 2, os_page_size());
 
 	return nbytes + room;
+}
+
+/* How many bytes stay mapped: a room is to be addresses only, and goes again where memory is
+   locked, and in RAM at once. */
+static size_t without_locked_room(char *mem, size_t nbytes, size_t mapped)
+{
+	if (mapped > nbytes && os_is_locked(mem + nbytes) &&
+	    os_unmap(mem + nbytes, mapped - nbytes))
+		return nbytes;
+	return mapped;
 }
 
 /* Makes h an object of nbytes in a new mapping; NULL, and h is freed, where that could not be. */
@@ -53,6 +64,8 @@ struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped)
 	mem = map(mapped, alignment);
 	if (!mem && mapped > nbytes)
 		mem = map(mapped = nbytes, alignment);
+	if (mem)
+		mapped = without_locked_room(mem, nbytes, mapped);
 	if (mem && nbytes <= HUGE_KEPT_MOST)
 		retain_faults(nbytes);
 	return make(h, mem, nbytes, mapped);
@@ -133,7 +146,7 @@ bool huge_move(struct huge *h, size_t nbytes)
 	if (!mem)
 		return grow_anywhere(h, nbytes);
 	h->mem = mem;
-	h->mapped = mapped;
+	h->mapped = without_locked_room(mem, nbytes, mapped);
 	return true;
 }
 
@@ -159,6 +172,6 @@ bool huge_remap(struct huge *h, size_t nbytes)
 		return shorten_reserved(h, nbytes);
 	if (!os_remap(h->mem, h->mapped, mapped, false))
 		return nbytes > h->mapped && huge_move(h, nbytes);
-	h->mapped = mapped;
+	h->mapped = without_locked_room(h->mem, nbytes, mapped);
 	return true;
 }

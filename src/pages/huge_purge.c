@@ -1,4 +1,5 @@
 /* What goes back of huge objects: kept mappings, and what is behind objects in use; see huge.h. */
+#include "base/bits.h"
 #include "base/probe.h"
 #include "os/check.h"
 #include "os/os.h"
@@ -26,8 +27,11 @@ bool huge_unmap(struct huge *h)
 	}
 	if (!h->reserved && os_purge(h->mem, h->mapped))
 		h->dirty = os_page_size(); /* some are, of what is kept (G3) */
-	if (h->dirty <= HUGE_KEPT_MOST)
-		huge_keep(h);
+	if (h->dirty <= HUGE_KEPT_MOST) {
+		lock_acquire(&huge_lock);
+		huge_list_alone(h);
+		huge_unlock();
+	}
 	return false;
 }
 
@@ -83,27 +87,44 @@ static struct huge *take_oldest(void)
 	return h;
 }
 
-/* What cannot be unmapped becomes the newest: when the first of these is the oldest again, all have
-   been tried. One that is purged already is tried in vain, a few times a call. */
+static size_t count_kept(void)
+{
+	size_t n = 0;
+
+	lock_acquire(&huge_lock);
+	list_for_each (l, &huge_table.kept)
+		n++;
+	huge_unlock();
+	return n;
+}
+
+/* What cannot be unmapped becomes the newest, and each is tried once. One that is purged already is
+   tried in vain, a few times a call. */
 size_t huge_purge(size_t nbytes)
 {
-	size_t purged = 0, vain = nbytes == SIZE_MAX ? SIZE_MAX : VAIN_MOST;
-	struct huge *first = NULL, *h;
+	size_t purged = 0, left = count_kept(), vain = nbytes == SIZE_MAX ? SIZE_MAX : VAIN_MOST;
+	struct huge *h;
 
-	while (purged < nbytes && vain && (h = take_oldest())) {
+	for (; left && purged < nbytes && vain && (h = take_oldest()); left--) {
 		bool is_purged = h->dirty < h->mapped && h->dirty <= os_page_size();
 
-		if (h == first) {
-			huge_keep(h);
-			break;
-		}
 		purged += h->dirty;
-		if (huge_unmap(h))
-			continue;
-		vain -= is_purged;
-		first = first ? first : h;
+		if (!huge_unmap(h))
+			vain -= is_purged;
 	}
 	return purged < nbytes ? purged + give_rooms(nbytes - purged, false) : purged;
+}
+
+size_t huge_purge_unneeded(void)
+{
+	size_t unneeded;
+
+	lock_acquire(&huge_lock);
+	unneeded = huge_table.sizes.kept_least;
+	huge_table.sizes.kept_least = huge_table.sizes.kept;
+	huge_unlock();
+	unneeded = smaller(unneeded, retain_excess());
+	return unneeded ? huge_purge(unneeded) : 0;
 }
 
 size_t huge_unmap_free(void)

@@ -59,6 +59,12 @@ void huge_list_kept(struct huge *h)
 		huge_unlist_kept(other);
 		h = join(h, other);
 	}
+	huge_list_alone(h);
+}
+
+void huge_list_alone(struct huge *h)
+{
+	ASSERT(lock_held(&huge_lock) && h->dirty <= HUGE_KEPT_MOST && !pagemap_get(h->mem));
 	h->nbytes = h->dirty;
 	list_push(&huge_table.kept, &h->link);
 	huge_count_kept((intptr_t)h->dirty);

@@ -49,6 +49,9 @@ static inline void huge_count_kept(intptr_t nbytes)
 /* Keeps a mapping that is on no list, joined with its neighbours. */
 void huge_list_kept(struct huge *h);
 
+/* Keeps one without joining it, so that it can be unmapped whole later. */
+void huge_list_alone(struct huge *h);
+
 /* Takes a kept one off the list. */
 ALWAYS_INLINE void huge_unlist_kept(struct huge *h)
 {
@@ -77,6 +80,8 @@ static inline bool huge_check_step(void)
 /* Releases the lock after a change. */
 static inline void huge_unlock(void)
 {
+	if (huge_table.sizes.kept < huge_table.sizes.kept_least)
+		huge_table.sizes.kept_least = huge_table.sizes.kept;
 	lock_release(&huge_lock);
 	ASSERT_SLOW(huge_check_step());
 }

@@ -148,7 +148,7 @@ void slab_free(struct slab *s)
 	ASSERT_SLOW(slab_check(s));
 	if (!guard_lift(&s->tag, guard_of(s), guard_bytes(s)))
 		return; /* and it stays a slab without objects */
-	retain_add_live((intptr_t)slab_page_bytes(s->purged));
+	retain_restore_live(slab_page_bytes(s->purged));
 	slab_watch(s);
 	pagemap_set(block, ORDER_BYTES(order), NULL);
 	pool_free(pool, s);

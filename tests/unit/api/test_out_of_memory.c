@@ -4,6 +4,7 @@
  * and when the system gives again, every size is had again.
  */
 #include "os_sim.h"
+#include "pages/pagemap.h"
 #include "test.h"
 
 #include <errno.h>
@@ -181,4 +182,35 @@ TEST(a_refusal_at_any_call_is_survived)
 TEST(refusals_from_any_call_on_are_survived)
 {
 	expect_survived(os_sim_fail_from);
+}
+
+static void use_up(size_t nbytes)
+{
+	while (loam_malloc(nbytes))
+		;
+}
+
+/* Though less would do: the call would have given memory back. */
+TEST(what_becomes_smaller_stays_where_there_is_no_memory)
+{
+	char *huge = loam_malloc(64 * MIB), *small;
+
+	for (int i = 0; i < 100; i++)
+		REQUIRE(small = loam_malloc(1000)); /* the class becomes hot */
+	REQUIRE(huge && pagemap_get(small)->kind == KIND_SLAB);
+	huge[0] = small[0] = 7;
+	os_sim_fail_from(1);
+	use_up(MIB);
+	use_up(100);
+	errno = 5;
+	EXPECT(loam_realloc(huge, MIB) == huge);
+	EXPECT(loam_realloc(small, 100) == small);
+	EXPECT_EQ(errno, 5);
+	EXPECT(!loam_realloc(small, 2000));
+	EXPECT_EQ(errno, ENOMEM);
+	os_sim_fail_from(0);
+	EXPECT(huge[0] == 7 && small[0] == 7);
+	loam_free(huge);
+	loam_free(small);
+	EXPECT(loam_check());
 }

@@ -382,6 +382,26 @@ TEST(a_living_threads_cache_is_not_reaped_and_one_that_is_gone_is)
 	stayer_end(&stayer);
 }
 
+TEST(once_many_threads_have_ended_magazines_grow_as_before)
+{
+	size_t n = 16 * os_cpus();
+	struct stayer *stayers = calloc(n, sizeof *stayers);
+
+	REQUIRE(stayers);
+	start_anew();
+	for (size_t i = 0; i < n; i++)
+		stayer_begin(&stayers[i]);
+	EXPECT(magazine_is_short(MAGAZINES_BYTES / 8));
+	for (size_t i = 0; i < n; i++)
+		stayer_end(&stayers[i]);
+	cache_reap_all();
+	EXPECT(!magazine_is_short(MAGAZINES_BYTES / 8));
+	cache_of_new_thread(); /* which adopts one of these */
+	cache_reap_all();
+	EXPECT(!magazine_is_short(MAGAZINES_BYTES / 4));
+	free(stayers);
+}
+
 static void *unreadable;
 static const struct cache *reaped;
 static bool reaped_is_inside;
@@ -511,7 +531,7 @@ static void *share_at_once(void *unused)
 		store_relaxed(&c->inside, true);
 		cache_look(c);
 		cache_tick_slowly(c);
-		cache_reclaim(c, 0);
+		cache_reclaim(c, 1, 0);
 		ring_unlock(ring_lock(&c->arena));
 		cache_leave(c);
 	}

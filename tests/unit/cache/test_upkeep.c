@@ -408,6 +408,36 @@ TEST(once_a_second_every_arena_is_tended_and_an_eighth_is_purged)
 	EXPECT(loam_check());
 }
 
+/* Else they would stay, and what other threads need would go for them. */
+TEST(mappings_of_huge_objects_go_that_were_kept_for_a_second)
+{
+	struct huge_sizes sizes;
+	void *held, *freed;
+
+	settle();
+	REQUIRE(held = loam_malloc(800 * MIB));
+	REQUIRE(freed = loam_malloc(20 * MIB));
+	loam_free(freed);
+	huge_sizes(&sizes);
+	EXPECT_EQ(sizes.kept, 20 * MIB);
+	for (int i = 0; i < 2; i++) {
+		os_sim_advance(SECOND / 2);
+		tick();
+	}
+	REQUIRE((freed = loam_malloc(20 * MIB)));
+	loam_free(freed); /* it is needed */
+	os_sim_advance(SECOND);
+	tick();
+	huge_sizes(&sizes);
+	EXPECT_EQ(sizes.kept, 20 * MIB);
+	os_sim_advance(SECOND);
+	tick();
+	huge_sizes(&sizes);
+	EXPECT_EQ(sizes.kept, 0);
+	EXPECT_EQ(retain_excess(), 0);
+	loam_free(held);
+}
+
 TEST(once_a_second_what_was_learned_fades)
 {
 	settle();
@@ -573,7 +603,7 @@ static void reclaim(unsigned step)
 {
 	struct cache *c = cache_enter();
 
-	cache_reclaim(c, step);
+	cache_reclaim(c, RUN, step);
 	cache_leave(c);
 }
 
@@ -596,6 +626,21 @@ TEST(the_first_step_gives_back_kept_runs_huge_ones_and_free_blocks)
 	EXPECT(os_sim_mapped() <= mapped - 8 * MIB);
 	EXPECT_EQ(magazine_count(m), 20); /* that costs more to make anew */
 	EXPECT(loam_check());
+}
+
+/* Of a size that the program took from a damaged file, say. */
+TEST(for_a_request_that_nothing_could_serve_nothing_is_given_back)
+{
+	void *run;
+
+	settle();
+	run = loam_malloc(RUN);
+	loam_free(run);
+	EXPECT(arena_main.runs.count > 0);
+	os_sim_fail_from(1);
+	EXPECT(!loam_malloc((size_t)1 << 46));
+	os_sim_fail_from(0);
+	EXPECT(arena_main.runs.count > 0);
 }
 
 TEST(every_step_unmaps_free_regions)

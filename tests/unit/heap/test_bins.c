@@ -199,12 +199,12 @@ TEST(a_visit_goes_from_the_last_bin_down_until_it_is_told_to_stop)
 	reset();
 	for (int i = 0; i < 100; i++)
 		insert(i, 512 + 16 * (size_t)(i * 37 % 100), false);
-	bins_visit(&bins, 1, see, &all);
+	bins_visit(&bins, BINS_LAST, 1, see, &all);
 	EXPECT_EQ(all.count, 100);
 	EXPECT(all.descending);
-	bins_visit(&bins, 1, see, &some);
+	bins_visit(&bins, BINS_LAST, 1, see, &some);
 	EXPECT_EQ(some.count, 5);
-	bins_visit(&bins, BINS_LARGE, see, &large);
+	bins_visit(&bins, BINS_LAST, BINS_LARGE, see, &large);
 	EXPECT_EQ(large.count, 68);
 }
 

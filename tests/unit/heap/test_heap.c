@@ -426,7 +426,7 @@ TEST(the_sizes_add_up)
 	for (int i = 0; i < 5; i++)
 		heap_free(ch, mems[2 * i]);
 	sizes = sizes_of(ch);
-	bins_visit(&ch->bins, 1, add_size, &binned);
+	bins_visit(&ch->bins, BINS_LAST, 1, add_size, &binned);
 	EXPECT_EQ(sizes.free_chunks, 6);
 	EXPECT_EQ(binned, 5 * chunk_need(1500));
 	EXPECT_EQ(sizes.free, binned + sizes.top);

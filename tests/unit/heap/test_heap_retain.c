@@ -79,6 +79,79 @@ TEST(what_was_purged_of_a_chunk_is_not_used_beyond_the_limit)
 	EXPECT(heap_check(ch));
 }
 
+TEST(a_chunk_does_not_grow_into_what_was_purged_beyond_the_limit)
+{
+	struct chunk_heap *ch = fresh(false);
+	char *mem = heap_malloc(ch, 1000, NULL), *next = heap_malloc(ch, 20000, NULL);
+
+	os_sim_need_small_pages();
+	heap_malloc(ch, 16, NULL);
+	heap_free(ch, next);
+	heap_trim(ch, 0);
+	REQUIRE(ch->bins.clean);
+	options.limit = 1;
+	EXPECT(!heap_resize(ch, mem, 10000));
+	options.limit = 0;
+	EXPECT(heap_resize(ch, mem, 10000));
+	EXPECT(heap_check(ch));
+}
+
+/* More than one call visits. */
+TEST(chunks_that_are_purged_already_do_not_hide_smaller_ones)
+{
+	enum { LARGE = 300, SMALL = 100 };
+	struct chunk_heap *ch = fresh(false);
+	struct options defaults = options;
+	static char *large[LARGE], *small[SMALL];
+
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	spaced(ch, large, LARGE, 60000);
+	spaced(ch, small, SMALL, 16000);
+	for (int i = 0; i < LARGE; i++)
+		heap_free(ch, large[i]);
+	heap_trim(ch, 0);
+	while (ch->bins.first[BINS_UNSORTED]) /* puts them into their bin */
+		REQUIRE(heap_malloc(ch, 70000, NULL));
+	for (int i = 0; i < SMALL; i++)
+		heap_free(ch, small[i]);
+	EXPECT(ch->bins.dirty > SMALL * 8 * KIB);
+	retain_forget();
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	for (int i = 0; i < 20 && retain_excess(); i++)
+		heap_obey_rule(ch);
+	EXPECT(ch->bins.dirty < 64 * KIB);
+	EXPECT(heap_check(ch));
+	options = defaults;
+}
+
+/* All of them, wherever the rule has come to. */
+TEST(a_trim_purges_what_the_rule_has_passed_by)
+{
+	enum { CHUNKS = 600 };
+	struct chunk_heap *ch = fresh(false);
+	struct options defaults = options;
+	static char *mems[CHUNKS];
+
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	spaced(ch, mems, CHUNKS, 60000);
+	for (int i = 0; i < CHUNKS; i++)
+		heap_free(ch, mems[i]);
+	while (ch->bins.first[BINS_UNSORTED])
+		REQUIRE(heap_malloc(ch, 70000, NULL));
+	retain_forget();
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	heap_obey_rule(ch); /* a part, and the next time from the bin below */
+	EXPECT(ch->bins.dirty > 0);
+	heap_trim(ch, 0);
+	EXPECT_EQ(ch->bins.dirty, 0);
+	EXPECT(heap_check(ch));
+	options = defaults;
+}
+
 TEST(a_free_chunk_is_counted_by_its_whole_pages_from_two_pages_on)
 {
 	struct chunk_heap *ch = fresh(false);

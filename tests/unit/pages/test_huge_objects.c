@@ -107,6 +107,35 @@ TEST(what_was_purged_is_tried_in_vain_16_times_a_call)
 	EXPECT(huge_check());
 }
 
+/* One that is joined with its neighbour, since it is purged, is not found again. */
+TEST(what_cannot_be_unmapped_is_tried_once_though_it_joins_others)
+{
+	char *held, *place, *lower, *upper, *other;
+
+	huge_purge(SIZE_MAX);
+	held = take(600 * MIB);
+	other = take(20 * MIB);
+	place = take(64 * MIB);
+	huge_free(huge_of(place)); /* so large a one is unmapped */
+	os_sim_map_at(place);
+	lower = take(20 * MIB);
+	os_sim_map_at(place + 20 * MIB);
+	upper = take(20 * MIB);
+	REQUIRE(lower == place && upper == place + 20 * MIB);
+	huge_free(huge_of(other));
+	huge_free(huge_of(upper));
+	huge_free(huge_of(lower));
+	EXPECT_EQ(sizes().kept, 60 * MIB);
+	os_sim_refuse(OS_SIM_UNMAP, ENOMEM);
+	huge_purge(SIZE_MAX);
+	EXPECT(sizes().kept <= 3 * os_page_size());
+	os_sim_refuse(OS_SIM_UNMAP, 0);
+	huge_free(huge_of(held));
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(sizes().kept, 0);
+	EXPECT(huge_check());
+}
+
 TEST(a_freed_mapping_is_kept_under_the_rule_and_reused)
 {
 	bool zero = false;
@@ -267,6 +296,28 @@ TEST(an_object_with_room_grows_without_a_call_of_the_system)
 	huge_purge(SIZE_MAX);
 	EXPECT_EQ(retain_live, 0);
 	EXPECT_EQ(retain_retained, 0);
+}
+
+/* It would be in RAM, and part of no figure. */
+TEST(an_object_that_grows_has_no_room_where_memory_is_locked)
+{
+	char *mem;
+	size_t mapped;
+
+	huge_purge(SIZE_MAX);
+	os_sim_lock(true);
+	REQUIRE(mem = huge_alloc_with_room(6 * MIB));
+	EXPECT_EQ(huge_of(mem)->mapped, 6 * MIB);
+	mapped = os_sim_mapped();
+	REQUIRE(mem = huge_resize(huge_of(mem), 10 * MIB));
+	EXPECT_EQ(huge_of(mem)->mapped, 10 * MIB);
+	EXPECT(os_sim_mapped() < mapped + 6 * MIB);
+	os_sim_lock(false);
+	REQUIRE(mem = huge_resize(huge_of(mem), 12 * MIB));
+	EXPECT_EQ(huge_of(mem)->mapped, 18 * MIB);
+	huge_free(huge_of(mem));
+	huge_purge(SIZE_MAX);
+	EXPECT(huge_check());
 }
 
 TEST(one_that_grows_takes_a_kept_mapping_whole)
