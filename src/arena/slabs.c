@@ -10,6 +10,9 @@
 /* Listed slabs that are compared when one becomes current. */
 #define LOOKS 8
 
+/* Listed slabs that a batch goes on in. */
+#define SLABS_A_BATCH 4
+
 /* A current slab is looked at for idle pages only after so many bytes of it were out. */
 #define CURRENT_LEAST (32 * KIB)
 
@@ -62,14 +65,31 @@ static uint32_t sparse(const struct slab *s)
 	return (s->size < PAGE_SIZE ? s->capacity / 4 : s->capacity * 3 / 4) + 1;
 }
 
-/* One that was full or current until now, or set aside. slabs_notice() is called again when it is
-   sparse. */
+/* Fewer objects that are out make a slab ready to serve: an eighth of all is free. */
+static uint32_t ready(const struct slab *s)
+{
+	return s->capacity - s->capacity / 8 + 1;
+}
+
+/* One that is ready is listed first: those that were so before are emptier by now. One that is not
+   is listed last, and slabs_notice() is called when it is, else when it is sparse. */
 void slabs_list(struct slabs *ss, struct slab *s)
 {
 	ASSERT(s->out < s->capacity);
 	s->state = SLAB_LISTED;
-	s->notify = sparse(s);
-	list_push_back(&ss->listed[s->class], &s->link);
+	if (s->out < ready(s)) {
+		s->notify = sparse(s);
+		list_push(&ss->listed[s->class], &s->link);
+	} else {
+		s->notify = ready(s);
+		list_push_back(&ss->listed[s->class], &s->link);
+	}
+}
+
+/* Whether it is listed as one that is not ready, but is now. */
+static bool became_ready(const struct slab *s)
+{
+	return s->state == SLAB_LISTED && s->notify == ready(s) && s->out < s->notify;
 }
 
 /* Counts anew what a listed slab retains that has become sparse; next at three quarters as many
@@ -101,7 +121,7 @@ static void note_empty(struct slabs *ss, struct slab *s)
 void slabs_notice(struct slabs *ss, struct slab *s)
 {
 	ASSERT(s->out < s->capacity);
-	if (s->state == SLAB_FULL || s->state == SLAB_ASIDE) {
+	if (s->state == SLAB_FULL || s->state == SLAB_ASIDE || became_ready(s)) {
 		list_remove(&s->link);
 		slabs_list(ss, s);
 	} else if (s->state == SLAB_CURRENT) {
@@ -164,8 +184,16 @@ static bool retire_full(struct slabs *ss, struct slab *s)
 	return true;
 }
 
-/* The fullest of the first few listed slabs; of equally full ones the lowest. NULL: none is
-   listed. */
+/* How soon a listed slab shall serve: a fuller one before an emptier one, so that this can become
+   empty; one that is not ready, after those that are, and before one that is empty. */
+static uint32_t merit(const struct slab *s)
+{
+	if (s->out < ready(s))
+		return s->out ? s->capacity + s->out : 0;
+	return s->capacity - s->out;
+}
+
+/* The best of the first few listed slabs; of equally good ones the lowest. NULL: none is listed. */
 static struct slab *choose(const struct slabs *ss, unsigned sc)
 {
 	struct slab *best = NULL;
@@ -174,7 +202,8 @@ static struct slab *choose(const struct slabs *ss, unsigned sc)
 	list_for_each (l, &ss->listed[sc]) {
 		struct slab *s = slabs_of_link(l);
 
-		if (!best || s->out > best->out || (s->out == best->out && s->base < best->base))
+		if (!best || merit(s) > merit(best) ||
+		    (merit(s) == merit(best) && s->base < best->base))
 			best = s;
 		if (++looks == LOOKS)
 			break;
@@ -242,6 +271,27 @@ static uint32_t take(struct slabs *ss, struct slab *s, struct object **ret_end, 
 	return other == s ? slab_take_page(s, ret_end, most) : slab_take(other, ret_end, most);
 }
 
+/* Goes on in a few listed slabs where the current one has no more, without opening a page. */
+static uint32_t take_more(struct slabs *ss, unsigned sc, struct object **ret_end, uint32_t most)
+{
+	uint32_t n = 0;
+
+	for (unsigned slabs = 0; slabs < SLABS_A_BATCH && n < most; slabs++) {
+		struct slab *s = ss->current[sc];
+		uint32_t more;
+
+		if (s->out < s->capacity || list_empty(&ss->listed[sc]))
+			break;
+		retire_full(ss, s);
+		make_current(ss, choose(ss, sc));
+		more = slab_take_open(ss->current[sc], ret_end - n, most - n);
+		slabs_count_out(ss, sc, more);
+		note_taken(ss, ss->current[sc]);
+		n += more;
+	}
+	return n;
+}
+
 uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint32_t most)
 {
 	ASSERT(slabs_serve(ss, sc) && most);
@@ -252,7 +302,7 @@ uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint
 		slabs_count_out(ss, sc, n);
 		if (n) {
 			note_taken(ss, ss->current[sc]);
-			return n;
+			return n + take_more(ss, sc, ret_end - n, most - n);
 		}
 		if ((s && !retire_full(ss, s)) || !refill(ss, sc, false))
 			return 0;
@@ -284,7 +334,7 @@ bool slabs_look(struct slabs *ss, unsigned sc)
 
 	ASSERT(ss->out[sc] <= most);
 	ss->most_out[sc] = ss->out[sc];
-	return left > capacity / 3 && left * class_size(sc) >= SLABS_SPARSE;
+	return left > capacity / 6 && left * class_size(sc) >= SLABS_SPARSE;
 }
 
 /* Ends the service of a class from slabs; false where it has objects out, or more than one slab. */

@@ -3,11 +3,12 @@
  *
  * Slabs serve a class from its promotion until arena_tend() finds no object of it out; then the
  * bins of the chunk heap serve it again. A hot class has a current slab, from which objects are
- * taken, and a list of slabs with free objects. When the current one is full, the fullest of the
- * first few listed ones becomes current, so that the others become empty. It also does when the
- * current one would have to open a page, if an eighth of its objects is free: its pages are in RAM
- * already. An empty slab stays listed for a while, since making a slab costs more than taking all
- * its objects.
+ * taken, and a list of slabs with free objects. When the current one is full, a listed one becomes
+ * current: the fullest of those of which an eighth is free, so that the others become empty, and a
+ * batch finds many objects in it. They are listed in the order in which that eighth became free,
+ * the last one first, and of the first few the fullest is taken. It also is when the current one
+ * would have to open a page: its pages are in RAM already. An empty slab stays listed for a while,
+ * since making a slab costs more than taking all its objects.
  *
  * Where much of a class has been free for a while, caches pack it (cache/magazine.h), or objects
  * that are freed and allocated in turn would keep every slab in use.
@@ -78,14 +79,14 @@ static inline bool slabs_serve(const struct slabs *ss, unsigned sc)
 /* Slabs serve the class from now on. */
 void slabs_promote(struct slabs *ss, unsigned sc);
 
-/* Takes up to `most` objects of a hot class, from one slab, as slab_take() does. Returns how
+/* Takes up to `most` objects of a hot class, from a few slabs, as slab_take() does. Returns how
    many; 0 where a slab would have to be mapped. */
 uint32_t slabs_take(struct slabs *ss, unsigned sc, struct object **ret_end, uint32_t most);
 
 /* Takes one object as slab_take_one() does. NULL as slabs_new(). */
 struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool *ret_zero);
 
-/* Whether much of the class's slabs was free ever since the last call, of any thread: a third of
+/* Whether much of the class's slabs was free ever since the last call, of any thread: a sixth of
    their objects, and SLABS_SPARSE bytes. */
 #define SLABS_SPARSE (512 * KIB)
 

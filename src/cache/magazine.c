@@ -169,12 +169,25 @@ void magazine_set_packing(struct magazine *m, bool packs)
 		m->limit = 0;
 }
 
+void magazine_learn_to_pack(struct magazine *m, bool much_is_free)
+{
+	magazine_set_packing(m, much_is_free && !m->rest);
+	if (m->rest)
+		m->rest--;
+}
+
 void magazine_note_batch(struct magazine *m, bool in_vain)
 {
-	if (m->packs > 1 && in_vain)
+	if (!m->packs)
+		return;
+	if (!in_vain) {
+		m->packs = MAGAZINE_PATIENCE;
+	} else if (m->packs > 1) {
 		m->packs--;
-	else if (m->packs)
-		magazine_set_packing(m, !in_vain);
+	} else {
+		magazine_set_packing(m, false);
+		m->rest = MAGAZINE_REST;
+	}
 }
 
 void magazine_drop_leaving(struct magazine *m)

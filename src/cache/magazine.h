@@ -34,8 +34,9 @@
  * threads that use the arena (slabs_look). Objects that are freed then wait behind `end` and go
  * home together, and the magazine is filled from slabs, which fill one up before they take of the
  * next. Otherwise an object that is freed is handed out again where it lies, and a class that
- * shrinks empties no slab. Packing ends when it empties none either, as the sparse ones hold what
- * stays (cache/pack.c). A magazine that packs is closed to the fast path of free: its limit is 0.
+ * shrinks empties no slab. Packing ends, for a while, when it empties none either, as the sparse
+ * ones hold what stays (cache/pack.c). A magazine that packs is closed to the fast path of free:
+ * its limit is 0.
  *
  * After Jeff Bonwick and Jonathan Adams, "Magazines and Vmem" (USENIX 2001).
  *
@@ -78,8 +79,9 @@ struct magazine {
 	uint16_t sc;	      /* constant */
 	uint16_t fills;	      /* since the last sweep; at most as many as slow paths */
 	uint16_t capacity;
-	bool gave;     /* objects away since it was filled last */
-	uint8_t packs; /* 0: no; else batches in vain until it packs no more */
+	bool gave : 1;	  /* objects away since it was filled last */
+	uint8_t rest : 7; /* sweeps until it may pack again */
+	uint8_t packs;	  /* 0: no; else batches in vain until it packs no more */
 };
 
 static_assert(sizeof(struct magazine) == 1 << HOT_SHIFT, "a hot word is a distance in bytes");
@@ -164,7 +166,7 @@ static inline uint32_t magazine_leaving(const struct magazine *m)
 	return (uint32_t)(m->none + m->capacity - m->end);
 }
 
-/* Called when the number of threads grows. A magazine may grow to MAGAZINE_BYTES, and those of a
+/* Called when the number of threads changes. A magazine may grow to MAGAZINE_BYTES, and those of a
    cache to MAGAZINES_BYTES, while there are at most MAGAZINE_AWAKE threads a processor, and to a
    half when there are twice as many: then most of them sleep, and keep what they hold. */
 void magazine_set_threads(size_t nthreads);
@@ -187,11 +189,15 @@ void magazine_learn_to_fill(struct magazine *m);
 /* Whether it packs from now on. What leaves it may stay until it is filled, full or swept. */
 LATER void magazine_set_packing(struct magazine *m, bool packs);
 
+/* Called at a sweep: it packs where its class has much free, unless it rests. */
+LATER void magazine_learn_to_pack(struct magazine *m, bool much_is_free);
+
 /* Notes a batch that goes home; in vain: it helps no slab to become empty. After MAGAZINE_PATIENCE
-   of these, one after the other, the magazine packs no more. */
+   of these, one after the other, the magazine packs no more, and rests for MAGAZINE_REST sweeps. */
 LATER void magazine_note_batch(struct magazine *m, bool in_vain);
 
 #define MAGAZINE_PATIENCE 8
+#define MAGAZINE_REST	  16
 
 /* Those that left were given home. */
 LATER void magazine_drop_leaving(struct magazine *m);

@@ -2,14 +2,14 @@
 #include "cache/cache.h"
 #include "os/check.h"
 
-/* Whether an object that goes home may help its slab to become empty: that is not mostly in use,
-   nor the one that the magazine was filled from last. */
+/* Whether an object that goes home may help its slab to become empty: a sixth of that is free, and
+   the magazine was not filled from it last. */
 static bool helps(const struct magazine *m, const struct object *o)
 {
 	const struct slab *s = cache_slab_of(o);
 
 	return s && ((uintptr_t)o ^ (uintptr_t)m->none[1]) > m->mask &&
-	       slab_objects_out(s) < s->capacity / 3 * 2;
+	       slab_objects_out(s) < s->capacity - s->capacity / 6;
 }
 
 /* Whether no more than an eighth of what leaves helps: what lies in sparse slabs stays there. */
@@ -36,9 +36,11 @@ void cache_learn_to_pack(struct cache *c)
 
 	if (!c->magazines || !a || !ring_try(a))
 		return;
-	for (unsigned sc = 0; sc < CLASSES; sc++)
-		if (cache_magazine(c, sc))
-			magazine_set_packing(cache_magazine(c, sc),
-					     a->slabs && slabs_look(a->slabs, sc));
+	for (unsigned sc = 0; sc < CLASSES; sc++) {
+		struct magazine *m = cache_magazine(c, sc);
+
+		if (m)
+			magazine_learn_to_pack(m, a->slabs && slabs_look(a->slabs, sc));
+	}
 	ring_unlock(a);
 }

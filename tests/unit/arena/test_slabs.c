@@ -345,35 +345,97 @@ TEST(of_slabs_as_full_the_lowest_becomes_current)
 	end(ss);
 }
 
-/* Those that were listed first are seen first. */
+/* Those that became ready last are seen first. */
 TEST(only_the_first_eight_listed_are_compared)
 {
 	struct slabs *ss = begin();
 	struct slab *s[9];
 
 	make_full(ss, class_of(256), s, 9);
-	for (int i = 0; i < 7; i++)
+	thin_out(ss, s[0], 102);
+	thin_out(ss, s[1], 101);
+	for (int i = 2; i < 9; i++)
 		thin_out(ss, s[i], 100);
-	thin_out(ss, s[7], 101);
-	thin_out(ss, s[8], 102);
-	EXPECT(next_current(ss, s[0]->class) == s[7]);
-	EXPECT(next_current(ss, s[0]->class) == s[8]);
+	EXPECT(next_current(ss, s[0]->class) == s[1]);
+	EXPECT(next_current(ss, s[0]->class) == s[0]);
 	end(ss);
 }
 
-/* A class is sparse where a third of it, and 512 KiB, was free from one look to the next. */
+/* A batch would find little there. */
+TEST(a_slab_serves_when_an_eighth_of_it_is_free_and_before_that_only_in_place_of_an_empty_one)
+{
+	struct slabs *ss = begin();
+	struct slab *s[4];
+	uint32_t seven_eighths;
+
+	make_full(ss, class_of(256), s, 4);
+	seven_eighths = s[0]->capacity / 8 * 7;
+	thin_out(ss, s[0], 1);
+	thin_out(ss, s[1], seven_eighths + 1);
+	thin_out(ss, s[2], seven_eighths + 2);
+	thin_out(ss, s[3], 0);
+	EXPECT(next_current(ss, s[0]->class) == s[0]);
+	EXPECT(next_current(ss, s[0]->class) == s[1]);
+	thin_out(ss, s[2], seven_eighths);
+	EXPECT(next_current(ss, s[0]->class) == s[2]);
+	EXPECT(next_current(ss, s[0]->class) == s[3]);
+	EXPECT(slabs_check(ss));
+	end(ss);
+}
+
+TEST(of_slabs_that_become_ready_the_last_is_listed_first)
+{
+	struct slabs *ss = begin();
+	struct slab *s[12];
+
+	make_full(ss, class_of(256), s, 12);
+	for (int i = 0; i < 12; i++)
+		thin_out(ss, s[i], s[i]->capacity - 1);
+	for (int i = 0; i < 12; i++)
+		thin_out(ss, s[i], s[i]->capacity / 8 * 7);
+	thin_out(ss, s[0], s[0]->capacity / 2);
+	EXPECT(ss->listed[s[0]->class].next == &s[11]->link);
+	EXPECT(ss->listed[s[0]->class].prev == &s[0]->link);
+	end(ss);
+}
+
+TEST(a_batch_goes_on_in_four_listed_slabs_and_opens_no_page)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(2048);
+	struct object *objects[200], **stop = objects + 200;
+	struct slab *s[6], *next;
+	uint32_t n = 0;
+
+	make_full(ss, sc, s, 6);
+	next = ss->current[sc];
+	for (int i = 0; i < 6; i++)
+		thin_out(ss, s[i], s[i]->capacity / 2);
+	while (next->out < next->capacity)
+		take(ss, sc);
+	n = slabs_take(ss, sc, stop, 200);
+	EXPECT_EQ(n, 5 * (s[0]->capacity - s[0]->capacity / 2));
+	for (uint32_t i = 1; i <= n; i++)
+		give(ss, stop[-(int)i]);
+	EXPECT(slabs_check(ss));
+	end(ss);
+}
+
+/* A class is sparse where a sixth of it, and 512 KiB, was free from one look to the next. */
 TEST(a_class_is_sparse_by_the_most_that_was_out_between_two_looks)
 {
 	struct slabs *ss = begin();
 	unsigned sc = class_of(1024);
-	struct slab *s[32];
+	struct slab *s[60];
 	size_t all;
 
-	make_full(ss, sc, s, 30);
+	make_full(ss, sc, s, 60);
 	all = ss->capacity[sc];
 	EXPECT(!slabs_look(ss, sc));
-	for (unsigned i = 0; ss->out[sc] > all - all / 3 - 1; i++)
-		thin_out(ss, s[i % 30], s[i % 30]->out - 1);
+	for (unsigned i = 0;
+	     ss->out[sc] > all - all / 6 - 1 || (all - ss->out[sc]) * 1024 < SLABS_SPARSE + 1024;
+	     i++)
+		thin_out(ss, s[i % 60], s[i % 60]->out - 1);
 	EXPECT(!slabs_look(ss, sc)); /* all were out since the last look */
 	EXPECT(slabs_look(ss, sc));
 	take(ss, sc);
@@ -776,28 +838,29 @@ TEST(one_call_purges_four_slabs_at_most)
 TEST(a_purged_slab_is_listed_behind_all_others)
 {
 	struct slabs *ss = begin();
-	struct slab *s[3];
+	struct slab *s[4];
 
 	os_sim_need_small_pages();
-	make_full(ss, class_of(1024), s, 3);
+	make_full(ss, class_of(1024), s, 4);
 	for (int i = 0; i < 3; i++)
 		thin_out(ss, s[i], s[i]->capacity / 4);
-	EXPECT(ss->listed[s[0]->class].next == &s[0]->link);
+	thin_out(ss, s[3], s[3]->capacity - 1);
+	EXPECT(ss->listed[s[0]->class].prev == &s[3]->link);
 	thin_out(ss, s[2], s[2]->notify);
 	note(ss, s[2], PAGE_SIZE);
 	EXPECT(s[0]->purged != 0);
 	EXPECT(ss->listed[s[0]->class].prev == &s[0]->link);
-	EXPECT(ss->listed[s[0]->class].next == &s[1]->link);
 	end(ss);
 }
 
 TEST(a_purge_that_is_refused_leaves_the_slab_where_it_is_and_is_not_repeated)
 {
 	struct slabs *ss = begin();
-	struct slab *s[2];
+	struct slab *s[3];
 
 	os_sim_need_small_pages();
-	make_full(ss, class_of(1024), s, 2);
+	make_full(ss, class_of(1024), s, 3);
+	thin_out(ss, s[2], s[2]->capacity - 1);
 	thin_out(ss, s[0], 16);
 	thin_out(ss, s[1], 16);
 	thin_out(ss, s[1], s[1]->notify);
@@ -808,7 +871,7 @@ TEST(a_purge_that_is_refused_leaves_the_slab_where_it_is_and_is_not_repeated)
 	EXPECT(!is_idle(ss, s[0]));
 	EXPECT(is_idle(ss, s[1]));
 	EXPECT_EQ(retain_tally, 0);
-	EXPECT(ss->listed[s[0]->class].next == &s[0]->link);
+	EXPECT(ss->listed[s[0]->class].prev == &s[2]->link);
 	EXPECT(slabs_check(ss));
 	slabs_purge(ss);
 	os_sim_fail_from(0);

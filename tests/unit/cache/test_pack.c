@@ -22,6 +22,7 @@ static void make_sparse(struct magazine *m)
 	start_anew();
 	for (int i = 0; i < 10; i++)
 		magazine_shrink(m);
+	m->rest = 0;
 }
 
 static void free_all(void)
@@ -114,6 +115,10 @@ TEST(a_magazine_packs_no_more_where_that_empties_no_slab)
 		loam_free(mem);
 	}
 	EXPECT(!m->packs);
+	for (int i = 0; i < MAGAZINE_REST; i++) {
+		cache_sweep(mine.cache, false);
+		EXPECT(!m->packs);
+	}
 	cache_sweep(mine.cache, false);
 	EXPECT(m->packs);
 	for (size_t i = 0, n = sizeof thinned / sizeof *thinned / 5, k = 0; i < n; i++) {
@@ -170,6 +175,111 @@ TEST(where_little_leaves_what_is_held_makes_room)
 	EXPECT_EQ(magazine_count(m), 0);
 	magazine_set_packing(m, false);
 	start_anew();
+}
+
+static bool is_of_the_slab_that_served(const struct magazine *m, const void *mem)
+{
+	return cache_slab_of(mem) == cache_slab_of(m->none[1]);
+}
+
+/* Gives home so many objects from the slab that served last, and so many from sparse ones. */
+static void send_home(struct magazine *m, void **served, uint32_t n, void **sparse,
+		      uint32_t helping)
+{
+	REQUIRE(!magazine_leaving(m) && n + helping <= magazine_capacity(m) - magazine_count(m));
+	for (uint32_t i = 0; i < n; i++)
+		loam_free(served[i]);
+	for (uint32_t i = 0; i < helping; i++) {
+		loam_free(*sparse);
+		*sparse++ = NULL;
+	}
+	cache_shut_doors();
+	cache_send_home(m);
+	cache_open_doors(mine.cache);
+}
+
+TEST(a_batch_is_in_vain_that_has_no_more_than_an_eighth_from_sparse_slabs)
+{
+	size_t middle = sizeof thinned / sizeof *thinned / 2 / 5 * 5;
+	struct magazine *m = learned(SIZE);
+	void *served[40], *sparse[5], *mem;
+	uint32_t n = 0;
+
+	make_sparse(m);
+	cache_sweep(mine.cache, false);
+	cache_sweep(mine.cache, false);
+	REQUIRE(m->packs == MAGAZINE_PATIENCE);
+	for (int i = 0; n < 40 || magazine_count(m); i++) {
+		REQUIRE(i < 10000 && (mem = loam_malloc(SIZE)));
+		n = is_of_the_slab_that_served(m, mem) ? n : 0;
+		served[n++ % 40] = mem;
+	}
+	for (size_t i = 0; i < 5; i++) {
+		sparse[i] = thinned[middle + 5 * i];
+		thinned[middle + 5 * i] = NULL;
+		REQUIRE(!is_of_the_slab_that_served(m, sparse[i]));
+	}
+	send_home(m, served, 14, sparse, 2);
+	EXPECT_EQ(m->packs, MAGAZINE_PATIENCE - 1);
+	send_home(m, served + 14, 13, sparse + 2, 3);
+	EXPECT_EQ(m->packs, MAGAZINE_PATIENCE);
+	free_all();
+	start_anew();
+}
+
+TEST(no_magazine_packs_while_the_arena_cannot_be_looked_at)
+{
+	struct magazine *m = learned(SIZE);
+	pthread_t holder;
+	sem_t sems[2];
+
+	make_sparse(m);
+	cache_learn_to_pack(mine.cache);
+	cache_learn_to_pack(mine.cache);
+	REQUIRE(m->packs);
+	magazine_set_packing(m, false);
+	sem_init(&sems[0], 0, 0);
+	sem_init(&sems[1], 0, 0);
+	REQUIRE(pthread_create(&holder, NULL, hold_main, sems) == 0);
+	while (sem_wait(&sems[0]) != 0)
+		;
+	cache_learn_to_pack(mine.cache);
+	EXPECT(!m->packs);
+	sem_post(&sems[1]);
+	pthread_join(holder, NULL);
+	cache_learn_to_pack(mine.cache);
+	EXPECT(m->packs);
+	free_all();
+	start_anew();
+}
+
+static void *leave_what_leaves(void *unused)
+{
+	struct magazine *m = filled(SIZE, 20);
+	struct object *o;
+
+	(void)unused;
+	REQUIRE(ring_lock_this(&arena_main));
+	take_objects(&arena_main, SIZE, &o, 1);
+	ring_unlock(&arena_main);
+	o->key = 0;
+	magazine_set_packing(m, true);
+	loam_free(o);
+	EXPECT_EQ(magazine_leaving(m), 1);
+	return NULL;
+}
+
+TEST(what_leaves_the_magazine_of_a_thread_that_ends_goes_home)
+{
+	size_t out;
+
+	learned(SIZE);
+	out = objects_out(SIZE);
+	in_thread(leave_what_leaves, NULL);
+	EXPECT_EQ(objects_out(SIZE), out + 21);
+	cache_reap_all();
+	EXPECT_EQ(objects_out(SIZE), out);
+	EXPECT(loam_check());
 }
 
 TEST(a_magazine_packs_no_more_once_its_slabs_are_in_use)

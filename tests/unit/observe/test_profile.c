@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/options.h"
+#include "cache/deferred.h"
 #include "cache/shared_pages.h"
 #include "observe/poisson.h"
 #include "observe/watch.h"
@@ -516,6 +517,29 @@ TEST(a_free_beside_a_sampled_object_takes_the_fast_path)
 	loam_free(one);
 	EXPECT(!is_sampled(one));
 	EXPECT(pagemap_hot(one) != 0);
+	EXPECT(loam_check());
+}
+
+/* Each of the slow paths that it takes might leave it to another. */
+TEST(a_free_beside_a_sampled_object_ends_while_its_magazine_packs_is_full_and_another_free_waits)
+{
+	char *one = sampled_in_slab(), *other = beside(one);
+	struct magazine *m = cache_magazine(mine.cache, class_of(SIZE));
+	int n = 0;
+
+	for (int i = 0; i <= MAGAZINE_MOST; i++)
+		REQUIRE((mem[i] = loam_malloc(SIZE)));
+	magazine_set_packing(m, true);
+	while (m->last != m->end)
+		loam_free(mem[n++]);
+	deferred_add(mem[n++], true);
+	EXPECT_EQ(pagemap_hot(other), 0);
+	loam_free(other);
+	EXPECT(!deferred_first);
+	magazine_set_packing(m, false);
+	while (n <= MAGAZINE_MOST)
+		loam_free(mem[n++]);
+	loam_free(one);
 	EXPECT(loam_check());
 }
 
