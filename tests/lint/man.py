@@ -29,7 +29,7 @@ def option_item(kind, name, value, least, most, when, what):
     shown = said.replace(", ", " | ") if kind == "WORD" else VALUES[kind]
     argument = f"Cm {shown}" if kind in ("WORD", "FLAG") else f"Ar {shown}"
     least_to_most = f"{said}; " if kind in ("SIZE", "COUNT", "LIMIT") else ""
-    while_running = "; while it runs, too" if when == "ANYTIME" else ""
+    while_running = "; can be changed while it runs" if when == "ANYTIME" else ""
     return (f".It Cm {name} Ns = Ns {argument}\n" + "\n".join(sentences(text))
             + f"\n.Pq {least_to_most}default {options_doc.default(kind, value, what)}{while_running}\n")
 
@@ -64,7 +64,7 @@ def commands():
     said = subprocess.run([ROOT / "preload/loam", "help"], capture_output=True, text=True, check=True)
     found = re.findall(r"^  (\w+)[ ,]", said.stdout, re.M)
     for script in ("bench/compare", "bench/replay", "preload/look/ctl", "preload/look/map", "preload/look/metrics",
-                   "preload/look/top"):
+                   "preload/look/prof", "preload/look/top"):
         said = (ROOT / script).read_text()
         found += [f"Fl {name}" for name in re.findall(r"add\('-(-[\w-]+)'", said)]
     return [word for word in found if word not in ("Fl -set",)]  # the sets are not installed
