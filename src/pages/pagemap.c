@@ -56,7 +56,7 @@ static void add_leaf(uintptr_t address, char *leaf)
 {
 	int32_t none = 0, distance = (int32_t)((leaf - (char *)&pagemap) >> LEAF_UNIT_SHIFT);
 
-	((struct leaf *)leaf)->number = address >> LEAF_SHIFT;
+	store_relaxed(&((struct leaf *)leaf)->number, address >> LEAF_SHIFT);
 	ASSERT(distance && ((intptr_t)distance << LEAF_UNIT_SHIFT) == leaf - (char *)&pagemap);
 	if (!__atomic_compare_exchange_n(root_of(address), &none, distance, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_ACQUIRE))
@@ -226,6 +226,6 @@ bool pagemap_has_region(const void *mem)
 	uintptr_t address = (uintptr_t)mem;
 	const struct leaf *leaf = pagemap_leaf(&pagemap, address);
 
-	return leaf->number == address >> LEAF_SHIFT &&
+	return load_relaxed(&leaf->number) == address >> LEAF_SHIFT &&
 	       load_relaxed(&leaf->regions[address >> REGION_SHIFT & (LEAF_REGIONS - 1)]);
 }
