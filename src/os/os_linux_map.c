@@ -271,7 +271,7 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 /* Asks the kernel for what it cannot give: the error that it complains of. */
 static long ask_for_too_much(void *mem, size_t nbytes)
 {
-	const size_t too_much = ((size_t)1 << CONFIG_ADDRESS_BITS) - page_size; /* for any place */
+	const size_t too_much = (size_t)1 << 46;
 
 	return syscall6(SYS_mremap, (long)mem, (long)nbytes, (long)too_much, 0, 0, 0);
 }
