@@ -68,7 +68,7 @@ static size_t purge_chunks(struct chunk_heap *ch, unsigned from, size_t wanted, 
 	if (!ch->bins.dirty)
 		return 0;
 	bins_visit(&ch->bins, from, least, visit_chunk, &purge);
-	ch->purge_from = purge.looks || purge.bin <= least ? BINS_LAST : purge.bin - 1;
+	ch->purge_from = purge.looks || purge.bin <= least ? 0 : purge.bin - 1;
 	return purge.done;
 }
 
