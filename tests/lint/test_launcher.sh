@@ -73,6 +73,19 @@ expect 'the library is loaded' 0 "1$line" "$loam" run awk '/libloam/ { n = 1 } E
 expect 'first in LD_PRELOAD' 0 "$dir/libloam.so:libm.so.6$line" \
 	env LD_PRELOAD=libm.so.6 "$loam" run printenv LD_PRELOAD
 
+# Names of variables that are the launcher's own too.
+ours=(prefix version program command environment file)
+their=("${ours[@]/%/=theirs}")
+theirs=$(printf 'theirs\n%.0s' "${ours[@]}")$line
+expect 'variables of the program' 0 "$theirs" \
+	env "${their[@]}" "$loam" run printenv "${ours[@]}"
+expect 'variables of the program with --stats' 0 "$theirs" \
+	env "${their[@]}" "$loam" run --stats printenv "${ours[@]}"
+expect 'variables of a recorded program' 0 "$theirs" \
+	env "${their[@]}" "$loam" record -o variables.trace printenv "${ours[@]}"
+expect 'no other variable' 0 "$line" \
+	env -i PATH="$PATH" LOAM_SO="$LOAM_SO" "$loam" run --stats sh -c 'echo $LC_CTYPE'
+
 printf '#!/bin/sh\necho "script $*"\n' >script
 chmod +x script
 expect 'a script' 0 "script 1 2$line" "$loam" run ./script 1 2
@@ -85,6 +98,8 @@ expect 'a library in a folder with a space' 0 "a folder/libloam.so$line" \
 	env LOAM_SO='a folder/libloam.so' "$loam" run \
 	awk '/libloam/ && !n++ { print substr($0, index($0, "a folder")) }' /proc/self/maps
 cp script bin/on-path
+cp script a=b
+expect 'a name with a =' 0 "script x=y$line" "$loam" run ./a=b x=y
 expect 'a program of PATH' 0 "script $line" env PATH="$dir/bin:$PATH" "$loam" run on-path
 expect 'a relative path' 0 "script $line" \
 	bash -c 'cd "$1" && exec preload/loam run "$2"' - "$root" "$dir/script"
@@ -135,6 +150,13 @@ expect 'record where CDPATH has another folder' 0 '' \
 [ -e logs/made.trace ] || fail 'the trace is elsewhere'
 expect 'record dies as the program does' 143 '' "$loam" record -o death.trace sh -c 'kill -TERM $$'
 expect 'record passes standard input on' 0 "x$line" "$loam" record -o in.trace cat <<<x
+expect 'record with standard input closed' 0 "ran$line" "$loam" record -o closed.trace echo ran <&-
+cp thousand.trace old.trace.77
+printf '\377' | dd of=old.trace.77 bs=1 seek=130 conv=notrunc status=none
+expect 'record beside an old trace' 0 '' "$loam" record -o old.trace ./thousand
+told "$dir/old.trace has 2,000 calls; next: "
+expect 'record of which a trace is cut short' 7 '' \
+	"$loam" record -o cut.trace sh -c ': >cut.trace.5; exit 7'
 expect 'record leaves SIGINT to the program' 130 '' \
 	"$loam" record -o int.trace sh -c 'kill -INT $$; sleep 1'
 "$loam" record -o term.trace sh -c 'trap "echo got; exit 5" TERM; echo ready; while :; do sleep 0.1; done' \
@@ -147,6 +169,7 @@ wait "$recorder"
 expect 'record by the name of the program' 0 "script 1$line" "$loam" record ./script 1
 [ -s script.trace ] || fail 'record left no script.trace'
 refused 'a trace that is there' 1 'made.trace is there already' "$loam" record -o made.trace true
+refused 'a folder for a trace' 1 'logs/ is a folder' "$loam" record -o logs/ true
 refused 'a trace nowhere' 1 'there is no folder no/such' "$loam" record -o no/such/trace true
 refused 'a trace with a comma' 2 'no comma or colon' "$loam" record -o a,b true
 refused 'record of nothing' 2 'record what?' "$loam" record -o other.trace --
@@ -210,6 +233,8 @@ if ((EUID == 0)); then
 	refused 'a setgid program' 126 'is setgid' "$loam" run ./setgid
 	chown 0:0 setuid && chmod 4755 setuid
 	expect 'setuid to who runs it' 0 '' "$loam" run ./setuid
+	cp script setuid-script && chown 1:1 setuid-script && chmod 4755 setuid-script
+	expect 'a setuid script, which gives no rights' 0 "script $line" "$loam" run ./setuid-script
 else
 	refused 'a setuid program' 126 'is setuid' "$loam" run "$(type -P su)"
 fi
@@ -243,10 +268,45 @@ told 'may be older than its source, but runs: '
 chmod -R a+w tree/build
 expect 'no compiler' 0 '' in_tree tree/preload/loam run true
 told "of Debian's packages are missing: gcc g++ meson ninja-build"
+if ((EUID == 0)) && cp "$(type -P true)" tree/capable && python3 -c 'import os, struct
+os.setxattr("tree/capable", "security.capability", struct.pack("<5I", 0x2000001, 1, 0, 0, 0))' 2>/dev/null; then
+	refused 'a program with capabilities' 126 'given capabilities' in_tree tree/preload/loam run tree/capable
+fi
 rm -r tree/build/release/preload
 refused 'no compiler, and no library' 1 'there is no library, and none can be built' \
 	in_tree tree/preload/loam run true
 chmod -R u+w tree
+
+# ---- A tree that is copied with its build: by meson and ninja that only note what they are asked.
+
+mkdir stand-ins
+for name in gcc g++ meson ninja; do
+	printf '#!/bin/sh\necho %s "$@" >>"%s"\n' "$name" "$dir/asked" >"stand-ins/$name"
+done
+cat >>stand-ins/meson <<'END'
+while [ $# -gt 2 ]; do shift; done
+mkdir -p "$1/meson-private" && : >"$1/build.ninja"
+END
+cat >>stand-ins/ninja <<END
+mkdir -p "\$2/preload" && cp "$dir/libloam.so" "\$2/preload/"
+END
+chmod +x stand-ins/*
+
+# built TREE WORDS: the first command that building in the tree asks for has these words.
+built()
+{
+	rm -f asked
+	touch "$1/meson.build"
+	expect "a build in $1" 0 '' env -u LOAM_SO PATH="$dir/stand-ins:$PATH" "$1/preload/loam" run true
+	head -n 1 asked | grep -qF -- "$2" || fail "a build in $1 began with: $(head -n 1 asked)"
+}
+
+built tree "meson setup "
+sleep 0.1
+built tree "ninja -C $dir/tree/build/release"
+cp -r tree copied
+built copied "/copied/build/release $dir/copied"
+rm -r tree copied
 
 # ---- Usage.
 
