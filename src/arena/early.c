@@ -33,19 +33,19 @@ bool early_is_over(void)
 	return *(void *const volatile *)&relocated == &early_tag && thread_is_set_up;
 }
 
-/* Two callers may map one each; the later one's serves. */
-static bool map_area(size_t nbytes)
+/* A new area, NULL without memory. Two callers may map one each; the later one's serves others. */
+static struct area *map_area(size_t nbytes)
 {
 	size_t step = align_up(nbytes, EARLY_STEP);
 	struct area *new = place_map(step, os_page_size(), step, OS_METADATA);
 
 	if (!new)
-		return false;
+		return NULL;
 	pagemap_set(new, step, &early_tag);
 	new->next = (char *)(new + 1);
 	new->end = (char *)new + step;
 	store_release(&area, new);
-	return true;
+	return new;
 }
 
 /* Cuts from an area; NULL when it has too little left. */
@@ -77,8 +77,8 @@ void *early_alloc(size_t alignment, size_t nbytes)
 	if (nbytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX || most > PTRDIFF_MAX - EARLY_STEP)
 		return NULL;
 	mem = from ? cut(from, alignment, nbytes) : NULL;
-	if (!mem && map_area(most))
-		mem = cut(load_acquire(&area), alignment, nbytes);
+	if (!mem && (from = map_area(most)))
+		mem = cut(from, alignment, nbytes);
 	return mem;
 }
 

@@ -21,7 +21,6 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 
 #define MADV_WIPEONFORK_      18
 #define MADV_DONTNEED_LOCKED_ 24
@@ -268,12 +267,17 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 	return syscall_failed(result) ? NULL : (void *)result;
 }
 
-/* Asks the kernel for what it cannot give: the error that it complains of. */
+/* Asks the kernel for what it cannot give, half of all addresses and more of them than there are
+   behind mem: the error that it complains of. Should it give them, as it may where mappings are
+   placed upwards, it gets them back. */
 static long ask_for_too_much(void *mem, size_t nbytes)
 {
-	const size_t too_much = (size_t)1 << 46;
+	size_t too_much = larger((size_t)1 << log2_floor((uintptr_t)mem), (size_t)1 << 38);
+	long result = syscall6(SYS_mremap, (long)mem, (long)nbytes, (long)too_much, 0, 0, 0);
 
-	return syscall6(SYS_mremap, (long)mem, (long)nbytes, (long)too_much, 0, 0, 0);
+	if (!syscall_failed(result))
+		syscall6(SYS_mremap, (long)mem, (long)too_much, (long)nbytes, 0, 0, 0);
+	return result;
 }
 
 /* Whether the kernel can move them, as far as can be known before: of parts of several mappings, or

@@ -58,7 +58,8 @@ void *huge_alloc_with_room(size_t nbytes);
 
 void huge_free(struct huge *h);
 
-/* The object, moved if need be, with room for nbytes; NULL, and all as before, without memory. */
+/* The object, moved if need be, with room for nbytes; NULL, and all as before, without memory. For
+   fewer bytes it is never NULL. */
 void *huge_resize(struct huge *h, size_t nbytes);
 
 /* The huge object that an address lies in, or NULL. */

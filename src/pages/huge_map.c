@@ -150,13 +150,11 @@ bool huge_move(struct huge *h, size_t nbytes)
 	return true;
 }
 
-/* Makes a reserved mapping smaller by whole huge pages; it cannot grow. */
-static bool shorten_reserved(struct huge *h, size_t nbytes)
+/* Unmaps what is behind nbytes; of a reserved mapping whole huge pages. */
+static bool shorten(struct huge *h, size_t nbytes)
 {
-	size_t mapped = align_up(nbytes, HUGETLB_PAGE);
+	size_t mapped = h->reserved ? align_up(nbytes, HUGETLB_PAGE) : nbytes;
 
-	if (nbytes > h->mapped)
-		return false;
 	if (mapped < h->mapped && !os_unmap(h->mem + mapped, h->mapped - mapped))
 		return false;
 	h->mapped = mapped;
@@ -165,13 +163,15 @@ static bool shorten_reserved(struct huge *h, size_t nbytes)
 
 bool huge_remap(struct huge *h, size_t nbytes)
 {
-	size_t mapped = nbytes > h->nbytes ? huge_with_room(nbytes) : nbytes;
+	size_t mapped = huge_with_room(nbytes);
 
 	ASSERT(!lock_held(&huge_lock) && !pagemap_get(h->mem));
-	if (h->reserved)
-		return shorten_reserved(h, nbytes);
+	if (nbytes <= h->mapped)
+		return shorten(h, nbytes);
+	if (h->reserved) /* cannot grow */
+		return false;
 	if (!os_remap(h->mem, h->mapped, mapped, false))
-		return nbytes > h->mapped && huge_move(h, nbytes);
+		return huge_move(h, nbytes);
 	h->mapped = without_locked_room(h->mem, nbytes, mapped);
 	return true;
 }

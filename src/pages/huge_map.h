@@ -17,12 +17,12 @@ COLD struct huge *huge_map_reserved(size_t nbytes, size_t alignment);
 /* Moves it to where nbytes fit, with room if there is some; its first page has no tag meanwhile. */
 bool huge_move(struct huge *h, size_t nbytes);
 
-/* Makes the mapping hold nbytes, where it is or elsewhere. */
+/* Makes the mapping hold nbytes, where it is or, if these are more, elsewhere. */
 bool huge_remap(struct huge *h, size_t nbytes);
 
-/* Unmaps what is on no list. Where the process has too many mappings for that, its memory goes back
-   all the same, and its addresses are kept: then false. */
-bool huge_unmap(struct huge *h);
+/* Unmaps what is on no list; the dirty bytes that went back. Where the process has too many
+   mappings for that, its memory goes back all the same, and its addresses are kept. */
+size_t huge_unmap(struct huge *h);
 
 /* Keeps a mapping as far as the rule allows. */
 void huge_keep(struct huge *h);

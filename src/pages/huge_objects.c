@@ -234,7 +234,8 @@ void *huge_resize(struct huge *h, size_t nbytes)
 	nbytes = align_up(nbytes, os_page_size());
 	if (nbytes > h->nbytes && !retain_allows(nbytes - h->nbytes))
 		return NULL;
-	if (nbytes == h->nbytes || grow_into_room(h, nbytes) || resize_mapping(h, nbytes))
+	if (nbytes == h->nbytes || grow_into_room(h, nbytes) || resize_mapping(h, nbytes) ||
+	    nbytes < h->nbytes) /* which stays as it is where the system refuses */
 		return h->mem;
 	return NULL;
 }

@@ -17,22 +17,25 @@ void huge_keep(struct huge *h)
 	huge_unlock();
 }
 
-bool huge_unmap(struct huge *h)
+size_t huge_unmap(struct huge *h)
 {
+	size_t dirty = h->dirty;
+
 	ASSERT(!pagemap_get(h->mem)); /* nobody finds it any more */
 	if (os_unmap(h->mem, h->mapped)) {
 		PROBE2(loam, huge_unmap, h->mem, h->mapped);
 		pool_free(&huge_pool, h);
-		return true;
+		return dirty;
 	}
 	if (!h->reserved && os_purge(h->mem, h->mapped))
 		h->dirty = os_page_size(); /* some are, of what is kept (G3) */
+	dirty -= h->dirty;
 	if (h->dirty <= HUGE_KEPT_MOST) {
 		lock_acquire(&huge_lock);
 		huge_list_alone(h);
 		huge_unlock();
 	}
-	return false;
+	return dirty;
 }
 
 /* Purges what is behind an object in use, which cannot grow into it meanwhile, or unmaps all that
@@ -98,19 +101,18 @@ static size_t count_kept(void)
 	return n;
 }
 
-/* What cannot be unmapped becomes the newest, and each is tried once. One that is purged already is
-   tried in vain, a few times a call. */
+/* What cannot be unmapped becomes the newest, and each is tried once; in vain, as one that is
+   purged already, a few times a call. */
 size_t huge_purge(size_t nbytes)
 {
 	size_t purged = 0, left = count_kept(), vain = nbytes == SIZE_MAX ? SIZE_MAX : VAIN_MOST;
 	struct huge *h;
 
 	for (; left && purged < nbytes && vain && (h = take_oldest()); left--) {
-		bool is_purged = h->dirty < h->mapped && h->dirty <= os_page_size();
+		size_t given = huge_unmap(h);
 
-		purged += h->dirty;
-		if (!huge_unmap(h))
-			vain -= is_purged;
+		purged += given;
+		vain -= !given;
 	}
 	return purged < nbytes ? purged + give_rooms(nbytes - purged, false) : purged;
 }

@@ -96,7 +96,8 @@ static COLD void lock_regions(void)
 		if (!r)
 			continue;
 		change = zone_change_begin(r);
-		region_touch(r, (struct pages){0, REGION_PAGES});
+		for (unsigned w = 0; w < REGION_PAGES / 64; w++)
+			r->dirty[w] |= r->owned[w];
 		region_rebuild(r);
 		zone_change_end(&change);
 	}

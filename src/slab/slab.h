@@ -331,7 +331,7 @@ static inline uint64_t slab_hardware_pages(uint64_t pages)
 static inline bool slab_page_is_allowed(const struct slab *s, size_t page)
 {
 	return LIKELY(!options.limit) || !(s->purged & slab_page_set(page, 1)) ||
-	       retain_is_below_limit(larger(s->size, PAGE_SIZE));
+	       retain_is_below_limit(larger(s->size, os_page_size()));
 }
 
 /* The first object that starts at or behind the start of a page. */

@@ -122,6 +122,30 @@ static void *allocate(void *arg)
 	return NULL;
 }
 
+static void *allocate_much(void *arg)
+{
+	size_t refused = 0;
+
+	for (int i = 0; i < OBJECTS / 2; i++)
+		refused += !early_alloc(16, i % 2 ? 40 * KIB : 200 * KIB);
+	*(size_t *)arg = refused;
+	return NULL;
+}
+
+/* Whoever maps a large area gets its object from there, though another thread maps a small one. */
+TEST(threads_that_map_areas_at_once_all_get_their_objects)
+{
+	size_t refused[THREADS] = {0};
+	pthread_t threads[THREADS];
+
+	for (int t = 0; t < THREADS; t++)
+		pthread_create(&threads[t], NULL, allocate_much, &refused[t]);
+	for (int t = 0; t < THREADS; t++) {
+		pthread_join(threads[t], NULL);
+		EXPECT_EQ(refused[t], 0);
+	}
+}
+
 TEST(threads_get_objects_of_their_own)
 {
 	static char *mems[THREADS][OBJECTS];

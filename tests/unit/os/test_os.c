@@ -515,6 +515,24 @@ TEST(parts_of_several_mappings_stay_and_so_does_what_they_were_to_replace)
 	os_unmap(onto, 3 * MIB);
 }
 
+/* The kernel is asked for more than it can give, before anything is moved; here it can. */
+TEST(memory_with_endless_room_behind_it_keeps_its_size)
+{
+	char *place = (char *)((size_t)1 << 44), *onto = os_map(2 * MIB, OS_HUGE), *mem;
+
+	REQUIRE(onto);
+	mem = (char *)syscall(SYS_mmap, place, MIB, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+			      0);
+	if (mem != place) /* or a sanitizer has it */
+		test_skip("no mapping lies at this address here");
+	memset(mem, 'x', MIB);
+	os_remap_onto(mem, MIB, onto, 2 * MIB); /* refused, or not */
+	EXPECT(unmapped(place + MIB));
+	os_unmap(place, MIB);
+	os_unmap(onto, 2 * MIB);
+}
+
 TEST(purged_memory_is_zero_and_its_neighbours_stay)
 {
 	size_t page = os_page_size();

@@ -37,6 +37,26 @@ TEST(a_refused_move_leaves_what_is_behind)
 	EXPECT_EQ(retain_retained, 0);
 }
 
+/* For a smaller size the system is asked to unmap, and if that is refused as well, all stays. */
+TEST(a_smaller_size_is_never_refused)
+{
+	char *mem = take(100 * MIB);
+	size_t mapped;
+
+	os_sim_fail_from(1);
+	EXPECT(huge_resize(huge_of(mem), 50 * MIB) == mem);
+	EXPECT_EQ(huge_of(mem)->nbytes, 50 * MIB);
+	mapped = os_sim_mapped();
+	os_sim_refuse(OS_SIM_UNMAP, ENOMEM);
+	EXPECT(huge_resize(huge_of(mem), 20 * MIB) == mem);
+	EXPECT_EQ(huge_of(mem)->nbytes, 50 * MIB);
+	EXPECT_EQ(os_sim_mapped(), mapped);
+	os_sim_refuse(OS_SIM_UNMAP, 0);
+	os_sim_fail_from(0);
+	EXPECT(huge_check());
+	huge_free(huge_of(mem));
+}
+
 TEST(growth_needs_addresses_for_what_is_added_alone)
 {
 	char *mem = take(100 * MIB), *behind = mem;

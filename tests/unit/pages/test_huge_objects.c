@@ -107,6 +107,24 @@ TEST(what_was_purged_is_tried_in_vain_16_times_a_call)
 	EXPECT(huge_check());
 }
 
+TEST(what_the_system_does_not_take_back_is_not_counted_as_given)
+{
+	char *mem;
+
+	huge_purge(SIZE_MAX);
+	mem = take(5 * MIB);
+	huge_free(huge_of(mem));
+	os_sim_refuse(OS_SIM_UNMAP, ENOMEM);
+	os_sim_refuse(OS_SIM_PURGE, EINVAL);
+	EXPECT_EQ(huge_purge(GIB), 0);
+	EXPECT_EQ(sizes().kept, 5 * MIB);
+	os_sim_refuse(OS_SIM_PURGE, 0);
+	EXPECT_EQ(huge_purge(GIB), 5 * MIB - os_page_size());
+	os_sim_refuse(OS_SIM_UNMAP, 0);
+	EXPECT_EQ(huge_purge(GIB), os_page_size());
+	EXPECT(huge_check());
+}
+
 /* One that is joined with its neighbour, since it is purged, is not found again. */
 TEST(what_cannot_be_unmapped_is_tried_once_though_it_joins_others)
 {

@@ -199,6 +199,33 @@ TEST(what_is_mapped_while_memory_is_locked_counts_as_dirty)
 	EXPECT(zone_check());
 }
 
+/* Of a region that is mapped piece by piece, what was not yet mapped while memory was locked. */
+TEST(what_is_mapped_after_memory_was_locked_is_clean)
+{
+	enum { BLOCKS = 8 };
+	void *blocks[BLOCKS], *before, *locked;
+	size_t retained;
+	bool clean;
+
+	zone_unmap_free(true);
+	REQUIRE(before = zone_alloc(0, &clean));
+	os_sim_lock(true);
+	REQUIRE(locked = zone_alloc(ORDER_MAX, &clean));
+	os_sim_lock(false);
+	retained = retain_retained;
+	for (int i = 0; i < BLOCKS; i++) {
+		REQUIRE(blocks[i] = zone_alloc(8, &clean));
+		EXPECT(clean);
+	}
+	EXPECT_EQ(retain_retained, retained);
+	EXPECT(zone_check());
+	for (int i = 0; i < BLOCKS; i++)
+		zone_free(blocks[i], 8, 0);
+	zone_free(locked, ORDER_MAX, 0);
+	zone_free(before, 0, 0);
+	zone_unmap_free(true);
+}
+
 TEST(locked_blocks_that_cannot_be_purged_are_unmapped)
 {
 	enum { BLOCKS = 32 };
