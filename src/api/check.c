@@ -47,7 +47,7 @@ bool loam_owns(const void *mem)
 	bool owns;
 
 	tools_enter();
-	owns = mem && (pagemap_get(mem) || huge_around(mem));
+	owns = mem && (pagemap_get(mem) || huge_around(mem, false));
 	tools_leave();
 	return owns;
 }

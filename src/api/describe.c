@@ -72,7 +72,7 @@ static struct block run_at(const struct run *run)
 static bool block_at(const char *mem, struct block *ret_block)
 {
 	const struct descriptor *tag = pagemap_get(mem);
-	const struct huge *h = tag ? NULL : huge_around(mem);
+	const struct huge *h = tag ? NULL : huge_around(mem, false);
 	const struct run *run = (const struct run *)tag;
 
 	if (h || (tag && tag->kind == KIND_HUGE)) {

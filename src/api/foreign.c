@@ -16,9 +16,7 @@ SEALED struct foreign_allocator foreign_next;
 /* Whether an address without a tag lies in loam's memory all the same. */
 static bool is_loams(const void *mem)
 {
-	const char *start;
-
-	return huge_around(mem) || huge_kept_around(mem, &start) || zone_is_free(mem);
+	return huge_around(mem, false) || huge_around(mem, true) || zone_is_free(mem);
 }
 
 /* Whether a pointer may be another allocator's, to whom it can be handed; says so once.  What is no

@@ -6,7 +6,7 @@
 #include "pages/retain.h"
 
 /* Tells retain.h of npages more, or less, that are retained in place of live. As in
-   retain_add_with() the child of a fork never finds that it was told of more than it was. */
+   retain_with() the child of a fork never finds that it was told of more than it was. */
 static void tell(struct runs *rs, intptr_t npages)
 {
 	ASSERT(npages >= 0 || rs->told >= (size_t)-npages);

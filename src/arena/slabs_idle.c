@@ -14,7 +14,7 @@ void slabs_keep_idle(struct slabs *ss, struct slab *s)
 	if (!s->kept)
 		return;
 	list_push_back(s->state == SLAB_EMPTY ? &ss->empty : &ss->idle, &s->idle);
-	retain_add_idle_with(&ss->told, s->kept);
+	retain_with(retain_add_idle, &ss->told, s->kept);
 }
 
 void slabs_forget_idle(struct slabs *ss, struct slab *s)
@@ -23,7 +23,7 @@ void slabs_forget_idle(struct slabs *ss, struct slab *s)
 		return;
 	ASSERT(ss->told >= s->kept); /* A3 */
 	list_remove(&s->idle);
-	retain_add_idle_with(&ss->told, -(intptr_t)s->kept);
+	retain_with(retain_add_idle, &ss->told, -(intptr_t)s->kept);
 	s->kept = 0;
 }
 

@@ -91,16 +91,7 @@ static inline size_t bits_first(const uint64_t *words, size_t from, size_t end)
 	return end;
 }
 
-/* The first bit of [from, end) that is not set; end when all are. */
-static inline size_t bits_first_clear(const uint64_t *words, size_t from, size_t end)
-{
-	for (size_t w = from / 64; w * 64 < end; w++)
-		if (~words[w] & bits_mask(w, from, end))
-			return w * 64 + lowest_bit(~words[w] & bits_mask(w, from, end));
-	return end;
-}
-
-/* The last one that is set; end when none is. */
+/* The last bit that is set; end when none is. */
 static inline size_t bits_last(const uint64_t *words, size_t from, size_t end)
 {
 	for (size_t w = (end + 63) / 64; w-- > from / 64;)

@@ -58,12 +58,11 @@ void cache_report_double_free(const void *mem, const struct descriptor *tag, con
 /* Nothing of the page map's. */
 static void report_untagged(const void *mem, const char *call)
 {
-	const char *start;
-	size_t kept = huge_kept_around(mem, &start);
-	struct report_about about = {.mem = mem, .usable = kept};
+	const struct huge *kept = huge_around(mem, true);
+	struct report_about about = {.mem = mem, .usable = kept ? kept->mapped : 0};
 
 	if (kept || zone_is_free(mem))
-		report_free_memory(call, about, kept && mem == start);
+		report_free_memory(call, about, kept && mem == kept->mem);
 	else
 		report_unknown_pointer(call, about);
 }
@@ -80,7 +79,7 @@ static bool is_inside(const void *mem, const struct descriptor *tag)
 void cache_report_bad(const void *mem, struct descriptor *tag, const char *call)
 {
 	struct report_about about = {.mem = mem};
-	const struct huge *h = tag && tag->kind != KIND_HUGE ? NULL : huge_around(mem);
+	const struct huge *h = tag && tag->kind != KIND_HUGE ? NULL : huge_around(mem, false);
 
 	if (h)
 		report_interior_pointer(call, about_object(mem, &h->tag));

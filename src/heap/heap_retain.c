@@ -75,7 +75,7 @@ static size_t purge_chunks(struct chunk_heap *ch, unsigned from, size_t wanted, 
 void heap_tell(struct chunk_heap *ch, intptr_t change)
 {
 	ASSERT(change >= 0 || ch->retained >= (size_t)-change);
-	retain_add_idle_with(&ch->retained, change);
+	retain_with(retain_add_idle, &ch->retained, change);
 }
 
 void heap_tell_clean(struct chunk_heap *ch)

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <unistd.h>

@@ -1,5 +1,4 @@
 /* process.h on Linux. */
-#include "os/check.h"
 #include "os/libc.h"
 #include "os/process.h"
 #include "os/syscall.h"

@@ -62,14 +62,12 @@ void huge_free(struct huge *h);
    fewer bytes it is never NULL. */
 void *huge_resize(struct huge *h, size_t nbytes);
 
-/* The huge object that an address lies in, or NULL. */
-struct huge *huge_around(const void *mem);
+/* The huge object, or the kept mapping, that an address lies in. NULL: none, or in a signal handler
+   that interrupted the thread with the lock. */
+struct huge *huge_around(const void *mem, bool kept);
 
 /* Calls visit for each huge object in use, and for each mapping that is kept, under the lock. */
 COLD void huge_visit(void (*visit)(const struct huge *h, bool kept, void *arg), void *arg);
-
-/* Bytes of the kept mapping that an address lies in, 0: of none; *ret_start is where it begins. */
-COLD size_t huge_kept_around(const void *mem, const char **ret_start);
 
 /* Unmaps kept ones, oldest first, then purges what is behind those in use, until nbytes are; the
    bytes. */

@@ -240,44 +240,21 @@ void *huge_resize(struct huge *h, size_t nbytes)
 	return NULL;
 }
 
-/* The object of a list that an address lies in, where it begins and its bytes; NULL also in a
-   signal handler that interrupted the thread with the lock. */
-static struct huge *find_around(struct link *list, const void *mem, const char **ret_start,
-				size_t *ret_nbytes)
+struct huge *huge_around(const void *mem, bool kept)
 {
 	struct huge *found = NULL;
 
 	if (lock_held(&huge_lock))
 		return NULL;
 	lock_acquire(&huge_lock);
-	list_for_each (l, list) {
+	list_for_each (l, kept ? &huge_table.kept : &huge_table.in_use) {
 		struct huge *h = huge_of_link(l);
-		size_t nbytes = list == &huge_table.kept ? h->mapped : h->nbytes;
 
-		if ((uintptr_t)mem - (uintptr_t)h->mem >= nbytes)
-			continue;
-		found = h;
-		*ret_start = h->mem;
-		*ret_nbytes = nbytes;
+		if ((uintptr_t)mem - (uintptr_t)h->mem < (kept ? h->mapped : h->nbytes))
+			found = h;
 	}
 	lock_release(&huge_lock);
 	return found;
-}
-
-struct huge *huge_around(const void *mem)
-{
-	const char *start;
-	size_t nbytes;
-
-	return find_around(&huge_table.in_use, mem, &start, &nbytes);
-}
-
-size_t huge_kept_around(const void *mem, const char **ret_start)
-{
-	size_t nbytes = 0;
-
-	find_around(&huge_table.kept, mem, ret_start, &nbytes);
-	return nbytes;
 }
 
 void huge_visit(void (*visit)(const struct huge *h, bool kept, void *arg), void *arg)

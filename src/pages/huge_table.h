@@ -33,7 +33,7 @@ static inline void huge_count_use(intptr_t objects, intptr_t nbytes)
 
 	ASSERT(lock_held(&huge_lock) && (nbytes >= 0 || s->nbytes >= (size_t)-nbytes));
 	s->count += (size_t)objects;
-	retain_add_live_with(&s->nbytes, nbytes);
+	retain_with(retain_add_live, &s->nbytes, nbytes);
 	if (s->count > s->most_count)
 		s->most_count = s->count;
 	if (s->nbytes > s->most_nbytes)
@@ -43,7 +43,7 @@ static inline void huge_count_use(intptr_t objects, intptr_t nbytes)
 static inline void huge_count_kept(intptr_t nbytes)
 {
 	ASSERT(lock_held(&huge_lock) && (nbytes >= 0 || huge_table.sizes.kept >= (size_t)-nbytes));
-	retain_add_with(&huge_table.sizes.kept, nbytes);
+	retain_with(retain_add, &huge_table.sizes.kept, nbytes);
 }
 
 /* Keeps a mapping that is on no list, joined with its neighbours. */

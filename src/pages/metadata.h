@@ -6,7 +6,6 @@
 #pragma once
 
 #include "base/compiler.h"
-#include "base/list.h"
 #include "os/lock.h"
 
 struct pool {

@@ -78,9 +78,8 @@ enum kind {
 
 /* What every descriptor starts with. */
 struct descriptor {
-	uint32_t live; /* a slab's count of objects out, see slab.h; else unused */
-	uint8_t kind;  /* enum kind; constant while any page is tagged with it */
-	bool guarded;  /* its last page is unreadable (pages/guard.h); the holder's */
+	uint8_t kind; /* enum kind; constant while any page is tagged with it */
+	bool guarded; /* its last page is unreadable (pages/guard.h); the holder's */
 };
 
 struct table {

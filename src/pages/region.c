@@ -95,11 +95,6 @@ static bool is_free(const struct region *r, unsigned page, unsigned order, enum 
 	return false;
 }
 
-static enum state state_of(const struct region *r, unsigned page, unsigned order)
-{
-	return region_dirty(r, (struct pages){page, 1u << order}) ? DIRTY : CLEAN;
-}
-
 /* Takes a free block out of the lists and of the sums. */
 static void take(struct region *r, enum state state, unsigned page, unsigned order)
 {
@@ -349,10 +344,11 @@ void region_rebuild(struct region *r)
 	memset(r->free, 0, sizeof r->free);
 	r->orders[DIRTY] = r->orders[CLEAN] = 0;
 	r->free_pages = r->dirty_pages = 0;
-	for (unsigned page = 0, end; page < REGION_PAGES; page = end) {
-		page = (unsigned)bits_first(r->vacant, page, REGION_PAGES);
-		end = (unsigned)bits_first_clear(r->vacant, page, REGION_PAGES);
-		region_give(r, (struct pages){page, end - page});
+	for (unsigned page = 0, end; page < REGION_PAGES; page = end + 1) {
+		for (end = page; end < REGION_PAGES && bit_test(r->vacant, end); end++)
+			continue;
+		if (end > page)
+			region_give(r, (struct pages){page, end - page});
 	}
 	ASSERT_SLOW(region_check(r));
 }
@@ -368,7 +364,7 @@ static bool check_block(const struct region *r, enum state state, unsigned page,
 		ok &= expect_eq("B1", is_free(r, page ^ (1u << order), order, &other), false);
 	ok &= expect_eq("B2", count_bits(seen, pages), 0u);
 	set_bits(seen, pages, true);
-	ok &= expect_eq("B3", state_of(r, page, order), state);
+	ok &= expect_eq("B3", region_dirty(r, pages) ? DIRTY : CLEAN, state);
 	return ok & expect_eq("B6", count_bits(r->owned, pages), pages.count);
 }
 

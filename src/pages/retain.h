@@ -108,21 +108,6 @@ ALWAYS_INLINE void retain_with(void (*add)(intptr_t), size_t *sum, intptr_t nbyt
 		add(nbytes);
 }
 
-static inline void retain_add_live_with(size_t *sum, intptr_t nbytes)
-{
-	retain_with(retain_add_live, sum, nbytes);
-}
-
-static inline void retain_add_with(size_t *sum, intptr_t nbytes)
-{
-	retain_with(retain_add, sum, nbytes);
-}
-
-static inline void retain_add_idle_with(size_t *sum, intptr_t nbytes)
-{
-	retain_with(retain_add_idle, sum, nbytes);
-}
-
 /* Whether retain_excess() has to be asked: up to the floor it is 0. */
 ALWAYS_INLINE bool retain_is_over_floor(void)
 {

@@ -1,7 +1,6 @@
 /* Runs of pages; see run.h. */
 #include "pages/run.h"
 
-#include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/zone.h"
 #include "report/report.h"

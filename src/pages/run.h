@@ -101,11 +101,6 @@ ALWAYS_INLINE size_t run_pages_behind(size_t lead, size_t nbytes)
 	return run_pages(lead ? lead + align_up(nbytes, RUN_ALIGN) + sizeof(uint64_t) : nbytes);
 }
 
-ALWAYS_INLINE bool run_has_fences(const struct run *run)
-{
-	return load_relaxed(&run->usable) != 0;
-}
-
 /* Where the pages begin. */
 static inline char *run_base(const struct run *run)
 {

@@ -296,7 +296,7 @@ void *zone_alloc_with_room(size_t npages, unsigned room_order, bool *ret_clean)
 }
 
 /* Frees pages of which so many first ones may have been written.  That they are free is noted
-   before they are no longer counted as live, see retain_add_live_with(). */
+   before they are no longer counted as live, see retain_with(). */
 static void give_back(void *mem, size_t npages, size_t touched)
 {
 	struct region *r;

@@ -192,15 +192,6 @@ static bool unmap_block(struct region *r, enum state state, unsigned page, unsig
 	return false;
 }
 
-/* The same of all of that state and order. */
-static bool unmap_blocks(struct region *r, enum state state, unsigned order)
-{
-	while (r->orders[state] >> order & 1)
-		if (!unmap_block(r, state, region_highest(r, state, order), order))
-			return false;
-	return true;
-}
-
 static void forget_if_unmapped(struct region *r)
 {
 	if (r->owned_pages)
@@ -214,18 +205,6 @@ static void forget_if_unmapped(struct region *r)
 static COLD unsigned order_least(void)
 {
 	return log2_floor(os_page_size() >> PAGE_SHIFT);
-}
-
-/* Unmaps the region, of which nothing is in use. */
-static COLD void unmap_region(struct region *r)
-{
-	bool done = true;
-
-	ASSERT(lock_held(&zone_lock) && r->free_pages == r->owned_pages);
-	for (unsigned order = ORDERS; done && order-- > order_least();)
-		for (enum state s = DIRTY; done && s < STATES; s++)
-			done = unmap_blocks(r, s, order);
-	forget_if_unmapped(r);
 }
 
 /* Whether a hole may be left: loam has fewer mappings than it may take, or the zone less than a
@@ -246,41 +225,33 @@ bool zone_unmap_locked(struct region *r, unsigned page, unsigned order)
 	return true;
 }
 
-/* Unmaps free blocks of an order while they may leave holes, or their region holds nothing in use;
-   whether they may. */
-static COLD bool unmap_order(unsigned order)
+/* Unmaps free blocks of an order while they may leave holes, or all of them where nothing of the
+   region is in use. */
+static COLD void unmap_blocks(struct region *r, unsigned order)
 {
-	for (size_t slot = 0; slot < zone.slots; slot++) {
-		struct region *r = zone_region(slot);
+	bool all = r->free_pages == r->owned_pages;
 
-		for (enum state s = DIRTY; r && s < STATES; s++)
-			while (r->orders[s] >> order & 1) {
-				if (!may_leave_hole())
-					return false;
-				if (!unmap_block(r, s, region_highest(r, s, order), order))
-					break;
-			}
-		if (r)
-			forget_if_unmapped(r);
-	}
-	return true;
+	for (enum state s = DIRTY; s < STATES; s++)
+		while (r->orders[s] >> order & 1)
+			if (!(all || may_leave_hole()) ||
+			    !unmap_block(r, s, region_highest(r, s, order), order))
+				break;
+	forget_if_unmapped(r);
 }
 
 size_t zone_unmap_free(bool blocks)
 {
 	size_t before, unmapped;
-	unsigned order = ORDERS;
 
 	lock_acquire(&zone_lock);
 	before = zone.sizes.mapped;
-	for (size_t slot = 0; slot < zone.slots; slot++) {
-		struct region *r = zone_region(slot);
+	for (unsigned order = ORDERS; order-- > order_least();)
+		for (size_t slot = 0; slot < zone.slots; slot++) {
+			struct region *r = zone_region(slot);
 
-		if (r && r->free_pages == r->owned_pages)
-			unmap_region(r);
-	}
-	while (blocks && order-- > order_least() && unmap_order(order))
-		continue;
+			if (r && (blocks || r->free_pages == r->owned_pages))
+				unmap_blocks(r, order);
+		}
 	unmapped = before - zone.sizes.mapped;
 	lock_release(&zone_lock);
 	ASSERT_SLOW(zone_check_step());

@@ -193,7 +193,7 @@ void zone_change_end(const struct zone_change *before)
 	ASSERT(lock_held(&zone_lock));
 	for (enum state s = DIRTY; s < STATES; s++)
 		update_sets(r, s, before->orders[s]);
-	retain_add_with(&zone.sizes.free_dirty, (intptr_t)dirty);
+	retain_with(retain_add, &zone.sizes.free_dirty, (intptr_t)dirty);
 	zone.sizes.free_clean += all - dirty;
 	ASSERT_SLOW(region_check(r) & check_sets(r, r->slot));
 }

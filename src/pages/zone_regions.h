@@ -10,9 +10,7 @@
  */
 #pragma once
 
-#include "base/bits.h"
 #include "base/compiler.h"
-#include "os/check.h"
 #include "os/steps.h"
 #include "pages/region.h"
 #include "pages/zone.h"

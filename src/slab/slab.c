@@ -13,20 +13,14 @@
 
 static_assert(OBJECTS_MOST <= 64 * 64, "words has a bit for each word of free[]");
 
-/* Descriptors with bits for so many objects. */
-struct slab_pool {
-	struct pool pool;
-	uint32_t objects;
-};
-
+/* Of descriptors with bits for so many objects at least. */
 #define SLAB_POOL(n)                                                                               \
 	{                                                                                          \
-		{.size = (sizeof(struct slab) + (n) / 8 + CACHE_LINE - 1) &                        \
-			 ~(size_t)(CACHE_LINE - 1)},                                               \
-			(n)                                                                        \
+		.size = (sizeof(struct slab) + (n) / 8 + CACHE_LINE - 1) &                         \
+			~(size_t)(CACHE_LINE - 1)                                                  \
 	}
 
-static struct slab_pool pools[] = {SLAB_POOL(256), SLAB_POOL(1024), SLAB_POOL(OBJECTS_MOST)};
+static struct pool pools[] = {SLAB_POOL(256), SLAB_POOL(1024), SLAB_POOL(OBJECTS_MOST)};
 
 SEALED uint64_t slab_mark_secret;
 bool slab_is_hardened;
@@ -75,11 +69,11 @@ static void *guard_of(const struct slab *s)
 
 static struct pool *pool_of(uint32_t objects)
 {
-	struct slab_pool *p = pools;
+	struct pool *p = pools;
 
-	while (p->objects < objects)
+	while (p->size < sizeof(struct slab) + (objects + 63) / 64 * sizeof(uint64_t))
 		p++;
-	return &p->pool;
+	return p;
 }
 
 static void describe(struct slab *s, unsigned sc, void *block, unsigned order)

@@ -1,6 +1,5 @@
 /* Pages of slabs that are given back to the system, closed, or watched; see slab.h. */
 #include "pages/retain.h"
-#include "pages/zone.h"
 #include "slab/slab.h"
 
 bool slab_all_watched;

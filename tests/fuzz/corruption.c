@@ -75,7 +75,7 @@ static bool has_words_before(const void *mem)
 	const struct descriptor *tag = pagemap_get(mem);
 
 	return tag->kind == KIND_HEAP ||
-	       (tag->kind == KIND_RUN && run_has_fences((const struct run *)tag));
+	       (tag->kind == KIND_RUN && ((const struct run *)tag)->usable);
 }
 
 /* Before an object in use, where a chunk has its header or a run its fence; elsewhere that is

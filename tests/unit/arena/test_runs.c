@@ -444,7 +444,7 @@ TEST(an_object_between_fences_has_a_mark_while_its_run_is_kept)
 	begin();
 	run = new_run(40000, 1);
 	mem = (uint64_t *)run->mem;
-	REQUIRE(run_has_fences(run) && run_fences_hold(run));
+	REQUIRE(run->usable && run_fences_hold(run));
 	runs_keep(&rs, run);
 	EXPECT(run_is_marked(run));
 	EXPECT(runs_take(&rs, run->npages, 1) == run);

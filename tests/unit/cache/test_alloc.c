@@ -203,7 +203,7 @@ TEST(fences_are_outside_of_what_reads_as_zero)
 
 	for (int i = 0; i < 3; i++) {
 		mem = loam_calloc(1, 40000 - 16 * (size_t)i);
-		REQUIRE(run_has_fences((struct run *)pagemap_get(mem)));
+		REQUIRE(((struct run *)pagemap_get(mem))->usable);
 		for (size_t at = 0; at < loam_malloc_usable_size(mem); at++)
 			REQUIRE(!mem[at]);
 		memset(mem, 'x', loam_malloc_usable_size(mem));

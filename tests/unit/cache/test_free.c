@@ -352,14 +352,14 @@ TEST(what_is_freed_inside_is_freed_by_the_next_slow_free)
 	EXPECT_EQ(magazine_count(m), 2);
 	EXPECT(is_used_chunk(chunk));
 	EXPECT(!((struct run *)run_tag)->kept);
-	EXPECT(huge_around(huge) != NULL);
+	EXPECT(huge_around(huge, false) != NULL);
 	EXPECT(deferred_first != NULL);
 	loam_free(other);
 	EXPECT(!deferred_first);
 	EXPECT_EQ(magazine_count(m), 3);
 	EXPECT(!is_used_chunk(chunk));
 	EXPECT(((struct run *)run_tag)->kept);
-	EXPECT(!huge_around(huge));
+	EXPECT(!huge_around(huge, false));
 	EXPECT(loam_check());
 }
 

@@ -21,9 +21,9 @@ TEST(only_the_first_page_is_tagged_and_all_addresses_are_found)
 	EXPECT(zero);
 	EXPECT_EQ(huge_of(mem)->nbytes, 5 * MIB + os_page_size());
 	EXPECT(!pagemap_get(mem + PAGE_SIZE));
-	EXPECT(huge_around(mem + 5 * MIB) == huge_of(mem));
-	EXPECT(!huge_around(mem - 1));
-	EXPECT(!huge_around(mem + 5 * MIB + os_page_size()));
+	EXPECT(huge_around(mem + 5 * MIB, false) == huge_of(mem));
+	EXPECT(!huge_around(mem - 1, false));
+	EXPECT(!huge_around(mem + 5 * MIB + os_page_size(), false));
 	EXPECT_EQ(sizes().count, 1);
 	EXPECT(huge_check());
 	huge_free(huge_of(mem));

@@ -1,5 +1,6 @@
 /* Pools: zeroed objects on lines of their own, reused by type, marked as loam's, never lost. */
 #include "base/bits.h"
+#include "base/list.h"
 #include "os_sim.h"
 #include "pages/metadata.h"
 #include "pages/pagemap.h"

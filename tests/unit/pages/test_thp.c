@@ -33,7 +33,7 @@ static void map_each(char **ret_block, char **ret_huge)
 static void unmap_each(char *block, char *huge)
 {
 	zone_free(block, ORDER_MAX, 0);
-	huge_free(huge_around(huge));
+	huge_free(huge_around(huge, false));
 	huge_unmap_free();
 	EXPECT(zone_check());
 	zone_unmap_free(false);
