@@ -26,7 +26,8 @@ is more; mean is the anonymous memory of all processes, averaged over time."""
 RATIO_LEGEND = """\
 Ratios are to {baseline}; below 1 is better. A ratio is the geometric mean of the middle half of the
 rounds' own, which on a busy machine tells more than the ratio of two medians. In brackets: its 99%
-interval, by bootstrap over rounds, and by Student's t where they are fewer than ten."""
+interval, by bootstrap over rounds, and by Student's t where they are fewer than ten; for a mean over
+workloads by both as well, with Welch's degrees of freedom."""
 FIGURES_LEGEND = """\
 In brackets: the figure over its goal, or the goal over it where more is better; at most 1.00 meets
 the goal. A quick run has less to free, so that the slack of 4 MiB weighs more in its goals."""

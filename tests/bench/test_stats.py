@@ -2,9 +2,11 @@
 """measure.stats on made-up figures with fixed seeds: what is noise, and what is a difference."""
 import math
 import random
+import statistics
 import sys
 import unittest
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'bench'))
 from measure import stats  # noqa: E402
@@ -113,6 +115,26 @@ class MeanRatio(unittest.TestCase):
                       [math.exp(quiet(rng)) for _ in range(5)]) for _ in range(6)]
             seen += stats.differs(stats.mean_ratio(pairs), stats.LEAST_TIME)
         self.assertLessEqual(seen, 1)
+
+    def test_three_rounds_keep_the_promise(self):
+        """Of few workloads as of many: all of a mean is off 1 in one of a hundred at most."""
+        for workloads in (3, 30):
+            rng, seen = random.Random(13), 0
+            for _ in range(COMPARISONS):
+                pairs = [([math.exp(quiet(rng)) for _ in range(3)],
+                          [math.exp(quiet(rng)) for _ in range(3)]) for _ in range(workloads)]
+                seen += stats.mean_ratio(pairs).clear
+            with self.subTest(workloads=workloads):
+                self.assertLessEqual(seen / COMPARISONS, 0.01)
+
+    def test_resampled_rounds_vary_as_rounds_do(self):
+        """Of twelve, too many for Student's interval: drawn again as they are, they vary less."""
+        rng = random.Random(14)
+        logs = [tuple(quiet(rng) for _ in range(12)) for _ in range(30)]
+        with mock.patch.object(stats, '_middle', statistics.fmean):
+            drawn = [statistics.variance(stats._resampled(one, seed)) for seed, one in enumerate(logs)]
+        wanted = [statistics.variance(one) / 12 for one in logs]
+        self.assertAlmostEqual(sum(drawn) / sum(wanted), 1, delta=0.04)
 
 
 class Rounds(unittest.TestCase):
