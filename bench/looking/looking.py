@@ -13,6 +13,7 @@ from collections import namedtuple
 from pathlib import Path
 
 from measure import build
+from measure.allocators import Allocator
 from measure.failure import Failure
 
 LOOK = build.ROOT / 'preload/look'
@@ -31,9 +32,8 @@ class Target:
 
     def __init__(self, kind, threads, library):
         program = build.built() / 'bench/looking/target'
-        env = {name: value for name, value in os.environ.items() if name not in ('LD_PRELOAD', 'LOAM_OPTIONS')}
         self.process = subprocess.Popen([program, kind, str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, env=env | {'LD_PRELOAD': str(library)})
+                                        text=True, env=Allocator('loam', library).environment(os.environ))
         self.pid = self.process.pid
 
     def __enter__(self):

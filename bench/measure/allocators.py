@@ -71,7 +71,7 @@ def find(names, extra=None):
 
 def on_libc(allocator):
     """glibc's malloc for a program that is linked with another."""
-    return replace(allocator, path=build.helper('libglibc_malloc.so'))
+    return replace(allocator, path=checked(build.helper('libglibc_malloc.so')))
 
 
 def _known(name):
@@ -96,8 +96,7 @@ def _known(name):
 def _loam():
     """What LOAM_SO names, else what is installed, else a release build of this tree."""
     given = os.environ.get('LOAM_SO')
-    path = checked(given) if given else build.library()
-    return Allocator('loam', path, given or commit())
+    return Allocator('loam', checked(given or build.library()), given or commit())
 
 
 def commit():
@@ -105,26 +104,38 @@ def commit():
     '' where git knows none."""
     if build.INSTALLED:
         return build.INSTALLED['version']
-    done = subprocess.run(['git', '-C', build.ROOT, 'describe', '--always', '--dirty=+',
-                           '--exclude=*'], capture_output=True, text=True)
-    return done.stdout.strip()
+    return _printed('git', '-C', build.ROOT, 'describe', '--always', '--dirty=+',
+                    '--exclude=*').strip()
 
 
 def _in_loader_cache(soname):
-    done = subprocess.run(['/sbin/ldconfig', '-p'], capture_output=True, text=True)
     kind = 'x86-64' if os.uname().machine == 'x86_64' else 'AArch64'
-    found = re.search(rf'^\s*{re.escape(soname)} \([^)]*{kind}[^)]*\) => (.*)$', done.stdout, re.M)
+    found = re.search(rf'^\s*{re.escape(soname)} \([^)]*{kind}[^)]*\) => (.*)$',
+                      _printed('/sbin/ldconfig', '-p'), re.M)
     return Path(found[1]) if found else None
 
 
+def _printed(*command):
+    """What a command prints; '' if it is not there."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True).stdout
+    except OSError:
+        return ''
+
+
 def checked(file):
-    """The path of a file that can be preloaded here and then serves malloc; else a Failure."""
-    path = Path(file).resolve()
-    if not path.is_file():
+    """The path of a file that can be preloaded here and then serves malloc; else a Failure.
+
+    A symlink stays one: it may be there because the loader cannot take the path that it leads to.
+    """
+    path = Path(file).absolute()
+    if not os.path.isfile(path):
         raise Failure(f'there is no allocator {file}')
     if re.search(r'[\s:;]', str(path)):
-        raise Failure(f'the loader preloads no file with a space, : or ; in its path: link to'
-                      f' {path} from elsewhere')
+        raise Failure(f'the loader preloads no file with a space, : or ; in its path: make a symlink'
+                      f' to {path} elsewhere, and name that by LOAM_SO or --with')
+    if not os.access(path, os.R_OK):
+        raise Failure(f'{file} cannot be read')
     kind = _elf_kind(path)
     if not kind:
         raise Failure(f'{file} is no ELF file: give the shared library of an allocator')

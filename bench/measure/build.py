@@ -57,23 +57,29 @@ def library():
 def measuring():
     """A build folder with the library and the helpers: the one of the benchmarks, or another where
     that would need a package that is not there."""
-    if (os.environ.get('LOAM_BENCH_BUILD') or (ROOT / 'build/bench/build.ninja').exists()
-            or packages.version(BENCHMARK) or packages.can_install()):
+    if given := _given('bench/measure/meter'):
+        return given
+    if ((ROOT / 'build/bench/build.ninja').exists() or packages.version(BENCHMARK)
+            or packages.can_install()):
         return built()
     return _compiled(ROOT / 'build/measure', bench=False)
 
 
 @functools.cache
-def built(build_dir=None):
-    """The build folder, up to date.  LOAM_BENCH_BUILD names one that is taken as it is."""
-    given = build_dir or os.environ.get('LOAM_BENCH_BUILD')
-    if given:
-        folder = pathlib.Path(given).resolve()
-        if not (folder / 'bench/measure/meter').exists():
-            raise Failure(f'{given} is no build folder with -Dbench=true: there is no'
-                          ' bench/measure/meter in it')
-        return folder
-    return _compiled(ROOT / 'build/bench')
+def built():
+    """The build folder of the benchmarks, up to date, or the one that LOAM_BENCH_BUILD names."""
+    return _given('bench/macro/larson', ' with -Dbench=true') or _compiled(ROOT / 'build/bench')
+
+
+def _given(program, how=''):
+    """The folder that LOAM_BENCH_BUILD names, taken as it is if the program is in it; or None."""
+    given = os.environ.get('LOAM_BENCH_BUILD')
+    if not given:
+        return None
+    folder = pathlib.Path(given).absolute()     # a symlink may lead to a path with a space
+    if not (folder / program).exists():
+        raise Failure(f'{given} is no build folder{how}: there is no {program} in it')
+    return folder
 
 
 def _compiled(folder, bench=True):

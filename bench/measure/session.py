@@ -221,9 +221,13 @@ class _Turn:
             self._fail(name, 'cannot be measured: the loader saw no call of malloc, as in a static'
                              ' program, or in one of Go')
         elif others and not allocator.path:
+            try:
+                self.allocators[name] = known.on_libc(allocator)
+            except Failure as failure:
+                self._fail(name, f'cannot be measured: {failure}')
+                return
             self._note(f'its malloc is not libc\'s but that of {others}; its {name} row runs with'
                        ' an interposer that goes to libc\'s')
-            self.allocators[name] = known.on_libc(allocator)
             self._check_owners(name, self._probe(name))
         elif serving not in owners:
             self._fail(name, f'cannot be measured: the program calls the malloc of {others} all'

@@ -269,6 +269,32 @@ class Owners(Measured):
         results = self.results(program)
         self.assertIn('calls the malloc of own all the same', self.failure(results, 'glibc'))
 
+    def test_library_whose_path_the_loader_splits(self):
+        """The built one is refused, as else libc would serve; a symlink elsewhere will do."""
+        (self.folder / 'a b').mkdir()
+        library, link = built(self.folder / 'a b', 'wasteful_malloc'), self.folder / 'link.so'
+        with (mock.patch.dict(os.environ), mock.patch.object(build, 'library', return_value=library),
+              self.assertRaisesRegex(Failure, 'a space.* make a symlink to .*/a b/.* elsewhere')):
+            os.environ.pop('LOAM_SO', None)
+            allocators.find(['loam'])
+        link.symlink_to(library)
+        with mock.patch.dict(os.environ, LOAM_SO=str(link)):
+            results = self.results(compiled(self.folder / 'program', TELLS_OWNER))
+        self.assertEqual(results.failures, [])
+        self.assertEqual(self.messages(results, 'loam'), {'link.so'})
+
+    def test_interposer_whose_path_the_loader_splits(self):
+        (self.folder / 'a b').mkdir()
+        interposer, helper = self.folder / 'a b/libglibc_malloc.so', build.helper
+        interposer.touch()
+        library = built(self.folder, 'wasteful_malloc')
+        program = compiled(self.folder / 'program', TELLS_OWNER, '-Wl,--no-as-needed', library,
+                           f'-Wl,-rpath,{self.folder}')
+        with mock.patch.object(build, 'helper', lambda name: interposer if name == interposer.name
+                               else helper(name)):
+            results = self.results(program)
+        self.assertIn('no file with a space', self.failure(results, 'glibc'))
+
     def test_static_program(self):
         program = compiled(self.folder / 'static', 'int main(void)\n{ return 0; }', '-static')
         results = self.results(program)
@@ -337,6 +363,9 @@ class BadUse(Compared):
         refused('is no ELF file', text)
         refused('another kind of machine', foreign)
         refused('with a space', spaced)
+        if os.geteuid():    # root may read all
+            text.chmod(0)
+            refused('cannot be read', text)
         refused('defines no malloc', library)
         refused('the loader does not take', '/bin/true')
         broken = compiled(self.folder / 'broken.so', 'void abort(void);\n'
@@ -366,6 +395,22 @@ class Builds(Compared):
         with (mock.patch.object(packages, 'need'),
               self.assertRaisesRegex(Failure, 'cannot be built in .*: .*Not a directory')):
             build._compiled(self.folder / 'file/below')
+
+    def test_a_folder_that_is_named_is_taken_as_it_is(self):
+        """Also through a symlink; for the benchmarks, if it has them."""
+        meter, link = self.folder / 'a b/bench/measure/meter', self.folder / 'link'
+        meter.parent.mkdir(parents=True)
+        meter.touch()
+        link.symlink_to(self.folder / 'a b')
+        with mock.patch.dict(os.environ, LOAM_BENCH_BUILD=str(link)):
+            self.assertEqual(build.measuring.__wrapped__(), link)
+            with self.assertRaisesRegex(Failure, 'is no build folder with -Dbench=true'):
+                build.built.__wrapped__()
+
+    def test_without_ldconfig_and_git(self):
+        with mock.patch.object(subprocess, 'run', side_effect=FileNotFoundError):
+            self.assertEqual(allocators.present(), ['glibc', 'loam'])
+            self.assertEqual(allocators.commit(), '')
 
     def test_comparing_needs_no_package_of_the_benchmarks(self):
         folders = []

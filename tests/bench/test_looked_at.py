@@ -55,7 +55,8 @@ class Program(unittest.TestCase):
             self.assertEqual(sum(one['taken'] for one in pieces[name]['nobody']), 0)
 
     def test_usage(self):
-        for argv, said in ((('--rounds', '2'), '3 rounds'), (('--targets', 'none'), 'there is no target none'), (('--slow',), 'unrecognized')):
+        for argv, said in ((('--rounds', '2'), '3 rounds'), (('--targets', 'none'), 'there is no target none'), (('--slow',), 'unrecognized'),
+                           (('--library', '/no/such.so'), 'there is no allocator /no/such.so')):
             self.assertRegex(self.run_it(*argv, status=2), f'^looked_at: .*{re.escape(said)}.*\n$')
 
 
