@@ -7,13 +7,13 @@ out, and named.
 import json
 import math
 import os
-import pathlib
 import sys
 from dataclasses import dataclass
 from statistics import median
 
 from measure import build, plots
 from measure.progress import Progress
+from measure.report import prepared
 from measure.run import Command, measure
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -153,7 +153,7 @@ def run(allocators, quick, out_dir, progress=None, only=tuple(AXES), smoke=False
 
     The first of the allocators is the baseline.  limit is in bytes: what a run may need at most.
     """
-    plots.library()     # what is missing is better said now than after the runs
+    out_dir = prepared(out_dir)
     own_progress = progress or Progress(steps(allocators, quick, only, smoke), 'growth')
     effort = effort_of(quick, smoke)
     rows, skipped = [], []
@@ -167,7 +167,7 @@ def run(allocators, quick, out_dir, progress=None, only=tuple(AXES), smoke=False
             rows += _rows(point, allocators, own_progress)
     if not progress:
         own_progress.done()
-    _write(rows, skipped, allocators, effort, pathlib.Path(out_dir))
+    _write(rows, skipped, allocators, effort, out_dir)
     return rows
 
 
@@ -267,7 +267,6 @@ def _in_units(nbytes):
 
 
 def _write(rows, skipped, allocators, effort, out_dir):
-    out_dir.mkdir(parents=True, exist_ok=True)
     report = {'effort': effort, 'replacements': REPLACEMENTS[effort],
               'processors': len(os.sched_getaffinity(0)),
               'allocators': {allocator.name: allocator.version for allocator in allocators},

@@ -1,4 +1,5 @@
 """Trouble that the user can do something about: one clear line, exit status 2."""
+import argparse
 import os
 import pathlib
 import signal
@@ -7,6 +8,24 @@ import sys
 
 class Failure(Exception):
     """A message of one line that names the thing and says what to do."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Of a command line: what is wrong with it is a Failure."""
+
+    def error(self, message):
+        raise Failure(f'{message} (--help tells the options)')
+
+
+def writable(file):
+    """The path of a file that is to be written at the end, made with its folder; else a Failure."""
+    path = pathlib.Path(file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open('a').close()
+    except OSError as error:
+        raise Failure(f'cannot write to {path}: {error.strerror}') from None
+    return path
 
 
 def run_main(main):

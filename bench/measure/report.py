@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from measure import figures, machine, plots
+from measure.failure import writable
 
 METRICS = {     # of the tables: how a Measurement calls it, and how it is written
     'wall': ('wall, s', lambda value: f'{value:.3f}'),
@@ -31,6 +32,13 @@ workloads by both as well, with Welch's degrees of freedom."""
 FIGURES_LEGEND = """\
 In brackets: the figure over its goal, or the goal over it where more is better; at most 1.00 meets
 the goal. A quick run has less to free, so that the slack of 4 MiB weighs more in its goals."""
+
+
+def prepared(directory):
+    """The folder of a report, made before anything is measured; asks for matplotlib too."""
+    directory = writable(Path(directory) / 'report.md').parent
+    plots.library()
+    return directory
 
 
 def write(results, directory, title, command='', head=True):

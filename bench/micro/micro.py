@@ -17,8 +17,9 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from measure import allocators as known_allocators
 from measure import build
-from measure.failure import Failure, run_main
+from measure.failure import Failure, Parser, run_main
 from measure.progress import Progress
+from measure.report import prepared
 from micro import figures, merge, table
 
 NAMES = ('hot_pair', 'batches', 'replacement', 'calloc', 'realloc', 'aligned', 'remote_free',
@@ -43,8 +44,7 @@ def run(allocators, quick, out_dir, progress=None, only=NAMES):
     The first of the allocators is the baseline.
     """
     progress = progress or Progress(steps(allocators, quick, only), 'micro')
-    out_dir = pathlib.Path(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
+    out_dir = prepared(out_dir)
     rows = []
     for name in only:
         runs = _alternate(name, allocators, quick, progress)
@@ -81,8 +81,13 @@ def _alternate(name, allocators, quick, progress):
 
 def _listed(name):
     """The rows of an executable."""
-    done = subprocess.run([build.built() / 'bench/micro' / name, '--benchmark_list_tests'],
-                          stdout=subprocess.PIPE, text=True)
+    program = build.built() / 'bench/micro' / name
+    try:
+        done = subprocess.run([program, '--benchmark_list_tests'], stdout=subprocess.PIPE, text=True)
+    except OSError as error:
+        raise Failure(f'{program} cannot be run: {error.strerror}')
+    if done.returncode or not done.stdout:
+        raise Failure(f'{program} lists no rows: it ended with status {done.returncode}')
     return merge.rows_listed(done.stdout)
 
 
@@ -149,8 +154,7 @@ def _sound(what, one):
 
 
 def options():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--quick', action='store_true',
                         help='fewer rows, less time each: a minute and a half, not 25')
     parser.add_argument('--smoke', action='store_true',

@@ -167,6 +167,15 @@ class CommandTest(unittest.TestCase):
         self.assertIn('skipped heap 4 MiB', done.stderr)
         self.assertIn('4 MiB: skipped', (self.path / 'out/report.md').read_text())
 
+    def test_output_that_cannot_be_written(self):
+        """It is found before anything is measured."""
+        (self.path / 'out/report.md').mkdir(parents=True)
+        done = grow('--smoke', '--only', 'heap', '--allocators', 'glibc', '--output',
+                    self.path / 'out')
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, r'\Agrow: cannot write to .*/out/report\.md: .*\n\Z')
+        self.assertFalse((self.path / 'out/results.json').exists())
+
     def test_refuses_what_makes_no_sense(self):
         for options, word in GROW_REFUSED:
             with self.subTest(options):

@@ -56,7 +56,8 @@ class Program(unittest.TestCase):
 
     def test_usage(self):
         for argv, said in ((('--rounds', '2'), '3 rounds'), (('--targets', 'none'), 'there is no target none'), (('--slow',), 'unrecognized'),
-                           (('--library', '/no/such.so'), 'there is no allocator /no/such.so')):
+                           (('--library', '/no/such.so'), 'there is no allocator /no/such.so'),
+                           (('--output', '/proc/x/all.json'), 'cannot write to /proc/x/all.json')):
             self.assertRegex(self.run_it(*argv, status=2), f'^looked_at: .*{re.escape(said)}.*\n$')
 
 

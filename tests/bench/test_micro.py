@@ -18,6 +18,7 @@ from unittest import mock
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'bench'))
 from measure.allocators import Allocator
+from measure.failure import Failure
 from micro import merge, micro, table
 
 BUILD = os.environ.get('LOAM_BENCH_BUILD')
@@ -173,13 +174,20 @@ class Running(unittest.TestCase):
         self.assertEqual(self.rows()['glibc']['failure'],
                          'ended with status 1 (no memory for 16 bytes) in round 1')
 
+    def test_an_executable_without_rows_is_no_result(self):
+        with self.assertRaisesRegex(Failure, 'hot_pair cannot be run: No such file'):
+            micro._listed('hot_pair')
+        self.script('exit 3')
+        with self.assertRaisesRegex(Failure, 'lists no rows: it ended with status 3'):
+            micro._listed('hot_pair')
+
 
 class Command(unittest.TestCase):
     def fails(self, *arguments):
         done = subprocess.run([sys.executable, ROOT / 'bench/micro/micro.py', *arguments],
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertNotIn('Traceback', done.stderr)
+        self.assertEqual(done.stderr.count('\n'), 1, done.stderr)
         return done.stderr
 
     def test_bad_use_gets_a_clear_line(self):
@@ -187,6 +195,16 @@ class Command(unittest.TestCase):
         self.assertIn('nosuch', self.fails('--allocators', 'nosuch'))
         self.assertIn('/no/file.so', self.fails('--allocators', '', '--with', 'x=/no/file.so'))
         self.assertIn('nosuch', self.fails('--only', 'nosuch'))
+        self.assertIn('--no-such-option', self.fails('--no-such-option'))
+
+    def test_output_that_cannot_be_written(self):
+        """It is found before anything is measured."""
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, 'report.md').mkdir()
+            for output in ('/proc/x', folder):
+                said = self.fails('--allocators', 'glibc', '--only', 'hot_pair', '--quick',
+                                  '--output', output)
+                self.assertIn(f'cannot write to {output}/report.md', said)
 
 
 class Compiled(unittest.TestCase):

@@ -291,6 +291,19 @@ class Command(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn('| loam', done.stdout)
 
+    def test_a_replayer_that_is_killed(self):
+        build = self.folder / 'build'
+        for name, text in (('measure/meter', ''), ('trace/replay', '#!/bin/sh\nkill -KILL $$\n')):
+            path = build / 'bench' / name
+            path.parent.mkdir(parents=True)
+            path.write_text(text)
+            path.chmod(0o755)
+        done = subprocess.run([self.COMMAND, '--counts', self.file(b'')], capture_output=True,
+                              text=True, timeout=240,
+                              env=os.environ | {'LOAM_BENCH_BUILD': str(build)})
+        self.assertEqual((done.returncode, done.stderr), (2, 'replay: the replayer was ended by'
+                         ' signal 9: is there memory for the trace?\n'))
+
     def test_counts(self):
         program = Program(SEED).run(2000, 3)
         trace = self.file(program.writer.bytes())
