@@ -192,8 +192,8 @@ def _rows(point, allocators, progress):
     """The rows of a point: one for each allocator, or for each allocator and age."""
     runs = {allocator.name: [] for allocator in allocators}
     failures = {}
-    for _ in range(point.rounds):
-        for allocator in allocators:
+    for number in range(point.rounds):
+        for allocator in allocators if number % 2 == 0 else reversed(allocators):
             name = allocator.name
             progress.step(f'{point} {name}', 0)
             if name not in failures:

@@ -63,11 +63,11 @@ def write(rows, allocators, out_dir):
 
 
 def _alternate(name, allocators, quick, progress):
-    """A B C A B C ...: {allocator: [what a round said, ...], or what went wrong}."""
+    """A B C, C B A, ...: {allocator: [what a round said, ...], or what went wrong}."""
     runs = {allocator.name: [] for allocator in allocators}
     rounds, listed = rounds_of(quick), [] if quick else _listed(name)
     for number in range(1, rounds + 1):
-        for allocator in allocators:
+        for allocator in allocators if number % 2 else reversed(allocators):
             progress.step(f'{name} under {allocator.name}, round {number} of {rounds}')
             if isinstance(runs[allocator.name], list):
                 said = _one(name, allocator, ['--quick']) if quick else \

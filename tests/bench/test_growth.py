@@ -11,8 +11,13 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'bench'))
+from growth import growth  # noqa: E402
+from measure.allocators import Allocator  # noqa: E402
+
 PROGRAM = pathlib.Path(os.environ['LOAM_BENCH_BUILD'], 'bench/growth/growth')
 SECONDS = 300
 
@@ -108,6 +113,23 @@ class ProgramTest(unittest.TestCase):
                 self.assertIn(word, line)
                 self.assertTrue(line.startswith('growth: '), line)
                 self.assertTrue(all(more.startswith('usage: ') for more in usage), usage)
+
+
+class TurnsTest(unittest.TestCase):
+    def test_allocators_take_turns_from_both_ends(self):
+        point = growth.points('smoke', ['heap'])[0]
+        span = dict.fromkeys(('ns', 'cpu_ns', 'operations', 'heap_bytes', 'live_bytes'), 1)
+        one = mock.Mock(failure='', status=0, output='',
+                        report={'threads': 1, 'points': [span, span]})
+        names = []
+
+        def measure(command, allocator):
+            names.append(allocator.name)
+            return one
+
+        with mock.patch.object(growth, 'measure', measure):
+            growth._rows(point, [Allocator('a'), Allocator('b')], mock.Mock())
+        self.assertEqual(''.join(names), 'abbaab')
 
 
 class CommandTest(unittest.TestCase):

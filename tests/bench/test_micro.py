@@ -174,6 +174,17 @@ class Running(unittest.TestCase):
         self.assertEqual(self.rows()['glibc']['failure'],
                          'ended with status 1 (no memory for 16 bytes) in round 1')
 
+    def test_allocators_take_turns_from_both_ends(self):
+        names = []
+
+        def one(_, allocator, arguments):
+            names.append(allocator.name)
+            return runs_of([1])[0]
+
+        with mock.patch.object(micro, '_one', one):
+            micro._alternate('hot_pair', [Allocator('a'), Allocator('b')], True, mock.Mock())
+        self.assertEqual(''.join(names), 'abba' * (micro.QUICK_ROUNDS // 2))
+
     def test_an_executable_without_rows_is_no_result(self):
         with self.assertRaisesRegex(Failure, 'hot_pair cannot be run: No such file'):
             micro._listed('hot_pair')

@@ -13,9 +13,11 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import trace_writer
+from commands import loaded
 from trace_writer import ALIGNED, CALLOC, FREE, MALLOC, REALLOC, Program, Writer
 
 REPLAY, COUNT_CALLS, *LIBRARIES = sys.argv[1:]
@@ -303,6 +305,21 @@ class Command(Case):
                               env=os.environ | {'LOAM_BENCH_BUILD': str(build)})
         self.assertEqual((done.returncode, done.stderr), (2, 'replay: the replayer was ended by'
                          ' signal 9: is there memory for the trace?\n'))
+
+    def test_latencies_take_turns_from_both_ends(self):
+        command, trace, names = loaded('replay'), mock.Mock(), []
+        found = [command.allocators.Allocator(name) for name in ('a', 'b')]
+        said = {call: dict.fromkeys(('calls', 'mean', *command.QUANTILES), 1)
+                for call in command.CALLS}
+
+        def measure_latency(allocator):
+            names.append(allocator.name)
+            return mock.Mock(report={'latency': said})
+
+        trace.measure_latency = measure_latency
+        with mock.patch.object(command, 'replays', return_value=['one']):
+            command.latencies([trace], command.session.Results(found, [trace]), 3, mock.Mock())
+        self.assertEqual(''.join(names), 'abbaab')
 
     def test_counts(self):
         program = Program(SEED).run(2000, 3)
