@@ -53,8 +53,9 @@ class Server(Program):
                     wall, output, trouble = under_load(service, server)
                 finally:    # asked, rather than killed, it ends its children too
                     measurement = server.stop(service.stop)
-        if trouble and measurement.status == 0:
-            measurement = dataclasses.replace(measurement, status=1, message=trouble)
+        if trouble and not measurement.failure:
+            ended = f'; the server ended with status {measurement.status}: {measurement.message}'
+            raise Failure(f'its load failed: {trouble}' + (ended if measurement.status else ''))
         return dataclasses.replace(measurement, wall=wall, output=digest(output))
 
 
@@ -65,8 +66,7 @@ def under_load(service, server):
     try:
         output, trouble = service.load(), ''
     except ToolFailed as failure:
-        trouble = str(failure)
-        output = trouble.encode()
+        output, trouble = b'', str(failure)
     return time.monotonic() - start, output, trouble
 
 

@@ -3,6 +3,7 @@
 test_programs.py [-k NAME]: the library is LOAM_SO; a program whose packages are missing is skipped,
 and what is missing is listed at the end.  Exit status 77 if that left nothing to run.
 """
+import io
 import os
 import pathlib
 import signal
@@ -13,8 +14,10 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'bench'))
-from measure import bindings, packages  # noqa: E402
+from measure import bindings, packages, session  # noqa: E402
 from measure.allocators import Allocator  # noqa: E402
+from measure.failure import Failure  # noqa: E402
+from measure.progress import Progress  # noqa: E402
 from programs import WORKLOADS, allocating  # noqa: E402
 from programs.program import SCRIPTS, ToolFailed  # noqa: E402
 from programs.server import Server, Service  # noqa: E402
@@ -70,15 +73,17 @@ class ProgramTest(Case):
 
 
 class ServerTest(Case):
-    def run_server(self, load, ready=None, script=SERVER):
-        """A run of a made-up server; self.home is where it ran."""
+    def server(self, load, ready=None, script=SERVER):
+        """A made-up one; self.home is where it ran last."""
         def service(home, dir, size):
             self.home = home
             argv = ['/bin/sh', '-c', script.format(asked=self.folder / 'asked')]
             return Service(argv, ready or (home / 'pid').exists, load)
 
-        server = Server('made-up', '', '', (), (0, 0, 0), service)
-        return server.measure(LIBC, self.folder, quick=True)
+        return Server('made-up', '', '', (), (0, 0, 0), service)
+
+    def run_server(self, *how, **more):
+        return self.server(*how, **more).measure(LIBC, self.folder, quick=True)
 
     def tearDown(self):
         self.assertFalse(self.home.exists())
@@ -100,8 +105,19 @@ class ServerTest(Case):
         def load():
             raise ToolFailed('the client ended with 7')
 
-        run = self.run_server(load)
-        self.assertEqual((run.status, run.message), (1, 'the client ended with 7'))
+        with self.assertRaisesRegex(Failure, '^its load failed: the client ended with 7$'):
+            self.run_server(load)
+
+    def test_time_until_a_client_fails_is_no_figure(self):
+        """Although it fails in the same way under both allocators."""
+        def load():
+            raise ToolFailed('the client ended with 7')
+
+        server = self.server(load)
+        results = session.alternate([server], [LIBC, LOAM], 3, Progress(1, out=io.StringIO()))
+        self.assertEqual(results.runs, {})
+        self.assertIn('its load failed: the client ended with 7', results.failed('made-up', 'glibc'))
+        self.assertIsNone(results.mean_ratio('loam', 'time'))
 
     def test_a_server_that_crashes_under_load(self):
         def load():
@@ -114,8 +130,8 @@ class ServerTest(Case):
         def load():
             raise ToolFailed('no connection')
 
-        run = self.run_server(load, ready=lambda: False, script='echo no such option >&2; exit 3')
-        self.assertEqual((run.status, run.message), (3, 'no such option'))
+        with self.assertRaisesRegex(Failure, 'no connection; .* ended with status 3: no such option'):
+            self.run_server(load, ready=lambda: False, script='echo no such option >&2; exit 3')
 
     def test_the_server_is_asked_to_end_when_the_bench_is_interrupted(self):
         def load():
