@@ -103,6 +103,8 @@ def behind(results, name):
         if not rows:
             continue
         mean = report.ratio_text(mean_to_best(results, name, metric))
+        if len(rows) < len(results.workloads):
+            mean += f' ({len(rows)} of {len(results.workloads)})'
         parts += [f'### {what.capitalize()}: geometric mean {mean}',
                   report.bullets(_line(row, results.baseline) for row in rows)]
     return '\n\n'.join(parts)

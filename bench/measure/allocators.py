@@ -24,6 +24,7 @@ PACKAGED = {
 # What a measured program does not inherit: other allocators, and what would tune these.
 TUNING = re.compile('LD_PRELOAD|MALLOC_.*|GLIBC_TUNABLES|LOAM_.*|MIMALLOC_.*|TCMALLOC_.*'
                     '|TBB_MALLOC_.*')
+OBEYED = ('LOAM_SO', 'LOAM_BENCH_BUILD')     # by the commands themselves
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class Allocator:
     def with_options(self, **options):
         """The same allocator, with more in its programs' environment."""
         return replace(self, options=self.options | options)
+
+
+def not_inherited():
+    """The variables of this environment that no measured program gets."""
+    return sorted(name for name, value in os.environ.items()
+                  if value and TUNING.fullmatch(name) and name not in OBEYED)
 
 
 def known():

@@ -28,7 +28,8 @@ RATIO_LEGEND = """\
 Ratios are to {baseline}; below 1 is better. A ratio is the geometric mean of the middle half of the
 rounds' own, which on a busy machine tells more than the ratio of two medians. In brackets: its 99%
 interval, by bootstrap over rounds, and by Student's t where they are fewer than ten; for a mean over
-workloads by both as well, with Welch's degrees of freedom."""
+workloads by both as well, with Welch's degrees of freedom. A mean that leaves out workloads, since
+the allocator or {baseline} failed in them, says of how many it is."""
 FIGURES_LEGEND = """\
 In brackets: the figure over its goal, or the goal over it where more is better; at most 1.00 meets
 the goal. A quick run has less to free, so that the slack of 4 MiB weighs more in its goals."""
@@ -181,6 +182,13 @@ def means(results):
     return {**groups, 'geometric mean, all' if groups else 'geometric mean': None}
 
 
+def mean_text(results, name, metric, group):
+    """As '0.92 [0.91, 0.94]', with ' (4 of 5)' if workloads are left out."""
+    n, total = results.in_mean(name, metric, group)
+    return (ratio_text(results.mean_ratio(name, metric, group))
+            + (f' ({n} of {total})' if 0 < n < total else ''))
+
+
 def over_set(results, metric):
     """One metric's ratios of all workloads, and their geometric means."""
     rows = [[f'{COMPARED[metric]}, to {results.baseline}', *results.others]]
@@ -189,7 +197,7 @@ def over_set(results, metric):
                                  else ratio_text(results.ratio(one.name, name, metric))
                                  for name in results.others)])
     for title, group in means(results).items():
-        rows.append([title, *(ratio_text(results.mean_ratio(name, metric, group))
+        rows.append([title, *(mean_text(results, name, metric, group)
                               for name in results.others)])
     return table(rows)
 

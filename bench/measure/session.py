@@ -83,13 +83,16 @@ class Results:
         if not any(figures):
             return f'{allocator} cannot be compared: nothing was measured.'
         sentence = stats.verdict(allocator, self.baseline, *figures)
-        return sentence if workload else f'Over {self._compared(allocator)}, {sentence}'
+        if workload:
+            return sentence
+        n, total = self.in_mean(allocator, 'time')
+        return f'Over {f"{n} of " if n < total else ""}{total} workloads, {sentence}'
 
-    def _compared(self, allocator):
-        """As '5 workloads' or '4 of 5 workloads'."""
-        total = len(self.workloads)
-        n = sum(bool(self.ratio(one.name, allocator, 'time')) for one in self.workloads)
-        return f'{total} workloads' if n == total else f'{n} of {total} workloads'
+    def in_mean(self, allocator, metric, group=None):
+        """(how many workloads are in mean_ratio(), how many there are)."""
+        ratios = [self.ratio(one.name, allocator, metric) for one in self.workloads
+                  if group in (None, one.group)]
+        return sum(map(bool, ratios)), len(ratios)
 
     def middle_run(self, workload, allocator) -> Measurement:
         """The run whose time is the median (the lower of two), or None."""
@@ -102,6 +105,10 @@ def alternate(workloads, allocators, rounds, progress, quick=False, folder=None)
     if isinstance(rounds, int):
         rounds = stats.Rounds.exactly(rounds)
     results = Results(allocators, workloads)
+    if names := known.not_inherited():
+        results.notes.append(f'the programs ran without {", ".join(names)} of your environment'
+                             + (' (--loam-options of compare sets LOAM_OPTIONS)'
+                                if 'LOAM_OPTIONS' in names else ''))
     with tempfile.TemporaryDirectory(prefix='bench-') as temporary:
         for workload in workloads:
             dir = Path(folder or temporary) / workload.name

@@ -95,7 +95,15 @@ class Compared(unittest.TestCase):
 
 
 class Measured(Compared):
-    """The same without the command around it."""
+    """The same without the command around it, and without tuning in the environment."""
+
+    def setUp(self):
+        super().setUp()
+        environment = mock.patch.dict(os.environ)
+        environment.start()
+        self.addCleanup(environment.stop)
+        for name in allocators.not_inherited():
+            del os.environ[name]
 
     def results(self, *argv, loam_options=None, **options):
         found = allocators.find(['loam'])
@@ -199,6 +207,23 @@ class Reports(Compared):
         self.assertEqual(results.groups(), ['tuned', 'judged'])
         del ones[:2]
         self.assertIn('| geometric mean ', report.over_set(results, 'time'))
+
+    def test_a_mean_that_leaves_out_workloads_says_so(self):
+        one = mock.Mock(wall=1, time=1, cpu=1, peak=1)
+        ones = [CommandWorkload(name, '', '', None, group)
+                for name, group in (('a', 'tuned'), ('b', 'tuned'), ('c', 'judged'))]
+        names = ('glibc', 'whole', 'part', 'none')
+        results = session.Results([allocators.Allocator(name) for name in names], ones)
+        results.runs = {(workload.name, name): [one] * 3 for workload in ones for name in names}
+        results.failures = [session.Failed(workload, name, 'crashed') for workload, name in
+                            (('a', 'part'), ('a', 'none'), ('b', 'none'), ('c', 'none'))]
+        cells = {line.split('|')[1].strip(): [cell.strip() for cell in line.split('|')[2:-1]]
+                 for line in report.over_set(results, 'time').splitlines()}
+        mean = '1.000 [1.000, 1.000]'
+        self.assertEqual(cells['geometric mean, all'], [mean, f'{mean} (2 of 3)', '-'])
+        self.assertEqual(cells['geometric mean, tuned'], [mean, f'{mean} (1 of 2)', '-'])
+        self.assertEqual(cells['geometric mean, judged'], [mean, mean, '-'])
+        self.assertIn('Over 2 of 3 workloads, part is', results.verdict('part'))
 
     def test_ratios_to_another_baseline(self):
         _, results = self.written('--baseline', 'loam', '--', *SHORT)
@@ -305,6 +330,9 @@ class Owners(Measured):
         with mock.patch.dict(os.environ, LOAM_OPTIONS='stats=exit', MALLOC_ARENA_MAX='1'):
             results = self.results(*say)
             self.assertEqual(self.messages(results, 'loam'), {'o= m='})
+            self.assertEqual(results.notes, ['the programs ran without LOAM_OPTIONS, MALLOC_ARENA_MAX'
+                                             ' of your environment (--loam-options of compare sets'
+                                             ' LOAM_OPTIONS)'])
             results = self.results(*say, loam_options='help')
         self.assertEqual(self.messages(results, 'loam'), {'o=help m='})
         self.assertEqual(self.messages(results, 'glibc'), {'o= m='})

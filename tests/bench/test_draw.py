@@ -210,6 +210,7 @@ class RankingTest(unittest.TestCase):
                             session.Failed('seed-2', 'loam', 'crashed')]
         [row] = drawn.ranking(results, 'loam', 'time')
         self.assertEqual((row.workload.name, row.peer), ('seed-1', 'glibc'))
+        self.assertIn(' (1 of 2)\n', drawn.behind(results, 'loam'))
 
     def test_seeds(self):
         self.assertEqual(drawn.seeds_of('3-5,1,4'), [3, 4, 5, 1])
