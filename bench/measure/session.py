@@ -133,7 +133,7 @@ class _Turn:
         self.baseline = results.baseline
         self.warm = {}          # allocator name: the warm-up's Measurement
         self.expected = steps([workload], results.allocators, rounds)   # of progress
-        self.started = time.monotonic()
+        self.started = 0        # when the first round began
 
     def run(self):
         first = self.progress.steps
@@ -143,6 +143,7 @@ class _Turn:
             for name in self.allocators:
                 self._fail(name, f'could not be prepared: {failure}')
         self._warm_up()
+        self.started = time.monotonic()
         done = 0
         while self._going() and not self.rounds.enough(done, self._intervals(), self._seconds()):
             names = self._going()

@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 COMPARE = HERE.parents[1] / 'bench/compare'
 sys.path.insert(0, str(COMPARE.parent))
 from measure import (allocators, build, packages, plots, progress, report, run,  # noqa: E402
-                     session)
+                     session, stats)
 from measure.failure import Failure  # noqa: E402
 from measure.workload import CommandWorkload  # noqa: E402
 
@@ -224,6 +224,26 @@ class Reports(Compared):
         self.assertEqual(cells['geometric mean, tuned'], [mean, f'{mean} (1 of 2)', '-'])
         self.assertEqual(cells['geometric mean, judged'], [mean, mean, '-'])
         self.assertIn('Over 2 of 3 workloads, part is', results.verdict('part'))
+
+    def test_time_for_rounds_begins_after_the_warm_up(self):
+        """What a package or the input takes leaves as many rounds."""
+        clock = [0]
+
+        class Slow(CommandWorkload):
+            def prepare(self, dir):
+                clock[0] += 1000
+
+            def measure(self, allocator, dir, quick):
+                clock[0] += 1
+                return mock.Mock(failure='', status=0, output='', message='', time=1)
+
+        found = [allocators.Allocator('glibc'), allocators.Allocator('loam')]
+        rounds = stats.Rounds(least=3, most=5, width=0, seconds=60)
+        with (mock.patch.object(session, 'time', mock.Mock(monotonic=lambda: clock[0])),
+              mock.patch.object(session._Turn, '_check_owners')):
+            results = session.alternate([Slow('it', '', '', None)], found, rounds,
+                                        progress.Progress(1, out=io.StringIO()))
+        self.assertEqual(len(results.measurements('it', 'loam')), 5)
 
     def test_ratios_to_another_baseline(self):
         _, results = self.written('--baseline', 'loam', '--', *SHORT)
