@@ -58,6 +58,10 @@ class Parts(unittest.TestCase):
         self.assertIn('its section says what', self.run_part('macro', 1, '# Macro\n'))
         self.assertIn('ended with status 1: run ', self.run_part('macro', 1))    # a traceback
 
+    def test_a_temporary_folder_that_is_not_there_is_not_taken(self):
+        with mock.patch.dict(os.environ, TMPDIR='/no/such'):
+            self.assertEqual(self.run_part('macro', 0, '# Macro\n'), '')
+
     def test_which_program_could_not_be_recorded(self):
         workload = mock.Mock(measure=mock.Mock(side_effect=command.Failure('its load failed: oh')))
         workload.name = 'redis'
