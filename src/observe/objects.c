@@ -26,19 +26,31 @@ static void visit(const void *mem, const struct descriptor *tag, size_t nbytes,
 		v->visit(mem, has_guard ? nbytes - os_page_size() : nbytes, v->arg);
 }
 
-/* Objects in magazines, in the depot, or whose free waits bear their mark. */
-static UNSYNCHRONIZED void visit_slab(const struct slab *s, const struct visitor *v)
+/* A free object's memory is writable: the mark was written there. */
+UNSYNCHRONIZED bool objects_is_free(const struct slab *s, const struct object *o)
+{
+	return slab_has_free(s, o) ||
+	       ((s->size < PAGE_SIZE || os_is_writable(o)) && o->key == slab_mark(o));
+}
+
+static void visit_slab(const struct slab *s, const struct visitor *v)
 {
 	for (uint32_t i = 0; i < s->capacity; i++)
-		if (!slab_is_free(s, slab_object(s, i)))
+		if (!objects_is_free(s, slab_object(s, i)))
 			visit(slab_object(s, i), &s->tag, s->size, v);
+}
+
+/* Whether the free of an object that is not of a slab waits. */
+static bool is_deferred(const void *mem)
+{
+	return load_relaxed(&deferred_first) && os_is_writable(mem) && deferred_has(mem);
 }
 
 /* One that is not of a slab. What is quarantined may be unreadable but for its end. */
 static void visit_other(const void *mem, const struct descriptor *tag, size_t nbytes,
 			const struct visitor *v)
 {
-	if (fences || !deferred_has(mem))
+	if (fences || !is_deferred(mem))
 		visit(mem, tag, nbytes, v);
 }
 

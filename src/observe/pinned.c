@@ -50,7 +50,7 @@ static bool find_in_slab(const struct slab *s, const void *mem, struct place *re
 	ret_place->end = ret_place->start + s->size;
 	ret_place->least = s->base;
 	ret_place->most = s->base + (size_t)s->capacity * s->size;
-	return number < s->capacity && !slab_is_free(s, slab_object(s, (uint32_t)number));
+	return number < s->capacity && !objects_is_free(s, slab_object(s, (uint32_t)number));
 }
 
 /* Believes no header: a sample stays of what a signal handler freed in the middle of a call. */

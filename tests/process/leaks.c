@@ -121,6 +121,21 @@ static NOINLINE void interior(void)
 	reachable = list(COUNT)->bytes + 8;
 }
 
+/* As stacks of coroutines are, with a guard page in front. */
+static NOINLINE void protected(void)
+{
+	static const size_t pages[] = {2, 3, 6, 17, 75, 1536};
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+		char *stack = aligned_alloc(page, pages[i] * page);
+
+		memset(stack, 1, pages[i] * page);
+		mprotect(stack, page, PROT_NONE);
+		definitely(pages[i] * page, 1);
+	}
+}
+
 static NOINLINE void specific(void)
 {
 	pthread_key_create(&key, NULL);
@@ -307,6 +322,7 @@ static const struct {
 	     {"cycle", cycle},
 	     {"huge", huge},
 	     {"interior", interior},
+	     {"protected", protected},
 	     {"specific", specific},
 	     {"tls", tls},
 	     {"plugin", plugin},

@@ -3,9 +3,11 @@
 leaks.py LEAKS LEAKS-CXX, with the library in LOAM_SO. memcheck sees the same programs on libc's malloc.
 """
 import os
+import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 TOTALS = (r'loam: leak: definitely lost: (\d+) bytes in (\d+) blocks; '
           r'indirectly lost: (\d+) bytes in (\d+) blocks; still reachable: \d+ bytes in \d+ blocks')
@@ -75,6 +77,15 @@ def wrong_lines(program):
         yield f'with a rate: {sampled}'
 
 
+def wrong_profile(program):
+    """A profile is written to its end, whatever the program made unreadable."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = on_loam(program, 'protected', f'prof=1,promote_after=1,prof_file={folder}/profile')
+        texts = [path.read_text() for path in pathlib.Path(folder).iterdir()]
+        if done.returncode != STATUS or len(texts) != 1 or 'MAPPED_LIBRARIES' not in texts[0]:
+            yield f'profile: status {done.returncode}, {done.stderr[:300]}, {texts}'
+
+
 def wrong_while_busy(program):
     """What other threads unmap, free and lock up while loam looks does not end the process otherwise."""
     for options in ('leak=1', 'leak=1,harden=2', 'leak=1,harden=3', 'leak=1,guard=10') * 3:
@@ -84,7 +95,7 @@ def wrong_while_busy(program):
 
 
 def main(program, cxx):
-    wrong = [*wrong_lines(program), *wrong_while_busy(program)]
+    wrong = [*wrong_lines(program), *wrong_profile(program), *wrong_while_busy(program)]
     for path in program, cxx:
         for kind in run([path]).stdout.split():
             wrong += wrong_by_memcheck(path, kind)

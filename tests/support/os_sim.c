@@ -7,11 +7,13 @@
 #include "os/robust.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SIM_SEGMENT (256 * MIB)
@@ -387,12 +389,15 @@ bool os_unmap(void *mem, size_t nbytes)
 	return true;
 }
 
+/* As on Linux: the kernel writes a word back as it is, or says that it may not. */
 bool os_is_writable(const void *mem)
 {
-	size_t nbytes = (size_t)sysconf(_SC_PAGESIZE);
-	char *page = (char *)align_down((uintptr_t)mem, nbytes);
+	const long or_nothing = FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0);
+	uint32_t nobody = 0;
 
-	return mremap(page, nbytes, nbytes, 0) == page || errno != EFAULT; /* mapped at least */
+	return syscall(SYS_futex, &nobody, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0,
+		       align_down((uintptr_t)mem, sizeof nobody), or_nothing) != -1 ||
+	       errno != EFAULT;
 }
 
 bool os_word_is(const uint32_t *word, uint32_t value)

@@ -3,7 +3,10 @@
 
 #include "../cache/threads.h"
 #include "cache/alloc.h"
+#include "cache/deferred.h"
 #include "cache/free.h"
+
+#include <sys/mman.h>
 
 enum { MOST = 4000 };
 
@@ -68,4 +71,38 @@ TEST(what_is_held_is_visited)
 		cache_release(held[count].mem, pagemap_get(held[count].mem), "free");
 	}
 	EXPECT_EQ(strangers_now(), before);
+}
+
+static void protect(void *mem, int protection)
+{
+	REQUIRE(mprotect(mem, os_page_size(), protection) == 0);
+}
+
+/* A program keeps unreadable pages in objects of its own, as guards of coroutines' stacks are. */
+TEST(what_is_unreadable_is_visited_and_not_read)
+{
+	enum { OBJECTS = 40 };
+	size_t page = os_page_size();
+	void *waiting;
+	size_t before;
+
+	options.promote_after = 1;
+	start_anew();
+	waiting = cache_alloc_aligned(page, 20 * page);
+	REQUIRE(waiting);
+	before = strangers_now();
+	for (size_t i = 0; i < OBJECTS; i++, count++) {
+		held[count].req = (i % 20 + 1) * page;
+		held[count].mem = cache_alloc_aligned(page, held[count].req);
+		REQUIRE(held[count].mem);
+		protect(held[count].mem, PROT_NONE);
+	}
+	EXPECT_EQ(strangers_now(), before);
+	deferred_add(waiting, false);
+	EXPECT_EQ(strangers_now(), before - 1);
+	while (count) {
+		protect(held[--count].mem, PROT_READ | PROT_WRITE);
+		cache_release(held[count].mem, pagemap_get(held[count].mem), "free");
+	}
+	EXPECT_EQ(strangers_now(), before - 1);
 }
