@@ -2,6 +2,7 @@
 #include "harden/fence.h"
 
 #include "cache/alloc.h"
+#include "cache/deferred.h"
 #include "cache/free.h"
 #include "os/check.h"
 #include "report/report.h"
@@ -48,12 +49,19 @@ static bool is_guarded(const struct descriptor *tag)
 	return has_room_for_guard(tag) && tag->guarded;
 }
 
-/* Bytes up to the trailer's end; 0, and reported, for what is no object. */
+/* Bytes up to the trailer's end, of nbytes in all; 0: a run that ends in no whole page, as one
+   where chunks had no memory. */
+static size_t before_guard(const struct descriptor *tag, size_t nbytes)
+{
+	size_t guard = has_room_for_guard(tag) ? os_page_size() : 0;
+
+	return nbytes > guard ? nbytes - guard : 0;
+}
+
+/* The same of an object; 0, and reported, too, for what is none. */
 static size_t usable_of(const void *mem, struct descriptor *tag, const char *call)
 {
-	size_t usable = cache_usable(mem, tag, call);
-
-	return usable && has_room_for_guard(tag) ? usable - os_page_size() : usable;
+	return before_guard(tag, cache_usable(mem, tag, call));
 }
 
 /* The number of the arena that an object belongs to, from 1 on; 0: to none. */
@@ -162,7 +170,7 @@ static bool is_slabs_own(const struct object *o, const struct descriptor *tag)
 	return tag->kind == KIND_SLAB && load_relaxed(&o->key) == slab_mark(o);
 }
 
-/* Whether an object of a slab, in use or not, has a trailer that loam wrote. */
+/* Whether an object of a slab, in use or not, has a trailer that loam wrote, or none yet. */
 static bool has_trailer(const struct object *o, const struct slab *s)
 {
 	uint64_t said = trailer(o, s->size);
@@ -191,7 +199,7 @@ static size_t checked_size(const void *mem, struct descriptor *tag, size_t usabl
 	size_t size = said ^ key, broken;
 
 	ASSERT(usable >= FENCE_LEAST + TRAILER);
-	if (said == ~key || !said || is_slabs_own(mem, tag)) {
+	if (said == ~key || (!said && deferred_has(mem))) { /* zeros may be an overflow's, too */
 		report_double_free(call, about(mem, tag, usable));
 		return SIZE_MAX;
 	}
@@ -283,9 +291,10 @@ static void leave(void *mem, size_t usable)
 		report_broken_lock(mem, usable, tag);
 		lock_up(mem, usable, tag);
 	}
+	if (is_guarded(tag) && !guard_lift(tag, mem, usable + os_page_size()))
+		return;
 	set_trailer(mem, usable, 0);
-	if (!is_guarded(tag) || guard_lift(tag, mem, usable + os_page_size()))
-		cache_release(mem, tag, "free");
+	cache_release(mem, tag, "free");
 }
 
 void fence_free(void *mem, struct descriptor *tag, const char *call)
@@ -305,7 +314,7 @@ void fence_free(void *mem, struct descriptor *tag, const char *call)
 
 bool fence_is_freed(const void *mem, const struct descriptor *tag, size_t nbytes)
 {
-	size_t usable = has_room_for_guard(tag) ? nbytes - os_page_size() : nbytes;
+	size_t usable = before_guard(tag, nbytes);
 	uint64_t said;
 
 	if (!fences || usable < FENCE_LEAST + TRAILER)

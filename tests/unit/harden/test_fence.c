@@ -3,7 +3,9 @@
 
 #include "arena/ring.h"
 #include "base/bits.h"
+#include "cache/free.h"
 #include "os_sim.h"
+#include "pages/run.h"
 #include "test.h"
 
 #include <loam/loam.h>
@@ -152,6 +154,19 @@ TEST(a_byte_behind_the_object_is_seen)
 	}
 }
 
+/* Up to the end of the trailer, which then reads as that of an object that was never handed out. */
+TEST(zeros_behind_the_object_are_an_overflow)
+{
+	static const size_t some[] = {16, 48, 1000, 32000, 100000};
+
+	for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+		char *mem = make(some[i]);
+
+		memset(mem, 0, cache_usable(mem, pagemap_get(mem), "test"));
+		EXPECT_ABORT(free_it, mem, "free(): heap buffer overflow");
+	}
+}
+
 static void free_write_and_flush(void *mem)
 {
 	size_t size = loam_malloc_usable_size(mem);
@@ -236,5 +251,25 @@ TEST(objects_come_in_no_order)
 		in_order += mem > last && mem - last < 800;
 	}
 	EXPECT(in_order < 700);
+	EXPECT(loam_check());
+}
+
+/* Where nothing more is mapped, a small object may be tried as a run with fences of its own, in
+   which no page is left for a guard. */
+TEST(all_that_is_handed_out_near_a_limit_has_a_fence)
+{
+	struct run run = {.tag = {.kind = KIND_RUN}};
+	size_t count = 0;
+	char *mem;
+
+	make(1);
+	EXPECT(!fence_is_freed(&run, &run.tag, 4064));
+	os_sim_fail_from(1);
+	while ((mem = loam_malloc(4040)) && ++count < 100000) {
+		EXPECT_EQ(loam_malloc_usable_size(mem), 4040);
+		memset(mem, 'x', 4040);
+	}
+	EXPECT(!mem);
+	os_sim_fail_from(0);
 	EXPECT(loam_check());
 }
