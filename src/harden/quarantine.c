@@ -7,7 +7,7 @@
 
 #define BYTES_AN_OBJECT ((size_t)256) /* how large objects are, for the size of the ring */
 #define RING_LEAST	((size_t)4096)
-#define BATCH		16 /* that leave for one that comes, at most */
+#define BATCH		16 /* that leave at once, under one hold of the lock */
 
 struct inmate {
 	void *mem;
@@ -71,43 +71,51 @@ static size_t let_out_some(struct inmate *ret_inmates, size_t most)
 	return n;
 }
 
-void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nbytes))
+static void take_in(struct inmate inmate)
 {
-	struct inmate leaving[BATCH];
-	size_t n = 0;
-
-	if (nbytes > quarantine.most ||
-	    lock_held(&quarantine_lock)) { /* by whom a signal handler interrupted */
-		leave(mem, nbytes);
-		return;
-	}
-	lock_acquire(&quarantine_lock);
-	ASSERT(count() < quarantine.capacity);
-	*slot(quarantine.end) = (struct inmate){mem, nbytes};
+	ASSERT(lock_held(&quarantine_lock) && count() < quarantine.capacity);
+	*slot(quarantine.end) = inmate;
 	KEEP_ORDER();
 	quarantine.end++;
-	quarantine.nbytes += nbytes;
-	n = let_out_some(leaving, quarantine.most);
-	lock_release(&quarantine_lock);
-	for (size_t i = 0; i < n; i++)
-		leave(leaving[i].mem, leaving[i].nbytes);
+	quarantine.nbytes += inmate.nbytes;
 }
 
-size_t quarantine_flush(void (*leave)(void *mem, size_t nbytes))
+/* Takes one in, if it is not NULL, then lets the oldest out until there is not too much: handed to
+   `leave`, without the lock. The bytes that left. */
+static size_t exchange(const struct inmate *in, size_t most,
+		       void (*leave)(void *mem, size_t nbytes))
 {
 	struct inmate leaving[BATCH];
 	size_t n, nbytes = 0;
 
 	do {
 		lock_acquire(&quarantine_lock);
-		n = let_out_some(leaving, 0);
+		if (in)
+			take_in(*in);
+		in = NULL;
+		n = let_out_some(leaving, most);
 		lock_release(&quarantine_lock);
 		for (size_t i = 0; i < n; i++) {
 			nbytes += leaving[i].nbytes;
 			leave(leaving[i].mem, leaving[i].nbytes);
 		}
-	} while (n);
+	} while (n == BATCH);
 	return nbytes;
+}
+
+void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nbytes))
+{
+	struct inmate in = {mem, nbytes};
+
+	if (nbytes > quarantine.most || lock_held(&quarantine_lock))
+		leave(mem, nbytes);
+	else
+		exchange(&in, quarantine.most, leave);
+}
+
+size_t quarantine_flush(void (*leave)(void *mem, size_t nbytes))
+{
+	return lock_held(&quarantine_lock) ? 0 : exchange(NULL, 0, leave);
 }
 
 void quarantine_recover(void)

@@ -15,10 +15,11 @@
 /* Holds that many bytes at most; false without memory for the ring, and then nothing stays. */
 COLD bool quarantine_start(size_t nbytes);
 
-/* Takes an object in; those that leave for it are handed to `leave` with their bytes. */
+/* Takes an object in; those that leave for it are handed to `leave` with their bytes. In a signal
+   handler that interrupted a call here, the object passes through. */
 void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nbytes));
 
-/* Lets all out; the bytes. */
+/* Lets all out; the bytes, 0 in such a handler. */
 size_t quarantine_flush(void (*leave)(void *mem, size_t nbytes));
 
 extern HIDDEN struct lock quarantine_lock;

@@ -55,3 +55,35 @@ TEST(what_is_too_large_passes_through)
 	quarantine_put(&object[0], 64 * KIB + 1, leave);
 	EXPECT_EQ(left, 1);
 }
+
+/* However small those are that have to leave for a large one. */
+TEST(as_many_leave_as_have_to)
+{
+	size_t put = 0;
+
+	left = left_bytes = 0;
+	for (size_t i = 0; i < 4000; i++, put += 16)
+		quarantine_put(&object[i], 16, leave);
+	EXPECT_EQ(left, 0);
+	quarantine_put(&object[4000], 60 * KIB, leave);
+	put += 60 * KIB;
+	put -= left_bytes;
+	EXPECT(put <= 64 * KIB);
+	EXPECT_EQ(quarantine_flush(leave), put);
+	EXPECT_EQ(left, 4001);
+}
+
+/* As in a signal handler that interrupted a call. */
+TEST(who_holds_the_lock_neither_puts_nor_flushes)
+{
+	left = 0;
+	quarantine_put(&object[1], 16, leave);
+	lock_acquire(&quarantine_lock);
+	quarantine_put(&object[0], 16, leave);
+	EXPECT_EQ(left, 1);
+	EXPECT_EQ(quarantine_flush(leave), 0);
+	lock_release(&quarantine_lock);
+	EXPECT_EQ(left, 1);
+	quarantine_flush(leave);
+	EXPECT_EQ(left, 2);
+}
