@@ -18,33 +18,31 @@
 
 #include <unistd.h>
 
-static void say_counters(void)
-{
-	if (options.stats == STATS_EXIT)
-		stats_print();
-	if (options.metrics)
-		metrics_finish();
-}
-
 /* One that was only asked for by `loam prof` is left to it. */
 static bool is_profile_wanted(void)
 {
 	return options.prof || options.prof_file;
 }
 
-static void leave_profile(void)
+/* What the options ask for at the end of the process. */
+static void finish(void)
 {
 	if (is_profile_wanted())
 		profile_write(options.prof_file ? (const char *)options.prof_file : "loam");
-}
-
-static void end_quickly(void *unused)
-{
-	(void)unused;
-	leave_profile();
 	if (options.leak)
 		leak_report();
-	say_counters();
+	if (options.stats == STATS_EXIT)
+		stats_print();
+	if (options.metrics)
+		metrics_finish();
+	if (load_relaxed(&recording))
+		record_finish();
+}
+
+static void finish_quickly(void *unused)
+{
+	(void)unused;
+	finish();
 }
 
 /* libc has not run its own constructor yet (-z initfirst).  What unwinds stacks is a library that
@@ -62,8 +60,9 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 		__environ = environment;
 	if (stacks)
 		backtrace_start();
-	if (options.stats == STATS_EXIT || options.metrics || options.leak || is_profile_wanted())
-		os_at_quick_exit(end_quickly);
+	if (options.stats == STATS_EXIT || options.metrics || options.leak || is_profile_wanted() ||
+	    load_relaxed(&recording))
+		os_at_quick_exit(finish_quickly);
 	start_constructed();
 	background_start_if_asked();
 }
@@ -72,10 +71,5 @@ __attribute__((destructor)) static void end(void)
 {
 	if (fences && !tools)
 		fence_flush(); /* the last look at what was freed */
-	leave_profile();
-	if (options.leak)
-		leak_report();
-	say_counters();
-	if (load_relaxed(&recording))
-		record_finish();
+	finish();
 }

@@ -19,7 +19,6 @@
 #include "api/fork.h"
 
 #include "observe/metrics.h"
-#include "observe/proc.h"
 #include "observe/profile.h"
 #include "observe/record.h"
 #include "cache/caches.h"
@@ -31,6 +30,7 @@
 #include "os/lock.h"
 #include "os/memory_limits.h"
 #include "os/os.h"
+#include "os/process.h"
 #include "pages/huge.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
@@ -57,7 +57,7 @@ void fork_start(void)
 	if (!os_wipe_on_fork(page, os_page_size())) {
 		os_unmap(page, os_page_size());
 		if (os_is_emulated()) {
-			process = proc_number();
+			process = os_process();
 			fork_generation = &never;
 			store_release(&lock_before_wait, notice);
 		}
@@ -98,11 +98,11 @@ void fork_recover(void)
 {
 	bool entered;
 
-	if (process && process == proc_number())
+	if (process && process == os_process())
 		return;
 	entered = cache_begin();
 	if (process)
-		process = proc_number();
+		process = os_process();
 	else
 		store_relaxed(fork_generation, 1);
 	KEEP_ORDER();

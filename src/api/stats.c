@@ -10,6 +10,7 @@
 #include "os/check.h"
 #include "os/line.h"
 #include "os/os.h"
+#include "os/process.h"
 
 /* The arenas whose statistics are collected. */
 struct batch {
@@ -139,7 +140,7 @@ static void print_sum(const struct counters *cs)
 	line_say("%s, process %zu: %zu.%zu MiB in use, %zu.%zu free and kept, %zu.%zu metadata; "
 		 "the process "
 		 "holds %zu.%zu MiB (RSS), at most %zu.%zu",
-		 program, (size_t)proc_number(), in_use / MIB, in_use % MIB / TENTH % 10,
+		 program, (size_t)os_process(), in_use / MIB, in_use % MIB / TENTH % 10,
 		 kept / MIB, kept % MIB / TENTH % 10, metadata / MIB, metadata % MIB / TENTH % 10,
 		 now / MIB, now % MIB / TENTH % 10, most / MIB, most % MIB / TENTH % 10);
 }

@@ -5,11 +5,6 @@
 
 #define PAGE ((size_t)4096)
 
-int file_create(struct os_file *ret_file, const char *path)
-{
-	return os_create_aside(ret_file, path, OS_NEW);
-}
-
 /* A byte a page, so that the file system finds room for all of it now, or says that there is
    none. */
 static bool write_zeros(int fd, uint64_t offset, size_t nbytes)
@@ -25,11 +20,6 @@ void *file_append(const struct os_file *file, uint64_t offset, size_t nbytes)
 	if (!os_is_still(file) || !write_zeros(file->fd, offset, nbytes))
 		return NULL;
 	return os_map_shared(file->fd, offset, nbytes);
-}
-
-void file_unmap(void *mem, size_t nbytes)
-{
-	os_unmap_file(mem, nbytes);
 }
 
 void file_close(const struct os_file *file)

@@ -10,6 +10,7 @@
 #include "os/files.h"
 #include "os/line.h"
 #include "os/os.h"
+#include "os/process.h"
 
 #define SECOND ((uint64_t)1000 * 1000 * 1000)
 
@@ -47,7 +48,7 @@ static void make_labels(void)
 	char program[256];
 
 	proc_program(program, sizeof program);
-	labels_of = proc_number();
+	labels_of = os_process();
 	text_put(&t, "program=\"");
 	put_escaped(&t, program);
 	text_printf(&t, "\",pid=\"%zu\"", (size_t)labels_of);
@@ -98,7 +99,7 @@ static void put_all(int fd, bool classic)
 	struct counters counters;
 
 	writer_begin(&w, fd);
-	if (labels_of != proc_number())
+	if (labels_of != os_process())
 		make_labels();
 	counters_collect(&counters);
 	for (unsigned i = 0; i < COUNTER_COUNT; i++)
@@ -123,7 +124,7 @@ static void put_expanded(struct text *t, const char *from)
 {
 	for (const char *c = from; *c; c++) {
 		if (c[0] == '%' && c[1] == 'p') {
-			text_printf(t, "%zu", (size_t)proc_number());
+			text_printf(t, "%zu", (size_t)os_process());
 			c++;
 		} else {
 			text_put_bytes(t, c, 1);

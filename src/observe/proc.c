@@ -33,8 +33,3 @@ void proc_resident(size_t *ret_now, size_t *ret_most)
 	if (*ret_most < *ret_now)
 		*ret_most = *ret_now; /* the kernel counts in batches */
 }
-
-uint64_t proc_number(void)
-{
-	return os_process();
-}

@@ -8,6 +8,3 @@ void proc_program(char *buffer, size_t size);
 
 /* Bytes of the process that are in RAM, now and at most; 0 where the system does not say. */
 void proc_resident(size_t *ret_now, size_t *ret_most);
-
-/* The number of this process. */
-uint64_t proc_number(void);

@@ -5,12 +5,12 @@
 #include "observe/error_words.h"
 #include "observe/pinned.h"
 #include "observe/poisson.h"
-#include "observe/proc.h"
 #include "observe/samples.h"
 #include "observe/writer.h"
 #include "os/files.h"
 #include "os/line.h"
 #include "os/os.h"
+#include "os/process.h"
 
 #include <errno.h>
 
@@ -99,7 +99,7 @@ static void name_file(char name[NAME_MOST], const char *path, unsigned n)
 {
 	struct text t = {.buffer = name, .capacity = NAME_MOST - 1};
 
-	text_printf(&t, "%s.%zu", path, (size_t)proc_number());
+	text_printf(&t, "%s.%zu", path, (size_t)os_process());
 	if (n)
 		text_printf(&t, ".%zu", (size_t)n + 1);
 	text_put(&t, ".heap");

@@ -9,6 +9,7 @@
 #include "os/check.h"
 #include "os/line.h"
 #include "os/os.h"
+#include "os/process.h"
 #include "os/vdso.h"
 
 #include <errno.h>
@@ -74,13 +75,14 @@ static void unmap_block(void)
 
 	recorder.block = NULL;
 	KEEP_ORDER();
-	file_unmap(block, recorder.block_bytes);
+	os_unmap_file(block, recorder.block_bytes);
 }
 
 static void close_block(void)
 {
 	if (!recorder.block)
 		return;
+	recorder.block->last = false;
 	seal_block();
 	unmap_block();
 }
@@ -113,7 +115,6 @@ static bool open_block(void)
 	*block = (struct trace_block){
 		.magic = TRACE_BLOCK_MAGIC,
 		.capacity = (uint32_t)(nbytes - sizeof *block),
-		.last = recorder.finished,
 		.events = recorder.events,
 		.lost = recorder.lost,
 	};
@@ -160,10 +161,10 @@ static void open_file(void)
 	char name[NAME_MOST], words[ERROR_WORDS_MOST];
 	int error = EEXIST;
 
-	recorder.pid = proc_number();
+	recorder.pid = os_process();
 	for (unsigned n = recorder.parent != 0; error == EEXIST && n < TRIES; n++) {
 		name_file(name, n);
-		error = file_create(&recorder.file, name);
+		error = os_create_aside(&recorder.file, name, OS_NEW);
 	}
 	if (error) {
 		line_say("record: %s cannot be made: %s; name a file that can", name,
@@ -258,6 +259,13 @@ static unsigned char *put_event(unsigned char *at, const struct record_call *cal
 	return at;
 }
 
+/* T4 */
+static void mark_last(void)
+{
+	seal_block();
+	recorder.block->last = true;
+}
+
 /* T2: the events are in place before they are counted. */
 static void write_event(const struct record_call *call)
 {
@@ -273,7 +281,7 @@ static void write_event(const struct record_call *call)
 	store_release(&recorder.block->used, recorder.block->used + nbytes);
 	recorder.header->events = ++recorder.events;
 	if (UNLIKELY(recorder.finished))
-		seal_block();
+		mark_last();
 }
 
 /* Calls that are made of others, which are then not written. */
@@ -322,9 +330,8 @@ void record_finish(void)
 	lock_acquire(&record_lock);
 	recorder.finished = true;
 	if (recorder.block) {
-		recorder.block->last = true;
 		recorder.block->lost = recorder.lost;
-		seal_block();
+		mark_last();
 	}
 	lock_release(&record_lock);
 }
@@ -335,14 +342,15 @@ void record_begin_anew(void)
 	if (recorder.block)
 		unmap_block();
 	if (recorder.header)
-		file_unmap(recorder.header, os_page_size());
-	if (recorder.open)
+		os_unmap_file(recorder.header, os_page_size());
+	if (recorder.open) { /* else the file of the process before it still counts */
 		file_close(&recorder.file);
+		recorder.parent = recorder.pid;
+		recorder.parent_events = recorder.events;
+	}
 	recorder.block = NULL;
 	recorder.header = NULL;
 	recorder.open = false;
-	recorder.parent = recorder.pid;
-	recorder.parent_events = recorder.events;
 	recorder.events = recorder.lost = 0;
 	recorder.threads = 0;
 	recorder.epoch++;

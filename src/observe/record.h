@@ -7,7 +7,8 @@
  * lost however the process ends.  Without the option nothing of this costs an instruction on the
  * fast path.
  *
- * A call by a signal handler that interrupted a recorded one is served, not written, and counted.
+ * A call by a signal handler that interrupted a recorded one is served, not written, and counted as
+ * lost; but not where it interrupted a calloc or realloc, which are made of other calls themselves.
  */
 #pragma once
 

@@ -84,9 +84,9 @@ struct trace_block {
 	uint32_t magic;
 	uint32_t capacity; /* bytes of events that have room */
 	uint32_t used;	   /* bytes of events written */
-	uint32_t last;	   /* 1: the process ended, or recording did, in order */
+	uint32_t last;	   /* 1: no block follows, of a process that ended in order */
 	uint64_t events;   /* of the file before this block */
-	uint64_t lost;	   /* calls not written (from a handler that interrupted one), so far */
+	uint64_t lost;	   /* calls of signal handlers not written so far (observe/record.h) */
 	uint64_t
 		checksum; /* of the events' bytes, by trace_checksum(); 0 while the block is open */
 };

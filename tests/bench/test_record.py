@@ -131,6 +131,11 @@ class Record(unittest.TestCase):
             server.wait()
         self.check(1, least=20_000)
 
+    def test_quick_exit(self):
+        self.record('/usr/bin/python3', '-c', 'import ctypes\nctypes.CDLL(None).quick_exit(0)')
+        self.check(1, least=1000)
+        self.assertEqual(self.replay('--counts', self.dir / 'trace')['state'], 'whole')
+
     def test_killed(self):
         self.record('/usr/bin/python3', '-c', 'import os, signal\nx = [bytes(i) for i in range(9000)]\n'
                     'os.kill(os.getpid(), signal.SIGKILL)', status=-signal.SIGKILL)

@@ -24,16 +24,21 @@ static const char *fresh(const char *name)
 	return path;
 }
 
+static int create(struct os_file *ret_file, const char *name)
+{
+	return os_create_aside(ret_file, name, OS_NEW);
+}
+
 TEST(a_file_is_new_and_out_of_the_way)
 {
 	struct os_file file;
 
 	os_start();
-	EXPECT_EQ(file_create(&file, fresh("new")), 0);
+	EXPECT_EQ(create(&file, fresh("new")), 0);
 	EXPECT(file.fd >= 500);
 	EXPECT_EQ(fcntl(file.fd, F_GETFD), FD_CLOEXEC);
-	EXPECT_EQ(file_create(&file, path), EEXIST);
-	EXPECT_EQ(file_create(&file, "/nowhere/at all"), ENOENT);
+	EXPECT_EQ(create(&file, path), EEXIST);
+	EXPECT_EQ(create(&file, "/nowhere/at all"), ENOENT);
 	unlink(path);
 }
 
@@ -42,11 +47,11 @@ TEST(where_there_are_no_more_descriptors_the_low_one_serves)
 	struct os_file file;
 
 	os_sim_refuse(OS_SIM_FILES, EMFILE);
-	EXPECT_EQ(file_create(&file, fresh("refused")), EMFILE);
+	EXPECT_EQ(create(&file, fresh("refused")), EMFILE);
 	EXPECT_EQ(access(path, F_OK), -1);
 	os_sim_refuse(OS_SIM_FILES, 0);
 	os_sim_refuse(OS_SIM_DESCRIPTORS, EMFILE);
-	EXPECT_EQ(file_create(&file, path), 0);
+	EXPECT_EQ(create(&file, path), 0);
 	EXPECT(file.fd < 500);
 	EXPECT(file_append(&file, 0, os_page_size()) != NULL);
 	os_sim_refuse(OS_SIM_DESCRIPTORS, 0);
@@ -66,7 +71,7 @@ TEST(what_was_stored_outlives_a_killed_process)
 	if (child == 0) {
 		char *mem;
 
-		file_create(&file, path);
+		create(&file, path);
 		file_append(&file, 0, os_page_size());
 		mem = file_append(&file, os_page_size(), os_page_size());
 		memcpy(mem, "stored", 7);
@@ -86,7 +91,7 @@ TEST(a_descriptor_that_became_another_file_is_left_alone)
 	struct os_file file;
 	struct stat other;
 
-	REQUIRE(file_create(&file, fresh("mine")) == 0);
+	REQUIRE(create(&file, fresh("mine")) == 0);
 	unlink(path);
 	fresh("theirs");
 	REQUIRE(dup2(open(path, O_RDWR | O_CREAT, 0600), file.fd) == file.fd);

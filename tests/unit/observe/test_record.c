@@ -216,6 +216,34 @@ TEST(a_long_trace_is_whole_over_its_blocks_and_after_its_end)
 	in_child(many);
 }
 
+/* The last block alone says that it is, however many were filled behind it. */
+static void long_after_the_end(void)
+{
+	enum { EVENTS = 50000 };
+	const struct trace_block *next;
+	size_t blocks = 0;
+	struct reader r;
+
+	begin("after-the-end");
+	record_finish();
+	for (uintptr_t n = 1; n <= EVENTS; n++)
+		call(TRACE_MALLOC, (struct record_call){.size = n, .result = at(n * 16)});
+	r = reader_of(path);
+	for (const struct trace_block *b = r.block; b < r.file_end; b = next, blocks++) {
+		next = (const void *)((const char *)(b + 1) + b->capacity);
+		EXPECT_EQ(b->last, next >= r.file_end);
+		EXPECT_EQ(b->checksum, trace_checksum((const unsigned char *)(b + 1), b->used));
+	}
+	EXPECT(blocks > 2);
+	unlink(path);
+	rmdir(folder);
+}
+
+TEST(a_trace_goes_on_into_further_blocks_after_its_end)
+{
+	in_child(long_after_the_end);
+}
+
 static void *call_twice(void *address)
 {
 	call(TRACE_MALLOC, (struct record_call){.size = 1, .result = address});
@@ -310,6 +338,40 @@ static void forked(void)
 TEST(a_forked_child_writes_a_file_of_its_own)
 {
 	in_child(forked);
+}
+
+/* A child that records nothing lies between. */
+static void forked_twice(void)
+{
+	char of_child[80];
+	struct reader r;
+	int status = -1;
+
+	begin("forked-twice");
+	call(TRACE_MALLOC, (struct record_call){.size = 1, .result = at(0x10)});
+	if (fork() == 0) {
+		record_begin_anew();
+		if (fork() == 0) {
+			record_begin_anew();
+			call(TRACE_MALLOC, (struct record_call){.size = 2, .result = at(0x20)});
+			snprintf(of_child, sizeof of_child, "%s.%d", path, (int)getpid());
+			r = reader_of(of_child);
+			EXPECT_EQ(((const struct trace_header *)r.bytes)->parent_events, 1);
+			unlink(of_child);
+			_exit(test_failures() != 0);
+		}
+		wait(&status);
+		_exit(status != 0);
+	}
+	wait(&status);
+	EXPECT_EQ(status, 0);
+	unlink(path);
+	rmdir(folder);
+}
+
+TEST(a_grandchild_names_the_file_that_was_written_last)
+{
+	in_child(forked_twice);
 }
 
 static void no_folder(void)
