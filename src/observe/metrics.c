@@ -42,6 +42,16 @@ static void put_escaped(struct text *t, const char *string)
 	}
 }
 
+static const char *last_part(const char *file)
+{
+	const char *part = file;
+
+	for (; *file; file++)
+		if (*file == '/')
+			part = file + 1;
+	return part;
+}
+
 static void make_labels(void)
 {
 	struct text t = {.buffer = labels, .capacity = sizeof labels - 1};
@@ -50,7 +60,7 @@ static void make_labels(void)
 	proc_program(program, sizeof program);
 	labels_of = os_process();
 	text_put(&t, "program=\"");
-	put_escaped(&t, program);
+	put_escaped(&t, last_part(program));
 	text_printf(&t, "\",pid=\"%zu\"", (size_t)labels_of);
 	labels[t.length] = '\0';
 }
@@ -92,7 +102,8 @@ static const char *put_counter(struct writer *w, enum counter which, const char 
 	return help.start + help.length + 1;
 }
 
-static void put_all(int fd, bool classic)
+/* 0, or the number of an error. */
+static int put_all(int fd, bool classic)
 {
 	const char *line = counter_lines();
 	struct writer w;
@@ -107,6 +118,7 @@ static void put_all(int fd, bool classic)
 	if (!classic)
 		text_put(writer_room(&w), "# EOF\n");
 	writer_flush(&w);
+	return w.error;
 }
 
 /* --- the file -------------------------------------------------------------------------------- */
@@ -153,48 +165,51 @@ static int replace(void)
 	expand(name, "");
 	expand(new_name, ".%p.new");
 	os_remove(new_name);
-	fd = os_create(new_name, OS_SHARED);
+	fd = os_create_high(new_name, OS_SHARED);
 	if (fd < 0)
 		return -fd;
-	put_all(fd, ends_in(path, ".prom"));
+	error = put_all(fd, ends_in(path, ".prom"));
 	os_close(fd);
-	error = -os_rename(new_name, name);
+	if (!error)
+		error = -os_rename(new_name, name);
 	if (error)
 		os_remove(new_name);
 	return error;
 }
 
-static int write_now(void)
+/* An error is said once, until another one or none follows. */
+static void write_now(void)
 {
+	static int last_error;
+	char words[ERROR_WORDS_MOST];
 	int error;
 
 	if (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE))
-		return 0;
+		return;
 	error = replace();
+	if (error && error != last_error)
+		line_say("metrics: %s cannot be written: %s", path, error_words(error, words));
+	last_error = error;
 	store_release(&busy, false);
-	return error;
 }
 
+/* Another thread may have looked at the clock later, and written. */
 static void write_if_due(uint64_t now)
 {
 	uint64_t last = load_relaxed(&last_write);
 
-	if (now - last < options.metrics_interval * SECOND)
+	if ((int64_t)(now - last) < (int64_t)(options.metrics_interval * SECOND))
 		return;
-	store_relaxed(&last_write, now);
-	write_now();
+	if (__atomic_compare_exchange_n(&last_write, &last, now, false, __ATOMIC_RELAXED,
+					__ATOMIC_RELAXED))
+		write_now();
 }
 
 void metrics_start(const char *wanted)
 {
-	char words[ERROR_WORDS_MOST];
-	int error;
-
 	path = wanted;
-	error = write_now();
-	if (error)
-		line_say("metrics: %s cannot be written: %s", wanted, error_words(error, words));
-	last_write = os_clock();
+	write_now();
+	store_relaxed(&last_write, os_clock());
 	upkeep_look = write_if_due;
 }
 

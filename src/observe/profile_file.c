@@ -89,8 +89,8 @@ static void put_maps(struct writer *w)
 	writer_flush(w);
 	if (fd < 0)
 		return;
-	while ((n = os_read(fd, w->buffer, sizeof w->buffer)) > 0)
-		os_write(w->fd, w->buffer, (size_t)n);
+	while (!w->error && (n = os_read(fd, w->buffer, sizeof w->buffer)) > 0)
+		w->error = os_write(w->fd, w->buffer, (size_t)n);
 	os_close(fd);
 }
 
@@ -106,15 +106,15 @@ static void name_file(char name[NAME_MOST], const char *path, unsigned n)
 	name[t.length] = '\0';
 }
 
-/* A descriptor of a new file; else said, and negative. */
-static int make_file(const char *path)
+/* A descriptor of a new file, and its name; else said, and negative. */
+static int make_file(char name[NAME_MOST], const char *path)
 {
-	char name[NAME_MOST], words[ERROR_WORDS_MOST];
+	char words[ERROR_WORDS_MOST];
 	int fd = -EEXIST;
 
 	for (unsigned n = 0; fd == -EEXIST && n < TRIES; n++) {
 		name_file(name, path, n);
-		fd = os_create(name, OS_NEW);
+		fd = os_create_high(name, OS_NEW);
 	}
 	if (fd < 0)
 		line_say("prof: %s cannot be made: %s; name a file that can by prof_file", name,
@@ -122,17 +122,12 @@ static int make_file(const char *path)
 	return fd;
 }
 
-void profile_write(const char *name)
+/* 0, or the number of an error. */
+static int put_all(int fd)
 {
 	struct pinned pinned;
 	struct writer w;
-	int fd;
 
-	if (!samples.taken)
-		return;
-	fd = make_file(name);
-	if (fd < 0)
-		return;
 	pinned_look(&pinned);
 	writer_begin(&w, fd);
 	put_head(&w);
@@ -140,6 +135,22 @@ void profile_write(const char *name)
 		if (site_counts(site))
 			put_site(&w, site, &pinned);
 	put_maps(&w);
-	os_close(fd);
 	pinned_end(&pinned);
+	return w.error;
+}
+
+void profile_write(const char *path)
+{
+	char name[NAME_MOST], words[ERROR_WORDS_MOST];
+	int fd, error;
+
+	if (!samples.taken)
+		return;
+	fd = make_file(name, path);
+	if (fd < 0)
+		return;
+	error = put_all(fd);
+	os_close(fd);
+	if (error)
+		line_say("prof: %s is cut off: %s", name, error_words(error, words));
 }

@@ -12,6 +12,7 @@
 
 #include "base/compiler.h"
 
-/* Writes the profile to `<name>.<number of the process>.heap`, which must be new, else with another
-   number behind that; no file if nothing was sampled. Says so where it cannot. */
-COLD void profile_write(const char *name);
+/* Writes the profile to `<path>.<number of the process>.heap`, which must be new, else with another
+   number behind that; no file if nothing was sampled. A line says when it cannot be made, or not
+   be written to its end. */
+COLD void profile_write(const char *path);

@@ -11,19 +11,21 @@
 struct writer {
 	struct text text;
 	int fd;
+	int error; /* the first one, after which nothing is written; 0: none */
 	char buffer[4 * WRITER_PIECE];
 };
 
 static inline void writer_begin(struct writer *w, int fd)
 {
 	w->fd = fd;
+	w->error = 0;
 	w->text = (struct text){.buffer = w->buffer, .capacity = sizeof w->buffer};
 }
 
 static inline void writer_flush(struct writer *w)
 {
-	if (w->text.length)
-		os_write(w->fd, w->buffer, w->text.length);
+	if (!w->error)
+		w->error = os_write(w->fd, w->buffer, w->text.length);
 	w->text.length = 0;
 }
 

@@ -58,15 +58,22 @@ struct os_file {
 /* Shells and servers use the descriptors below. */
 #define OS_DESCRIPTOR_LEAST 500
 
-/* os_create(), with a descriptor out of the way of those that programs count on; 0, or the number
-   of an error. */
-static inline int os_create_aside(struct os_file *ret_file, const char *path, enum os_create how)
+/* os_create(), with a descriptor out of the way of those that programs count on. */
+static inline int os_create_high(const char *path, enum os_create how)
 {
 	int fd = os_create(path, how);
 
+	return fd < 0 ? fd : os_move_descriptor(fd, OS_DESCRIPTOR_LEAST);
+}
+
+/* The same for a file that stays open; 0, or the number of an error. */
+static inline int os_create_aside(struct os_file *ret_file, const char *path, enum os_create how)
+{
+	int fd = os_create_high(path, how);
+
 	if (fd < 0)
 		return -fd;
-	*ret_file = (struct os_file){.fd = os_move_descriptor(fd, OS_DESCRIPTOR_LEAST)};
+	*ret_file = (struct os_file){.fd = fd};
 	os_identify(ret_file->fd, &ret_file->device, &ret_file->inode);
 	return 0;
 }

@@ -125,8 +125,8 @@ bool os_is_emulated(void);
 void os_futex_wait(uint32_t *word, uint32_t value);
 void os_futex_wake(uint32_t *word, int waiters);
 
-/* Writes all that it can; never fails as far as the caller can tell. */
-void os_write(int fd, const char *bytes, size_t nbytes);
+/* Writes all; 0, or the number of the error after which the rest is not written. */
+int os_write(int fd, const char *bytes, size_t nbytes);
 
 /* Blocks all signals in this thread; os_abort() is not held up by that. */
 void os_block_signals(void);

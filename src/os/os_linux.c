@@ -180,7 +180,7 @@ void os_futex_wake(uint32_t *word, int waiters)
 	(void)syscall6(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, waiters, 0, 0, 0);
 }
 
-void os_write(int fd, const char *bytes, size_t nbytes)
+int os_write(int fd, const char *bytes, size_t nbytes)
 {
 	while (nbytes) {
 		long written = syscall3(SYS_write, fd, (long)bytes, (long)nbytes);
@@ -188,10 +188,11 @@ void os_write(int fd, const char *bytes, size_t nbytes)
 		if (written == -EINTR)
 			continue;
 		if (syscall_failed(written) || written == 0)
-			return;
+			return written ? (int)-written : EIO;
 		bytes += written;
 		nbytes -= (size_t)written;
 	}
+	return 0;
 }
 
 COLD bool os_on_signal_stack(void)

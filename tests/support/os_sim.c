@@ -4,6 +4,7 @@
 #include "api/start.h"
 #include "base/bits.h"
 #include "os/check.h"
+#include "os/files.h"
 #include "os/robust.h"
 
 #include <errno.h>
@@ -533,16 +534,20 @@ void os_futex_wake(uint32_t *word, int waiters)
 	(void)waiters;
 }
 
-void os_write(int fd, const char *bytes, size_t nbytes)
+int os_write(int fd, const char *bytes, size_t nbytes)
 {
+	CHECK(fd <= 2 || fd >= OS_DESCRIPTOR_LEAST || os_sim_refusals[OS_SIM_DESCRIPTORS]);
+	if (fd > 2 && os_sim_refusals[OS_SIM_WRITES])
+		return os_sim_refusals[OS_SIM_WRITES];
 	while (nbytes) {
 		ssize_t written = write(fd, bytes, nbytes);
 
 		if (written <= 0)
-			return;
+			return written ? errno : EIO;
 		bytes += written;
 		nbytes -= (size_t)written;
 	}
+	return 0;
 }
 
 void os_block_signals(void)

@@ -2,7 +2,8 @@
  * A system for tests, in the place of os_linux.c: the same contract (os/os.h)
  * on memory of this process, with every refusal at the test's command.
  * The hardware page is this machine's, or of LOAM_TEST_PAGE_SIZE bytes where that is larger.
- * Ranges that are no multiples of it end the program, as os.h has it.
+ * Ranges that are no multiples of it end the program, as os.h has it, and so does what is written to
+ * a file whose descriptor is in the way of the program's (os/files.h).
  */
 #pragma once
 
@@ -29,6 +30,7 @@ enum os_sim_refusal {
 	OS_SIM_UNMAP,	    /* nothing is unmapped */
 	OS_SIM_FILES,	    /* to open, make and map a file */
 	OS_SIM_READS,	    /* of files, see os_sim_read_first() */
+	OS_SIM_WRITES,	    /* to files */
 	OS_SIM_DESCRIPTORS, /* another one of a file, as where the process may have no more */
 	OS_SIM_HANDLERS,    /* of signals */
 	OS_SIM_LIMITS,	    /* to say which limits of addresses hold */

@@ -80,6 +80,7 @@ TEST(openmetrics_has_units_and_an_end)
 	REQUIRE(take("loam.om"));
 	EXPECT_STR(text,
 		   "# HELP loam_arenas Arenas.\n# TYPE loam_arenas gauge\nloam_arenas{program=\"");
+	EXPECT(!strstr(text, "program=\"/")); /* as loam metrics has it */
 	EXPECT_STR(text, "# TYPE loam_runs_made counter\n");
 	EXPECT_STR(text, "# UNIT loam_live_bytes bytes\nloam_live_bytes{");
 	snprintf(line, sizeof line, ",pid=\"%d\"} ", getpid());
@@ -116,6 +117,15 @@ TEST(it_is_written_once_in_an_interval)
 	metrics_finish();
 	EXPECT(take("often.prom"));
 	EXPECT_EQ(os_sim_open_files(), 0);
+}
+
+/* Of two threads that pass, one may have looked at the clock before the other wrote. */
+TEST(a_look_at_the_clock_before_the_last_write_writes_nothing)
+{
+	start("earlier.prom");
+	REQUIRE(take("earlier.prom"));
+	upkeep_look(os_clock() - 1);
+	EXPECT(!take("earlier.prom"));
 }
 
 TEST(the_number_of_the_process_stands_for_p)
@@ -163,6 +173,25 @@ TEST(what_another_process_is_writing_stays_its_own)
 	EXPECT(take("shared.prom"));
 	EXPECT(take_half("shared.prom", 1));
 	EXPECT(strcmp(text, "half") == 0);
+}
+
+static void finish_and_end(void *unused)
+{
+	(void)unused;
+	metrics_finish();
+	os_abort();
+}
+
+TEST(the_old_file_stays_where_there_is_no_room)
+{
+	start("full.prom");
+	os_sim_refuse(OS_SIM_WRITES, ENOSPC);
+	EXPECT_ABORT(finish_and_end, NULL, "full.prom cannot be written: No space left on device");
+	metrics_finish();
+	os_sim_refuse(OS_SIM_WRITES, 0);
+	EXPECT(!take_half("full.prom", getpid()));
+	REQUIRE(take("full.prom"));
+	EXPECT_STR(text, "loam_live_bytes{");
 }
 
 TEST(nothing_stays_where_it_cannot_be_renamed)

@@ -104,7 +104,15 @@ TEST(stacks_of_any_depth_and_number_are_written_whole)
 static void write_it(void *arg)
 {
 	profile_write(arg);
+	unlink(name(1));
 	abort();
+}
+
+TEST(where_there_is_no_room_a_line_says_so)
+{
+	os_sim_refuse(OS_SIM_WRITES, ENOSPC);
+	EXPECT_ABORT(write_it, prefix, "heap is cut off: No space left on device");
+	os_sim_refuse(OS_SIM_WRITES, 0);
 }
 
 TEST(where_none_can_be_made_a_line_says_so)

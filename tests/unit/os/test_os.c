@@ -728,7 +728,8 @@ TEST(writes_are_whole)
 TEST(a_write_to_nowhere_returns)
 {
 	errno = EDOM;
-	os_write(-1, "x", 1);
+	EXPECT_EQ(os_write(-1, "x", 1), EBADF);
+	EXPECT_EQ(os_write(-1, "", 0), 0);
 	EXPECT_EQ(errno, EDOM);
 }
 
