@@ -5,6 +5,8 @@
 #include "os/check.h"
 #include "os/line.h"
 
+#define TEXT_MOST 1000 /* bytes of a name */
+
 /* The power of 1,024 that a unit stands for: "", K, KB, KiB, and so with M and G; false: none. */
 static bool parse_unit(struct word unit, unsigned *ret_shift)
 {
@@ -77,13 +79,14 @@ static bool parse_word(const struct option *o, struct word w, size_t *ret_value)
 	}
 }
 
-/* Copies a word to where it stays. */
+/* Copies a word to where it stays: in pages that a process without names does not touch
+   (preload/cold.ld). */
 static bool parse_text(struct word w, size_t *ret_value)
 {
-	static char texts[1024];
+	static char texts[4 * (TEXT_MOST + 1)]; /* each option of names once */
 	static size_t used;
 
-	if (!w.length || w.length >= sizeof texts - used)
+	if (!w.length || w.length > TEXT_MOST || w.length >= sizeof texts - used)
 		return false;
 	*ret_value = (size_t)&texts[used];
 	for (size_t i = 0; i < w.length; i++)
@@ -164,7 +167,7 @@ void option_put_range(struct text *t, const struct option *o)
 		text_printf(t, "one of %s", words_of(o));
 		break;
 	case TEXT:
-		text_put(t, "a name of at most 1000 bytes");
+		text_printf(t, "a name of at most %zu bytes", (size_t)TEXT_MOST);
 		break;
 	default:
 		text_put(t, o->type == COUNT ? "a number from " : "a size from ");

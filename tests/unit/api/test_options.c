@@ -217,6 +217,22 @@ TEST(a_text_is_kept_and_an_empty_one_is_refused)
 	EXPECT_STR(said, "record= is not a name of at most 1000 bytes; it stays none");
 }
 
+TEST(each_text_may_have_1000_bytes)
+{
+	static char entry[5000], name[1002];
+
+	memset(name, 'x', 1000);
+	snprintf(entry, sizeof entry, "LOAM_OPTIONS=metrics=%s,report_file=%s,prof_file=%s,record=%s",
+		 name, name, name, name);
+	READ(entry);
+	expect_said("");
+	EXPECT(left->options.metrics && left->options.record);
+	name[1000] = 'x';
+	snprintf(entry, sizeof entry, "LOAM_OPTIONS=metrics=%s", name);
+	READ(entry);
+	EXPECT_STR(said, " is not a name of at most 1000 bytes; it stays none");
+}
+
 TEST(the_ends_of_a_range_belong_to_it)
 {
 	READ("LOAM_OPTIONS=mmap_threshold=4K,arena_max=65536");
