@@ -182,6 +182,7 @@ class Set(unittest.TestCase):
                     ('arenamax=3', "set: no option 'arenamax'; did you mean 'arena_max'?"),
                     ('narenas=3', "set: no option 'narenas', which is jemalloc's; here: arena_max"),
                     ('quux=3', "set: no option 'quux'; LOAM_OPTIONS=help names them all"),
+                    (os.fsdecode(b'quux=\xff'), "set: no option 'quux'; LOAM_OPTIONS=help names them all"),
                     ('arena_max=many', 'set: arena_max=many is not a number from 0 to 65536; it stays 0'),
                     ('retain_floor', 'set: retain_floor= is not a size from 0 to 64G; it stays 2M'),
                     ('harden=3', 'set: harden holds from the start of a process on: start it with LOAM_OPTIONS')):

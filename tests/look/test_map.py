@@ -459,6 +459,14 @@ class Difference(unittest.TestCase):
         for one, other in ((then, now), (now, then)):
             self.assertIn('; fragmentation is as before: ', change.Change(one, other).words())
 
+    def test_shares_are_of_what_is_in_ram(self):
+        """Objects that were never touched, or are swapped out, change no share."""
+        then = json.loads(Path(self.b).read_text())
+        live = {name: nbytes + 100 * MIB for name, nbytes in then['heap']['live_by_floor'].items()}
+        now = then | {'heap': then['heap'] | {'live_by_floor': live}}
+        for row in change.Change(then, now).shares():
+            self.assertEqual(row['then'], row['now'], row['name'])
+
     def test_pictures(self):
         for suffix in ('svg', 'html'):
             path = Path(self.folder.name) / f'd.{suffix}'

@@ -298,7 +298,7 @@ class Refusals(unittest.TestCase):
             self.assertIn('is not profiled: begin it by `loam prof', prof(made.pid, status=1))
             self.assertIn('no profile is being made: start one first', made.prof('stop', status=1))
             made.prof('start')
-            self.assertIn('a profile is being made: stop it first', made.prof('start', '16K', status=1))
+            self.assertIn('a profile is being made: stop it first', made.prof('start', '16KiB', status=1))
 
     def test_one_that_rests(self):
         with Stepped() as made:
@@ -315,6 +315,8 @@ class Refusals(unittest.TestCase):
         for argv in (('start', 'much'), ('start', '0'), ('start', '65G'), ('stop', '16K'), ('dump', '16K'),
                      ('start', '-o', 'x.svg'), ('begin',)):
             prof(1, *argv, status=2)
+        self.assertIn("argument RATE: 'much' is not a size, as 4096, 512K, 512KiB or 1G",
+                      prof(1, 'start', 'much', status=2))
 
     def test_no_process_of_loams(self):
         self.assertIn('there is no process 4194303', prof(4194303, 'start', status=1))

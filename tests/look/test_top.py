@@ -60,6 +60,7 @@ class Figures(unittest.TestCase):
         self.assertTrue(heap['held'] <= heap['mapped'] <= kernel['virt'], found)
         self.assertEqual(heap['free'], sum(heap['free_by_floor'].values()))
         self.assertEqual(heap['live'], sum(heap['live_by_floor'].values()))
+        self.assertEqual(heap['live_in_ram'], sum(heap['in_ram_by_floor'].values()))
         by_class = sum(one['live'] for one in found['classes'])
         self.assertEqual(heap['live_by_floor']['slabs'], by_class)
         by_arena = sum(one['live'] for one in found['arenas'])
@@ -173,7 +174,9 @@ class Command(Refused, unittest.TestCase):
         self.refused('there is no process no-such-name that', 'no-such-name')
         self.refused('there is no process \u00b2 that', '\u00b2')
         self.refused(r'unrecognized arguments: --bad \(loam top --help', '--bad', status=2)
-        self.refused('argument --interval: invalid seconds value', '--interval', '0', status=2)
+        for word in ('0', 'x', 'nan'):
+            self.refused(f"argument --interval: '{word}' is not a number of seconds from 0.1 to 3600", '--interval', word,
+                         status=2)
 
     def test_another_layout(self):
         with target(HOLDER) as made:

@@ -54,6 +54,7 @@ class Asker:
         """The answer's result and text.  Raises Late after that many seconds, Failure where it is refused."""
         row = self.page.requests + self.page.requests_of + REQUESTS.index(kind) * self.page.request_bytes
         until = time.monotonic() + wait
+        text = os.fsencode(text).decode(errors='replace')   # an argument may have bytes that are no UTF-8
         if len(text.encode()) >= self.page.request_text_bytes:
             raise Failure(f'that is longer than {self.page.request_text_bytes - 1} bytes: {text}', status=2)
         try:

@@ -70,7 +70,8 @@ class Change:
         """Per cent, in all and by what fragments."""
         def of(data):
             heap = data['heap']
-            live, free = heap['live_by_floor'], heap['free_by_floor']
+            live = heap.get('in_ram_by_floor', heap['live_by_floor'])   # a map of an older loam has the latter alone
+            free = heap['free_by_floor']
             return {'all': percent(heap['live_in_ram'], heap['held']),
                     'slabs': percent(live['slabs'], live['slabs'] + free['slabs']),
                     'chunks': percent(live['chunks'], live['chunks'] + free['chunks'])}

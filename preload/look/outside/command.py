@@ -1,6 +1,7 @@
 """What the commands that look into processes share: their arguments, and which process is meant."""
 import argparse
 import os
+import re
 
 from . import account, process
 from .failure import Failure, Unreadable
@@ -18,10 +19,22 @@ class Parser(argparse.ArgumentParser):
 
 
 def seconds(word):
-    value = float(word)
+    """An argument's value."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = 0.0
     if not 0.1 <= value <= 3600:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"'{word}' is not a number of seconds from 0.1 to 3600")
     return value
+
+
+def size(word):
+    """Bytes; an argument's value, as options have sizes."""
+    found = re.fullmatch(r'([0-9]{1,15})(?:([KMG])(?:i?B)?)?', word, re.IGNORECASE | re.ASCII)
+    if not found:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a size, as 4096, 512K, 512KiB or 1G")
+    return int(found[1]) << 10 * ' KMG'.index((found[2] or ' ').upper())
 
 
 def number_of(word):

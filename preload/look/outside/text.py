@@ -14,12 +14,6 @@ def size(nbytes):
     return ''
 
 
-def bytes_of(word):
-    """Of a size as options have it, 512K; raises ValueError."""
-    unit = 'KMG'.find(word[-1:].upper()) if word else -1
-    return int(word[:-1] if unit >= 0 else word) << 10 * (unit + 1)
-
-
 def count(n):
     return f'{n:,.0f}'
 
