@@ -47,6 +47,11 @@ static char *slot_end(const struct slot *s)
 	return s->start + slot_bytes();
 }
 
+static bool in_use(const struct slot *s)
+{
+	return load_acquire(&s->in_use);
+}
+
 static struct slot *of_link(struct link *l)
 {
 	return container_of(l, struct slot, link);
@@ -60,7 +65,7 @@ static struct report_about about(const struct slot *s, const void *mem)
 				     .kind = "sampled object",
 				     .usable = s->size,
 				     .start = mem == s->mem ? NULL : s->mem,
-				     .state = s->in_use ? "in use" : "free",
+				     .state = in_use(s) ? "in use" : "free",
 				     .allocated = &s->allocated,
 				     .freed = &s->freed};
 }
@@ -71,9 +76,9 @@ static const struct slot *nearest(const struct slot *s, const char *address)
 {
 	const struct slot *next = s + 1;
 
-	if (address < slot_end(s) || next == sampled.slots + SLOTS || !next->mem || !next->in_use)
+	if (address < slot_end(s) || next == sampled.slots + SLOTS || !next->mem || !in_use(next))
 		return s;
-	return s->mem && s->in_use && address - (s->mem + s->size) < next->mem - address ? s : next;
+	return s->mem && in_use(s) && address - (s->mem + s->size) < next->mem - address ? s : next;
 }
 
 /* Says what it was that touched a guard page or a free slot; false for all other addresses. */
@@ -87,7 +92,7 @@ static bool explain(const void *address)
 	s = nearest(s, address);
 	if (!s->mem)
 		return false;
-	if (s->in_use)
+	if (in_use(s))
 		what = (const char *)address < s->mem ? "heap buffer underflow"
 						      : "heap buffer overflow";
 	report_access(what, about(s, address));
@@ -96,24 +101,39 @@ static bool explain(const void *address)
 
 /* --- slots ---------------------------------------------------------------------------------- */
 
-void sampled_start(void)
+/* A guard page, then the slots, each with its own; NULL without memory. */
+static char *map_slots(void)
 {
-	size_t nbytes = SLOTS * stride();
+	size_t nbytes = os_page_size() + SLOTS * stride();
 	char *area = place_map(nbytes, os_page_size(), nbytes, OS_PAGES);
 
+	if (!area)
+		return NULL;
 	sampled.slots = metadata_alloc(SLOTS * sizeof(struct slot));
-	if (!area || !sampled.slots || !os_guard(area, nbytes)) {
+	if (sampled.slots && os_guard(area, nbytes))
+		return area;
+	os_unmap(area, nbytes);
+	return NULL;
+}
+
+void sampled_start(void)
+{
+	char *area = map_slots(), *first;
+
+	if (!area) {
 		line_say("guard: no memory for sampled objects; none is");
 		return;
 	}
+	first = area + os_page_size();
 	for (size_t i = 0; i < SLOTS; i++) {
 		struct slot *s = &sampled.slots[i];
 
 		s->tag.kind = KIND_SAMPLED;
-		s->start = area + i * stride();
+		s->start = first + i * stride();
 		list_push_back(&sampled.free, &s->link);
 		pagemap_set(s->start, stride(), &s->tag);
 	}
+	pagemap_set(area, os_page_size(), &sampled.slots[0].tag);
 	sampled.random = os_random();
 	is_on = true;
 	store_relaxed(&sampling, true);
@@ -121,8 +141,6 @@ void sampled_start(void)
 
 bool sampled_is_on(void)
 {
-	if (!is_on)
-		mine.until_sampled = UINT32_MAX;
 	return is_on;
 }
 
@@ -136,7 +154,8 @@ static uint32_t some_time(void)
 	return (uint32_t)(mix64(random) % (2 * options.guard - 1)) + 1;
 }
 
-/* Begins the thread's next count; false: it is the first one, and not at its end at once. */
+/* Begins the thread's next count. False for its first one, which begins only now, unless that ends
+   at once. */
 static bool count_anew(void)
 {
 	static __thread bool begun __attribute__((tls_model("initial-exec")));
@@ -164,7 +183,7 @@ static void give_slot(struct slot *s)
 {
 	if (lock_held(&sampled_lock))
 		return;
-	ASSERT(!s->in_use && s->tag.kind == KIND_SAMPLED);
+	ASSERT(!in_use(s) && s->tag.kind == KIND_SAMPLED);
 	lock_acquire(&sampled_lock);
 	list_push_back(&sampled.free, &s->link);
 	lock_release(&sampled_lock);
@@ -227,15 +246,11 @@ void *sampled_alloc(size_t alignment, size_t req)
 		give_slot(s);
 		return NULL;
 	}
-	ASSERT(!s->in_use);
+	ASSERT(!in_use(s));
 	s->size = req;
 	s->mem = (char *)align_down((uintptr_t)slot_end(s) - req, alignment < 16 ? 16 : alignment);
-	if (s->mem < s->start) {
-		os_guard(s->start, slot_bytes());
-		give_slot(s);
-		return NULL;
-	}
-	ASSERT(is_aligned((uintptr_t)s->mem, alignment) && s->mem + req <= slot_end(s));
+	ASSERT(s->mem >= s->start && s->mem + req <= slot_end(s));
+	ASSERT(is_aligned((uintptr_t)s->mem, alignment));
 	catch_faults();
 	s->freed = (struct stack){0};
 	stack_note(&s->allocated);
@@ -246,7 +261,7 @@ void *sampled_alloc(size_t alignment, size_t req)
 
 static bool check(const struct slot *s, const void *mem, const char *call)
 {
-	if (LIKELY(s->mem == mem && s->in_use))
+	if (LIKELY(s->mem == mem && in_use(s)))
 		return true;
 	if (s->mem == mem && mem)
 		report_double_free(call, about(s, mem));
@@ -262,7 +277,7 @@ const void *sampled_around(const struct descriptor *tag, size_t *ret_size, bool 
 	const struct slot *s = (const struct slot *)tag;
 
 	*ret_size = s->size;
-	*ret_in_use = s->in_use;
+	*ret_in_use = in_use(s);
 	return s->mem;
 }
 
@@ -285,8 +300,11 @@ void sampled_free(void *mem, struct descriptor *tag, const char *call)
 		report_underflow(call, about(s, mem), (size_t)(s->mem - broken));
 	else if (broken)
 		report_overflow(call, about(s, mem), (size_t)(broken - s->mem));
+	if (!__atomic_exchange_n(&s->in_use, false, __ATOMIC_ACQ_REL)) {
+		report_double_free(call, about(s, mem)); /* another thread was first */
+		return;
+	}
 	stack_note(&s->freed);
-	store_release(&s->in_use, false);
 	if (os_guard(s->start, slot_bytes()))
 		give_slot(s); /* else it stays as it is for good */
 }
@@ -294,7 +312,7 @@ void sampled_free(void *mem, struct descriptor *tag, const char *call)
 void sampled_visit(void (*visit)(const void *mem, size_t nbytes, void *arg), void *arg)
 {
 	for (size_t i = 0; is_on && i < SLOTS; i++)
-		if (load_acquire(&sampled.slots[i].in_use))
+		if (in_use(&sampled.slots[i]))
 			visit(sampled.slots[i].mem, sampled.slots[i].size, arg);
 }
 

@@ -3,11 +3,11 @@
  * be read (option guard).  What is written or read behind it, or after it was freed, stops the
  * program there and then, and the report has the stacks of allocation and free.
  *
- *	slot                                  guard  slot
- *	+---------+---------------------+---+ +-----+------------
- *	| known bytes     object        |   | |     |
- *	+---------+---------------------+---+ +-----+------------
- *	          mem                   mem + size, up to a granule more
+ *	guard  slot                                  guard  slot
+ *	+----+ +---------+---------------------+---+ +-----+------------
+ *	|    | | known bytes     object        |   | |     |
+ *	+----+ +---------+---------------------+---+ +-----+------------
+ *	                 mem                   mem + size, up to a granule more
  *
  * One in options.guard allocations is sampled, as long as there is a slot: a fixed number of them,
  * the one that was freed longest ago first, so that freed ones stay unreadable for long.  All other
@@ -35,7 +35,7 @@ struct slot {
 	struct stack allocated, freed;
 };
 
-/* Whether objects are sampled here; where allocations are counted for others alone. */
+/* Whether objects are sampled. */
 COLD bool sampled_is_on(void);
 
 /* From now on they are. From the first sampled object on a handler of SIGSEGV and SIGBUS reports

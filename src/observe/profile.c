@@ -74,6 +74,8 @@ unsigned chosen_for(size_t granules)
 
 	if (guard_is_due && sampled_is_on())
 		chosen |= CHOSEN_GUARD;
+	else if (guard_is_due)
+		mine.until_sampled = UINT32_MAX; /* a profile alone is being made */
 	return chosen;
 }
 
@@ -129,17 +131,29 @@ static bool is_current(void)
 	return profiling && mine.profile == profile_number;
 }
 
+/* In a signal handler that interrupted its thread inside loam. */
+static bool is_refused(void)
+{
+	if (cache_begin()) {
+		cache_end();
+		return false;
+	}
+	add_relaxed(&samples.lost, 1);
+	count_down(distance());
+	return true;
+}
+
 static void note(const void *mem, size_t req, size_t grown)
 {
 	struct trail trail;
 	struct sampled_object object = {.mem = mem, .asked = req, .grown = grown, .trail = &trail};
 
+	if (is_refused())
+		return;
 	find_trail(&trail);
 	threads_note();
-	if (!cache_begin()) {
-		add_relaxed(&samples.lost, 1);
+	if (!cache_begin())
 		return;
-	}
 	object.given = bytes_given(mem, req);
 	object.now = os_clock();
 	lock_acquire(&profile_lock);

@@ -1,7 +1,7 @@
 /*
- * The return addresses on the calling thread's stack: by unwind/unwind.h, and by libc's backtrace()
- * from where that finds nothing of the code. backtrace.c ships; tests link os_sim_process.c in its
- * place, where stacks are at the test's command.
+ * The return addresses on the calling thread's stack: by unwind/unwind.h, or, where that does not
+ * find the stack's end, all of them by libc's backtrace(). backtrace.c ships; tests link
+ * os_sim_process.c in its place, where stacks are at the test's command.
  */
 #pragma once
 

@@ -2,7 +2,9 @@
 #include "harden/sampled.h"
 
 #include "base/bits.h"
+#include "base/options.h"
 #include "os_sim.h"
+#include "report/report.h"
 #include "test.h"
 #include "unwind/backtrace.h"
 
@@ -223,4 +225,68 @@ TEST(when_slots_run_out_objects_are_as_ever)
 	for (int i = 0; i < MANY; i++)
 		loam_free(mem[i]);
 	EXPECT(loam_check());
+}
+
+/* All slots at once, each once; the lowest object. */
+static char *take_all_slots(void)
+{
+	enum { MANY = 40000 };
+	static void *mem[MANY];
+	static char *in_slots[2000];
+	char *lowest = NULL;
+	int n = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		mem[i] = loam_malloc(64);
+		if (!is_sampled(mem[i]))
+			continue;
+		REQUIRE(n < 2000);
+		in_slots[n++] = mem[i];
+		lowest = !lowest || (char *)mem[i] < lowest ? mem[i] : lowest;
+	}
+	for (int i = 0; i < n; i++)
+		for (int k = 0; k < i; k++)
+			EXPECT(in_slots[i] != in_slots[k]);
+	EXPECT(n > 1000 && n <= 1024);
+	for (int i = 0; i < MANY; i++)
+		loam_free(mem[i]);
+	return lowest;
+}
+
+static bool first;
+
+static void free_while_it_is_freed(const void *mem, const void *at)
+{
+	(void)at;
+	if (first)
+		loam_free((void *)(uintptr_t)mem);
+	first = false;
+}
+
+/* The other free comes from the report of what was found in the first one's middle. */
+TEST(two_frees_at_once_give_a_slot_back_once)
+{
+	void (*details)(const void *, const void *) = report_details;
+	char *mem = sample(100);
+
+	options.harden_action = HARDEN_WARN;
+	options.report = REPORT_FULL;
+	report_details = free_while_it_is_freed;
+	first = true;
+	mem[100] = 1;
+	loam_free(mem);
+	EXPECT(!first);
+	report_details = details;
+	options.report = REPORT_LINE;
+	options.harden_action = HARDEN_ABORT;
+	take_all_slots();
+	EXPECT(loam_check());
+}
+
+TEST(a_guard_page_lies_before_the_first_slot)
+{
+	const struct slot *s = (const struct slot *)pagemap_get(take_all_slots());
+
+	EXPECT(pagemap_get(s->start - 1) == &s->tag);
+	EXPECT(test_is_unreadable(s->start - 1));
 }
