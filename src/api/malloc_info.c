@@ -60,12 +60,13 @@ static void put_total(FILE *file, const char *type, size_t count, size_t nbytes)
 	fprintf(file, "<total type=\"%s\" count=\"%zu\" size=\"%zu\"/>\n", type, count, nbytes);
 }
 
-static void put_system(FILE *file, size_t current, size_t most)
+/* What it was at most is not known. */
+static void put_system(FILE *file, size_t current)
 {
 	fprintf(file,
 		"<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n"
 		"<aspace type=\"total\" size=\"%zu\"/>\n<aspace type=\"mprotect\" size=\"%zu\"/>\n",
-		current, most > current ? most : current, current, current);
+		current, current, current, current);
 }
 
 /* What stands in a heap's totals, and is summed over all heaps. */
@@ -113,7 +114,7 @@ static void put_arena(FILE *file, size_t nr, const struct arena_stats *stats, st
 	fprintf(file, "<heap nr=\"%zu\">\n", nr);
 	put_sizes(file, &histogram, stats);
 	put_sums(file, &sums);
-	put_system(file, sums.system, sums.system);
+	put_system(file, sums.system);
 	fputs("</heap>\n", file);
 	total->fast_count += sums.fast_count;
 	total->fast += sums.fast;
@@ -141,7 +142,7 @@ int loam_malloc_info(int options_given, FILE *file)
 	stats_room_deinit(&room);
 	put_sums(file, &total);
 	put_total(file, "mmap", counter(&all, huge_objects), counter(&all, huge_bytes));
-	put_system(file, total.system, counter(&all, most_live_bytes));
+	put_system(file, total.system);
 	fputs("</malloc>\n", file);
 	return 0;
 }

@@ -18,12 +18,13 @@ struct batch {
 	size_t first, count;
 };
 
-/* NULL: it is none of the batch. */
+/* NULL: it is none of the batch. There may be none: another thread may just be giving the slab
+   back. */
 static struct arena_stats *in_batch(const struct batch *b, const struct arena *a)
 {
-	size_t i = a->number - 1 - b->first;
+	size_t i = a ? a->number - 1 - b->first : SIZE_MAX;
 
-	ASSERT(a->number);
+	ASSERT(!a || a->number);
 	return i < b->count ? &b->of[i] : NULL;
 }
 
@@ -126,8 +127,6 @@ size_t stats_by_arena(struct arena_stats *ret_stats, size_t first, size_t most,
 
 /* --- stats=exit ------------------------------------------------------------------------------ */
 
-#define TENTH (MIB / 10)
-
 /* How much, and is it fragmentation: what the program holds beside what the process has in RAM. */
 static void print_sum(const struct counters *cs)
 {
@@ -140,9 +139,9 @@ static void print_sum(const struct counters *cs)
 	line_say("%s, process %zu: %zu.%zu MiB in use, %zu.%zu free and kept, %zu.%zu metadata; "
 		 "the process "
 		 "holds %zu.%zu MiB (RSS), at most %zu.%zu",
-		 program, (size_t)os_process(), in_use / MIB, in_use % MIB / TENTH % 10,
-		 kept / MIB, kept % MIB / TENTH % 10, metadata / MIB, metadata % MIB / TENTH % 10,
-		 now / MIB, now % MIB / TENTH % 10, most / MIB, most % MIB / TENTH % 10);
+		 program, (size_t)os_process(), in_use / MIB, in_use % MIB * 10 / MIB,
+		 kept / MIB, kept % MIB * 10 / MIB, metadata / MIB, metadata % MIB * 10 / MIB,
+		 now / MIB, now % MIB * 10 / MIB, most / MIB, most % MIB * 10 / MIB);
 }
 
 void stats_print(void)

@@ -262,7 +262,7 @@ TEST(the_totals_are_the_sums_over_the_heaps)
 		{"system", " type=\"current\"", "size"},
 	};
 	static struct tag tags[10000];
-	static void *mem[1000], *run;
+	static void *mem[1000], *run, *large;
 	struct mallinfo2 m;
 	pthread_t thread;
 	long long heaps, whole, held, is_free;
@@ -271,6 +271,7 @@ TEST(the_totals_are_the_sums_over_the_heaps)
 	REQUIRE(pthread_create(&thread, NULL, allocate_in_slabs, mem) == 0);
 	pthread_join(thread, NULL);
 	run = malloc(1 << 20);
+	large = malloc(64 << 20); /* in no heap */
 	m = mallinfo2();
 	EXPECT_EQ(info_text(0), 0);
 	count = read_tags(text, tags, 10000);
@@ -280,6 +281,11 @@ TEST(the_totals_are_the_sums_over_the_heaps)
 		EXPECT_EQ(heaps, whole);
 	}
 	held = sum(tags, count, "system", "malloc", " type=\"current\"", "size");
+	EXPECT(sum(tags, count, "system", "malloc", " type=\"max\"", "size") >= held);
+#ifndef API_GLIBC /* which knows what it was at most */
+	EXPECT_EQ(sum(tags, count, "system", "malloc", " type=\"max\"", "size"),
+		  sum(tags, count, "system", "heap", " type=\"max\"", "size"));
+#endif
 	is_free = sum(tags, count, "total", "malloc", " type=\"fast\"", "size") +
 		  sum(tags, count, "total", "malloc", " type=\"rest\"", "size");
 	EXPECT(llabs(held - (long long)m.arena) < 64 * 1024); /* the stream has grown meanwhile */
@@ -287,6 +293,7 @@ TEST(the_totals_are_the_sums_over_the_heaps)
 #ifndef API_GLIBC /* which has no slabs; some of the 500 free objects of 300 bytes are in theirs */
 	EXPECT(sum(tags, count, "size", "sizes", " from=\"320\" to=\"320\"", "count") > 0);
 #endif
+	free(large);
 	free(run);
 	for (int i = 1; i < 1000; i += 2)
 		free(mem[i]);

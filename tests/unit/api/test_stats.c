@@ -184,6 +184,29 @@ TEST(what_a_thread_allocates_is_counted_and_what_is_freed_is_not)
 	EXPECT(held() <= before + 4096);
 }
 
+/* As another thread's slab is for a moment that it gives back. */
+TEST(a_cached_object_whose_slab_has_no_owner_is_passed_over)
+{
+	struct stats_room room;
+	struct counters all;
+	void *mem = NULL;
+	struct arena *owner;
+	struct slab *s;
+
+	for (size_t i = 0; i <= 2 * options.promote_after; i++)
+		loam_free(mem = loam_malloc(512));
+	s = (struct slab *)pagemap_get(mem);
+	REQUIRE(s->tag.kind == KIND_SLAB);
+	owner = s->owner;
+	s->owner = NULL;
+	stats_room_init(&room);
+	counters_collect(&all);
+	EXPECT(stats_by_arena(room.of, 0, room.most, &all) > 0);
+	stats_room_deinit(&room);
+	s->owner = owner;
+	EXPECT(loam_check());
+}
+
 TEST(huge_objects_are_counted_apart)
 {
 	struct mallinfo2 before = loam_mallinfo2(), with;

@@ -328,7 +328,7 @@ TEST(inside_a_call_nothing_is_sampled)
 	profile_allocated(one, SIZE);
 	profile_freed(one);
 	cache_end();
-	os_sim_backtrace(NULL, 0);
+	os_sim_backtrace(stack, 2);
 	EXPECT_EQ(samples.lost, lost + 1);
 	EXPECT_EQ(samples.taken, taken);
 	EXPECT(!is_sampled(one));
