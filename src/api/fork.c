@@ -21,6 +21,7 @@
 #include "observe/metrics.h"
 #include "observe/profile.h"
 #include "observe/record.h"
+#include "base/options.h"
 #include "cache/caches.h"
 #include "cache/depot.h"
 #include "cache/requests.h"
@@ -36,6 +37,7 @@
 #include "pages/retain.h"
 #include "pages/thp.h"
 #include "pages/zone.h"
+#include "report/report.h"
 
 static uint32_t always = 1;
 uint32_t *fork_generation = &always;
@@ -117,6 +119,8 @@ void fork_recover(void)
 	shared_pages_begin();
 	record_begin_anew();
 	metrics_recover();
+	if (options.report == REPORT_FULL || options.report_file)
+		report_recover(); /* else its page stays untouched */
 	if (entered)
 		cache_end();
 }

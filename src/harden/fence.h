@@ -12,7 +12,8 @@
  * at the trailer of the object before it, too: that is where a write before an object goes.
  *
  *	in use        trailer = size, encoded         fence as it was laid
- *	quarantined   trailer = free, encoded         all else zero; pages inaccessible (harden=3)
+ *	quarantined   trailer = free, encoded         all else zero; whole pages but the last
+ *	                                              inaccessible (harden=3)
  *	free          the arena's                     of a slab: all but its link zero
  *
  * So the last state is checked as well where slabs hand out what they hold, which under these

@@ -7,6 +7,7 @@
 #include "os/check.h"
 #include "os/files.h"
 #include "os/line.h"
+#include "report/json.h"
 #include "report/maps.h"
 #include "os/os.h"
 #include "report/stack.h"
@@ -22,6 +23,8 @@ SEALED void (*report_details)(const void *mem, const void *at);
 
 SEALED static struct os_file json_file;
 SEALED static const char *json_path; /* NULL: there is none */
+
+static bool json_taken, more_said; /* a thread is at it; atomic */
 
 void report_to(const struct os_file *file, const char *path)
 {
@@ -118,15 +121,6 @@ static void put_address(struct text *t, const char *name, const void *value)
 		text_printf(t, ",\"%s\":\"%p\"", name, value);
 }
 
-static void put_escaped(struct text *t, const char *string)
-{
-	for (; *string; string++) {
-		if (*string == '"' || *string == '\\')
-			text_put(t, "\\");
-		text_put_bytes(t, (unsigned char)*string < ' ' ? "?" : string, 1);
-	}
-}
-
 /* "/usr/bin/program+0x11c5 main+0x12" */
 static void put_frame(struct text *t, const void *frame)
 {
@@ -135,11 +129,11 @@ static void put_frame(struct text *t, const void *frame)
 
 	text_put(t, "\"");
 	if (maps_find(frame, &m) && m.name[0]) {
-		put_escaped(t, m.name);
+		json_put(t, m.name);
 		text_printf(t, "+%p", (const void *)m.offset);
 		if (symbols_find(&m, frame, &symbol)) {
 			text_put(t, " ");
-			put_escaped(t, symbol.name);
+			json_put(t, symbol.name);
 			text_printf(t, "+%p", (const void *)symbol.offset);
 		}
 	} else {
@@ -148,18 +142,35 @@ static void put_frame(struct text *t, const void *frame)
 	text_put(t, "\"");
 }
 
-/* As many frames as there is room for. */
-static void put_stack(struct text *t, const char *name, const struct stack *s)
+static bool is_known(const struct stack *s)
 {
-	ASSERT(!s || s->count <= STACK_FRAMES);
-	if (!s || !s->thread)
+	return s && s->thread;
+}
+
+/* As many frames as there is room for, where so many stacks follow. */
+static void put_stack(struct text *t, const char *name, const struct stack *s, size_t follow)
+{
+	const size_t reserved = (follow + 1) * FRAME_MOST;
+
+	if (!is_known(s))
 		return;
+	ASSERT(s->count <= STACK_FRAMES);
 	text_printf(t, ",\"%s\":{\"thread\":\"%p\",\"frames\":[", name, (const void *)s->thread);
-	for (uint32_t i = 0; i < s->count && t->capacity - t->length > FRAME_MOST; i++) {
+	for (uint32_t i = 0; i < s->count && t->capacity - t->length > reserved; i++) {
 		text_put(t, i ? "," : "");
 		put_frame(t, s->frames[i]);
 	}
 	text_put(t, "]}");
+}
+
+static void put_stacks(struct text *t, const struct report *r)
+{
+	const struct stack *allocated = r->about.allocated, *freed = r->about.freed;
+
+	if (r->here.count)
+		put_stack(t, r->by, &r->here, is_known(allocated) + is_known(freed));
+	put_stack(t, "allocated", allocated, is_known(freed));
+	put_stack(t, "freed", freed, 0);
 }
 
 static void put_json(struct text *t, const struct report *r)
@@ -176,9 +187,7 @@ static void put_json(struct text *t, const struct report *r)
 	if (r->note)
 		text_printf(t, ",\"note\":\"%s%zu\",\"number\":%zu", r->note, r->number, r->number);
 	put_address(t, "thread", (const void *)thread_self());
-	put_stack(t, r->by, r->here.count ? &r->here : NULL);
-	put_stack(t, "allocated", r->about.allocated);
-	put_stack(t, "freed", r->about.freed);
+	put_stacks(t, r);
 	text_put(t, "}\n");
 }
 
@@ -200,9 +209,8 @@ static void append(const struct text *t)
 static void say_json(const struct report *r)
 {
 	static char shared[JSON_MOST];
-	static bool taken;
 	char own[JSON_LEAST];
-	bool mine = !__atomic_exchange_n(&taken, true, __ATOMIC_ACQUIRE);
+	bool mine = !__atomic_exchange_n(&json_taken, true, __ATOMIC_ACQUIRE);
 	struct text t = {.buffer = mine ? shared : own,
 			 .capacity = mine ? sizeof shared : sizeof own};
 
@@ -210,7 +218,7 @@ static void say_json(const struct report *r)
 	put_json(&t, r);
 	append(&t);
 	if (mine)
-		store_release(&taken, false);
+		store_release(&json_taken, false);
 }
 
 /* --- what is said besides -------------------------------------------------------------------- */
@@ -218,13 +226,11 @@ static void say_json(const struct report *r)
 /* What lies around may be unmapped by another thread: who faults in here says no more. */
 static void say_more(const struct report *r)
 {
-	static bool saying;
-
 	if (options.report != REPORT_FULL || !report_details ||
-	    __atomic_exchange_n(&saying, true, __ATOMIC_RELAXED))
+	    __atomic_exchange_n(&more_said, true, __ATOMIC_RELAXED))
 		return;
 	report_details(r->about.mem, r->at ? r->at : r->about.mem);
-	store_relaxed(&saying, false);
+	store_relaxed(&more_said, false);
 }
 
 static void say_stacks(const struct report *r)
@@ -367,6 +373,12 @@ void report_corruption(const char *what, struct report_about about)
 	"a signal handler left malloc or free in the middle, by longjmp, an exception, "           \
 	"setcontext or cancellation, after which nothing may call them: set a flag in the "        \
 	"handler, or block the signal around them"
+
+void report_recover(void)
+{
+	store_relaxed(&json_taken, false);
+	store_relaxed(&more_said, false);
+}
 
 void report_left_inside(void)
 {

@@ -73,3 +73,6 @@ struct os_file;
 
 /* Reports are appended to that file as well, in JSON; the path must stay valid. */
 COLD void report_to(const struct os_file *file, const char *path);
+
+/* In the child of a fork: no other thread reports. */
+COLD void report_recover(void);

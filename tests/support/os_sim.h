@@ -2,8 +2,8 @@
  * A system for tests, in the place of os_linux.c: the same contract (os/os.h)
  * on memory of this process, with every refusal at the test's command.
  * The hardware page is this machine's, or of LOAM_TEST_PAGE_SIZE bytes where that is larger.
- * Ranges that are no multiples of it end the program, as os.h has it, and so does what is written to
- * a file whose descriptor is in the way of the program's (os/files.h).
+ * Ranges that are no multiples of it end the program, as os.h has it, and so does what is written
+ * to a file whose descriptor is in the way of the program's (os/files.h).
  */
 #pragma once
 

@@ -4,13 +4,17 @@
 #include "base/options.h"
 #include "os/files.h"
 #include "os/line.h"
+#include "os_sim.h"
 #include "report/stack.h"
 #include "test.h"
+#include "unwind/backtrace.h"
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char object[64];
@@ -272,6 +276,57 @@ TEST(a_file_that_the_program_closed_is_opened_anew)
 	rmdir(folder);
 }
 
+static char long_names[400];
+
+/* All frames lie in a file with a name of quotes, each of which takes two bytes. */
+static void report_long_stacks(void *path)
+{
+	static struct stack full = {.thread = 0x70, .count = STACK_FRAMES};
+	static void *frames[STACK_FRAMES];
+	struct os_file file;
+
+	for (size_t i = 0; i < STACK_FRAMES; i++)
+		full.frames[i] = frames[i] = (void *)(0x2000 + i);
+	REQUIRE(os_create_aside(&file, path, OS_APPEND) == 0);
+	report_to(&file, path);
+	os_sim_file("/proc/self/maps", long_names, strlen(long_names));
+	backtrace_start();
+	os_sim_backtrace(frames, STACK_FRAMES);
+	report_double_free("free", (struct report_about){
+					   .mem = object, .allocated = &full, .freed = &full});
+}
+
+TEST(long_names_in_one_stack_leave_room_for_the_others)
+{
+	static const char *const stacks[] = {"called", "allocated", "freed"};
+	char folder[] = "/tmp/loam-report-XXXXXX", path[64], start[64];
+	static char text[20000];
+	FILE *file;
+
+	memset(long_names, '"', 300);
+	memcpy(long_names, "1000-3000 r-xp 00000000 00:01 5 ", 32);
+	long_names[300] = '\n';
+	REQUIRE(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/report", folder);
+	EXPECT_ABORT(report_long_stacks, path, "double free detected");
+	file = fopen(path, "r");
+	REQUIRE(file);
+	text[fread(text, 1, sizeof text - 1, file)] = '\0';
+	fclose(file);
+	for (size_t i = 0; i < 3; i++) {
+		const char *at;
+
+		snprintf(start, sizeof start, "\"%s\":{\"thread\":\"0x", stacks[i]);
+		at = strstr(text, start);
+		REQUIRE(at);
+		at = strstr(at, "\"frames\":[");
+		EXPECT(at && at[10] == '"');
+	}
+	EXPECT_STR(text, "]}}\n");
+	unlink(path);
+	rmdir(folder);
+}
+
 static size_t detailed;
 
 static void details(const void *mem, const void *at)
@@ -308,6 +363,32 @@ static void report_twice(void *arg)
 TEST(so_has_the_next_one_where_the_program_goes_on)
 {
 	EXPECT_ABORT(report_twice, object, "loam: 2 had details\n");
+}
+
+/* A child that is forked while another thread is in its report. */
+static void report_in_child(const void *mem, const void *at)
+{
+	int status;
+
+	(void)mem, (void)at;
+	if (fork() == 0) {
+		report_details = details;
+		report_recover();
+		overflow(object);
+	}
+	wait(&status);
+}
+
+static void report_around_a_fork(void *arg)
+{
+	report_details = report_in_child;
+	options.report = REPORT_FULL;
+	overflow(arg);
+}
+
+TEST(a_child_of_a_fork_reports_in_full)
+{
+	EXPECT_ABORT(report_around_a_fork, object, "loam:   details of 0x");
 }
 
 static void end_by_signal(int signal)
