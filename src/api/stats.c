@@ -139,9 +139,9 @@ static void print_sum(const struct counters *cs)
 	line_say("%s, process %zu: %zu.%zu MiB in use, %zu.%zu free and kept, %zu.%zu metadata; "
 		 "the process "
 		 "holds %zu.%zu MiB (RSS), at most %zu.%zu",
-		 program, (size_t)os_process(), in_use / MIB, in_use % MIB * 10 / MIB,
-		 kept / MIB, kept % MIB * 10 / MIB, metadata / MIB, metadata % MIB * 10 / MIB,
-		 now / MIB, now % MIB * 10 / MIB, most / MIB, most % MIB * 10 / MIB);
+		 program, (size_t)os_process(), in_use / MIB, in_use % MIB * 10 / MIB, kept / MIB,
+		 kept % MIB * 10 / MIB, metadata / MIB, metadata % MIB * 10 / MIB, now / MIB,
+		 now % MIB * 10 / MIB, most / MIB, most % MIB * 10 / MIB);
 }
 
 void stats_print(void)

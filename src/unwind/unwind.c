@@ -77,13 +77,18 @@ static const uint8_t *find_in(const uint8_t *header, uintptr_t code, uintptr_t *
 	return header + rows[first - 1].fde;
 }
 
+/* False where code has no call frame information, or none with a table. */
+static bool find_table(uintptr_t code, struct found_object *ret_found)
+{
+	return !load_relaxed(&find_object)((void *)code, ret_found) &&
+	       has_table(ret_found->frame_header);
+}
+
 static const uint8_t *find_fde(uintptr_t code, uintptr_t *ret_function)
 {
 	struct found_object found;
 
-	if (load_relaxed(&find_object)((void *)code, &found) || !has_table(found.frame_header))
-		return NULL;
-	return find_in(found.frame_header, code, ret_function);
+	return find_table(code, &found) ? find_in(found.frame_header, code, ret_function) : NULL;
 }
 
 /* --- frames ---------------------------------------------------------------------------------- */
@@ -193,7 +198,7 @@ static bool find_object_of(uintptr_t code, struct object *ret_object)
 {
 	struct found_object found;
 
-	if (load_relaxed(&find_object)((void *)code, &found) || !has_table(found.frame_header))
+	if (!find_table(code, &found))
 		return false;
 	*ret_object = (struct object){(uintptr_t)found.start,
 				      (uintptr_t)found.end - (uintptr_t)found.start,

@@ -315,24 +315,12 @@ static void busy(void)
 static const struct {
 	const char *name;
 	void (*leak)(void);
-} kinds[] = {{"direct", direct},
-	     {"many", many},
-	     {"indirect", indirect},
-	     {"chain", chain},
-	     {"cycle", cycle},
-	     {"huge", huge},
-	     {"interior", interior},
-	     {"protected", protected},
-	     {"specific", specific},
-	     {"tls", tls},
-	     {"plugin", plugin},
-	     {"mapping", mapping},
-	     {"stacks", stacks},
-	     {"joined", joined},
-	     {"register", in_register},
-	     {"frame", in_frame},
-	     {"quick", in_quick_exit},
-	     {"other", in_other_thread}};
+} kinds[] = {{"direct", direct},     {"many", many},	       {"indirect", indirect},
+	     {"chain", chain},	     {"cycle", cycle},	       {"huge", huge},
+	     {"interior", interior}, {"protected", protected}, {"specific", specific},
+	     {"tls", tls},	     {"plugin", plugin},       {"mapping", mapping},
+	     {"stacks", stacks},     {"joined", joined},       {"register", in_register},
+	     {"frame", in_frame},    {"quick", in_quick_exit}, {"other", in_other_thread}};
 
 int main(int argc, char **argv)
 {

@@ -222,8 +222,9 @@ TEST(each_text_may_have_1000_bytes)
 	static char entry[5000], name[1002];
 
 	memset(name, 'x', 1000);
-	snprintf(entry, sizeof entry, "LOAM_OPTIONS=metrics=%s,report_file=%s,prof_file=%s,record=%s",
-		 name, name, name, name);
+	snprintf(entry, sizeof entry,
+		 "LOAM_OPTIONS=metrics=%s,report_file=%s,prof_file=%s,record=%s", name, name, name,
+		 name);
 	READ(entry);
 	expect_said("");
 	EXPECT(left->options.metrics && left->options.record);

@@ -292,8 +292,8 @@ static void report_long_stacks(void *path)
 	os_sim_file("/proc/self/maps", long_names, strlen(long_names));
 	backtrace_start();
 	os_sim_backtrace(frames, STACK_FRAMES);
-	report_double_free("free", (struct report_about){
-					   .mem = object, .allocated = &full, .freed = &full});
+	report_double_free(
+		"free", (struct report_about){.mem = object, .allocated = &full, .freed = &full});
 }
 
 TEST(long_names_in_one_stack_leave_room_for_the_others)
