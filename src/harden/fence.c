@@ -291,9 +291,10 @@ static void leave(void *mem, size_t usable)
 		report_broken_lock(mem, usable, tag);
 		lock_up(mem, usable, tag);
 	}
-	if (is_guarded(tag) && !guard_lift(tag, mem, usable + os_page_size()))
+	if (!is_guarded(tag))
+		set_trailer(mem, usable, 0);
+	else if (!guard_lift(tag, mem, usable + os_page_size())) /* which leaves zeros */
 		return;
-	set_trailer(mem, usable, 0);
 	cache_release(mem, tag, "free");
 }
 
