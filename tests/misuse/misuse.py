@@ -145,10 +145,10 @@ def check(results):
         wanted_here = wanted.get(case, '').split(' | ')
         for i, ((level, hot), ended) in enumerate(zip(RUNS, outcomes)):
             allowed = wanted_here[i].split(' or ') if len(wanted_here) == len(outcomes) else []
-            # Where chance decides, it has not shown all that it can do.
+            # Where chance decides, it has not shown all that it can do; but what is never silent is found.
             by_chance = TIMES[level] > 1 and ('silent' in allowed or len(allowed) > 1)
-            wrong += [f'{case} {hot}, harden={level}: {one}, instead of {" or ".join(allowed)}'
-                      for one in sorted(ended) if one not in allowed and not by_chance]
+            wrong += [f'{case} {hot}, harden={level}: {one}, instead of {" or ".join(allowed)}' for one in sorted(ended)
+                      if one not in allowed and not (by_chance and ('silent' in allowed or one.startswith('found')))]
             if level != '0' and ended & NEVER:
                 wrong.append(f'{case} {hot}, harden={level}: must never end so: {" or ".join(ended)}')
     wrong += [f'{case}: is expected, but there is no such case' for case in wanted.keys() - results.keys()]

@@ -97,7 +97,10 @@ def wrong_while_busy(program):
 def main(program, cxx):
     wrong = [*wrong_lines(program), *wrong_profile(program), *wrong_while_busy(program)]
     for path in program, cxx:
-        for kind in run([path]).stdout.split():
+        kinds = run([path]).stdout.split()
+        if not kinds:
+            wrong.append(f'{path} names no kinds')
+        for kind in kinds:
             wrong += wrong_by_memcheck(path, kind)
             for options in ('leak=1', *OTHERS):
                 wrong += wrong_on_loam(path, kind, options)

@@ -37,17 +37,19 @@ def wrong_runs(library, **more):
     for command in PROGRAMS:
         alone = run(command, library, **more)
         for preload in orders(library):
-            for options in ('', 'guard=50,harden=3'):
+            for options in ('confirm', 'confirm,guard=50,harden=3'):
                 on_loam = run(command, preload, options, **more)
                 if (on_loam.returncode, on_loam.stdout) != (alone.returncode, alone.stdout):
                     yield (f'{command[0]} with {preload} and "{options}": {on_loam.returncode} instead of '
                            f'{alone.returncode}\n{on_loam.stderr[-500:]}')
+                if 'loam: confirm=yes (LOAM_OPTIONS)' not in on_loam.stderr:
+                    yield f'{command[0]} with {preload} and "{options}": not on loam'
 
 
 def wrong_reports(library, misuser):
     for preload in orders(library):
         done = run([misuser, 'double_free_small'], preload, 'guard=1')
-        if done.returncode != -6 or 'double free' not in done.stderr:
+        if done.returncode != -6 or 'loam: free(): double free detected' not in done.stderr:
             yield f'a double free with {preload}: {done.returncode}\n{done.stderr[-500:]}'
 
 

@@ -45,16 +45,19 @@ static bool shrinks_to(size_t kib)
 	return false;
 }
 
-static void read_of_thread(const char *thread, const char *what, char *ret_text, size_t nbytes)
+/* False: it has ended. One that was joined may be listed for a moment. */
+static bool read_of_thread(const char *thread, const char *what, char *ret_text, size_t nbytes)
 {
 	char path[300];
 	FILE *file;
 
 	snprintf(path, sizeof path, "/proc/self/task/%s/%s", thread, what);
 	file = fopen(path, "r");
-	MUST(file);
+	if (!file)
+		return false;
 	ret_text[fread(ret_text, 1, nbytes - 1, file)] = '\0';
 	fclose(file);
+	return true;
 }
 
 /* All signals but those that cannot be blocked, and two of libc's own, which must not be. */
@@ -72,11 +75,11 @@ static int threads_of_loam(void)
 	while ((entry = readdir(directory))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		read_of_thread(entry->d_name, "comm", name, sizeof name);
-		if (strcmp(name, "loam\n") != 0)
+		if (!read_of_thread(entry->d_name, "comm", name, sizeof name) ||
+		    strcmp(name, "loam\n") != 0)
 			continue;
 		count++;
-		read_of_thread(entry->d_name, "status", status, sizeof status);
+		MUST(read_of_thread(entry->d_name, "status", status, sizeof status));
 		blocked = strstr(status, "SigBlk:");
 		MUST(blocked && strtoull(blocked + 7, NULL, 16) == BLOCKED);
 	}

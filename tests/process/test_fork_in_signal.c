@@ -12,7 +12,7 @@
 
 enum { CHILDREN = 300, BUSY = 3, TICK_MICROSECONDS = 2000 };
 
-static volatile int children, failed;
+static volatile int children, failed, aborted;
 static volatile bool may_abort;
 static void (*volatile child_does)(void);
 static pthread_t main_thread;
@@ -53,7 +53,9 @@ static void on_tick(int signal)
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		failed++;
-	else if (status != 0 && !(may_abort && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT))
+	else if (may_abort && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT)
+		aborted++;
+	else if (status != 0)
 		failed++;
 	children++;
 	errno = saved;
@@ -71,7 +73,7 @@ static void loop_interrupted(void (*what)(void))
 	main_thread = pthread_self();
 	child_does = what;
 	may_abort = what == do_allocate;
-	children = failed = 0;
+	children = failed = aborted = 0;
 	sigaction(SIGPROF, &action, NULL);
 	setitimer(ITIMER_PROF, &tick, NULL);
 	while (children < CHILDREN && failed == 0) {
@@ -88,6 +90,7 @@ static void loop_interrupted(void (*what)(void))
 			block_free(held[i]);
 	memset(held, 0, sizeof held);
 	EXPECT_EQ(failed, 0);
+	EXPECT(aborted < children);
 }
 
 static void *allocate_until_stopped(void *unused)

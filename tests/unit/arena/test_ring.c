@@ -11,6 +11,7 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -579,7 +580,8 @@ TEST_ALONE(a_child_adds_arenas_though_another_thread_was_adding_one)
 	pthread_barrier_wait(&metadata_held);
 	hold(&h, ring_at(1));
 	get_elsewhere(&w, ring_at(1));
-	usleep(20000);
+	while (load_relaxed(&ring_list_lock.word) == LOCK_FREE)
+		sched_yield();
 	let_go(&h);
 	in_child(child_adds_one);
 	pthread_barrier_wait(&metadata_held);
