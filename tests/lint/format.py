@@ -77,4 +77,7 @@ def is_known():
     return f'version {VERSION}.' in said
 
 
-sys.exit(main() if is_known() else SKIPPED)
+if not is_known():
+    print(f'skipped: there is no clang-format {VERSION}')
+    sys.exit(SKIPPED)
+sys.exit(main())

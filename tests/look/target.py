@@ -113,6 +113,11 @@ def command(program, *argv, status=0):
     return done.stdout if status == 0 else done.stderr
 
 
+def is_first_of_root():
+    """Whether process 1 is seen and is root's: in a container it may be of the same user."""
+    return os.path.exists('/proc/1') and os.stat('/proc/1').st_uid == 0
+
+
 class Refused:
     """A mixin: what each command that looks into a process says where there is none of loam's. run_command() calls it."""
 

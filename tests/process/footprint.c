@@ -21,6 +21,8 @@ enum {
 	MIB_IN_KIB = 1024,
 	STACK_KIB = 256 * MIB_IN_KIB,
 	RSS_ALLOWED_KIB = 200,
+	CROWD_PIDS = 2500,
+	SKIPPED = 77,
 	VIRT_ALLOWED_KIB = 8 * MIB_IN_KIB
 };
 
@@ -155,6 +157,10 @@ int main(int argc, char **argv)
 	MUST(argc == 2 && getenv("LOAM_SO"));
 	fits = small_program_fits(smallest);
 	fits = small_program_fits(list) && fits;
+	if (fits && !pids_allow(CROWD_PIDS)) {
+		printf("skipped: pids.max of a cgroup is too low for 2,000 threads\n");
+		return SKIPPED;
+	}
 	fits = crowd_fits(crowd) && fits;
 	return fits ? 0 : 1;
 }

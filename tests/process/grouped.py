@@ -28,14 +28,24 @@ def own_path(middle):
     return ""
 
 
+def parents():
+    """Groups in which one may be made, and its file for the limit. In version 2 that file is there only where a
+    group gives memory to those below it, which one with processes cannot: it is looked for upwards."""
+    yield f"/sys/fs/cgroup/memory{own_path(':memory:')}", "memory.limit_in_bytes"
+    path = own_path("0::")
+    while path:
+        yield f"/sys/fs/cgroup{path}", "memory.max"
+        path = path.rpartition("/")[0]
+    yield "/sys/fs/cgroup", "memory.max"
+
+
 class Group:
-    """A cgroup below this process's own."""
+    """A cgroup below this process's own, or below one that this is in."""
 
     def __init__(self, mib):
         nbytes = mib * MIB
-        for root, middle, limit in (("/sys/fs/cgroup/memory", ":memory:", "memory.limit_in_bytes"),
-                                    ("/sys/fs/cgroup", "0::", "memory.max")):
-            self.path = f"{root}{own_path(middle)}/loam-test-{os.getpid()}"
+        for parent, limit in parents():
+            self.path = f"{parent}/loam-test-{os.getpid()}"
             try:
                 os.mkdir(self.path)
             except OSError as error:

@@ -131,6 +131,35 @@ static inline size_t resident_kib(void)
 	return proc_number("/proc/self/smaps_rollup", "\nRss:");
 }
 
+/* Whether no cgroup of the process limits its tasks, threads and processes, to fewer than n. */
+static inline bool pids_allow(size_t n)
+{
+	static const char *const versions[2][2] = {{":pids:", "/sys/fs/cgroup/pids"},
+						   {"0::", "/sys/fs/cgroup"}};
+	FILE *groups = fopen("/proc/self/cgroup", "r"), *file;
+	char line[1024], path[1100];
+	size_t limit, most = SIZE_MAX;
+
+	while (groups && fgets(line, sizeof line, groups))
+		for (int v = 0; v < 2; v++) {
+			char *at = strstr(line, versions[v][0]), *end = strchr(line, '\n');
+
+			for (at = at ? at + strlen(versions[v][0]) : NULL; at && end;
+			     end = strrchr(at, '/')) {
+				*end = '\0';
+				snprintf(path, sizeof path, "%s%s/pids.max", versions[v][1], at);
+				file = fopen(path, "r");
+				if (file && fscanf(file, "%zu", &limit) == 1 && limit < most)
+					most = limit; /* "max" is none */
+				if (file)
+					fclose(file);
+			}
+		}
+	if (groups)
+		fclose(groups);
+	return most >= n;
+}
+
 /* Waits for a child; what it ended with is the result: 0 when all was well. */
 static inline int child_wait(pid_t pid)
 {

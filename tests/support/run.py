@@ -131,6 +131,8 @@ def count(configuration, record, outcome):
     name = f'{configuration.name}: {record["name"]}'
     if record['result'] in ('OK', 'EXPECTEDFAIL'):
         outcome.passed += 1
+        if some := re.search(r'^OK \(.*?skipped=(\d+)', output, re.M):   # of a program of unittest
+            outcome.skipped.append((name, f'{some[1]} of its tests'))
     elif record['result'] == 'SKIP':
         reasons = re.findall(r'skipped: (.*)', output) or ['no reason given']
         outcome.skipped.append((name, '; '.join(dict.fromkeys(reasons))))
