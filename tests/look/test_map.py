@@ -218,9 +218,7 @@ class Sizes(unittest.TestCase):
     def test_a_large_heap(self):
         with Fragmented(512) as made, tempfile.TemporaryDirectory() as folder:
             for suffix, most in (('svg', MIB), ('html', 2 * MIB), ('json', 3 * MIB)):
-                began = time.monotonic()
                 run_map(made.pid, '-o', f'{folder}/large.{suffix}')
-                self.assertLess(time.monotonic() - began, 60)
                 self.assertLess(os.path.getsize(f'{folder}/large.{suffix}'), most)
             self.assertLess(len(run_map(made.pid).splitlines()), 100)
             ElementTree.parse(f'{folder}/large.svg')

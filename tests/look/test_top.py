@@ -20,7 +20,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from target import ROOT, TOP, Refused, account, is_first_of_root, look, page, target, top
+from target import KERNEL, ROOT, TOP, Refused, account, is_first_of_root, look, page, target, top
 from outside import screen, words
 
 HOLDER, STATIC, *CHOSEN = sys.argv[1:]
@@ -28,7 +28,6 @@ sys.argv[1:] = CHOSEN
 MIB = 1 << 20
 SMALL = SMALL_CLASS = 96
 BESIDE = 128 << 10      # libc's own blocks, headers of chunks, ends of heaps
-KERNEL = 1 * MIB        # how far the kernel's own count of RAM may be off, by processors
 LOOKS = 100
 
 

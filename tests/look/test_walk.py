@@ -9,13 +9,12 @@ import subprocess
 import sys
 import unittest
 
-from target import account, cells, target
+from target import KERNEL, account, cells, target
 from outside.process import PRESENT
 
 HOLDER, = sys.argv[1:]
 sys.argv[1:] = []
 KIB, MIB = 1 << 10, 1 << 20
-KERNEL = 1 * MIB        # how far the kernel's own count of RAM may be off, by processors
 ZEROES = 64 * KIB       # pages that were read before they were written: present, and in no RSS
 PAGE = os.sysconf('SC_PAGE_SIZE')
 HEAD = re.compile(r'([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+ *(.*)$')

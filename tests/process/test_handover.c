@@ -51,9 +51,15 @@ static size_t some_size(uint64_t *state)
 	return 1 + (r >> 32) % (r % 16 ? 500 : 20000);
 }
 
+/* The same for both threads of a queue; not zero, as test_seed() is odd. */
+static uint64_t seed_of(const struct queue *q)
+{
+	return test_seed() + 2 * (uint64_t)(q - queues);
+}
+
 static void *produce(void *arg)
 {
-	uint64_t state = (uintptr_t)arg | 1;
+	uint64_t state = seed_of(arg);
 
 	for (int i = 0; i < BLOCKS; i++)
 		queue_put(arg, block_new(some_size(&state)));
@@ -62,7 +68,7 @@ static void *produce(void *arg)
 
 static void *consume(void *arg)
 {
-	uint64_t state = (uintptr_t)arg | 1;
+	uint64_t state = seed_of(arg);
 
 	for (int i = 0; i < BLOCKS; i++) {
 		struct block b = queue_get(arg);
@@ -79,6 +85,7 @@ TEST(all_frees_are_remote)
 	pthread_t producers[PAIRS], consumers[PAIRS];
 	size_t before = resident_kib();
 
+	test_seed(); /* before there are threads that ask for it */
 	for (int i = 0; i < PAIRS; i++) {
 		pthread_mutex_init(&queues[i].lock, NULL);
 		pthread_cond_init(&queues[i].changed, NULL);

@@ -4,6 +4,7 @@
 #include "process.h"
 
 #include <pthread.h>
+#include <stddef.h>
 
 enum {
 	LIVES = 10000,
@@ -67,13 +68,19 @@ TEST(ten_thousand_lives_sixteen_at_a_time)
 	EXPECT(resident_kib() < early + 8192);
 }
 
+/* Of a thread, after its test has called test_seed(); not zero, as that is odd. */
+static uint64_t seed_of(ptrdiff_t thread)
+{
+	return test_seed() + 2 * (uint64_t)thread;
+}
+
 static pthread_barrier_t all_hold;
 static struct block crowd_blocks[CROWD][HELD];
 
 static void *hold(void *arg)
 {
 	struct block *held = arg;
-	uint64_t state = (uintptr_t)arg | 1;
+	uint64_t state = seed_of((held - crowd_blocks[0]) / HELD);
 
 	for (int i = 0; i < HELD; i++)
 		held[i] = block_new(16 + test_random(&state) % 885);
@@ -90,6 +97,7 @@ TEST(two_thousand_at_once)
 
 	if (!pids_allow(CROWD + CROWD / 4))
 		test_skip("pids.max of a cgroup is too low");
+	test_seed();
 	pthread_barrier_init(&all_hold, NULL, CROWD);
 	for (int t = 0; t < CROWD; t++)
 		threads[t] = start(hold, crowd_blocks[t]);
@@ -105,7 +113,7 @@ static struct block inherited[AT_ONCE][HELD];
 static void *leave_blocks(void *arg)
 {
 	struct block *left = arg;
-	uint64_t state = (uintptr_t)arg | 1;
+	uint64_t state = seed_of((left - inherited[0]) / HELD);
 
 	for (int i = 0; i < HELD; i++)
 		left[i] = block_new(1 + test_random(&state) % (i % 10 ? 2000 : 500000));
@@ -125,6 +133,7 @@ TEST(memory_of_the_dead_is_freed_by_others)
 {
 	pthread_t threads[AT_ONCE];
 
+	test_seed();
 	for (int round = 0; round < 50; round++) {
 		for (int t = 0; t < AT_ONCE; t++)
 			threads[t] = start(leave_blocks, inherited[t]);

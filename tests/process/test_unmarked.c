@@ -14,18 +14,6 @@
 
 enum { THREADS = 300, BLOCKS = 2000, RSS_ALLOWED_KIB = 16 << 10, MUTEXES = 2100 };
 
-static long rss_kib(void)
-{
-	long pages = 0;
-	char text[128] = "";
-	int fd = open("/proc/self/statm", O_RDONLY);
-
-	MUST(fd >= 0 && read(fd, text, sizeof text - 1) > 0);
-	close(fd);
-	MUST(sscanf(text, "%*d %ld", &pages) == 1);
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 /* Many of a few sizes, so that the thread keeps some. */
 static void use_memory(void)
 {
@@ -66,7 +54,7 @@ static void *end_with_many_mutexes(void *unused)
 
 static void expect_no_growth(void *(*body)(void *))
 {
-	long before = 0;
+	size_t before = 0;
 
 	for (int i = 0; i < THREADS; i++) {
 		pthread_t thread;
@@ -74,9 +62,9 @@ static void expect_no_growth(void *(*body)(void *))
 		REQUIRE(pthread_create(&thread, NULL, body, NULL) == 0);
 		pthread_join(thread, NULL);
 		if (i == THREADS / 10)
-			before = rss_kib();
+			before = resident_kib();
 	}
-	EXPECT(rss_kib() < before + RSS_ALLOWED_KIB);
+	EXPECT(resident_kib() < before + RSS_ALLOWED_KIB);
 }
 
 TEST(threads_with_another_list_leave_nothing)
