@@ -28,9 +28,17 @@ def writable(file):
     return path
 
 
+def end_in_order(number, _):
+    sys.exit(128 + number)
+
+
 def run_main(main):
-    """Ends the process with what main() returns; a Failure is printed, not traced."""
+    """Ends the process with what main() returns; a Failure is printed, not traced. Signals that end it leave no
+    folders behind."""
     name = pathlib.Path(sys.argv[0]).name
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:      # not ignored, as under nohup
+            signal.signal(number, end_in_order)
     try:
         status = main()
         sys.stdout.flush()

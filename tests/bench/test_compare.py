@@ -551,5 +551,30 @@ class Meter(Compared):
         self.assertEqual(done.stdout, '1\n')
 
 
+WAITING = '''
+import sys, tempfile, time
+sys.path.insert(0, sys.argv[1])
+from measure.failure import run_main
+def main():
+    with tempfile.TemporaryDirectory(dir=sys.argv[2]):
+        print('ready', flush=True)
+        time.sleep(1000)
+run_main(main)
+'''
+
+
+class Ended(unittest.TestCase):
+    def test_signals_leave_no_folder(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(number=number), tempfile.TemporaryDirectory() as folder, \
+                    subprocess.Popen([sys.executable, '-c', WAITING, COMPARE.parent, folder], stdout=subprocess.PIPE,
+                                     preexec_fn=lambda number=number: signal.signal(number, signal.SIG_DFL)) as made:
+                made.stdout.readline()
+                made.send_signal(number)
+                self.assertEqual(made.wait(60), 128 + number)
+                self.assertEqual(os.listdir(folder), [])
+
+
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # of meson, where time is up: folders are removed
     unittest.main()

@@ -6,6 +6,7 @@ The built program is in bench/drawn of the folder LOAM_BENCH_BUILD, the library 
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -251,4 +252,5 @@ class CommandTest(unittest.TestCase):
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # of meson, where time is up: folders are removed
     unittest.main()

@@ -7,6 +7,7 @@ The built programs are in bench/growth of the folder LOAM_BENCH_BUILD, the libra
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -208,4 +209,5 @@ class CommandTest(unittest.TestCase):
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # of meson, where time is up: folders are removed
     unittest.main()

@@ -7,6 +7,7 @@ executables are skipped.
 import json
 import os
 import pathlib
+import signal
 import stat
 import statistics
 import subprocess
@@ -251,4 +252,5 @@ class Compiled(unittest.TestCase):
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # of meson, where time is up: folders are removed
     unittest.main()

@@ -177,6 +177,7 @@ def add_programs():
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # of meson, where time is up: folders are removed
     add_programs()
     tests = unittest.main(exit=False, verbosity=2).result
     if ProgramTest.missing:

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import signal
 import struct
 import subprocess
 import sys
@@ -349,4 +350,5 @@ class Command(Case):
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # of meson, where time is up: folders are removed
     unittest.main(argv=sys.argv[:1])

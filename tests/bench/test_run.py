@@ -1,6 +1,7 @@
 """bench/run: what it says of parts that fail, and of wrong use.  No part is run."""
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -90,4 +91,5 @@ class Use(unittest.TestCase):
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # of meson, where time is up: folders are removed
     unittest.main()

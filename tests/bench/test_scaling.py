@@ -120,6 +120,7 @@ class ScalingTest(unittest.TestCase):
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # of meson, where time is up: folders are removed
     if trace(None, '-w', '1', '-n', '10')[0] == NOT_PERMITTED:
         print('skipped: ptrace or a filter of system calls is not permitted here')
         sys.exit(77)

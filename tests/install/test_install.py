@@ -10,12 +10,14 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 import unittest
 from pathlib import Path
 
+signal.signal(signal.SIGTERM, signal.default_int_handler)   # of meson, where time is up: folders are removed
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ['bench', 'docs', 'include', 'preload', 'src', 'meson.build', 'meson_options.txt']
 VERSION = re.search(r"version: '(.*)'", (ROOT / 'meson.build').read_text())[1]

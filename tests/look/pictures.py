@@ -28,7 +28,7 @@ def browse(page, width, height, picture):
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(['chromium', '--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', f'--user-data-dir={profile}',
                         f'--window-size={width},{height}', f'--screenshot={picture}', f'file://{page}'], capture_output=True, check=True,
-                       timeout=200)
+                       timeout=200, env=os.environ | {'TMPDIR': profile})
 
 
 # ---- A terminal.

@@ -4,11 +4,13 @@ import contextlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+signal.signal(signal.SIGTERM, signal.default_int_handler)   # of meson, where time is up: folders are removed
 ROOT = Path(__file__).resolve().parents[2]
 TOP, CTL, MAP, METRICS, PROF = (ROOT / 'preload/look' / name for name in ('top', 'ctl', 'map', 'metrics', 'prof'))
 sys.path.insert(0, str(ROOT / 'preload/look'))

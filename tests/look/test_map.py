@@ -536,7 +536,7 @@ class InABrowser(unittest.TestCase):
         with tempfile.TemporaryDirectory() as profile:
             return subprocess.run([BROWSER, '--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars',
                                    f'--user-data-dir={profile}', *argv], capture_output=True, text=True, timeout=200,
-                                  env=environment(False), check=True).stdout
+                                  env=environment(False, TMPDIR=profile), check=True).stdout
 
     def test_a_map(self):
         with Fragmented(32) as made, tempfile.TemporaryDirectory() as folder:

@@ -127,7 +127,8 @@ class Case(unittest.TestCase):
     def running(self, *argv, stop=signal.SIGKILL, env=None, options=OPTIONS, **more):
         made = subprocess.Popen([str(word) for word in argv], cwd=self.folder, text=True, **more,
                                 env=environment(False, **{'LD_PRELOAD': self.library, 'LOAM_OPTIONS': options,
-                                                          'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', **(env or {})}))
+                                                          'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'TMPDIR': str(self.folder),
+                                                          **(env or {})}))
         try:
             yield made
         finally:

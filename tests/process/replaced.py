@@ -63,10 +63,18 @@ def wrong_clock(libraries):
                 yield f'date with {preload}: {done.returncode} {done.stdout}{done.stderr[-500:]}'
 
 
+def of_faketime():
+    """What libfaketime shares between processes; one that is killed leaves it."""
+    return set(glob.glob('/dev/shm/*faketime*'))
+
+
 def main(misuser, *wrappers):
     if misuser == 'faketime':
-        wrappers = glob.glob('/usr/lib/*/faketime/libfaketime*.so.1')
+        before, wrappers = of_faketime(), glob.glob('/usr/lib/*/faketime/libfaketime*.so.1')
         wrong = list(wrong_clock(wrappers))
+        for path in of_faketime() - before:
+            if not os.path.exists(f'/proc/{path.rpartition("_")[2]}'):
+                os.unlink(path)
     else:
         wrong = [line for wrapper in wrappers
                  for line in (*wrong_runs(wrapper), *wrong_reports(wrapper, misuser))]

@@ -1,6 +1,8 @@
 /* The harness behind test.h: a table of tests, counts, and a child for tests that must die. */
 #include "test.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
@@ -21,6 +23,8 @@ static int test_count;
 static int failures; /* of the running test; written from any of its threads */
 static jmp_buf skip_point;
 static uint64_t seed;
+static char folder[] = "/tmp/loam-test-XXXXXX";
+static bool has_folder;
 
 void test_register(const char *name, void (*body)(void))
 {
@@ -165,6 +169,25 @@ uint64_t test_seed(void)
 	return seed;
 }
 
+const char *test_folder(void)
+{
+	REQUIRE(has_folder || mkdtemp(folder));
+	has_folder = true;
+	return folder;
+}
+
+static void remove_folder(void)
+{
+	DIR *entries = opendir(folder);
+	struct dirent *entry;
+
+	while (entries && (entry = readdir(entries)))
+		unlinkat(dirfd(entries), entry->d_name, 0); /* refused for . and .. */
+	if (entries)
+		closedir(entries);
+	rmdir(folder);
+}
+
 static bool chosen(const char *name, int argc, char **argv)
 {
 	if (argc < 2)
@@ -191,6 +214,8 @@ int main(int argc, char **argv)
 		printf("%s %s\n", failures ? "FAILED" : "ok    ", tests[i].name);
 		failed += failures != 0;
 	}
+	if (has_folder)
+		remove_folder();
 	return failed ? 1 : skipped ? EXIT_SKIP : 0;
 }
 

@@ -503,7 +503,7 @@ static int child_of_child(void)
 	return test_failures() ? 6 : all_is_well();
 }
 
-static char metrics_folder[] = "/tmp/loam-fork-XXXXXX", metrics_file[64];
+static char metrics_file[64];
 static bool metrics_end;
 
 static void *write_metrics(void *unused)
@@ -518,7 +518,7 @@ static int child_writes_metrics(void)
 	char file[80];
 
 	metrics_finish();
-	snprintf(file, sizeof file, "%s/%d", metrics_folder, getpid());
+	snprintf(file, sizeof file, "%s/%d", test_folder(), getpid());
 	return unlink(file) == 0 ? 0 : 1;
 }
 
@@ -527,8 +527,7 @@ TEST(a_child_writes_metrics_though_another_thread_was_at_it)
 {
 	pthread_t writer;
 
-	REQUIRE(mkdtemp(metrics_folder));
-	snprintf(metrics_file, sizeof metrics_file, "%s/%%p", metrics_folder);
+	snprintf(metrics_file, sizeof metrics_file, "%s/%%p", test_folder());
 	metrics_start(metrics_file);
 	REQUIRE(pthread_create(&writer, NULL, write_metrics, NULL) == 0);
 	for (int i = 0; i < 20; i++)
@@ -536,9 +535,6 @@ TEST(a_child_writes_metrics_though_another_thread_was_at_it)
 	store_relaxed(&metrics_end, true);
 	pthread_join(writer, NULL);
 	upkeep_look = NULL;
-	snprintf(metrics_file, sizeof metrics_file, "%s/%d", metrics_folder, getpid());
-	unlink(metrics_file);
-	rmdir(metrics_folder);
 }
 
 TEST(children_have_children)

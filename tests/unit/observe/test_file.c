@@ -13,14 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/loam-file-XXXXXX";
 static char path[64];
 
 static const char *fresh(const char *name)
 {
-	if (strstr(folder, "XXXXXX"))
-		REQUIRE(mkdtemp(folder) != NULL);
-	snprintf(path, sizeof path, "%s/%s", folder, name);
+	snprintf(path, sizeof path, "%s/%s", test_folder(), name);
 	return path;
 }
 
@@ -102,5 +99,4 @@ TEST(a_descriptor_that_became_another_file_is_left_alone)
 	close(file.fd);
 	EXPECT(file_append(&file, 0, os_page_size()) == NULL);
 	unlink(path);
-	rmdir(folder);
 }

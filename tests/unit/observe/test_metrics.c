@@ -17,13 +17,11 @@
 
 enum { SECOND = 1000000000 };
 
-static char folder[] = "/tmp/loam-metrics-XXXXXX", path[100], text[1 << 16];
+static char path[100], text[1 << 16];
 
 static const char *path_of(const char *name)
 {
-	if (strstr(folder, "XXXXXX"))
-		REQUIRE(mkdtemp(folder) != NULL);
-	snprintf(path, sizeof path, "%s/%s", folder, name);
+	snprintf(path, sizeof path, "%s/%s", test_folder(), name);
 	return path;
 }
 
@@ -200,5 +198,4 @@ TEST(nothing_stays_where_it_cannot_be_renamed)
 	start("folder.prom"); /* the line is not looked at */
 	EXPECT(!take_half("folder.prom", getpid()));
 	rmdir(path_of("folder.prom"));
-	rmdir(folder);
 }

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static const char maps[] = "1000-2000 r-xp 00000000 00:01 5 /a program\n";
-static char folder[] = "/tmp/loam-profile-XXXXXX", prefix[100], text[400000];
+static char prefix[100], text[400000];
 
 /* That of the nth try, 1 or more. */
 static const char *name(int n)
@@ -51,8 +51,7 @@ static void add(const void *mem, size_t asked, uintptr_t frame, uint64_t depth)
 
 TEST(nothing_is_written_where_nothing_was_sampled)
 {
-	REQUIRE(mkdtemp(folder));
-	snprintf(prefix, sizeof prefix, "%s/p", folder);
+	snprintf(prefix, sizeof prefix, "%s/p", test_folder());
 	REQUIRE(samples_start(1)); /* every object stands for itself */
 	profile_write(prefix);
 	EXPECT(access(name(1), F_OK) != 0);
@@ -121,5 +120,4 @@ TEST(where_none_can_be_made_a_line_says_so)
 	EXPECT_ABORT(write_it, prefix,
 		     "heap cannot be made: Permission denied; name a file that can");
 	os_sim_refuse(OS_SIM_FILES, 0);
-	rmdir(folder);
 }

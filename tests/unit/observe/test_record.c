@@ -104,14 +104,11 @@ static struct reader reader_of(const char *path)
 	return r;
 }
 
-static char folder[] = "/tmp/loam-record-XXXXXX";
 static char path[64];
 
 static void begin(const char *name)
 {
-	if (strstr(folder, "XXXXXX"))
-		REQUIRE(mkdtemp(folder) != NULL);
-	snprintf(path, sizeof path, "%s/%s", folder, name);
+	snprintf(path, sizeof path, "%s/%s", test_folder(), name);
 	fflush(stdout);
 	os_start();
 	record_start(path);
@@ -127,9 +124,11 @@ static void call(enum trace_op op, struct record_call what)
 /* A process records once, so each test is a child. */
 static void in_child(void (*body)(void))
 {
-	pid_t child = fork();
 	int status = -1;
+	pid_t child;
 
+	test_folder();
+	child = fork();
 	if (child == 0) {
 		body();
 		_exit(test_failures() != 0);
@@ -236,7 +235,6 @@ static void long_after_the_end(void)
 	}
 	EXPECT(blocks > 2);
 	unlink(path);
-	rmdir(folder);
 }
 
 TEST(a_trace_goes_on_into_further_blocks_after_its_end)
@@ -332,7 +330,6 @@ static void forked(void)
 	EXPECT(next_event(&r, &e) && e.size == 2);
 	EXPECT(!next_event(&r, &e));
 	unlink(of_child);
-	rmdir(folder);
 }
 
 TEST(a_forked_child_writes_a_file_of_its_own)
@@ -366,7 +363,6 @@ static void forked_twice(void)
 	wait(&status);
 	EXPECT_EQ(status, 0);
 	unlink(path);
-	rmdir(folder);
 }
 
 TEST(a_grandchild_names_the_file_that_was_written_last)

@@ -12,11 +12,9 @@
 
 static const char *path_of(const char *name)
 {
-	static char folder[] = "/tmp/loam-files-XXXXXX", path[80];
+	static char path[80];
 
-	if (strstr(folder, "XXXXXX"))
-		REQUIRE(mkdtemp(folder) != NULL);
-	snprintf(path, sizeof path, "%s/%s", folder, name);
+	snprintf(path, sizeof path, "%s/%s", test_folder(), name);
 	return path;
 }
 

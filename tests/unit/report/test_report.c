@@ -264,16 +264,15 @@ static size_t bytes_of(const char *path)
 
 TEST(a_file_that_the_program_closed_is_opened_anew)
 {
-	char folder[] = "/tmp/loam-report-XXXXXX", path[64], part[] = "part";
+	char path[64], part[] = "part";
 
-	REQUIRE(mkdtemp(folder) && chdir(folder) == 0); /* and back at the end */
-	snprintf(path, sizeof path, "%s/whole", folder);
+	REQUIRE(chdir(test_folder()) == 0); /* and back at the end */
+	snprintf(path, sizeof path, "%s/whole", test_folder());
 	EXPECT_ABORT(to_file_that_was_closed, path, "heap buffer overflow");
 	EXPECT(bytes_of(path) > 100);
 	EXPECT_ABORT(to_file_that_was_closed, part, "heap buffer overflow");
 	EXPECT_EQ(bytes_of(part), 0); /* the program may be in another folder by now */
 	REQUIRE(chdir("/") == 0);
-	rmdir(folder);
 }
 
 static char long_names[400];
@@ -299,15 +298,14 @@ static void report_long_stacks(void *path)
 TEST(long_names_in_one_stack_leave_room_for_the_others)
 {
 	static const char *const stacks[] = {"called", "allocated", "freed"};
-	char folder[] = "/tmp/loam-report-XXXXXX", path[64], start[64];
+	char path[64], start[64];
 	static char text[20000];
 	FILE *file;
 
 	memset(long_names, '"', 300);
 	memcpy(long_names, "1000-3000 r-xp 00000000 00:01 5 ", 32);
 	long_names[300] = '\n';
-	REQUIRE(mkdtemp(folder));
-	snprintf(path, sizeof path, "%s/report", folder);
+	snprintf(path, sizeof path, "%s/report", test_folder());
 	EXPECT_ABORT(report_long_stacks, path, "double free detected");
 	file = fopen(path, "r");
 	REQUIRE(file);
@@ -323,8 +321,6 @@ TEST(long_names_in_one_stack_leave_room_for_the_others)
 		EXPECT(at && at[10] == '"');
 	}
 	EXPECT_STR(text, "]}}\n");
-	unlink(path);
-	rmdir(folder);
 }
 
 static size_t detailed;
