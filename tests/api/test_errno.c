@@ -230,11 +230,10 @@ static int free_under_refusal(void)
 /* munmap fails in a process that has used up its mappings. */
 TEST(free_leaves_errno_where_the_kernel_refuses)
 {
-	const char *preloaded = getenv("LD_PRELOAD");
 	int status = -1;
 	pid_t child;
 
-	if (preloaded && strstr(preloaded, "vgpreload"))
+	if (test_on_valgrind())
 		test_skip("the refusal would meet valgrind itself");
 	child = fork();
 	if (child == 0)

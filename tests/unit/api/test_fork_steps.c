@@ -165,9 +165,7 @@ static unsigned long steps_wanted(void)
 
 static void skip_without_steps(void)
 {
-	const char *preload = getenv("LD_PRELOAD");
-
-	if (preload && strstr(preload, "vgpreload"))
+	if (test_on_valgrind())
 		test_skip("valgrind does not stop behind instructions");
 }
 

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -257,10 +256,9 @@ static int interrupt_after(int steps)
 
 TEST(a_signal_handler_at_any_instruction_does_not_wait_for_its_own_thread)
 {
-	const char *preload = getenv("LD_PRELOAD");
 	int held = 0, released = 0;
 
-	if (preload && strstr(preload, "vgpreload"))
+	if (test_on_valgrind())
 		test_skip("valgrind's instructions would be stepped through");
 	if (test_emulated)
 		test_skip("the emulator has no ptrace");

@@ -13,6 +13,14 @@ static inline struct huge *huge_of(void *mem)
 	return (struct huge *)tag;
 }
 
+/* One that need not be zero. */
+static inline char *take(size_t nbytes)
+{
+	bool zero = false;
+
+	return (char *)huge_alloc(nbytes, 16, &zero);
+}
+
 static inline struct huge_sizes sizes(void)
 {
 	struct huge_sizes s;

@@ -3,22 +3,7 @@
 #include "pages/huge.h"
 #include "pages/retain.h"
 #include "test.h"
-
-static struct huge *huge_of(void *mem)
-{
-	struct descriptor *tag = pagemap_get(mem);
-
-	REQUIRE(tag && tag->kind == KIND_HUGE);
-	return (struct huge *)tag;
-}
-
-/* One that need not be zero. */
-static char *take(size_t nbytes)
-{
-	bool zero = false;
-
-	return huge_alloc(nbytes, 16, &zero);
-}
+#include "huges.h"
 
 TEST(a_refused_move_leaves_what_is_behind)
 {

@@ -42,14 +42,6 @@ TEST(alignment_beyond_a_page_is_kept)
 	huge_free(huge_of(mem));
 }
 
-/* One that need not be zero. */
-static char *take(size_t nbytes)
-{
-	bool zero = false;
-
-	return huge_alloc(nbytes, 16, &zero);
-}
-
 TEST(what_cannot_be_unmapped_is_purged_and_serves_again)
 {
 	char *a, *b, *held;

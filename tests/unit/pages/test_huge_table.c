@@ -6,14 +6,6 @@
 #include "test.h"
 #include "huges.h"
 
-/* One that need not be zero. */
-static char *take(size_t nbytes)
-{
-	bool zero = false;
-
-	return huge_alloc(nbytes, 16, &zero);
-}
-
 TEST(kept_mappings_side_by_side_become_one)
 {
 	char *held = take(400 * MIB), *a = take(30 * MIB);
