@@ -1,7 +1,9 @@
 /*
  * RTLD_DEEPBIND binds a plugin to libc's malloc behind our back: its free then
  * gets our memory.  Here the flag is taken away, unless an option keeps it.
- * Not in libloam.a, since a static program has no second allocator to bind to.
+ * Not in libloam.a: in a static program it would take the place of libc's, and
+ * there is no second allocator to bind to.  A dynamic program that is linked
+ * with libloam.a must not open a plugin so that frees what is the program's.
  */
 #include "dlopen.h"
 

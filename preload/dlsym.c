@@ -1,4 +1,4 @@
-/* See dlsym.h.  Not in libloam.a: a static program has no other allocator to find. */
+/* See dlsym.h.  Not in libloam.a, as dlopen.c: a static program has no other allocator to find. */
 #include "dlsym.h"
 
 #include "arena/early.h"

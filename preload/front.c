@@ -95,7 +95,7 @@ bool front_is_malloc(void)
 	uintptr_t own = (uintptr_t)malloc_itself;
 
 	IN_REGISTER(own); /* a compiler may take two names for two functions */
-	return front_find() && !front.malloc && (uintptr_t)malloc == own;
+	return front_find() && !front.malloc && (uintptr_t)malloc == own && front_is_seen(own);
 }
 
 /* Before what is constant is sealed; operators may be called before this. */

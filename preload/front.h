@@ -57,6 +57,9 @@ ALWAYS_INLINE void front_look(void)
    without one, and in libloam.a. */
 HIDDEN AT_START uintptr_t front_definition(const char *name);
 
+/* Whether loam's malloc is what others see under that name, where nothing is before it. */
+HIDDEN AT_START bool front_is_seen(uintptr_t own);
+
 /* Whether an object of that name (its soname) is before loam. */
 HIDDEN AT_START bool front_has_object(const char *soname);
 

@@ -23,4 +23,5 @@ call_guarded:
 	ret
 	.cfi_endproc
 	.size	call_guarded, . - call_guarded
+#include "landing_pads.h"
 	.section .note.GNU-stack, "", %progbits

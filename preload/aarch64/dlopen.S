@@ -1,5 +1,6 @@
-/* dlopen(file, flags) and dlmopen(namespace, file, flags): see dlopen.h. */
-	.macro	without_deepbind name, next, flags
+/* dlopen(file, flags) and dlmopen(namespace, file, flags): see dlopen.h.  Another namespace than the
+   first, 0, has a malloc of its own. */
+	.macro	without_deepbind name, next, flags, namespace
 	.text
 	.globl	\name
 	.type	\name, %function
@@ -10,10 +11,13 @@
 	add	x16, x16, :lo12:\next
 	ldar	x16, [x16]		/* before the mask, which was stored first */
 	cbz	x16, 1f
+	.ifnb	\namespace
+	cbnz	\namespace, 2f
+	.endif
 	adrp	x17, dlopen_mask
 	ldr	w17, [x17, :lo12:dlopen_mask]
 	and	\flags, \flags, w17
-	br	x16
+2:	br	x16
 1:	stp	x29, x30, [sp, #-48]!
 	.cfi_def_cfa_offset 48
 	.cfi_offset x29, -48
@@ -37,5 +41,6 @@
 	.hidden	dlopen_next
 	.hidden	dlmopen_next
 	without_deepbind dlopen, dlopen_next, w1
-	without_deepbind dlmopen, dlmopen_next, w2
+	without_deepbind dlmopen, dlmopen_next, w2, x0
+#include "landing_pads.h"
 	.section .note.GNU-stack, "", %progbits

@@ -18,4 +18,5 @@ call_guarded:
 	ret
 	.cfi_endproc
 	.size	call_guarded, . - call_guarded
+#include <cet.h>	/* notes that landing pads are there, where they are wanted */
 	.section .note.GNU-stack, "", @progbits

@@ -1,5 +1,6 @@
-/* dlopen(file, flags) and dlmopen(namespace, file, flags): see dlopen.h. */
-	.macro	without_deepbind name, next, flags
+/* dlopen(file, flags) and dlmopen(namespace, file, flags): see dlopen.h.  Another namespace than the
+   first, 0, has a malloc of its own. */
+	.macro	without_deepbind name, next, flags, namespace
 	.text
 	.globl	\name
 	.type	\name, @function
@@ -9,8 +10,12 @@
 	mov	\next(%rip), %rax
 	test	%rax, %rax
 	jz	1f
+	.ifnb	\namespace
+	test	\namespace, \namespace
+	jnz	2f
+	.endif
 	and	dlopen_mask(%rip), \flags
-	jmp	*%rax
+2:	jmp	*%rax
 1:	push	%rdi
 	.cfi_adjust_cfa_offset 8
 	push	%rsi
@@ -34,5 +39,6 @@
 	.hidden	dlopen_next
 	.hidden	dlmopen_next
 	without_deepbind dlopen, dlopen_next, %esi
-	without_deepbind dlmopen, dlmopen_next, %edx
+	without_deepbind dlmopen, dlmopen_next, %edx, %rdi
+#include <cet.h>	/* notes that landing pads are there, where they are wanted */
 	.section .note.GNU-stack, "", @progbits

@@ -39,4 +39,5 @@
 	.hidden	dlvsym_of_handle
 	found_by_handle dlsym, dlsym_next, dlsym_find, dlsym_of_handle
 	found_by_handle dlvsym, dlvsym_next, dlvsym_find, dlvsym_of_handle
+#include <cet.h>	/* notes that landing pads are there, where they are wanted */
 	.section .note.GNU-stack, "", @progbits

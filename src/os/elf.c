@@ -13,10 +13,18 @@ bool elf_same_string(const char *a, const char *b)
 	return *a == *b;
 }
 
-/* The dynamic linker writes addresses over the offsets of this section, but not in the vdso's. */
+static uintptr_t distance(uintptr_t a, uintptr_t b)
+{
+	return a - b < b - a ? a - b : b - a;
+}
+
+/* The dynamic linker writes addresses over those of the file, but not in the vdso's, which some
+   systems (gVisor) link at the end of all addresses. The right one is near the section itself. */
 static uintptr_t address_of(uintptr_t base, const ElfW(Dyn) * d)
 {
-	return d->d_un.d_ptr < base ? base + d->d_un.d_ptr : d->d_un.d_ptr;
+	uintptr_t written = d->d_un.d_ptr, moved = base + written, here = (uintptr_t)d;
+
+	return distance(written, here) <= distance(moved, here) ? written : moved;
 }
 
 void elf_read(struct elf_symbols *ret_symbols, uintptr_t base, const ElfW(Dyn) * dynamic)
@@ -24,7 +32,7 @@ void elf_read(struct elf_symbols *ret_symbols, uintptr_t base, const ElfW(Dyn) *
 	struct elf_symbols s = {.base = base};
 	const ElfW(Dyn) *soname = NULL;
 
-	for (const ElfW(Dyn) *d = dynamic; d->d_tag != DT_NULL; d++) {
+	for (const ElfW(Dyn) *d = dynamic; d && d->d_tag != DT_NULL; d++) {
 		uintptr_t address = address_of(base, d);
 
 		if (d->d_tag == DT_SYMTAB)
@@ -67,7 +75,7 @@ static bool is_it(const struct elf_symbols *s, uint32_t i, const char *name, boo
 	const ElfW(Sym) *symbol = &s->symbols[i];
 	unsigned type = ELF64_ST_TYPE(symbol->st_info);
 
-	return (type == STT_FUNC || (any_version && type == STT_OBJECT)) &&
+	return (type == STT_FUNC || (any_version && (type == STT_OBJECT || type == STT_NOTYPE))) &&
 	       symbol->st_shndx != SHN_UNDEF &&
 	       (any_version || !(s->versions && s->versions[i] & HIDDEN_VERSION)) &&
 	       elf_same_string(s->strings + symbol->st_name, name);
@@ -95,9 +103,9 @@ static uint32_t find_by_gnu_hash(const struct elf_symbols *s, const char *name, 
 	const uint32_t *buckets =
 		s->gnu_hash + 4 + s->gnu_hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
 	const uint32_t *hashes = buckets + nbuckets;
-	uint32_t i = buckets[hash % nbuckets];
+	uint32_t i = nbuckets ? buckets[hash % nbuckets] : 0;
 
-	if (i < first)
+	if (i < first || !i)
 		return 0;
 	for (;; i++) {
 		if ((hashes[i - first] | 1) == (hash | 1) && is_it(s, i, name, any_version))

@@ -202,12 +202,6 @@ bool os_guard(void *mem, size_t nbytes)
 	return !syscall_failed(result);
 }
 
-bool os_unguard(void *mem, size_t nbytes)
-{
-	ASSERT(is_range(mem, nbytes));
-	return map_at(mem, nbytes, PROT_READ | PROT_WRITE, MAP_FIXED) != NULL;
-}
-
 /* The place is a hint, which the kernel follows where there is room, the stack's included. */
 void *os_map_at(void *place, size_t nbytes)
 {
@@ -297,6 +291,19 @@ bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 	return can_move(mem, old_nbytes, onto, new_nbytes) &&
 	       !syscall_failed(call_mremap(mem, old_nbytes, new_nbytes,
 					   MREMAP_MAYMOVE | MREMAP_FIXED, onto));
+}
+
+/* Made elsewhere and moved there: kernels before Linux 6.12 unmap what MAP_FIXED replaces before
+   they find out that they may not give the new pages (overcommit_memory=2). */
+bool os_unguard(void *mem, size_t nbytes)
+{
+	void *new = map_at(NULL, nbytes, PROT_READ | PROT_WRITE, 0);
+
+	ASSERT(is_range(mem, nbytes));
+	if (!new) /* addresses may be all that is missing */
+		return map_at(mem, nbytes, PROT_READ | PROT_WRITE, MAP_FIXED) ||
+		       (os_guard(mem, nbytes), false);
+	return os_remap_onto(new, nbytes, mem, nbytes) || (os_unmap(new, nbytes), false);
 }
 
 /* Locked memory goes by an advice of its own, since Linux 5.18. */

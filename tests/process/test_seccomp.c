@@ -137,17 +137,22 @@ static _Noreturn void work_restricted(bool with_threads)
 	_exit(0);
 }
 
-static void expect_content(bool with_threads)
+static void expect_success(pid_t child)
 {
-	pid_t child = fork();
-	int status;
+	int status = child_wait(child);
 
-	if (child == 0)
-		work_restricted(with_threads);
-	status = child_wait(child);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
 		test_skip("this kernel or container has no seccomp filters");
 	EXPECT_EQ(status, 0);
+}
+
+static void expect_content(bool with_threads)
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		work_restricted(with_threads);
+	expect_success(child);
 }
 
 TEST(one_thread)

@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -66,6 +67,79 @@ TEST(old_versions_are_not_found)
 
 	EXPECT_EQ(elf_function(&s, "malloc_get_state"), 0); /* for old programs alone */
 	EXPECT_EQ(elf_function(&s, "memcpy"), 0);	    /* IFUNC, and an old one */
+}
+
+/* As gVisor's is linked. */
+#define FAR ((uintptr_t)-9 << 20)
+
+static void move_dynamic(ElfW(Dyn) * d)
+{
+	for (; d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_SYMTAB || d->d_tag == DT_STRTAB || d->d_tag == DT_HASH ||
+		    d->d_tag == DT_GNU_HASH || d->d_tag == DT_VERSYM)
+			d->d_un.d_ptr += FAR;
+}
+
+/* Gives an object's image other addresses. */
+static void move_far(char *image)
+{
+	ElfW(Ehdr) *header = (ElfW(Ehdr) *)image;
+	ElfW(Phdr) *segment = (ElfW(Phdr) *)(image + header->e_phoff);
+
+	for (int i = 0; i < header->e_phnum; i++, segment++) {
+		if (segment->p_type == PT_DYNAMIC)
+			move_dynamic((ElfW(Dyn) *)(image + segment->p_vaddr));
+		segment->p_vaddr += FAR;
+	}
+}
+
+TEST(a_vdso_that_is_linked_at_the_end_of_all_addresses_is_read)
+{
+	const ElfW(Ehdr) *vdso = (const ElfW(Ehdr) *)getauxval(AT_SYSINFO_EHDR);
+	struct elf_symbols s, moved;
+	size_t nbytes;
+	char *copy;
+
+	if (!vdso)
+		test_skip("the system has no vdso");
+	nbytes = vdso->e_shoff + (size_t)vdso->e_shnum * vdso->e_shentsize;
+	REQUIRE(copy = aligned_alloc(4096, (nbytes + 4095) / 4096 * 4096));
+	memcpy(copy, vdso, nbytes);
+	REQUIRE(elf_read_header(&s, (ElfW(Ehdr) *)copy));
+	move_far(copy);
+	REQUIRE(elf_read_header(&moved, (ElfW(Ehdr) *)copy));
+	EXPECT_EQ(moved.base + FAR, s.base);
+	EXPECT_EQ((uintptr_t)moved.symbols, (uintptr_t)s.symbols);
+	EXPECT_EQ((uintptr_t)moved.strings, (uintptr_t)s.strings);
+	EXPECT_EQ((uintptr_t)moved.gnu_hash, (uintptr_t)s.gnu_hash);
+	EXPECT_EQ((uintptr_t)moved.sysv_hash, (uintptr_t)s.sysv_hash);
+	free(copy);
+}
+
+/* As assemblers leave it where nobody says that it is a function. */
+TEST(a_symbol_without_a_type_is_a_definition)
+{
+	ElfW(Sym) symbols[2] = {
+		[1] = {.st_name = 1, .st_info = STT_NOTYPE, .st_shndx = 1, .st_value = 16}};
+	struct elf_symbols s = {.base = 4096,
+				.symbols = symbols,
+				.strings = "\0name",
+				.sysv_hash = (const uint32_t[]){1, 2}};
+
+	EXPECT_EQ(elf_definition(&s, "name"), 4112);
+	EXPECT_EQ(elf_function(&s, "name"), 0);
+}
+
+TEST(an_object_without_symbols_has_none)
+{
+	struct elf_symbols s;
+
+	elf_read(&s, 0, NULL); /* a static program's, of which the dynamic linker was told */
+	EXPECT_EQ(elf_definition(&s, "name"), 0);
+	s = (struct elf_symbols){.symbols = &(ElfW(Sym)){0},
+				 .strings = "",
+				 .gnu_hash = (const uint32_t[]){0, 1, 0, 0}};
+	EXPECT_EQ(elf_definition(&s, "name"), 0);
 }
 
 TEST(a_definition_is_found_in_any_version)

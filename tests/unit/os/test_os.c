@@ -416,6 +416,36 @@ TEST(refusals_are_null_and_lose_nothing)
 	EXPECT(os_map((size_t)1 << 60, OS_HUGE) == NULL);
 }
 
+static int unguard_without_memory(void)
+{
+	size_t page = os_page_size();
+	char *mem = os_map(3 * page, OS_PAGES);
+
+	if (!mem || !os_guard(mem + page, page))
+		return 1;
+	for (int i = 0; i < 4096 && os_map(page, OS_PAGES); i++)
+		continue; /* an emulator obeys no limit */
+	return os_unguard(mem + page, page) && all_bytes(mem + page, page, 0) ? 0 : 2;
+}
+
+/* Where a process may have no more addresses, too. */
+TEST(a_guard_page_becomes_memory)
+{
+	size_t page = os_page_size();
+	char *mem = os_map(3 * page, OS_PAGES);
+
+	REQUIRE(mem);
+	memset(mem, 'x', 3 * page);
+	REQUIRE(os_guard(mem + page, page));
+	EXPECT(test_is_unreadable(mem + page));
+	REQUIRE(os_unguard(mem + page, page));
+	EXPECT(all_bytes(mem, page, 'x') && all_bytes(mem + 2 * page, page, 'x'));
+	EXPECT(all_bytes(mem + page, page, 0));
+	memset(mem + page, 'y', page);
+	os_unmap(mem, 3 * page);
+	EXPECT_EQ(run_limited(4 * MIB, unguard_without_memory), 0);
+}
+
 TEST(a_mapping_lies_where_it_is_wanted_or_nowhere)
 {
 	size_t page = os_page_size();
