@@ -43,7 +43,7 @@ void retain_note_peak(size_t live)
 /* How much larger than it was the process may become; more while it loses bet after bet. */
 static size_t slack(size_t peak, size_t regret)
 {
-	return larger(peak / 8, RETAIN_SLACK + smaller(smaller(regret, peak) / 16, RETAIN_SLACK));
+	return larger(peak / 8, RETAIN_SLACK + smaller(regret, peak) / 16);
 }
 
 /* How much may be retained under limit: half of what is left of it; under pressure, which only

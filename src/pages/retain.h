@@ -16,7 +16,7 @@
  * frees and allocates much again and again pays for the first time only.
  *
  *	learned = min(regret, peak + slack - used - base), 0 at least
- *	slack = max(peak / 8, 8 MiB + min(regret / 16, peak / 16, 8 MiB))
+ *	slack = max(peak / 8, 8 MiB + min(regret, peak) / 16)
  *
  * keeps such a program from growing by more than the slack beyond what it was, with all that it
  * keeps: peak is the most that was used.  If it were

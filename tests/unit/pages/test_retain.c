@@ -72,6 +72,16 @@ TEST(what_is_learned_never_makes_the_process_much_larger_than_it_was)
 	EXPECT(retain_excess() > 0);
 }
 
+TEST(more_is_learned_beside_much_regret)
+{
+	reset(64 * MIB, 0);
+	retain_regret = 32 * MIB;
+	retain_add(10 * MIB); /* 8, and a sixteenth of 32 */
+	EXPECT_EQ(retain_excess(), 0);
+	retain_add(1);
+	EXPECT_EQ(retain_excess(), 4 * MIB + 1); /* half of an eighth of 64 MiB */
+}
+
 /* The share is part of the room, not beside it. */
 TEST(nothing_is_learned_where_the_share_fills_the_room)
 {
@@ -171,6 +181,17 @@ TEST(what_was_not_needed_goes_at_half_if_it_is_most)
 	retain_half(true);
 	EXPECT_EQ(retain_needed, options.retain_floor);
 	EXPECT_EQ(retain_regret, 50 * MIB);
+}
+
+TEST(most_is_half_of_what_is_retained)
+{
+	reset(800 * MIB, 100 * MIB);
+	retain_low = retain_low_before = 50 * MIB - 1;
+	retain_half(true);
+	EXPECT_EQ(retain_needed, SIZE_MAX);
+	retain_low = retain_low_before = 50 * MIB;
+	retain_half(true);
+	EXPECT_EQ(retain_needed, 50 * MIB + options.retain_floor);
 }
 
 TEST(what_is_faulted_in_was_needed)
