@@ -169,6 +169,60 @@ TEST(a_freed_mapping_is_kept_under_the_rule_and_reused)
 	EXPECT(huge_check());
 }
 
+TEST(a_freed_mapping_of_32_mib_is_kept_and_a_larger_one_goes)
+{
+	size_t large = 32 * MIB + os_page_size(), mapped;
+	char *held, *a;
+
+	huge_purge(SIZE_MAX);
+	held = take(400 * MIB);
+	a = take(32 * MIB);
+	huge_free(huge_of(a));
+	EXPECT_EQ(sizes().kept, 32 * MIB);
+	huge_purge(SIZE_MAX);
+	a = take(large);
+	mapped = os_sim_mapped();
+	huge_free(huge_of(a));
+	EXPECT_EQ(sizes().kept, 0);
+	EXPECT_EQ(os_sim_mapped(), mapped - large);
+	huge_free(huge_of(held));
+	EXPECT(huge_check());
+}
+
+/* One of 3 MiB is the oldest of 65, then of 64. */
+TEST(the_64_mappings_that_were_kept_last_are_looked_at)
+{
+	enum { KEPT = 65 };
+	size_t floor = options.retain_floor;
+	char *mems[KEPT], *place, *other;
+
+	options.retain_floor = GIB;
+	huge_purge(SIZE_MAX);
+	for (int i = 0; i < KEPT; i++)
+		mems[i] = take(MIB);
+	for (int i = 0; i < KEPT; i++) /* descriptors are there */
+		huge_free(huge_of(mems[i]));
+	huge_purge(SIZE_MAX);
+	place = take(512 * MIB);
+	huge_free(huge_of(place));	    /* so large a one is unmapped */
+	for (size_t i = 0; i < KEPT; i++) { /* none beside another */
+		os_sim_map_at(place + i * 4 * MIB);
+		REQUIRE((mems[i] = take(i ? MIB : 3 * MIB)) == place + i * 4 * MIB);
+	}
+	for (int i = 0; i < KEPT; i++)
+		huge_free(huge_of(mems[i]));
+	REQUIRE(other = take(3 * MIB));
+	EXPECT(other != mems[0]);
+	EXPECT_EQ(sizes().kept, (3 + KEPT - 2) * MIB); /* one of 1 MiB became it */
+	EXPECT(take(3 * MIB) == mems[0]);
+	EXPECT_EQ(sizes().kept, (KEPT - 2) * MIB);
+	huge_free(huge_of(other));
+	huge_free(huge_of(mems[0]));
+	huge_purge(SIZE_MAX);
+	options.retain_floor = floor;
+	EXPECT(huge_check());
+}
+
 TEST(zeros_come_from_a_new_mapping)
 {
 	bool zero = true;
@@ -274,6 +328,44 @@ TEST(a_resize_keeps_contents_wherever_it_leads)
 	EXPECT_EQ(mem[5 * MIB - 1], 0x5a);
 	EXPECT(huge_check());
 	huge_free(huge_of(mem));
+}
+
+/* What of 64 MiB that were purged counts as needed when an object is resized. */
+static size_t regret_of_resize(char **mem, size_t nbytes)
+{
+	retain_tally = 64 * MIB;
+	retain_regret = 0;
+	REQUIRE(*mem = huge_resize(huge_of(*mem), nbytes));
+	return retain_regret;
+}
+
+/* They would not be kept. */
+TEST(what_is_over_32_mib_is_no_regret)
+{
+	char *mem;
+
+	huge_purge(SIZE_MAX);
+	mem = take(10 * MIB);
+	EXPECT_EQ(regret_of_resize(&mem, 20 * MIB), 10 * MIB);
+	REQUIRE(huge_of(mem)->mapped < 40 * MIB);
+	EXPECT_EQ(regret_of_resize(&mem, 40 * MIB), 0);
+	huge_free(huge_of(mem));
+	REQUIRE(mem = huge_alloc_with_room(30 * MIB));
+	REQUIRE(huge_of(mem)->mapped >= 33 * MIB);
+	EXPECT_EQ(regret_of_resize(&mem, 32 * MIB), 2 * MIB);
+	EXPECT_EQ(regret_of_resize(&mem, 33 * MIB), 0);
+	huge_free(huge_of(mem));
+	retain_tally = 64 * MIB;
+	retain_regret = 0;
+	mem = take(33 * MIB);
+	EXPECT_EQ(retain_regret, 0);
+	huge_free(huge_of(mem));
+	mem = take(32 * MIB);
+	EXPECT_EQ(retain_regret, 32 * MIB);
+	huge_free(huge_of(mem));
+	retain_forget();
+	huge_purge(SIZE_MAX);
+	EXPECT(huge_check());
 }
 
 TEST(an_object_with_room_grows_without_a_call_of_the_system)

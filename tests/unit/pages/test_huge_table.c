@@ -1,5 +1,6 @@
 /* The table of huge objects: kept mappings side by side, what huge_check() sees, and as the child
    of a fork finds it. */
+#include "os_sim.h"
 #include "pages/huge.h"
 #include "pages/huge_table.h"
 #include "pages/retain.h"
@@ -23,6 +24,45 @@ TEST(kept_mappings_side_by_side_become_one)
 	huge_free(huge_of(a));
 	huge_free(huge_of(held));
 	huge_purge(SIZE_MAX);
+}
+
+static size_t count_kept(void)
+{
+	size_t n = 0;
+
+	list_for_each (l, &huge_table.kept)
+		n++;
+	return n;
+}
+
+/* How many mappings are kept after two that lie side by side from there on were freed. */
+static size_t kept_side_by_side(char *place, size_t lower_bytes, size_t upper_bytes)
+{
+	char *lower, *upper;
+
+	huge_purge(SIZE_MAX);
+	os_sim_map_at(place);
+	lower = take(lower_bytes);
+	os_sim_map_at(place + lower_bytes);
+	upper = take(upper_bytes);
+	REQUIRE(lower == place && upper == place + lower_bytes);
+	huge_free(huge_of(lower));
+	huge_free(huge_of(upper));
+	EXPECT_EQ(sizes().kept, lower_bytes + upper_bytes);
+	EXPECT(huge_check());
+	return count_kept();
+}
+
+TEST(kept_mappings_become_none_of_over_32_mib)
+{
+	char *held = take(400 * MIB), *place = take(64 * MIB);
+
+	huge_free(huge_of(place)); /* so large a one is unmapped */
+	EXPECT_EQ(kept_side_by_side(place, 16 * MIB, 16 * MIB), 1);
+	EXPECT_EQ(kept_side_by_side(place, 16 * MIB, 17 * MIB), 2);
+	huge_free(huge_of(held));
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(sizes().kept, 0);
 }
 
 TEST(check_sees_what_is_wrong)

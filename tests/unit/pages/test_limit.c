@@ -50,6 +50,39 @@ TEST(half_of_what_is_left_may_be_taken_before_it_is_read_again)
 	EXPECT(limit_read_for_request());
 }
 
+/* 20 MiB are held, and so many bytes are left. */
+static void set_left(size_t left)
+{
+	set(128 * MIB, 20 * MIB, 105 * MIB - left); /* 3 are margin */
+	limit_read();
+	EXPECT_EQ(retain_limit.known, 20 * MIB + left);
+}
+
+TEST(all_of_what_is_left_may_be_taken_where_it_is_512_kib_at_most)
+{
+	set_left(300 * KIB);
+	EXPECT(retain_allows(300 * KIB));
+	EXPECT(!retain_allows(300 * KIB + 1));
+	set_left(512 * KIB);
+	EXPECT(retain_allows(512 * KIB));
+	set_left(514 * KIB);
+	EXPECT(retain_allows(257 * KIB));
+	EXPECT(!retain_allows(257 * KIB + 1));
+}
+
+TEST(it_is_due_where_256_kib_were_taken_though_an_eighth_is_less)
+{
+	set_left(MIB);
+	retain_live += 256 * KIB - 1;
+	EXPECT(!retain_limit_is_due());
+	retain_live++;
+	EXPECT(retain_limit_is_due());
+	retain_live = 20 * MIB - 256 * KIB;
+	EXPECT(!retain_limit_is_due());
+	retain_live--;
+	EXPECT(retain_limit_is_due());
+}
+
 TEST(it_is_due_where_an_eighth_was_taken)
 {
 	set(128 * MIB, 20 * MIB, 5 * MIB);

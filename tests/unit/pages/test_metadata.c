@@ -23,6 +23,31 @@ static bool is_zero(const void *mem, size_t nbytes)
 	return true;
 }
 
+/* Takes objects until another area is mapped for them: its bytes. */
+static size_t next_area(void)
+{
+	size_t before = load_relaxed(&metadata_bytes);
+
+	while (load_relaxed(&metadata_bytes) == before)
+		REQUIRE(pool_alloc(&things));
+	return load_relaxed(&metadata_bytes) - before;
+}
+
+/* The first test: nothing was mapped yet. */
+TEST(each_area_is_twice_the_one_before_from_128_kib_to_4_mib_unless_addresses_are_dear)
+{
+	EXPECT_EQ(next_area(), 128 * KIB);
+	os_sim_set_memory_limit(OS_MEMORY_SCARCE - 1);
+	EXPECT_EQ(next_area(), 256 * KIB);
+	EXPECT_EQ(next_area(), 256 * KIB);
+	os_sim_set_memory_limit(OS_MEMORY_SCARCE);
+	for (size_t nbytes = 256 * KIB; nbytes < 4 * MIB; nbytes *= 2)
+		EXPECT_EQ(next_area(), nbytes);
+	os_sim_set_memory_limit(SIZE_MAX);
+	EXPECT_EQ(next_area(), 4 * MIB);
+	EXPECT_EQ(next_area(), 4 * MIB);
+}
+
 TEST(objects_are_zero_and_on_lines_of_their_own)
 {
 	struct thing *a = pool_alloc(&things), *b = pool_alloc(&things);

@@ -124,6 +124,31 @@ TEST(a_purge_that_is_refused_loses_nothing)
 	EXPECT(zone_check());
 }
 
+/* So that one that is refused for long costs few calls. */
+TEST(after_a_purge_that_was_refused_256_calls_try_none)
+{
+	size_t floor = options.retain_floor;
+	bool clean;
+	void *block;
+
+	zone_purge(SIZE_MAX);
+	options.retain_floor = GIB;
+	REQUIRE(block = zone_alloc(ORDER_MAX, &clean));
+	zone_free(block, ORDER_MAX, ORDER_BYTES(ORDER_MAX));
+	os_sim_refuse(OS_SIM_PURGE, EINVAL);
+	os_sim_fail_from(0);
+	EXPECT_EQ(zone_purge(MIB), 0);
+	EXPECT_EQ(os_sim_calls(), 1);
+	os_sim_refuse(OS_SIM_PURGE, 0);
+	for (int i = 0; i < 256; i++)
+		EXPECT_EQ(zone_purge(MIB), 0);
+	EXPECT_EQ(os_sim_calls(), 1);
+	EXPECT_EQ(zone_purge(MIB), ORDER_BYTES(ORDER_MAX));
+	EXPECT_EQ(os_sim_calls(), 2);
+	options.retain_floor = floor;
+	EXPECT(zone_check());
+}
+
 TEST(pages_are_cut_exactly_and_extended_in_place)
 {
 	bool clean;
@@ -332,6 +357,44 @@ TEST(what_grows_is_not_put_where_it_just_fits)
 	zone_free_pages(mem, mem == tight ? 200 : 210);
 	zone_free_pages(held, 3);
 	zone_free_pages(held + 203 * PAGE_SIZE, 53);
+	EXPECT_EQ(retain_live, 0);
+}
+
+/* Bytes that are mapped for room of 1 MiB. */
+static size_t mapped_for_room(void)
+{
+	size_t before = sizes().mapped, mapped;
+	bool clean;
+	void *mem;
+
+	REQUIRE(mem = zone_alloc_with_room(64, 8, &clean));
+	mapped = sizes().mapped - before;
+	zone_free_pages(mem, 64);
+	return mapped;
+}
+
+TEST(for_room_more_is_mapped_only_where_half_is_in_use_and_addresses_are_not_dear)
+{
+	void *blocks[4];
+	bool clean;
+
+	zone_unmap_free(true);
+	REQUIRE(sizes().mapped == 0);
+	for (int i = 0; i < 4; i++)
+		REQUIRE(blocks[i] = zone_alloc(7, &clean));
+	REQUIRE(sizes().mapped == 4 * ORDER_BYTES(7)); /* two steps of 1 MiB */
+	zone_free(blocks[0], 7, 0);
+	zone_free(blocks[2], 7, 0);
+	EXPECT_EQ(mapped_for_room(), 0); /* half is free, though in pieces that are too small */
+	REQUIRE(blocks[2] = zone_alloc(7, &clean));
+	os_sim_set_memory_limit(GIB);
+	EXPECT_EQ(mapped_for_room(), 0);
+	os_sim_set_memory_limit(SIZE_MAX);
+	EXPECT_EQ(mapped_for_room(), MIB);
+	for (int i = 1; i < 4; i++)
+		zone_free(blocks[i], 7, 0);
+	zone_unmap_free(true);
+	EXPECT(zone_check());
 	EXPECT_EQ(retain_live, 0);
 }
 

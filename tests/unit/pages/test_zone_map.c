@@ -127,6 +127,34 @@ TEST(a_region_counts_no_more_steps_than_it_has_room_for)
 	EXPECT(zone_check());
 }
 
+/* What is mapped for the first page under a limit. */
+static size_t first_step(size_t limit)
+{
+	size_t mapped;
+	bool clean;
+	void *page;
+
+	zone_unmap_free(true);
+	REQUIRE(sizes().mapped == 0);
+	os_sim_set_memory_limit(limit);
+	REQUIRE(page = zone_alloc(0, &clean));
+	mapped = sizes().mapped;
+	os_sim_set_memory_limit(SIZE_MAX);
+	zone_free(page, 0, 0);
+	zone_unmap_free(true);
+	return mapped;
+}
+
+TEST(a_mebibyte_is_mapped_first_or_a_64th_of_the_limit_and_64_kib_at_least)
+{
+	EXPECT_EQ(first_step(SIZE_MAX), MIB);
+	EXPECT_EQ(first_step(64 * MIB), MIB);
+	EXPECT_EQ(first_step(64 * MIB - 1), 512 * KIB);
+	EXPECT_EQ(first_step(16 * MIB), 256 * KIB);
+	EXPECT_EQ(first_step(4 * MIB), 64 * KIB);
+	EXPECT_EQ(first_step(MIB), 64 * KIB);
+}
+
 TEST(half_of_what_is_mapped_is_mapped_next_up_to_64_mib)
 {
 	enum { BLOCKS = 80 };
