@@ -140,6 +140,29 @@ TEST(small_requests_in_a_row_lie_side_by_side)
 	EXPECT(heap_check(ch));
 }
 
+/* 1016 bytes make a chunk of 1024, the least large one. */
+TEST(large_requests_neither_make_a_last_remainder_nor_take_it)
+{
+	struct chunk_heap *ch = fresh();
+	char *large = heap_malloc(ch, 20000, NULL);
+
+	heap_malloc(ch, 16, NULL);
+	heap_free(ch, large);
+	EXPECT(heap_malloc(ch, 1016, NULL) == large);
+	EXPECT_EQ(ch->large_hits, 1);
+	EXPECT(heap_malloc(ch, 100, NULL)); /* what the large one left was sorted first */
+	EXPECT_EQ(ch->large_hits, 2);
+	EXPECT_EQ(ch->remainder_hits, 0);
+	EXPECT(heap_malloc(ch, 1016, NULL)); /* and what the small one left */
+	EXPECT_EQ(ch->large_hits, 3);
+	EXPECT_EQ(ch->remainder_hits, 0);
+	EXPECT(heap_malloc(ch, 1000, NULL));
+	EXPECT(heap_malloc(ch, 1000, NULL));
+	EXPECT_EQ(ch->large_hits, 4);
+	EXPECT_EQ(ch->remainder_hits, 1);
+	EXPECT(heap_check(ch));
+}
+
 TEST(freed_neighbours_become_one)
 {
 	struct chunk_heap *ch = fresh();

@@ -126,6 +126,31 @@ TEST(chunks_that_are_purged_already_do_not_hide_smaller_ones)
 	options = defaults;
 }
 
+/* So that none takes long. */
+TEST(one_call_purges_256_chunks)
+{
+	enum { CHUNKS = 400 };
+	struct chunk_heap *ch = fresh(false);
+	struct options defaults = options;
+	static char *mems[CHUNKS];
+	int purged = 0;
+
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	spaced(ch, mems, CHUNKS, 10000);
+	for (int i = 0; i < CHUNKS; i++)
+		heap_free(ch, mems[i]);
+	retain_forget();
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	heap_obey_rule(ch);
+	for (int i = 0; i < CHUNKS; i++)
+		purged += chunk_of(mems[i])->dirty == 0;
+	EXPECT_EQ(purged, 256);
+	EXPECT(heap_check(ch));
+	options = defaults;
+}
+
 /* All of them, wherever the rule has come to. */
 TEST(a_trim_purges_what_the_rule_has_passed_by)
 {

@@ -91,3 +91,41 @@ TEST(memory_that_was_used_is_not_called_zero)
 	heap_malloc(ch, 1000, &zero);
 	EXPECT(zero);
 }
+
+/* How often top is trimmed when a chunk is freed between it and one with so many clean pages. */
+static size_t trims_over_clean(size_t npages)
+{
+	struct chunk_heap *ch = fresh(true);
+	char *mem, *last;
+	size_t room, before;
+
+	REQUIRE(heap_malloc(ch, 1000, NULL));
+	room = align_up((size_t)ch->top + CHUNK_LEAST, PAGE_SIZE) - (size_t)ch->top;
+	REQUIRE(heap_malloc(ch, room - 8, NULL));
+	REQUIRE(mem = heap_malloc(ch, (npages + 1) * PAGE_SIZE + 24, NULL));
+	REQUIRE(is_aligned((uintptr_t)chunk_of(mem), PAGE_SIZE));
+	REQUIRE(last = heap_malloc(ch, 2000, NULL));
+	heap_free(ch, mem);
+	heap_trim(ch, 0);
+	EXPECT_EQ(ch->bins.clean, npages * PAGE_SIZE); /* all but its first page, with its links */
+	before = ch->trims;
+	heap_free(ch, last);
+	EXPECT(ch->top == chunk_of(mem));
+	EXPECT(heap_check(ch));
+	return ch->trims - before;
+}
+
+/* To stay clean; a little of it counts as retained. */
+TEST(top_is_trimmed_over_64_kib_that_are_clean_unless_an_option_says_when)
+{
+	struct options defaults = options;
+
+	os_sim_need_small_pages();
+	options.top_pad = 0;
+	options.retain_floor = GIB; /* the rule asks for nothing */
+	EXPECT_EQ(trims_over_clean(15), 0);
+	EXPECT_EQ(trims_over_clean(16), 1);
+	options.trim_threshold = GIB;
+	EXPECT_EQ(trims_over_clean(120), 0);
+	options = defaults;
+}
