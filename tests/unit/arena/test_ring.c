@@ -300,6 +300,20 @@ TEST_ALONE(where_many_threads_begin_arenas_are_made_for_them)
 	EXPECT_EQ(ring_count(), options.arena_max);
 }
 
+TEST_ALONE(each_fifth_thread_begins_with_a_new_arena)
+{
+	struct arena *a;
+
+	start();
+	EXPECT(ring_join(4) == &arena_main);
+	a = ring_join(5);
+	EXPECT(ring_count() == 2 && a == ring_at(2));
+	ring_join(8);
+	EXPECT_EQ(ring_count(), 2);
+	ring_join(9);
+	EXPECT_EQ(ring_count(), 3);
+}
+
 TEST_ALONE(threads_that_begin_go_round_the_ring)
 {
 	struct arena *first;

@@ -290,6 +290,30 @@ TEST(a_current_slab_that_has_become_sparse_is_listed_and_idle)
 	end(ss);
 }
 
+/* Of 64 objects, so that 16 would make it sparse. */
+TEST(a_current_slab_is_listed_when_half_of_what_was_out_is_back_if_that_was_32_kib)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(1024);
+	struct slab *s;
+
+	make_full(ss, sc, &s, 1);
+	s = ss->current[sc];
+	REQUIRE(s && s->capacity == 64);
+	while (s->out < 31)
+		take(ss, sc);
+	thin_out(ss, s, 1);
+	EXPECT_EQ(s->state, SLAB_CURRENT);
+	while (s->out < 32)
+		take(ss, sc);
+	thin_out(ss, s, 16);
+	EXPECT_EQ(s->state, SLAB_CURRENT);
+	thin_out(ss, s, 15);
+	EXPECT_EQ(s->state, SLAB_LISTED);
+	EXPECT(!ss->current[sc]);
+	end(ss);
+}
+
 /* What it was told of while it was listed does not hold any more. */
 TEST(a_slab_that_was_listed_stays_current_too)
 {
