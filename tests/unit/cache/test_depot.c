@@ -488,6 +488,17 @@ TEST(shards_share_the_room)
 	leave_shards();
 }
 
+TEST(in_each_of_many_shards_there_is_room_for_64_kib_of_a_class)
+{
+	start_anew();
+	store_relaxed(&retain_live, 0);
+	set_shards(5);
+	EXPECT(depot_put(sc, objects, 127));
+	EXPECT(depot_put(sc, objects, 1));
+	EXPECT(!depot_put(sc, objects, 1));
+	leave_shards();
+}
+
 /* Half of a magazine may be a little more than a shard has room for. */
 TEST(up_to_the_limit_a_crate_of_any_size_is_taken)
 {

@@ -130,6 +130,24 @@ TEST(it_packs_until_eight_batches_one_after_the_other_were_in_vain)
 	EXPECT(!m.packs && magazine_is_object(&m, *m.last));
 }
 
+TEST(after_eight_batches_in_vain_it_rests_for_16_sweeps)
+{
+	struct magazine m = filled(64, 3);
+
+	magazine_learn_to_pack(&m, true);
+	for (int i = 0; i < 7; i++)
+		magazine_note_batch(&m, true);
+	EXPECT(m.packs);
+	magazine_note_batch(&m, true);
+	EXPECT(!m.packs);
+	for (int i = 0; i < 16; i++) {
+		magazine_learn_to_pack(&m, true);
+		EXPECT(!m.packs);
+	}
+	magazine_learn_to_pack(&m, true);
+	EXPECT(m.packs);
+}
+
 TEST(what_leaves_it_is_not_taken)
 {
 	struct magazine m = filled(64, 3);
@@ -215,6 +233,26 @@ TEST(it_doubles_when_it_is_filled_after_it_gave)
 	EXPECT(!m.gave);
 	magazine_learn_to_fill(&m);
 	EXPECT_EQ(magazine_capacity(&m), 7); /* it gave nothing since */
+}
+
+/* Of eight fills within a sweep the last one is a reason, up to 32 KiB. */
+TEST(it_doubles_when_it_is_filled_often)
+{
+	struct magazine m = fresh(512);
+
+	magazine_learn_to_fill(&m);
+	for (m.fills = 0; m.fills < 7; m.fills++)
+		magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 3); /* 7 are more than 2 KiB */
+	magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 7);
+	m.fills = 8;
+	magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 7);
+	m.fills = 15;
+	for (int i = 0; i < 9; i++)
+		magazine_learn_to_fill(&m);
+	EXPECT_EQ(magazine_capacity(&m), 64);
 }
 
 TEST(it_grows_to_so_many_objects_and_bytes_and_no_further)

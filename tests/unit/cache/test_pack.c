@@ -177,6 +177,31 @@ TEST(where_little_leaves_what_is_held_makes_room)
 	start_anew();
 }
 
+/* Of seven objects three are no more than half. */
+TEST(where_more_than_half_leaves_what_is_held_stays)
+{
+	for (uint32_t leaving = 3; leaving <= 4; leaving++) {
+		struct magazine *m = filled(SIZE, 7 - leaving);
+		struct object *o[5];
+
+		REQUIRE(magazine_capacity(m) == 7);
+		REQUIRE(ring_lock_this(&arena_main));
+		take_objects(&arena_main, SIZE, o, leaving + 1);
+		ring_unlock(&arena_main);
+		m->fills = 1;
+		mine.cache->ticks = 0; /* nothing is swept meanwhile */
+		magazine_set_packing(m, true);
+		for (uint32_t i = 0; i <= leaving; i++) {
+			o[i]->key = 0;
+			loam_free(o[i]);
+		}
+		EXPECT_EQ(magazine_leaving(m), 1);
+		EXPECT_EQ(magazine_count(m), leaving == 3 ? 0 : 3);
+		magazine_set_packing(m, false);
+		start_anew();
+	}
+}
+
 static bool is_of_the_slab_that_served(const struct magazine *m, const void *mem)
 {
 	return cache_slab_of(mem) == cache_slab_of(m->none[1]);

@@ -20,6 +20,12 @@ static void tick(void)
 	take_slow_path();
 }
 
+static void look(void)
+{
+	mine.cache->ticks = TICKS_A_LOOK - 1;
+	take_slow_path();
+}
+
 /* Nothing is due by time. */
 static void settle(void)
 {
@@ -27,6 +33,18 @@ static void settle(void)
 	loam_free(loam_malloc(1));
 	os_sim_advance(2 * (uint64_t)SECOND);
 	tick();
+}
+
+TEST(each_32nd_slow_path_looks_what_is_due)
+{
+	settle();
+	os_sim_advance(1);
+	mine.cache->ticks = 0;
+	for (int i = 0; i < 31; i++)
+		take_slow_path();
+	EXPECT(load_relaxed(&mine.cache->looked) != os_clock());
+	take_slow_path();
+	EXPECT_EQ(load_relaxed(&mine.cache->looked), os_clock());
 }
 
 TEST(each_256th_slow_path_reaps_a_cache)
@@ -171,6 +189,43 @@ TEST(top_that_must_be_faulted_in_makes_what_is_idle_go)
 	options = defaults;
 }
 
+static size_t count_idle(const struct slabs *ss)
+{
+	size_t n = 0;
+
+	list_for_each (l, &ss->idle)
+		n++;
+	return n;
+}
+
+/* Of four slabs each. */
+TEST(one_look_takes_two_steps_of_purging)
+{
+	struct options defaults = options;
+	struct slabs *ss;
+	size_t idle;
+
+	settle();
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	allocate_objects(OBJECTS / 2);
+	thin_out_objects(OBJECTS / 2);
+	ss = mine.cache->arena->slabs;
+	idle = count_idle(ss);
+	REQUIRE(idle > 16);
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	store_relaxed(&retain_needed, SIZE_MAX);
+	mine.cache->pace = 0; /* else it would flush its cache, too */
+	store_relaxed(&retain_due, true);
+	look();
+	EXPECT_EQ(count_idle(ss), idle - 8);
+	EXPECT(load_relaxed(&retain_due)); /* the next look goes on */
+	options.retain_floor = GIB;
+	free_objects(OBJECTS / 2);
+	options = defaults;
+}
+
 TEST(what_an_arena_keeps_of_runs_is_told_exactly)
 {
 	void *mem;
@@ -279,12 +334,6 @@ TEST(each_eighth_of_a_second_the_same_is_due_after_32_slow_paths)
 	os_sim_advance(1);
 	take_slow_path();
 	EXPECT_EQ(magazine_count(m), 0);
-}
-
-static void look(void)
-{
-	mine.cache->ticks = TICKS_A_LOOK - 1;
-	take_slow_path();
 }
 
 /* Else it would take all from its cache, and never come to the next decay. */
@@ -406,6 +455,37 @@ TEST(once_a_second_every_arena_is_tended_and_an_eighth_is_purged)
 	EXPECT_EQ(other->runs.count, 0);
 	EXPECT(load_relaxed(&retain_retained) < retained);
 	EXPECT(loam_check());
+}
+
+TEST(what_is_purged_each_second_is_an_eighth_of_what_is_retained)
+{
+	enum { RUNS = 128 };
+	const size_t block = 64 * KIB;
+	struct options defaults = options;
+	struct zone_sizes before, after;
+	size_t eighth, purged;
+	void *mems[RUNS];
+
+	start_anew();
+	settle();
+	zone_purge(SIZE_MAX);
+	options.retain_floor = GIB; /* the rule asks for nothing */
+	for (int i = 0; i < RUNS; i++)
+		REQUIRE(mems[i] = run_alloc(block, 16, &(bool){false}));
+	for (int i = 0; i < RUNS; i += 2) /* so that none is joined to another */
+		run_free((struct run *)pagemap_get(mems[i]));
+	os_sim_advance(SECOND);
+	eighth = load_relaxed(&retain_retained) / 8;
+	zone_sizes(&before);
+	tick();
+	zone_sizes(&after);
+	purged = after.purged - before.purged;
+	EXPECT(purged + block > eighth); /* what else is due changes what is retained a little */
+	EXPECT(purged < eighth + 2 * block);
+	for (int i = 1; i < RUNS; i += 2)
+		run_free((struct run *)pagemap_get(mems[i]));
+	zone_purge(SIZE_MAX);
+	options = defaults;
 }
 
 /* Else they would stay, and what other threads need would go for them. */
@@ -599,12 +679,17 @@ TEST(what_cannot_go_is_not_tried_for_ever)
 
 /* --- before memory is refused ---------------------------------------------------------------- */
 
-static void reclaim(unsigned step)
+static void reclaim_for(size_t req, unsigned step)
 {
 	struct cache *c = cache_enter();
 
-	cache_reclaim(c, RUN, step);
+	cache_reclaim(c, req, step);
 	cache_leave(c);
+}
+
+static void reclaim(unsigned step)
+{
+	reclaim_for(RUN, step);
 }
 
 TEST(the_first_step_gives_back_kept_runs_huge_ones_and_free_blocks)
@@ -641,6 +726,39 @@ TEST(for_a_request_that_nothing_could_serve_nothing_is_given_back)
 	EXPECT(!loam_malloc((size_t)1 << 46));
 	os_sim_fail_from(0);
 	EXPECT(arena_main.runs.count > 0);
+}
+
+/* Keeps a run; returns what there is in all: what the zone has mapped, and what is held. */
+static size_t keep_run(void)
+{
+	struct zone_sizes zone;
+
+	loam_free(loam_malloc(RUN));
+	REQUIRE(arena_main.runs.count > 0);
+	zone_sizes(&zone);
+	return zone.mapped + retain_held();
+}
+
+TEST(for_16_times_what_there_is_some_is_given_back_and_for_more_under_a_limit_alone)
+{
+	size_t all;
+
+	settle();
+	all = keep_run();
+	reclaim_for(16 * (all + 1), 0);
+	EXPECT(arena_main.runs.count > 0);
+	reclaim_for(16 * (all + 1) - 1, 0);
+	EXPECT_EQ(arena_main.runs.count, 0);
+	all = keep_run();
+	os_sim_set_memory_limit(GIB);
+	reclaim_for(32 * all, 0);
+	os_sim_set_memory_limit(SIZE_MAX);
+	EXPECT_EQ(arena_main.runs.count, 0);
+	all = keep_run();
+	options.limit = GIB;
+	reclaim_for(32 * all, 0);
+	options.limit = 0;
+	EXPECT_EQ(arena_main.runs.count, 0);
 }
 
 TEST(every_step_unmaps_free_regions)
