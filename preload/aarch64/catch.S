@@ -23,5 +23,5 @@ call_guarded:
 	ret
 	.cfi_endproc
 	.size	call_guarded, . - call_guarded
-#include "landing_pads.h"
+#include "landing_pads.S"
 	.section .note.GNU-stack, "", %progbits

@@ -42,5 +42,5 @@
 	.hidden	dlmopen_next
 	without_deepbind dlopen, dlopen_next, w1
 	without_deepbind dlmopen, dlmopen_next, w2, x0
-#include "landing_pads.h"
+#include "landing_pads.S"
 	.section .note.GNU-stack, "", %progbits

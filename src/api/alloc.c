@@ -310,9 +310,12 @@ static LATER void *zeroed_chosen(size_t req, unsigned chosen)
 static void *zeroed(size_t req)
 {
 	unsigned chosen;
+	void *mem;
 
-	if (req <= FAST_MAX)
-		return cleared(malloc_inline(req), req);
+	if (req <= FAST_MAX) {
+		mem = malloc_inline(req);
+		return LIKELY(mem) ? memset(mem, 0, req) : NULL;
+	}
 	chosen = chosen_now_and_then(req);
 	if (UNLIKELY(chosen))
 		return zeroed_chosen(req, chosen);

@@ -39,11 +39,20 @@
 #include "pages/zone.h"
 #include "report/report.h"
 
+#include <limits.h>
+
 static uint32_t always = 1;
 uint32_t *fork_generation = &always;
 
-static uint32_t never;	 /* stays 0, where numbers are compared */
-static uint64_t process; /* the number of this one then, else 0 */
+/* What a child finds wiped. */
+struct fork_page {
+	uint32_t generation; /* not 0: the fork was noticed, and all is mended; atomic */
+	uintptr_t mending;   /* thread_self() of who mends; atomic */
+};
+
+static struct fork_page *page; /* NULL: no child finds it wiped */
+static uint32_t never;	       /* stays 0, where numbers are compared */
+static uint64_t process;       /* the number of this one then, else 0 */
 
 static void notice(void)
 {
@@ -52,12 +61,12 @@ static void notice(void)
 
 void fork_start(void)
 {
-	uint32_t *page = os_map(os_page_size(), OS_METADATA);
+	struct fork_page *new = os_map(os_page_size(), OS_METADATA);
 
-	if (!page)
+	if (!new)
 		return;
-	if (!os_wipe_on_fork(page, os_page_size())) {
-		os_unmap(page, os_page_size());
+	if (!os_wipe_on_fork(new, os_page_size())) {
+		os_unmap(new, os_page_size());
 		if (os_is_emulated()) {
 			process = os_process();
 			fork_generation = &never;
@@ -65,8 +74,9 @@ void fork_start(void)
 		}
 		return;
 	}
-	*page = 1;
-	fork_generation = page;
+	new->generation = 1;
+	page = new;
+	fork_generation = &new->generation;
 	store_release(&lock_before_wait, notice);
 }
 
@@ -91,23 +101,34 @@ static const struct {
 	{&memory_limits_lock, memory_limits_recover},
 };
 
-/*
- * A signal handler may interrupt this, too, and allocate: that the fork is noticed is said before
- * anything is mended, so that the handler does not begin it again, and the thread is inside, so
- * that it is served elsewhere.
- */
-void fork_recover(void)
+/* Whether the caller is to mend. Else another thread of the child has, or it is a signal handler
+   that interrupted its thread there. */
+static bool begin(void)
 {
-	bool entered;
+	uintptr_t nobody = 0;
 
 	if (process && process == os_process())
-		return;
-	entered = cache_begin();
+		return false;
 	if (process)
 		process = os_process();
-	else
-		store_relaxed(fork_generation, 1);
-	KEEP_ORDER();
+	if (!page || __atomic_compare_exchange_n(&page->mending, &nobody, thread_self(), false,
+						 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return true;
+	while (nobody != thread_self() && !load_acquire(&page->generation))
+		os_futex_wait(&page->generation, 0);
+	return false;
+}
+
+static void end(void)
+{
+	if (!page)
+		return;
+	store_release(&page->generation, 1);
+	os_futex_wake(&page->generation, INT_MAX);
+}
+
+static void mend(void)
+{
 	for (size_t i = 0; i < sizeof recoveries / sizeof recoveries[0]; i++)
 		if (lock_recover(recoveries[i].lock) && recoveries[i].recover)
 			recoveries[i].recover();
@@ -121,6 +142,17 @@ void fork_recover(void)
 	metrics_recover();
 	if (options.report == REPORT_FULL || options.report_file)
 		report_recover(); /* else its page stays untouched */
+}
+
+/* The thread is inside, so that a signal handler that interrupts this is served elsewhere. */
+void fork_recover(void)
+{
+	bool entered = cache_begin();
+
+	if (begin()) {
+		mend();
+		end();
+	}
 	if (entered)
 		cache_end();
 }

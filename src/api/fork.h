@@ -16,7 +16,7 @@ void fork_start(void);
 /* The same as fork_recover() where that was not done yet; else costs two loads. */
 ALWAYS_INLINE void fork_notice(void)
 {
-	if (UNLIKELY(!load_relaxed(fork_generation)))
+	if (UNLIKELY(!load_acquire(fork_generation))) /* another thread may have mended */
 		fork_recover();
 }
 

@@ -40,7 +40,7 @@ static bool promote(struct arena *a, unsigned sc, bool may_map)
 	if (!may_map && !slab_is_ready(sc))
 		return false;
 	if (!a->slabs)
-		a->slabs = slabs_new(a, may_map);
+		store_release(&a->slabs, slabs_new(a, may_map));
 	if (!a->slabs)
 		return false;
 	slabs_promote(a->slabs, sc);

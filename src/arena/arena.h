@@ -40,7 +40,7 @@ struct arena {
 	uint8_t node;	     /* whose threads use it (pages/nodes.h); constant */
 	bool retired;	     /* locked by another thread at a fork: not used in the child */
 	struct arena *next;  /* in the ring; constant once there */
-	struct slabs *slabs; /* NULL until a class is promoted */
+	struct slabs *slabs; /* NULL until a class is promoted; release-published, then constant */
 	struct chunk_heap chunks;
 	struct runs runs;
 	struct arena_counts counts;

@@ -1,10 +1,10 @@
 /* The slow path of allocation; see alloc.h. */
 #include "cache/alloc.h"
 
-#include "base/probe.h"
 #include "arena/early.h"
 #include "base/bits.h"
 #include "cache/depot.h"
+#include "cache/last_resort.h"
 #include "cache/upkeep.h"
 #include "os/check.h"
 #include "os/os.h"
@@ -214,23 +214,6 @@ static void *alloc_any(struct cache *c, size_t req, bool *zero)
 	return alloc_pages(c, req, GRANULE, zero);
 }
 
-/* The last attempt before NULL is returned: a free chunk of any arena, of any size. A heap may have
-   much free memory that it cannot give back, because of what lies behind it. */
-static COLD NOINLINE void *alloc_held(size_t alignment, size_t req)
-{
-	void *mem = NULL;
-
-	for (struct arena *a = NULL; !mem && (a = ring_next(a));) {
-		if (!ring_lock_this(a))
-			continue;
-		mem = heap_memalign_held(&a->chunks, alignment, req);
-		ring_unlock(a);
-	}
-	if (!mem)
-		PROBE2(loam, no_memory, req, alignment);
-	return mem;
-}
-
 /* *zero is as in cache_alloc(). */
 static COLD void *alloc_again(struct cache *c, size_t req, bool *zero)
 {
@@ -245,7 +228,7 @@ static COLD void *alloc_again(struct cache *c, size_t req, bool *zero)
 	if (mem)
 		return mem;
 	*zero = false;
-	return alloc_held(GRANULE, req);
+	return cache_alloc_held(GRANULE, req);
 }
 
 void *cache_alloc(size_t req, bool *zero)
@@ -307,16 +290,6 @@ void *cache_alloc_growing(size_t req)
 
 /* --- aligned --------------------------------------------------------------------------------- */
 
-/* The size of the smallest class whose objects are all aligned so and hold req; 0: none. A
-   multiple of the alignment is rounded up to one (slab/classes.h), and so are its objects, since
-   the blocks of its slabs are aligned. */
-static size_t aligned_class_size(size_t alignment, size_t req)
-{
-	size_t size = align_up(req ? req : 1, alignment);
-
-	return size - 1 < CLASS_SIZE_MAX ? class_size(class_of(size)) : 0; /* 0: it wrapped */
-}
-
 /* An object of the class of that size, whose objects are all aligned, if the class is hot; else
    NULL. */
 static void *alloc_hot(struct cache *c, size_t alignment, size_t req, size_t size)
@@ -369,7 +342,7 @@ static void *alloc_aligned(struct cache *c, size_t alignment, size_t req, size_t
 
 void *cache_alloc_aligned(size_t alignment, size_t req)
 {
-	size_t size = alignment <= CLASS_SIZE_MAX ? aligned_class_size(alignment, req) : 0;
+	size_t size = alignment <= CLASS_SIZE_MAX ? class_size_aligned(alignment, req) : 0;
 	struct cache *c;
 	bool zero = false;
 	void *mem;
@@ -389,7 +362,7 @@ void *cache_alloc_aligned(size_t alignment, size_t req)
 		mem = alloc_aligned(c, alignment, req, size);
 	}
 	if (UNLIKELY(!mem))
-		mem = alloc_held(alignment, req);
+		mem = cache_alloc_held(alignment, req);
 	cache_leave(c);
 	ASSERT(is_aligned((uintptr_t)mem, alignment));
 	return mem;

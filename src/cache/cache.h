@@ -55,6 +55,7 @@ struct cache {
 	/* between cache_enter() and cache_leave(), or while another thread holds it */
 	bool inside;
 	bool lost;	       /* its thread ended inside: never used again */
+	bool reaped;	       /* its thread is gone, and it is empty; atomic */
 	uint8_t uses[CLASSES]; /* of hot classes without a magazine */
 	struct cache *next;    /* in the list of all; constant once there */
 	struct robust holder;  /* held by the thread that has the cache */

@@ -4,10 +4,12 @@
 #include "cache/shards.h"
 #include "os/check.h"
 #include "os/os.h"
+#include "os/process.h"
 #include "pages/metadata.h"
 #include "pages/nodes.h"
 
-/* Caches that are looked at for one whose thread is gone, when a thread begins. */
+/* Caches that are looked at for one whose thread is gone, when a thread begins, and each 256th slow
+   path. */
 #define LOOKS 16
 
 /* How many caches of the newest threads are remembered: a new thread looks there first. */
@@ -189,6 +191,7 @@ struct cache *cache_bind(void)
 	if (load_relaxed(&nodes_many))
 		ring_follow(&c->arena);
 	ASSERT(c->arena && load_relaxed(&c->holder.number) && !c->lost);
+	store_relaxed(&c->reaped, false);
 	if (c->magazines)
 		cache_open_doors(c);
 	mine.cache = c;
@@ -205,20 +208,30 @@ void cache_ask_all_to_flush(void)
 			      UINT8_MAX); /* lost where its thread counts just now: 256 later */
 }
 
-static void reap(struct cache *c, bool asks)
+/* Whether its thread is gone, and what it held goes home by this. */
+static bool reap(struct cache *c, bool asks)
 {
-	if (!c || c == mine.cache || !try_hold(c, asks))
-		return;
+	if (!c || c == mine.cache || load_relaxed(&c->reaped) || !try_hold(c, asks))
+		return false;
 	cache_flush(c);
 	ASSERT_SLOW(cache_check_step(c));
 	KEEP_ORDER();
 	store_relaxed(&c->inside, false);
+	store_relaxed(&c->reaped, true);
 	let_go(c);
+	return true;
 }
 
+/* One alone is asked for by a system call, see adopt(). */
 void cache_reap_next(void)
 {
-	reap(advance(), load_relaxed(&unmarked_seen)); /* else without a system call, see adopt() */
+	const struct cache *newest = cache_next(NULL);
+	bool asks = load_relaxed(&unmarked_seen);
+
+	if (!newest || !newest->next)
+		return; /* there was one thread ever */
+	for (int looks = LOOKS; looks && !reap(advance(), asks); looks--)
+		asks = false;
 }
 
 void cache_reap_all(void)
@@ -230,15 +243,19 @@ void cache_reap_all(void)
 /* --- fork ------------------------------------------------------------------------------------ */
 
 /* The kernel knows the child's thread by another number, so it must hold its cache anew. Those of
-   threads that are not here are nobody's, but for what was half changed. */
+   threads that are not here are nobody's, but for what was half changed. Where another thread than
+   the one that forked is the first to notice, any of them may be that one's. */
 void cache_recover(void)
 {
+	bool forker = os_is_initial_thread();
+
 	store_relaxed(&nthreads, mine.cache != NULL);
 	magazine_set_threads(1);
 	for (struct cache *c = NULL; (c = cache_next(c));) {
 		if (c->lost)
 			continue;
-		if (c != mine.cache && c->inside) {
+		store_relaxed(&c->reaped, false);
+		if (c != mine.cache && (load_relaxed(&c->inside) || !forker)) {
 			store_relaxed(&c->lost, true);
 			continue;
 		}

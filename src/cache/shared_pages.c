@@ -13,8 +13,16 @@ bool shared_pages_due, shared_pages_closed, shared_pages_aside;
 static bool forked;    /* in the parent, and nothing is decided yet; atomic */
 static bool inherited; /* what is aside was set aside by the parent, if any is; atomic */
 static uint32_t left;  /* calls until it is decided; atomic */
-static uint32_t busy;  /* a thread sets slabs aside, or takes them back; atomic */
+static uint32_t busy;  /* threads that set slabs aside, or take them back; atomic */
 static uint32_t forks; /* under way; atomic */
+
+static bool any_is_aside(void)
+{
+	for (struct arena *a = NULL; (a = ring_next(a));)
+		if (a->slabs && !list_empty(&a->slabs->aside))
+			return true;
+	return false;
+}
 
 /* Another thread of the parent may have been taking slabs back. */
 void shared_pages_begin(void)
@@ -24,7 +32,7 @@ void shared_pages_begin(void)
 	store_relaxed(&busy, 0);
 	store_relaxed(&forks, 0);
 	store_relaxed(&inherited, true);
-	store_relaxed(&shared_pages_aside, load_relaxed(&shared_pages_closed));
+	store_relaxed(&shared_pages_aside, any_is_aside());
 }
 
 /* Calls f for the slabs of each arena, which is locked anew for each step, until there are no
@@ -32,7 +40,7 @@ void shared_pages_begin(void)
 static void for_all_arenas(bool (*f)(struct slabs *ss))
 {
 	for (struct arena *a = NULL; (a = ring_next(a));)
-		for (bool more = a->slabs; more && ring_lock_this(a); ring_unlock(a))
+		for (bool more = load_acquire(&a->slabs); more && ring_lock_this(a); ring_unlock(a))
 			more = f(a->slabs);
 }
 
@@ -43,30 +51,34 @@ void shared_pages_close(void)
 	for_all_arenas(slabs_close);
 }
 
-/* The same where it takes long; false, and nothing done, while a thread forks. */
-static bool for_all_arenas_unless_forking(bool (*f)(struct slabs *ss))
+/* The same where it takes long; false, and nothing done, while a thread forks, unless it must. */
+static bool for_all_arenas_unless_forking(bool (*f)(struct slabs *ss), bool must)
 {
-	bool forking;
+	bool done;
 
-	__atomic_store_n(&busy, 1, __ATOMIC_SEQ_CST);
-	forking = __atomic_load_n(&forks, __ATOMIC_SEQ_CST);
-	if (!forking)
+	__atomic_fetch_add(&busy, 1, __ATOMIC_SEQ_CST);
+	done = must || !__atomic_load_n(&forks, __ATOMIC_SEQ_CST);
+	if (done)
 		for_all_arenas(f);
-	store_release(&busy, 0);
+	__atomic_fetch_sub(&busy, 1, __ATOMIC_SEQ_CST);
 	os_futex_wake(&busy, INT_MAX);
-	return !forking;
+	return done;
 }
 
 void shared_pages_fork_begins(bool wait)
 {
+	uint32_t seen;
+
 	__atomic_fetch_add(&forks, 1, __ATOMIC_SEQ_CST);
-	while (wait && __atomic_load_n(&busy, __ATOMIC_SEQ_CST))
-		os_futex_wait(&busy, 1);
+	while (wait && (seen = __atomic_load_n(&busy, __ATOMIC_SEQ_CST)))
+		os_futex_wait(&busy, seen);
 }
 
+/* None is under way where a signal handler forked in between, and this is its child. */
 void shared_pages_fork_ends(void)
 {
-	__atomic_fetch_sub(&forks, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&forks, __ATOMIC_SEQ_CST))
+		__atomic_fetch_sub(&forks, 1, __ATOMIC_SEQ_CST);
 }
 
 bool shared_pages_give(struct slab *s, const struct object *o)
@@ -94,16 +106,19 @@ static bool much_is_free(void)
 {
 	size_t out = 0, free = 0;
 
-	for (struct arena *a = NULL; (a = ring_next(a));)
-		if (a->slabs)
-			slabs_add_bytes(a->slabs, &out, &free);
+	for (struct arena *a = NULL; (a = ring_next(a));) {
+		const struct slabs *ss = load_acquire(&a->slabs);
+
+		if (ss)
+			slabs_add_bytes(ss, &out, &free);
+	}
 	return free > out / 4;
 }
 
-void shared_pages_take_back(void)
+void shared_pages_take_back(bool must)
 {
 	if (__atomic_exchange_n(&shared_pages_aside, false, __ATOMIC_RELAXED) &&
-	    !for_all_arenas_unless_forking(slabs_take_back))
+	    !for_all_arenas_unless_forking(slabs_take_back, must))
 		store_relaxed(&shared_pages_aside, true);
 }
 
@@ -112,7 +127,7 @@ void shared_pages_take_back(void)
 void shared_pages_look(void)
 {
 	if ((!load_relaxed(&inherited) && !children_live()) || much_is_free())
-		shared_pages_take_back();
+		shared_pages_take_back(false);
 }
 
 enum shared_pages_step shared_pages_decide(void)
@@ -130,6 +145,6 @@ void shared_pages_set_aside(void)
 	store_relaxed(&shared_pages_closed, true);
 	store_relaxed(&inherited, false);
 	store_relaxed(&shared_pages_aside, true);
-	for_all_arenas_unless_forking(slabs_set_aside);
+	for_all_arenas_unless_forking(slabs_set_aside, false);
 	store_relaxed(&shared_pages_aside, true); /* if another thread took some back meanwhile */
 }

@@ -57,8 +57,9 @@ extern HIDDEN bool shared_pages_aside;
 /* Called now and then while they are: takes them back, if it is time. The same of the caller. */
 COLD void shared_pages_look(void);
 
-/* Takes slabs back that are set aside: all memory is wanted. The same of the caller. */
-COLD void shared_pages_take_back(void);
+/* Takes slabs back that are set aside: all memory is wanted. The same of the caller. Where another
+   thread forks it does nothing, unless it must: then the child may lose one arena. */
+COLD void shared_pages_take_back(bool must);
 
 /* Gives home an object in use, without writing to it, if its page is closed; else false. */
 COLD bool shared_pages_give(struct slab *s, const struct object *o);

@@ -102,6 +102,8 @@ void cache_tick_slowly(struct cache *c)
 		requests_serve(c);
 	if (upkeep_look)
 		upkeep_look(now);
+	if (UNLIKELY(load_relaxed(&shared_pages_aside)))
+		shared_pages_look();
 	if (cache_is_asked_to_flush(c))
 		cache_owe(c, OWED_FLUSH);
 	cache_reap_next();
@@ -141,8 +143,6 @@ void cache_look(struct cache *c)
 	uint64_t now = os_clock(), eighth = (uint64_t)options.decay_ms * 1000 * 1000 / 8;
 	bool seldom = note_pace(c, now, eighth / 16) >= eighth / 16;
 
-	if (UNLIKELY(load_relaxed(&shared_pages_aside)))
-		shared_pages_look();
 	if (!load_hot(&c->ticks) || now - load_relaxed(&c->ticked) >= eighth)
 		cache_tick_slowly(c);
 	if (seldom && retain_is_unneeded())
@@ -189,7 +189,7 @@ static void trim_arenas(size_t pad, bool purge)
 
 void cache_trim_all(struct cache *c, size_t pad)
 {
-	shared_pages_take_back();
+	shared_pages_take_back(false);
 	empty_caches(c);
 	trim_arenas(pad, true);
 }
@@ -219,7 +219,7 @@ void cache_reclaim(struct cache *c, size_t req, unsigned step)
 		runs_flush(&a->runs);
 		ring_unlock(a);
 	} else if (step == 1) {
-		shared_pages_take_back();
+		shared_pages_take_back(true);
 		empty_caches(c);
 		trim_arenas(0, options.limit); /* which counts pages, not addresses */
 	}

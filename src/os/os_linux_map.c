@@ -261,9 +261,8 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 	return syscall_failed(result) ? NULL : (void *)result;
 }
 
-/* Asks the kernel for what it cannot give, half of all addresses and more of them than there are
-   behind mem: the error that it complains of. Should it give them, as it may where mappings are
-   placed upwards, it gets them back. */
+/* Asks the kernel for what it cannot give, half of all addresses: the error that it complains of.
+   Should it give them, as it may where mappings are placed upwards, it gets them back. */
 static long ask_for_too_much(void *mem, size_t nbytes)
 {
 	size_t too_much = larger((size_t)1 << log2_floor((uintptr_t)mem), (size_t)1 << 38);

@@ -46,6 +46,16 @@ static inline size_t class_size(unsigned class)
 	return (((size_t)(class < 16 ? class : class % 8 + 8) + 1) << shift) * GRANULE;
 }
 
+/* The size of the smallest class whose objects are all aligned so and hold req; 0: none. A multiple
+   of the alignment is rounded up to one, and so are its objects, since the blocks of its slabs are
+   aligned. */
+static inline size_t class_size_aligned(size_t alignment, size_t req)
+{
+	size_t size = align_up(req ? req : 1, alignment);
+
+	return size - 1 < CLASS_SIZE_MAX ? class_size(class_of(size)) : 0; /* 0: it wrapped */
+}
+
 /* The order of a slab's block: 64 KiB, and 256 KiB for objects of 4 KiB and more, so that little is
    left over at its end. */
 static inline unsigned class_order(unsigned class)

@@ -70,8 +70,8 @@ extern const bool test_emulated;
 /* The seed of this run: LOAM_TEST_SEED, else from the clock; printed when first asked for. */
 uint64_t test_seed(void);
 
-/* A folder for files, made when it is first asked for, and removed with its files when all tests have
-   run. A test whose children write there asks for it before it forks. */
+/* A folder for files, made when it is first asked for, and removed with its files when all tests
+   have run. A test whose children write there asks for it before it forks. */
 const char *test_folder(void);
 
 /* The next number of a xorshift generator; state must not be zero. */

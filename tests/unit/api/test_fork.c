@@ -61,6 +61,60 @@ static int all_is_well(void)
 	return loam_check() ? 0 : 2;
 }
 
+static void *allocate(void *unused)
+{
+	loam_free(loam_malloc(64));
+	(void)unused;
+	return mine.cache;
+}
+
+static int second_thread_is_first(void)
+{
+	const struct cache *own = mine.cache;
+	pthread_t thread;
+	void *its;
+
+	for (int i = 0; i < 3; i++) {
+		if (pthread_create(&thread, NULL, allocate, NULL) != 0)
+			return 10;
+		pthread_join(thread, &its);
+		if (!its || its == own)
+			return 11;
+	}
+	return all_is_well() || mine.cache != own;
+}
+
+/* The thread that forked may go on with its cache before it notices anything itself. */
+TEST(a_child_s_second_thread_takes_no_cache_where_it_notices_first)
+{
+	loam_free(loam_malloc(64));
+	expect_child(second_thread_is_first, false);
+}
+
+static int threads_notice_at_once(void)
+{
+	enum { THREADS = 8 };
+	pthread_t threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		if (pthread_create(&threads[i], NULL, allocate, NULL) != 0)
+			return 10;
+	if (all_is_well())
+		return 11;
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	return all_is_well();
+}
+
+TEST(threads_of_a_child_that_notice_at_once_mend_it_once)
+{
+	if (test_emulated)
+		test_skip("by the numbers of processes, two threads may begin at once");
+	loam_free(loam_malloc(64));
+	for (int i = 0; i < 20; i++)
+		expect_child(threads_notice_at_once, false);
+}
+
 static struct lock *const locks[] = {
 	&record_lock, &profile_lock,	&quarantine_lock, &sampled_lock, &ring_list_lock,
 	&caches_lock, &arena_main.lock, &huge_lock,	  &zone_lock,	 &metadata_lock};

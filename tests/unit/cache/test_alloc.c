@@ -591,6 +591,51 @@ TEST(at_last_a_chunk_of_any_arena_serves)
 	EXPECT(loam_check());
 }
 
+/* Half of the objects are free in slabs that others hold. */
+TEST(at_last_an_object_of_any_arena_and_class_serves)
+{
+	enum { OBJECTS = 4000, BYTES = 512 };
+	static char *held[OBJECTS];
+	struct arena *first = mine.cache->arena, *other;
+	const struct slab *s;
+	char *mem;
+	int n = 0;
+
+	start_anew();
+	for (int i = 0; i < OBJECTS; i++)
+		REQUIRE(held[i] = alloc(BYTES));
+	other = lock_another_arena();
+	ring_unlock(other);
+	for (int i = 0; i < OBJECTS; i += 2)
+		loam_free(held[i]);
+	cache_flush(mine.cache);
+	exhaust();
+	store_relaxed(&mine.cache->arena, other);
+	while ((mem = alloc(BYTES - 50))) { /* that class has no slab */
+		s = (const struct slab *)pagemap_get(mem);
+		n += s->tag.kind == KIND_SLAB && s->owner == first;
+	}
+	EXPECT(n >= OBJECTS / 2 - 64);
+	store_relaxed(&mine.cache->arena, first);
+	refresh();
+	EXPECT(loam_check());
+}
+
+/* All caches are asked to flush for it, which costs more the more threads there are. */
+TEST(a_calloc_that_is_refused_gives_all_back_once)
+{
+	uint32_t flushes;
+
+	start_anew();
+	exhaust();
+	while (loam_malloc(1000))
+		continue;
+	flushes = cache_flushes;
+	EXPECT(!loam_calloc(10, 100));
+	EXPECT_EQ(cache_flushes - flushes, 1);
+	refresh();
+}
+
 TEST(each_slow_path_counts_toward_upkeep)
 {
 	uint8_t ticks;

@@ -130,7 +130,7 @@ static pid_t fork_with_slabs_aside(int *ret_end)
 
 static void look_again(void)
 {
-	for (int i = 0; i < TICKS_A_LOOK; i++)
+	for (int i = 0; i <= UINT8_MAX; i++)
 		take_slow_path();
 	EXPECT(loam_check());
 }
@@ -238,10 +238,44 @@ TEST(slabs_stay_aside_while_a_thread_forks)
 	shared_pages_fork_begins(false);
 	loam_malloc_trim(0);
 	EXPECT(is_aside(1));
+	shared_pages_take_back(true); /* before a request gets NULL */
+	EXPECT(!is_aside(1));
 	shared_pages_fork_ends();
 	end_child(pid, end);
-	look_again();
+	empty_slabs();
+}
+
+static int child_has_none_aside(void)
+{
+	fork_child();
+	return load_relaxed(&shared_pages_aside) ? 1 : 0;
+}
+
+/* What its parent closed, or set aside and took back, is nothing that it has to look after. */
+TEST(a_child_of_a_process_that_has_no_slabs_aside_has_none)
+{
+	int status = -1;
+	pid_t pid;
+
+	store_relaxed(&shared_pages_closed, true);
+	pid = fork();
+	if (pid == 0)
+		_exit(child_has_none_aside());
+	waitpid(pid, &status, 0);
+	EXPECT_EQ(status, 0);
+}
+
+/* A signal handler forked between the two, and goes on in its child. */
+TEST(a_fork_that_ends_in_another_child_is_not_counted)
+{
+	pid_t pid;
+	int end;
+
+	pid = fork_with_slabs_aside(&end);
+	shared_pages_fork_ends();
+	loam_malloc_trim(0);
 	EXPECT(!is_aside(1));
+	end_child(pid, end);
 	empty_slabs();
 }
 
