@@ -68,20 +68,33 @@ ALWAYS_INLINE void *malloc_beyond(size_t req)
 	return LIKELY(mem) ? mem : malloc_general(req);
 }
 
+static LATER void *malloc_small_run_shared(size_t req)
+{
+	return fast_take_small_run(req, false, malloc_general);
+}
+
+static LATER void *malloc_run_shared(size_t req)
+{
+	return fast_take_run(req, false, malloc_general);
+}
+
 /* Below a threshold that was raised while the program ran, a kept run would serve what realloc then
    moves, again and again. */
 static NOINLINE void *malloc_small_run(size_t req)
 {
 	if (UNLIKELY(req < options.mmap_threshold))
 		return malloc_general(req);
-	return fast_take_small_run(req, malloc_general);
+	return is_alone() ? fast_take_small_run(req, true, malloc_general)
+			  : malloc_small_run_shared(req);
 }
 
 static NOINLINE void *malloc_large(size_t req)
 {
 	if (req <= RUN_MARKED_PAGES << PAGE_SHIFT)
 		return malloc_small_run(req);
-	return req <= RUN_MAX ? fast_take_run(req, malloc_general) : malloc_general(req);
+	if (req > RUN_MAX)
+		return malloc_general(req);
+	return is_alone() ? fast_take_run(req, true, malloc_general) : malloc_run_shared(req);
 }
 
 static NOINLINE void *malloc_uncounted(size_t req)
@@ -188,9 +201,19 @@ static NOINLINE void free_any(void *mem)
 	cache_release(mem, pagemap_get(mem), "free");
 }
 
+static LATER void free_fenced_shared(void *mem, struct run *run)
+{
+	fast_free_fenced(mem, run, false, free_any);
+}
+
+static LATER void free_run_shared(void *mem, struct run *run)
+{
+	fast_free_run(mem, run, false, free_fenced_shared, free_any);
+}
+
 static NOINLINE void free_fenced(void *mem, struct run *run)
 {
-	fast_free_fenced(mem, run, free_any);
+	fast_free_fenced(mem, run, true, free_any);
 }
 
 /* While a profile is made: of an object in use that is not sampled, on a page with one that is. */
@@ -239,10 +262,12 @@ void free_slow(void *mem)
 		profile_freed(mem);
 	}
 	start_seen();
-	if (tag->kind == KIND_RUN)
-		fast_free_run(mem, (struct run *)tag, free_fenced, free_any);
-	else
+	if (tag->kind != KIND_RUN)
 		cache_release(mem, tag, "free");
+	else if (is_alone())
+		fast_free_run(mem, (struct run *)tag, true, free_fenced, free_any);
+	else
+		free_run_shared(mem, (struct run *)tag);
 }
 
 void free_full(void *mem)

@@ -322,7 +322,8 @@ void *cache_wake_then_lay_out(struct lock *waited, struct run *run, size_t lead,
 
 void *cache_leave_then_alloc(struct cache *c, struct lock *held, size_t req, void *(*slow)(size_t))
 {
-	lock_release(held);
+	if (held)
+		lock_release(held);
 	cache_leave(c);
 	return slow(req);
 }

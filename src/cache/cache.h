@@ -282,7 +282,7 @@ COLD void *cache_wake_then_return(struct lock *waited, void *mem);
 NOINLINE void *cache_wake_then_lay_out(struct lock *waited, struct run *run, size_t lead,
 				       size_t req);
 
-/* slow(req), after releasing the lock and cache_leave(). */
+/* slow(req), after releasing the lock, unless NULL, and cache_leave(). */
 NOINLINE void *cache_leave_then_alloc(struct cache *c, struct lock *held, size_t req,
 				      void *(*slow)(size_t));
 

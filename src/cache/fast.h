@@ -147,9 +147,26 @@ ALWAYS_INLINE struct cache *fast_enter(void)
 	return c;
 }
 
+/* In what follows `alone` is a constant: is_alone(), which the caller looks at, so that each of two
+   functions has half of the branches. */
+
+/* Locks the arena, if nobody has to wait. Alone, nobody else can lock it before fast_unlock(), and
+   a signal handler is refused: so it need not be. */
+ALWAYS_INLINE bool fast_lock(struct arena *a, bool alone)
+{
+	return alone ? load_hot(&a->lock.word) == LOCK_FREE : lock_take(&a->lock, 0);
+}
+
+/* Whether somebody waits for it. */
+ALWAYS_INLINE bool fast_unlock(struct arena *a, bool alone)
+{
+	ASSERT_SLOW(arena_check_step(a));
+	return !alone && lock_leave(&a->lock);
+}
+
 /* malloc from the run that the thread's arena kept last, if it fits npages. A small request gets
    an object that begins so far behind the start of its pages; the run of another has no fences. */
-ALWAYS_INLINE void *fast_take_newest(size_t req, size_t npages, bool small, size_t lead,
+ALWAYS_INLINE void *fast_take_newest(size_t req, size_t npages, bool small, size_t lead, bool alone,
 				     void *(*slow)(size_t))
 {
 	struct cache *c = fast_enter();
@@ -160,15 +177,14 @@ ALWAYS_INLINE void *fast_take_newest(size_t req, size_t npages, bool small, size
 	if (UNLIKELY(!c))
 		return slow(req);
 	a = c->arena;
-	if (UNLIKELY(!lock_try(&a->lock))) {
+	if (UNLIKELY(!fast_lock(a, alone))) {
 		cache_leave(c);
 		return slow(req);
 	}
 	run = runs_take_newest(&a->runs, npages);
-	ASSERT_SLOW(arena_check_step(a));
 	if (UNLIKELY(!run))
-		return cache_leave_then_alloc(c, &a->lock, req, slow);
-	waited = lock_leave(&a->lock);
+		return cache_leave_then_alloc(c, alone ? NULL : &a->lock, req, slow);
+	waited = fast_unlock(a, alone);
 	cache_leave(c);
 	ASSERT(small || !run->usable);
 	if (small && UNLIKELY(waited || !run->usable || (uintptr_t)run->mem % PAGE_SIZE != lead))
@@ -181,22 +197,22 @@ ALWAYS_INLINE void *fast_take_newest(size_t req, size_t npages, bool small, size
 }
 
 /* malloc of more than RUN_MARKED_PAGES: no kept run with fences has as many. */
-ALWAYS_INLINE void *fast_take_run(size_t req, void *(*slow)(size_t))
+ALWAYS_INLINE void *fast_take_run(size_t req, bool alone, void *(*slow)(size_t))
 {
-	return fast_take_newest(req, run_pages(req), false, 0, slow);
+	return fast_take_newest(req, run_pages(req), false, 0, alone, slow);
 }
 
 /* malloc of at most RUN_MARKED_PAGES. */
-ALWAYS_INLINE void *fast_take_small_run(size_t req, void *(*slow)(size_t))
+ALWAYS_INLINE void *fast_take_small_run(size_t req, bool alone, void *(*slow)(size_t))
 {
 	size_t lead = run_lead(req, RUN_ALIGN);
 
-	return fast_take_newest(req, run_pages_behind(lead, req), true, lead, slow);
+	return fast_take_newest(req, run_pages_behind(lead, req), true, lead, alone, slow);
 }
 
 /* The thread's arena keeps a run, if no other run must go, and no upkeep is due; else the slow
    path. */
-ALWAYS_INLINE void fast_keep_run(void *mem, struct run *run, void (*slow)(void *mem))
+ALWAYS_INLINE void fast_keep_run(void *mem, struct run *run, bool alone, void (*slow)(void *mem))
 {
 	struct cache *c = fast_enter();
 	struct arena *a;
@@ -205,14 +221,13 @@ ALWAYS_INLINE void fast_keep_run(void *mem, struct run *run, void (*slow)(void *
 	if (UNLIKELY(!c))
 		return slow(mem);
 	a = c->arena;
-	if (UNLIKELY(load_hot(&c->ticks) == UINT8_MAX || !lock_try(&a->lock))) {
+	if (UNLIKELY(load_hot(&c->ticks) == UINT8_MAX || !fast_lock(a, alone))) {
 		cache_leave(c);
 		return slow(mem);
 	}
 	add_hot(&c->ticks, 1);
 	kept = runs_push(&a->runs, run);
-	ASSERT_SLOW(arena_check_step(a));
-	waited = lock_leave(&a->lock);
+	waited = fast_unlock(a, alone);
 	cache_leave(c);
 	if (UNLIKELY(!kept))
 		return cache_wake_then_free(waited ? &a->lock : NULL, mem, slow);
@@ -221,7 +236,7 @@ ALWAYS_INLINE void fast_keep_run(void *mem, struct run *run, void (*slow)(void *
 }
 
 /* free of a run. `fenced` is for one that has fences, and for one that is kept. */
-ALWAYS_INLINE void fast_free_run(void *mem, struct run *run,
+ALWAYS_INLINE void fast_free_run(void *mem, struct run *run, bool alone,
 				 void (*fenced)(void *mem, struct run *run),
 				 void (*slow)(void *mem))
 {
@@ -230,14 +245,14 @@ ALWAYS_INLINE void fast_free_run(void *mem, struct run *run,
 		return slow(mem);
 	if (run->special)
 		return fenced(mem, run);
-	fast_keep_run(mem, run, slow);
+	fast_keep_run(mem, run, alone, slow);
 }
 
 /* free of a run of which run->special is not 0. */
-ALWAYS_INLINE void fast_free_fenced(void *mem, struct run *run, void (*slow)(void *mem))
+ALWAYS_INLINE void fast_free_fenced(void *mem, struct run *run, bool alone, void (*slow)(void *mem))
 {
 	if (UNLIKELY(run->kept || run->npages > RUN_MARKED_PAGES || !run_fences_hold(run)))
 		return slow(mem);
 	run_mark(run);
-	fast_keep_run(mem, run, slow);
+	fast_keep_run(mem, run, alone, slow);
 }

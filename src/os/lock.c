@@ -75,6 +75,17 @@ static NOINLINE void wait(struct lock *lock)
 	}
 }
 
+bool lock_try_shared(struct lock *lock)
+{
+	return lock_take(lock, 0);
+}
+
+void lock_release_shared(struct lock *lock)
+{
+	if (UNLIKELY(lock_leave(lock)))
+		lock_wake(lock);
+}
+
 void lock_acquire(struct lock *lock)
 {
 	if (LIKELY(lock_try(lock)))

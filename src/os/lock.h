@@ -7,12 +7,16 @@
  * thread holds the lock, and the child of a fork which locks are held by threads that it does not
  * have.
  *
+ * A process of one thread takes and releases locks without an atomic instruction: a signal handler
+ * that comes between has released what it took before its thread goes on.
+ *
  * Locks have a rank and are taken in rising order; assert_level 1 proves it.
  */
 #pragma once
 
 #include "os/check.h"
 #include "base/compiler.h"
+#include "os/alone.h"
 
 enum lock_rank {
 	LOCK_START,	 /* the first call */
@@ -56,7 +60,7 @@ void lock_note_released(const struct lock *lock);
 /* Wakes one that waits. */
 void lock_wake(struct lock *lock);
 
-/* Takes the lock if it is free; waited: others may sleep on it. */
+/* Takes the lock if it is free, where other threads may; waited: they may sleep on it. */
 ALWAYS_INLINE bool lock_take(struct lock *lock, uintptr_t waited)
 {
 	uintptr_t free = LOCK_FREE;
@@ -69,11 +73,6 @@ ALWAYS_INLINE bool lock_take(struct lock *lock, uintptr_t waited)
 	return true;
 }
 
-ALWAYS_INLINE bool lock_try(struct lock *lock)
-{
-	return lock_take(lock, 0);
-}
-
 /* Releases without waking anybody: whether somebody waits. */
 ALWAYS_INLINE bool lock_leave(struct lock *lock)
 {
@@ -82,11 +81,32 @@ ALWAYS_INLINE bool lock_leave(struct lock *lock)
 	return __atomic_exchange_n(&lock->word, LOCK_FREE, __ATOMIC_RELEASE) & LOCK_WAITED;
 }
 
+/* lock_try() and lock_release() of a process of several threads. */
+bool lock_try_shared(struct lock *lock);
+void lock_release_shared(struct lock *lock);
+
+ALWAYS_INLINE bool lock_try(struct lock *lock)
+{
+	if (UNLIKELY(!is_alone()))
+		return lock_try_shared(lock);
+	if (load_hot(&lock->word) != LOCK_FREE)
+		return false;
+	store_relaxed(&lock->word, thread_self());
+	KEEP_ORDER();
+	if (CONFIG_ASSERT >= 1)
+		lock_note_taken(lock);
+	return true;
+}
+
 /* lock_release() where a call would cost as much again. */
 ALWAYS_INLINE void lock_release_inline(struct lock *lock)
 {
-	if (UNLIKELY(lock_leave(lock)))
-		lock_wake(lock);
+	if (UNLIKELY(!is_alone()))
+		return lock_release_shared(lock);
+	if (CONFIG_ASSERT >= 1)
+		lock_note_released(lock);
+	KEEP_ORDER();
+	store_relaxed(&lock->word, LOCK_FREE);
 }
 
 /* Nobody takes the lock from now on, and lock_try() says that it is held. */

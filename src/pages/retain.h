@@ -39,6 +39,7 @@
 
 #include "base/compiler.h"
 #include "base/options.h"
+#include "os/alone.h"
 
 /* How much larger a process may become than it was, by what it learned to keep: at least. */
 #define RETAIN_SLACK (8 * MIB)
@@ -65,7 +66,7 @@ void retain_note_peak(size_t live);
 
 static inline void retain_add_live(intptr_t nbytes)
 {
-	size_t live = add_relaxed(&retain_live, (size_t)nbytes) + (size_t)nbytes;
+	size_t live = add_inside(&retain_live, (size_t)nbytes) + (size_t)nbytes;
 
 	if (live > load_relaxed(&retain_peak))
 		retain_note_peak(live);
@@ -75,12 +76,12 @@ static inline void retain_add_live(intptr_t nbytes)
    uses them, so they are no peak. */
 static inline void retain_restore_live(size_t nbytes)
 {
-	add_relaxed(&retain_live, nbytes);
+	add_inside(&retain_live, nbytes);
 }
 
 static inline void retain_add(intptr_t nbytes)
 {
-	add_relaxed(&retain_retained, (size_t)nbytes);
+	add_inside(&retain_retained, (size_t)nbytes);
 }
 
 /* The same for what is free within a block, and so is live and retained at once. */
@@ -88,7 +89,7 @@ static inline void retain_add_idle(intptr_t nbytes)
 {
 	size_t live = load_relaxed(&retain_live);
 
-	add_relaxed(&retain_idle, (size_t)nbytes);
+	add_inside(&retain_idle, (size_t)nbytes);
 	retain_add(nbytes);
 	if (nbytes < 0 && live > load_relaxed(&retain_peak))
 		retain_note_peak(live);

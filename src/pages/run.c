@@ -42,8 +42,8 @@ void run_change_lead(struct run *run, size_t lead)
 
 static void count(intptr_t n, intptr_t npages)
 {
-	add_relaxed(&runs_now, (size_t)n);
-	add_relaxed(&runs_pages_now, (size_t)npages);
+	add_inside(&runs_now, (size_t)n);
+	add_inside(&runs_pages_now, (size_t)npages);
 }
 
 /* Pages become a run whose object has nbytes and begins that far behind their start; NULL, and they
@@ -64,7 +64,7 @@ static void *make(void *mem, size_t npages, size_t lead, size_t nbytes)
 	run->special = 0;
 	run->tag.kind = KIND_RUN;
 	pagemap_set(mem, npages << PAGE_SHIFT, &run->tag);
-	add_relaxed(&runs_made, 1);
+	add_inside(&runs_made, 1);
 	count(1, (intptr_t)npages);
 	return run_lay_out(run, lead, nbytes);
 }

@@ -40,6 +40,7 @@ LINES_MOST = 400
 
 NO_UNIT_TEST = {
     'base/options.c': 'rows of options.def, nothing else',
+    'os/alone.c': 'tests/unit/os/test_lock.c tests what it is for',
     'os/check.c': 'tests/unit/report/test_report.c tests it',
     'os/line.c': 'tests/unit/report/test_report.c tests it',
     'os/os_linux.c': 'tests/unit/os/test_os.c tests it: each system is its os_<name>*.c',

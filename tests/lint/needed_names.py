@@ -21,7 +21,7 @@ STATIC = "libc's names for itself, used in a static program, where libc's symbol
 WANTED = 'never called: makes the linker take what has the name above from libc.a'
 
 BOTH = {
-    '_r_debug __libc_stack_end __environ': WITHOUT_CALLS,
+    '_r_debug __libc_stack_end __environ __libc_single_threaded': WITHOUT_CALLS,
     '_ZNSt9bad_allocD1Ev _ZSt15get_new_handlerv _ZTISt9bad_alloc _ZTVSt9bad_alloc __cxa_allocate_exception '
     '__cxa_begin_catch __cxa_end_catch __cxa_throw': RUNTIME,
     '__asan_get_shadow_mapping __asan_poison_memory_region __asan_unpoison_memory_region': TOOL,

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +31,61 @@ static int in_child(int (*body)(void))
 	}
 	waitpid(child, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static size_t counter; /* under the lock, not atomic */
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+	if (lock_held(&lock))
+		return;
+	lock_acquire(&lock);
+	counter++;
+	lock_release(&lock);
+}
+
+/* The first tests, before there is a second thread. */
+TEST(a_signal_handler_may_come_between_where_no_other_thread_can)
+{
+	struct itimerval often = {.it_interval.tv_usec = 20, .it_value.tv_usec = 20}, never = {0};
+
+	REQUIRE(is_alone());
+	counter = 0;
+	signal(SIGALRM, on_alarm);
+	setitimer(ITIMER_REAL, &often, NULL);
+	while (counter < 100) {
+		lock_acquire(&lock);
+		lock_release(&lock);
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	EXPECT_EQ(lock.word, 0);
+}
+
+static void *wait_alone(void *arg)
+{
+	lock_acquire(&lock);
+	store_relaxed((bool *)arg, true);
+	lock_release(&lock);
+	return NULL;
+}
+
+/* Taken by a store, released by an atomic instruction that finds who waits. */
+TEST(a_thread_waits_for_a_lock_that_was_taken_before_it_began)
+{
+	pthread_t thread;
+	bool entered = false;
+
+	REQUIRE(is_alone());
+	lock_acquire(&lock);
+	REQUIRE(pthread_create(&thread, NULL, wait_alone, &entered) == 0);
+	while (!(load_relaxed(&lock.word) & LOCK_WAITED))
+		sched_yield();
+	EXPECT(!load_relaxed(&entered));
+	lock_release(&lock);
+	pthread_join(thread, NULL);
+	EXPECT(entered);
+	EXPECT_EQ(lock.word, 0);
 }
 
 TEST(a_lock_knows_its_holder)
@@ -67,8 +123,6 @@ TEST(a_held_lock_is_nobody_elses)
 	EXPECT(!another_thread_gets_it());
 	lock_release(&lock);
 }
-
-static size_t counter; /* under the lock, not atomic */
 
 static void *count(void *arg)
 {
