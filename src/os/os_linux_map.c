@@ -26,7 +26,6 @@
 #define MADV_DONTNEED_LOCKED_ 24
 #define MADV_POPULATE_WRITE_  23
 #define MAP_HUGE_2MB_	      (21 << 26)
-#define NO_ADVICE	      (-1)
 #define PR_SET_VMA_	      0x53564d41
 #define PR_SET_VMA_ANON_NAME_ 0
 #define TEMPLATE_PAGES	      8
@@ -261,15 +260,14 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 	return syscall_failed(result) ? NULL : (void *)result;
 }
 
-/* Asks the kernel for what it cannot give, half of all addresses: the error that it complains of.
-   Should it give them, as it may where mappings are placed upwards, it gets them back. */
-static long ask_for_too_much(void *mem, size_t nbytes)
+/* Asks the kernel for what it cannot give: the error that it complains of. Should it give that, as
+   it may where mappings are placed upwards, it gets it back. */
+static long ask_for_too_much(void *mem, size_t nbytes, long too_much)
 {
-	size_t too_much = larger((size_t)1 << log2_floor((uintptr_t)mem), (size_t)1 << 38);
-	long result = syscall6(SYS_mremap, (long)mem, (long)nbytes, (long)too_much, 0, 0, 0);
+	long result = syscall6(SYS_mremap, (long)mem, (long)nbytes, too_much, 0, 0, 0);
 
 	if (!syscall_failed(result))
-		syscall6(SYS_mremap, (long)mem, (long)too_much, (long)nbytes, 0, 0, 0);
+		syscall6(SYS_mremap, (long)mem, too_much, (long)nbytes, 0, 0, 0);
 	return result;
 }
 
@@ -278,8 +276,10 @@ static long ask_for_too_much(void *mem, size_t nbytes)
    unmapped what they were to replace. Locked memory that moves onto other such needs no more. */
 static bool can_move(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 {
-	long error = ask_for_too_much(mem, old_nbytes);
+	long error = ask_for_too_much(mem, old_nbytes, 1L << 46);
 
+	if (error == -EINVAL) /* more than there are, where addresses have 39 bits */
+		error = ask_for_too_much(mem, old_nbytes, 1L << 38);
 	return error == -ENOMEM ||
 	       (error == -EAGAIN && (new_nbytes == old_nbytes || os_is_locked(onto)));
 }
@@ -373,7 +373,7 @@ bool os_is_emulated(void)
 static AT_START bool is_emulator(void)
 {
 	return syscall3(SYS_set_robust_list, 0, 0, 0) == -ENOSYS &&
-	       syscall3(SYS_madvise, 0, 0, NO_ADVICE) == 0;
+	       syscall3(SYS_madvise, 0, 0, -1) == 0;
 }
 
 static AT_START bool is_purged_kept(void)
