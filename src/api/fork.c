@@ -105,16 +105,16 @@ static const struct {
    that interrupted its thread there. */
 static bool begin(void)
 {
-	uintptr_t nobody = 0;
+	uintptr_t mender = 0;
 
 	if (process && process == os_process())
 		return false;
 	if (process)
 		process = os_process();
-	if (!page || __atomic_compare_exchange_n(&page->mending, &nobody, thread_self(), false,
+	if (!page || __atomic_compare_exchange_n(&page->mending, &mender, thread_self(), false,
 						 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return true;
-	while (nobody != thread_self() && !load_acquire(&page->generation))
+	while (mender != thread_self() && !load_acquire(&page->generation))
 		os_futex_wait(&page->generation, 0);
 	return false;
 }

@@ -54,7 +54,7 @@ struct cache {
 	uint8_t owed;		     /* OWED_... */
 	/* between cache_enter() and cache_leave(), or while another thread holds it */
 	bool inside;
-	bool lost;	       /* its thread ended inside: never used again */
+	bool lost;	       /* half changed, or perhaps in use: never adopted */
 	bool reaped;	       /* its thread is gone, and it is empty; atomic */
 	uint8_t uses[CLASSES]; /* of hot classes without a magazine */
 	struct cache *next;    /* in the list of all; constant once there */
