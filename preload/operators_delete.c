@@ -55,7 +55,7 @@ static COLD void sized_fenced(void *mem, size_t size, void (*slow)(void *mem))
 	if (front_has_operators)
 		slow(mem);
 	else
-		free_fenced(mem, size, "operator delete");
+		free_exact(mem, size, "operator delete");
 }
 
 ALWAYS_INLINE void delete_inline(void *mem, void (*slow)(void *mem))
@@ -158,7 +158,7 @@ static bool sized_array_in_front(void *mem, size_t alignment)
 static inline void free_of_size(void *mem, size_t size)
 {
 	if (UNLIKELY(load_hot(&fences)))
-		free_fenced(mem, size, "operator delete");
+		free_exact(mem, size, "operator delete");
 	else
 		free_inline(mem);
 }

@@ -49,7 +49,7 @@ static bool has_size(const void *mem, struct descriptor *tag, size_t size, const
 	return real == size;
 }
 
-LATER void free_fenced(void *mem, size_t size, const char *call)
+LATER void free_exact(void *mem, size_t size, const char *call)
 {
 	struct descriptor *tag = pagemap_get(mem);
 
@@ -61,7 +61,7 @@ LATER void free_fenced(void *mem, size_t size, const char *call)
 static void free_of_size(void *mem, size_t size, const char *call)
 {
 	if (UNLIKELY(load_hot(&fences)))
-		free_fenced(mem, size, call);
+		free_exact(mem, size, call);
 	else
 		loam_free(mem);
 }

@@ -17,4 +17,4 @@ LATER size_t exact_size(const void *mem, struct descriptor *tag, const char *cal
 
 /* Frees an object with a fence, if it has that size; reports in the name of call what has not.
    Elsewhere the size says nothing that the page map does not. */
-COLD void free_fenced(void *mem, size_t size, const char *call);
+LATER void free_exact(void *mem, size_t size, const char *call);

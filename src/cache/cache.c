@@ -89,7 +89,7 @@ void cache_open_operators(void)
  */
 #define NOT_INSIDE ((uintptr_t)512)
 
-void cache_is_inside(uintptr_t here)
+void cache_report_if_left(uintptr_t here)
 {
 	if (here - mine.inside < NOT_INSIDE && !os_on_signal_stack())
 		report_left_inside();

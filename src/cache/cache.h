@@ -122,14 +122,14 @@ COLD struct cache *cache_bind(void);
 
 /* Ends the program, with a report, if the call with which the thread went inside was left by
    longjmp or the like. Called where the thread is inside already, with the stack pointer. */
-COLD void cache_is_inside(uintptr_t here);
+COLD void cache_report_if_left(uintptr_t here);
 
 /* Begins a slow path that needs no cache. False in a signal handler that interrupted its thread
    before cache_end(): the caller must then touch nothing and take no lock. */
 ALWAYS_INLINE bool cache_begin(void)
 {
 	if (UNLIKELY(mine.inside)) {
-		cache_is_inside(stack_pointer);
+		cache_report_if_left(stack_pointer);
 		return false;
 	}
 	mine.inside = stack_pointer; /* an atomic store would copy the register first */

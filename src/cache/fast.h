@@ -129,7 +129,7 @@ ALWAYS_INLINE void fast_free(const struct door *door, void *mem, free_into_close
 /* --- runs ------------------------------------------------------------------------------------ */
 
 /* fast_enter() notes an address that far below its stack pointer: the slow path that follows where
-   it refuses begins further down, but not beyond that, so cache_is_inside() finds there, too, that
+   it refuses begins further down, but not beyond that, so cache_report_if_left() finds there, too, that
    a fast path was left. The fast path calls nothing that allocates; a signal has a larger frame. */
 #define FAST_BELOW 256
 

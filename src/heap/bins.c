@@ -36,7 +36,7 @@ static void tree_insert(struct chunk **slot, unsigned bit, struct chunk *c, size
 	for (; node; node = child_of(node, side), bit--) {
 		if (chunk_size(node) == csize) {
 			c->slot = NULL;
-			ring_push(node, c);
+			bins_ring_push(node, c);
 			return;
 		}
 		check_depth(node, bit);
@@ -87,7 +87,7 @@ static void tree_remove(struct chunk **root, struct chunk *c)
 {
 	struct chunk *equal = c->next;
 
-	ring_remove(c);
+	bins_ring_remove(c);
 	if (!c->slot)
 		return;
 	if (UNLIKELY((c->slot != root && IS_WRONG(!chunk_may_be(c->slot))) || *c->slot != c))

@@ -79,7 +79,7 @@ ALWAYS_INLINE void bins_count(struct bins *bins, size_t n)
 }
 
 /* Puts c last into the ring of first, with which it is equal. */
-ALWAYS_INLINE void ring_push(struct chunk *first, struct chunk *c)
+ALWAYS_INLINE void bins_ring_push(struct chunk *first, struct chunk *c)
 {
 	struct chunk *last = chunk_link(first, first->prev);
 
@@ -92,7 +92,7 @@ ALWAYS_INLINE void ring_push(struct chunk *first, struct chunk *c)
 	first->prev = c;
 }
 
-ALWAYS_INLINE void ring_remove(struct chunk *c)
+ALWAYS_INLINE void bins_ring_remove(struct chunk *c)
 {
 	struct chunk *next = c->next, *prev = c->prev;
 
@@ -114,7 +114,7 @@ ALWAYS_INLINE void bins_push(struct bins *bins, unsigned index, struct chunk *c)
 	ASSERT(index < BINS_LARGE && bit_test(bins->map, index) == (first != NULL));
 	bins_count(bins, 1);
 	if (first) {
-		ring_push(first, c);
+		bins_ring_push(first, c);
 		return;
 	}
 	bins->first[index] = c->next = c->prev = c;
@@ -126,7 +126,7 @@ ALWAYS_INLINE void bins_unlink(struct bins *bins, unsigned index, struct chunk *
 	struct chunk *next = c->next;
 
 	ASSERT(index < BINS_LARGE && bins->first[index] && bins->count);
-	ring_remove(c);
+	bins_ring_remove(c);
 	bins_count(bins, (size_t)-1);
 	if (bins->first[index] != c)
 		return;

@@ -127,10 +127,10 @@ static uint64_t add_objects(struct counters *cs, const struct objects *objects)
 
 static void sum_up(struct counters *cs, uint64_t out_bytes)
 {
-	uint64_t runs_bytes = load_relaxed(&runs_pages_now) << PAGE_SHIFT;
+	uint64_t runs_bytes = load_relaxed(&run_pages_now) << PAGE_SHIFT;
 
 	counter(cs, slabs) = less(counter(cs, slabs_made), counter(cs, slabs_given_back));
-	counter(cs, runs) = less(load_relaxed(&runs_now), counter(cs, kept_runs));
+	counter(cs, runs) = less(load_relaxed(&run_now), counter(cs, kept_runs));
 	counter(cs, run_bytes) = less(runs_bytes, counter(cs, kept_run_bytes));
 	counter(cs, live_bytes) = counter(cs, chunk_bytes) + counter(cs, slab_object_bytes) +
 				  counter(cs, run_bytes) + counter(cs, huge_bytes);

@@ -5,7 +5,7 @@
 #include "pages/zone.h"
 #include "report/report.h"
 
-size_t runs_made, runs_now, runs_pages_now;
+size_t run_made, run_now, run_pages_now;
 
 static struct pool runs = POOL_INIT(struct run);
 
@@ -42,8 +42,8 @@ void run_change_lead(struct run *run, size_t lead)
 
 static void count(intptr_t n, intptr_t npages)
 {
-	add_inside(&runs_now, (size_t)n);
-	add_inside(&runs_pages_now, (size_t)npages);
+	add_inside(&run_now, (size_t)n);
+	add_inside(&run_pages_now, (size_t)npages);
 }
 
 /* Pages become a run whose object has nbytes and begins that far behind their start; NULL, and they
@@ -64,7 +64,7 @@ static void *make(void *mem, size_t npages, size_t lead, size_t nbytes)
 	run->special = 0;
 	run->tag.kind = KIND_RUN;
 	pagemap_set(mem, npages << PAGE_SHIFT, &run->tag);
-	add_inside(&runs_made, 1);
+	add_inside(&run_made, 1);
 	count(1, (intptr_t)npages);
 	return run_lay_out(run, lead, nbytes);
 }

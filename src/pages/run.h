@@ -204,4 +204,4 @@ ALWAYS_INLINE void *run_lay_out(struct run *run, size_t lead, size_t nbytes)
 }
 
 /* Runs made so far; those that are there now, kept ones too, and their pages. Atomic. */
-extern HIDDEN size_t runs_made, runs_now, runs_pages_now;
+extern HIDDEN size_t run_made, run_now, run_pages_now;
