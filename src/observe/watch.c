@@ -11,7 +11,7 @@ static void watch_slab(struct descriptor *tag, char *mem, size_t nbytes, void *a
 {
 	(void)mem, (void)nbytes, (void)arg;
 	if (tag->kind == KIND_SLAB)
-		slab_watch((struct slab *)tag);
+		slab_clear_hot((struct slab *)tag);
 }
 
 void watch_all(void)

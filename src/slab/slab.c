@@ -143,7 +143,7 @@ void slab_free(struct slab *s)
 	if (!guard_lift(&s->tag, guard_of(s), guard_bytes(s)))
 		return; /* and it stays a slab without objects */
 	retain_restore_live(slab_page_bytes(s->purged));
-	slab_watch(s);
+	slab_clear_hot(s);
 	pagemap_set(block, ORDER_BYTES(order), NULL);
 	pool_free(pool, s);
 	zone_free(block, order, touched);

@@ -196,10 +196,21 @@ static inline uint64_t slab_page_set(size_t first, size_t n)
 	return UINT64_MAX >> (64 - n) << first;
 }
 
+/* The page that object i starts in, and where a page is. */
+static inline size_t slab_page_of(const struct slab *s, uint32_t i)
+{
+	return (size_t)i * s->size / PAGE_SIZE;
+}
+
+static inline void *slab_page_at(const struct slab *s, size_t page)
+{
+	return (void *)(s->base + page * PAGE_SIZE);
+}
+
 /* The pages that object i overlaps. */
 static inline uint64_t slab_pages(const struct slab *s, uint32_t i)
 {
-	size_t first = (size_t)i * s->size / PAGE_SIZE;
+	size_t first = slab_page_of(s, i);
 	size_t last = ((size_t)(i + 1) * s->size - 1) / PAGE_SIZE;
 
 	ASSERT(i < s->capacity);
@@ -230,13 +241,10 @@ bool slab_is_ready(unsigned sc);
 /* Gives the slab's block back to the zone. No object may be out. */
 void slab_free(struct slab *s);
 
-/*
- * Takes up to `most` free objects, which bear their marks: the lowest first, and those on open
- * pages before others. Opens one page, if there is no free object on an open one. Returns how
- * many, 0 when the slab is full, or that page was purged and `limit` allows no more. Writes them
- * below ret_end downwards, so that the lowest is last, as in a magazine. Reports an object that was
- * written to while it was free.
- */
+/* Takes up to `most` free objects, which bear their marks: the lowest first, and those on open pages
+   before others. Opens one page if no open one has a free object. Returns how many; 0 when the slab
+   is full, or that page was purged and `limit` allows no more. Writes them below ret_end downwards,
+   so that the lowest is last, as in a magazine. Reports one that was written to while it was free. */
 uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most);
 
 /* The same of open pages alone: 0 where a page would have to be opened. */
@@ -271,7 +279,7 @@ void slab_geometry(unsigned sc, uint64_t *ret_mask, uint64_t *ret_magic, uint64_
 void slab_watch_all(void);
 
 /* Clears the slab's hot words; for any thread. */
-void slab_watch(struct slab *s);
+void slab_clear_hot(struct slab *s);
 
 /* From now on the page that an object starts in is watched, or is not. */
 COLD void slab_watch_page(struct slab *s, const void *object, bool watched);
@@ -337,7 +345,7 @@ static inline bool slab_page_is_allowed(const struct slab *s, size_t page)
 /* The first object that starts at or behind the start of a page. */
 static inline uint32_t slab_first_object(const struct slab *s, size_t page)
 {
-	return slab_index(s, (char *)s->base + page * PAGE_SIZE + s->size - 1);
+	return slab_index(s, (char *)slab_page_at(s, page) + s->size - 1);
 }
 
 static inline bool slab_is_open(const struct slab *s, size_t page)
@@ -349,11 +357,6 @@ static inline bool slab_is_open(const struct slab *s, size_t page)
 static inline bool slab_page_is_hot(const struct slab *s, size_t page)
 {
 	return !load_relaxed(&slab_all_watched) && !(s->watched >> page & 1);
-}
-
-static inline size_t slab_page_of(const struct slab *s, uint32_t i)
-{
-	return (size_t)i * s->size / PAGE_SIZE;
 }
 
 /* Stores a word of free[] to which bits were added. */

@@ -30,7 +30,7 @@ bool slab_check_bits(const struct slab *s)
 
 static bool check_page(const struct slab *s, size_t page)
 {
-	const char *mem = (const char *)s->base + page * PAGE_SIZE;
+	const void *mem = slab_page_at(s, page);
 	bool hot = slab_is_open(s, page) && slab_page_is_hot(s, page);
 
 	return expect_eq("S4", (uintptr_t)pagemap_get(mem), (uintptr_t)s) &

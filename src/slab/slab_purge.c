@@ -9,7 +9,7 @@ void slab_watch_all(void)
 	store_relaxed(&slab_all_watched, true);
 }
 
-void slab_watch(struct slab *s)
+void slab_clear_hot(struct slab *s)
 {
 	pagemap_set_hot((void *)s->base, ORDER_BYTES(s->order), 0);
 }
@@ -22,7 +22,7 @@ void slab_watch_page(struct slab *s, const void *object, bool watched)
 	ASSERT(page < (size_t)1 << s->order);
 	store_relaxed(&s->watched, watched ? s->watched | bit : s->watched & ~bit);
 	if (slab_is_open(s, page))
-		pagemap_set_hot((void *)(s->base + page * PAGE_SIZE), PAGE_SIZE,
+		pagemap_set_hot(slab_page_at(s, page), PAGE_SIZE,
 				slab_page_is_hot(s, page) ? slab_hot_word(s->class) : 0);
 }
 
@@ -40,9 +40,7 @@ static uint64_t idle_pages(const struct slab *s)
 				break;
 			pages = slab_pages(s, i);
 			busy |= pages;
-			next = slab_index(s,
-					  (char *)s->base + (highest_bit(pages) + 1) * PAGE_SIZE) -
-			       64 * w;
+			next = slab_index(s, slab_page_at(s, highest_bit(pages) + 1)) - 64 * w;
 		}
 	return s->touched & ~slab_hardware_pages(busy);
 }
@@ -56,7 +54,7 @@ static uint64_t purge_pages(const struct slab *s, uint64_t pages)
 	for (; pages; pages &= ~slab_page_set(first, n)) {
 		first = lowest_bit(pages);
 		n = ~(pages >> first) ? lowest_bit(~(pages >> first)) : 64;
-		if (os_purge((char *)s->base + first * PAGE_SIZE, n * PAGE_SIZE))
+		if (os_purge(slab_page_at(s, first), n * PAGE_SIZE))
 			done |= slab_page_set(first, n);
 	}
 	return done;
@@ -67,7 +65,7 @@ static void close_pages(struct slab *s, uint64_t pages)
 	ASSERT(!(pages & ~s->open));
 	s->open &= ~pages;
 	for (; pages; pages &= pages - 1)
-		pagemap_set_hot((void *)(s->base + lowest_bit(pages) * PAGE_SIZE), PAGE_SIZE, 0);
+		pagemap_set_hot(slab_page_at(s, lowest_bit(pages)), PAGE_SIZE, 0);
 }
 
 void slab_close(struct slab *s)

@@ -37,8 +37,7 @@ static void open_page(struct slab *s, size_t page, uint32_t i)
 		slab_set_marks((struct object *)(s->base + rest));
 	s->open |= slab_page_set(page, 1);
 	if (slab_page_is_hot(s, page))
-		pagemap_set_hot((void *)(s->base + page * PAGE_SIZE), PAGE_SIZE,
-				slab_hot_word(s->class));
+		pagemap_set_hot(slab_page_at(s, page), PAGE_SIZE, slab_hot_word(s->class));
 }
 
 /* --- objects -------------------------------------------------------------------------------- */

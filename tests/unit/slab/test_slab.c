@@ -604,7 +604,7 @@ TEST(where_all_is_watched_no_page_has_a_hot_word)
 	take(s);
 	EXPECT(pagemap_hot((void *)s->base) != 0);
 	slab_watch_all();
-	slab_watch(s);
+	slab_clear_hot(s);
 	EXPECT_EQ(pagemap_hot((void *)s->base), 0);
 	s = fresh(class_of(64));
 	take(s);
