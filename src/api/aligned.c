@@ -1,10 +1,10 @@
 /* The aligned family; each function's errors are glibc's. */
+#include "api/alloc.h"
 #include "api/start.h"
 #include "observe/profile.h"
 #include "observe/watch.h"
 #include "arena/early.h"
 #include "cache/alloc.h"
-#include "cache/fast.h"
 #include "base/bits.h"
 #include "harden/fence.h"
 #include "os/check.h"
@@ -58,21 +58,13 @@ static void *aligned(size_t alignment, size_t req)
 
 static void *or_enomem(void *mem)
 {
-	if (UNLIKELY(!mem))
-		errno = ENOMEM;
-	return mem;
-}
-
-static void *invalid(void)
-{
-	errno = EINVAL;
-	return NULL;
+	return LIKELY(mem) ? mem : out_of_memory();
 }
 
 void *loam_memalign(size_t alignment, size_t req)
 {
 	if (UNLIKELY(alignment > SIZE_MAX / 2 + 1))
-		return invalid();
+		return invalid_argument();
 	if (UNLIKELY(!is_power_of_two(alignment)))
 		alignment = alignment ? (size_t)1 << log2_ceil(alignment) : 1;
 	return or_enomem(aligned(alignment, req));
@@ -81,7 +73,7 @@ void *loam_memalign(size_t alignment, size_t req)
 void *loam_aligned_alloc(size_t alignment, size_t req)
 {
 	if (UNLIKELY(!is_power_of_two(alignment)))
-		return invalid();
+		return invalid_argument();
 	return or_enomem(aligned(alignment, req));
 }
 

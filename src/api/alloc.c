@@ -18,11 +18,6 @@
 #include <loam/loam.h>
 #include <string.h>
 
-static void perturb(void *mem, size_t nbytes, size_t byte)
-{
-	memset(mem, (int)byte, nbytes);
-}
-
 /* *zero is as in cache_alloc(). */
 static void *serve(size_t req, bool *zero)
 {
@@ -42,7 +37,7 @@ static NOINLINE void *malloc_not_plain(size_t req)
 	if (!mem)
 		out_of_memory();
 	else if (UNLIKELY(options.perturb))
-		perturb(mem, req, options.perturb ^ 0xff);
+		memset(mem, (int)options.perturb ^ 0xff, req);
 	if (UNLIKELY(watch))
 		watch_end(watch, (struct record_call){.size = req, .result = mem});
 	return mem;
@@ -156,7 +151,7 @@ static LATER bool perturb_freed(void *mem, struct descriptor *tag)
 {
 	size_t usable = cache_usable(mem, tag, "free");
 
-	perturb(mem, usable, options.perturb);
+	memset(mem, (int)options.perturb, usable);
 	return usable != 0;
 }
 

@@ -33,3 +33,10 @@ static inline void *out_of_memory(void)
 	errno = ENOMEM;
 	return NULL;
 }
+
+/* What a call returns that was given a wrong argument. */
+static inline void *invalid_argument(void)
+{
+	errno = EINVAL;
+	return NULL;
+}

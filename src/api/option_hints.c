@@ -1,7 +1,6 @@
 /* Names that are no option's; see option_hints.h. */
 #include "api/option_hints.h"
 
-#define WORD_MOST  40
 #define PART_LEAST 4 /* letters that say which word they are the beginning of */
 
 /* --- slips --------------------------------------------------------------------------------- */

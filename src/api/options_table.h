@@ -32,7 +32,7 @@ static inline char lower(char c)
 struct word word_of(const char *string);
 bool word_is(struct word w, const char *string);
 
-#define WORD_MOST 40 /* bytes of a name that are shown */
+#define WORD_MOST 40 /* bytes of a name that are shown or compared */
 
 /* A word as a string of at most WORD_MOST bytes, for messages. */
 COLD const char *word_shown(struct word w, char buffer[WORD_MOST + 1]);

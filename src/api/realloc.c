@@ -80,19 +80,12 @@ static void *realloc_early(void *mem, size_t req)
 	return moved;
 }
 
-/* A pointer that was no object's: reported, and the program goes on. */
-static COLD void *invalid(void)
-{
-	errno = EINVAL;
-	return NULL;
-}
-
 /* Such objects always move: so who holds the old address is found out. */
 static LATER void *realloc_exact(void *mem, struct descriptor *tag, size_t req)
 {
 	size_t size = exact_size(mem, tag, "realloc");
 
-	return size == SIZE_MAX ? invalid() : move(mem, size, req);
+	return size == SIZE_MAX ? invalid_argument() : move(mem, size, req);
 }
 
 static LATER void *resize_counted(void *mem, struct descriptor *tag, size_t req, size_t *ret_usable)
@@ -117,7 +110,7 @@ static void *realloc_object(void *mem, struct descriptor *tag, size_t req)
 						: cache_resize(mem, tag, req, &usable);
 	if (resized)
 		return resized;
-	return LIKELY(usable) ? move(mem, usable, req) : invalid();
+	return LIKELY(usable) ? move(mem, usable, req) : invalid_argument();
 }
 
 /* Whether it is an object in use; else false, and reported. */
@@ -131,7 +124,7 @@ static LATER bool is_object(const void *mem, struct descriptor *tag, const char 
 static LATER void *realloc_to_nothing(void *mem, struct descriptor *tag)
 {
 	if (tag && start() && !is_object(mem, tag, "realloc"))
-		return invalid();
+		return invalid_argument();
 	loam_free(mem);
 	return NULL;
 }

@@ -37,22 +37,14 @@
 	ROW(EOPNOTSUPP, "Operation not supported")                                                 \
 	ROW(EDQUOT, "Disk quota exceeded")
 
-static unsigned read_number(const char **c)
-{
-	unsigned n = 0;
-
-	while (**c != ' ')
-		n = 10 * n + (unsigned)(*(*c)++ - '0');
-	return n;
-}
-
 const char *error_words(int error, char buffer[ERROR_WORDS_MOST])
 {
 	struct text t = {.buffer = buffer, .capacity = ERROR_WORDS_MOST - 1};
 	const char *c = TABLE;
 
 	while (*c && !t.length) {
-		bool found = read_number(&c) == (unsigned)error;
+		size_t number;
+		bool found = text_number(&c, &number) && number == (size_t)error;
 
 		for (c++; *c != '\n'; c++)
 			if (found)

@@ -53,16 +53,11 @@ static inline size_t chosen_granules(size_t req)
 
 #define PROFILE_STEP (64 * KIB)
 
-/* Counts an allocation of the calling thread's for a profile; true: chosen_for() is to be asked. */
-ALWAYS_INLINE bool choose_for_profile(size_t granules)
-{
-	return UNLIKELY((mine.until_profiled -= (int64_t)granules) < 0);
-}
-
-/* The same, and for guarded objects. */
+/* Counts an allocation of the calling thread, for a profile and for guarded objects. True when one of
+   the two counts has ended: chosen_for() says which. */
 ALWAYS_INLINE bool choose(size_t granules)
 {
-	return choose_for_profile(granules) || sampled_count();
+	return UNLIKELY((mine.until_profiled -= (int64_t)granules) < 0) || sampled_count();
 }
 
 /* Who has chosen the allocation, which choose() has counted: a set of enum chosen. With

@@ -39,7 +39,7 @@ static size_t area_left(void)
 
 static bool map_area(size_t nbytes)
 {
-	char *area = place_map_guarded(nbytes, OS_METADATA);
+	char *area = place_map_guarded(nbytes);
 
 	ASSERT(lock_held(&metadata_lock));
 	if (!area)

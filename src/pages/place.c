@@ -110,13 +110,13 @@ void *place_map(size_t nbytes, size_t alignment, size_t tagged, enum os_use use)
 		       : map_elsewhere(mem, nbytes, alignment, tagged, use);
 }
 
-void *place_map_guarded(size_t nbytes, enum os_use use)
+void *place_map_guarded(size_t nbytes)
 {
 	size_t page = os_page_size(), whole = nbytes + 2 * page;
-	char *mem = place_map(whole, page, whole, use);
+	char *mem = place_map(whole, page, whole, OS_METADATA);
 
 	if (!mem)
-		return place_map(nbytes, page, nbytes, use);
+		return place_map(nbytes, page, nbytes, OS_METADATA);
 	os_guard(mem, page);
 	os_guard(mem + page + nbytes, page);
 	return mem + page;

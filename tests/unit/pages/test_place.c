@@ -178,7 +178,7 @@ TEST(guarded_memory_lies_between_unreadable_pages)
 
 		if (i)
 			os_sim_map_at(take_leaves(1) + MIB);
-		mem = place_map_guarded(nbytes, OS_METADATA);
+		mem = place_map_guarded(nbytes);
 		REQUIRE(mem);
 		EXPECT(can_tag(mem, nbytes));
 		memset(mem, 'x', nbytes);
@@ -192,7 +192,7 @@ static char *map_guarded_in(size_t room)
 	char *mem;
 
 	os_sim_map_limit(room);
-	mem = place_map_guarded(4 * MIB, OS_METADATA);
+	mem = place_map_guarded(4 * MIB);
 	os_sim_map_limit(SIZE_MAX);
 	if (mem)
 		memset(mem, 'x', 4 * MIB);
