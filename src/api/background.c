@@ -4,6 +4,7 @@
 #include "base/options.h"
 #include "cache/upkeep.h"
 #include "os/line.h"
+#include "os/os.h"
 #include "os/process.h"
 
 static void keep_up(void)
@@ -11,7 +12,7 @@ static void keep_up(void)
 	for (;;) {
 		struct cache *self;
 
-		os_sleep((uint64_t)options.decay_ms * 1000 * 1000);
+		os_sleep(options.decay_ms * OS_MS);
 		self = cache_enter();
 		cache_do_all_due(self);
 		cache_leave(self);

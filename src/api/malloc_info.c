@@ -84,15 +84,14 @@ static struct sums sums_of(const struct arena_stats *s)
 {
 	struct sums sums = {.rest_count = s->heap.free_chunks + s->kept_runs,
 			    .system = stats_arena_system(s)};
-	size_t in_use = stats_arena_in_use(s),
-	       free = in_use < sums.system ? sums.system - in_use : 0;
+	size_t free = minus(sums.system, stats_arena_in_use(s));
 
 	for (unsigned sc = 0; sc < CLASSES; sc++) {
 		sums.fast_count += s->free_objects[sc];
 		sums.fast += s->free_objects[sc] * class_size(sc);
 	}
 	/* what is on the way here, and ends of slabs, too */
-	sums.rest = sums.fast < free ? free - sums.fast : 0;
+	sums.rest = minus(free, sums.fast);
 	return sums;
 }
 

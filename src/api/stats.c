@@ -37,7 +37,7 @@ static UNSYNCHRONIZED void add_slabs(struct arena_stats *s, const struct slabs *
 		s->slabs += ss->count[sc];
 		s->objects += out;
 		s->object_bytes += out * class_size(sc);
-		s->free_objects[sc] = all > out ? all - out : 0;
+		s->free_objects[sc] = minus(all, out);
 	}
 }
 

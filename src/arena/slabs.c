@@ -43,7 +43,7 @@ void slabs_promote(struct slabs *ss, unsigned sc)
    more bytes stay next time. */
 static void learn_to_keep(struct slabs *ss, size_t nbytes)
 {
-	size_t lost = nbytes < ss->empty_given ? nbytes : ss->empty_given;
+	size_t lost = smaller(nbytes, ss->empty_given);
 
 	ss->empty_given -= lost;
 	ss->empty_most += lost;
@@ -162,7 +162,7 @@ static void make_current(struct slabs *ss, struct slab *s)
    or when it is sparse, if they were of several pages. */
 static NOINLINE void note_taken(struct slabs *ss, struct slab *s)
 {
-	uint32_t n = s->out / 2 < sparse(s) ? s->out / 2 : sparse(s);
+	uint32_t n = (uint32_t)smaller(s->out / 2, sparse(s));
 
 	if (ss->out[s->class] > ss->most_out[s->class])
 		ss->most_out[s->class] = ss->out[s->class];
@@ -215,7 +215,7 @@ static struct slab *choose(const struct slabs *ss, unsigned sc)
    stay for their classes: where many classes have a few objects each, these are wanted in turn. */
 static void spare_for(struct slabs *ss, size_t nbytes)
 {
-	slabs_free_empty(ss, ss->empty_bytes > nbytes ? ss->empty_bytes - nbytes : 0);
+	slabs_free_empty(ss, minus(ss->empty_bytes, nbytes));
 }
 
 /* Makes a slab with free objects current: a listed one, or a new one. False without memory; without
@@ -330,7 +330,7 @@ struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool 
 bool slabs_look(struct slabs *ss, unsigned sc)
 {
 	size_t capacity = ss->capacity[sc], most = ss->most_out[sc];
-	size_t left = capacity > most ? capacity - most : 0; /* some slabs are gone since */
+	size_t left = minus(capacity, most); /* some slabs are gone since */
 
 	ASSERT(ss->out[sc] <= most);
 	ss->most_out[sc] = ss->out[sc];

@@ -105,7 +105,6 @@ void slabs_add_bytes(const struct slabs *ss, size_t *out, size_t *free)
 		size_t n = load_relaxed(&ss->out[sc]), most = load_relaxed(&ss->capacity[sc]);
 
 		*out += n * class_size(sc);
-		*free += most > n ? (most - n) * class_size(sc)
-				  : 0; /* a slab may have gone meanwhile */
+		*free += minus(most, n) * class_size(sc); /* a slab may have gone meanwhile */
 	}
 }

@@ -83,7 +83,7 @@ void slabs_obey_rule(struct slabs *ss)
 	unsigned purges = 0;
 	struct slab *s;
 
-	for (; excess && !list_empty(&ss->idle); excess -= kept < excess ? kept : excess) {
+	for (; excess && !list_empty(&ss->idle); excess = minus(excess, kept)) {
 		if (purges++ == PURGES_MOST)
 			return;
 		s = slabs_of_idle(ss->idle.next);
@@ -96,5 +96,5 @@ void slabs_obey_rule(struct slabs *ss)
 		}
 	}
 	if (excess)
-		slabs_free_empty(ss, ss->empty_bytes > excess ? ss->empty_bytes - excess : 0);
+		slabs_free_empty(ss, minus(ss->empty_bytes, excess));
 }

@@ -18,6 +18,12 @@ static inline size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+/* a - b; 0 where b is larger. */
+static inline size_t minus(size_t a, size_t b)
+{
+	return a > b ? a - b : 0;
+}
+
 /* alignment is a power of two; wraps to a small number when n is near SIZE_MAX. */
 static inline size_t align_up(size_t n, size_t alignment)
 {
@@ -102,6 +108,10 @@ static inline size_t bits_last(const uint64_t *words, size_t from, size_t end)
 
 #define bits_for_each(i, words, from, end)                                                         \
 	for (size_t i = bits_first(words, from, end); i < (end); i = bits_first(words, i + 1, end))
+
+/* 2^64 divided by the golden ratio. Multiplied by it, numbers in a row lie evenly in the upper bits
+   (Knuth, volume 3, 6.4). */
+#define SPREAD ((uint64_t)0x9e3779b97f4a7c15u)
 
 /* Spreads the bits of x over the whole word; a bijection (the finalizer of splitmix64). */
 static inline uint64_t mix64(uint64_t x)

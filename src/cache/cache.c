@@ -179,7 +179,7 @@ void cache_give_home(struct object **objects, uint32_t n)
 	struct object *twice = NULL;
 
 	while (n) {
-		uint32_t before = n > HOME_MOST ? n - HOME_MOST : 0;
+		uint32_t before = (uint32_t)minus(n, HOME_MOST);
 
 		n = before + give_to_one(objects + before, n - before, &twice);
 	}
@@ -296,8 +296,7 @@ void cache_empty_depot(bool all_of_it)
 	for (unsigned sc = depot_next(0); sc < CLASSES; sc = depot_next(sc + 1)) {
 		size_t left = depot_objects(sc); /* others may bring more, all the time */
 
-		for (; left && (n = depot_take(sc, objects, 64, !all_of_it));
-		     left -= n < left ? n : left)
+		for (; left && (n = depot_take(sc, objects, 64, !all_of_it)); left = minus(left, n))
 			cache_give_home(objects, n);
 		depot_settle(sc);
 	}

@@ -183,7 +183,7 @@ static uint32_t take_locked(struct shelf *shelf, struct object **ret_objects, ui
 	if (!crate || !most)
 		return 0;
 	ASSERT(crate->count <= crate->made); /* 0: a fork came between */
-	n = crate->count < most ? crate->count : most;
+	n = (uint32_t)smaller(crate->count, most);
 	ASSERT(n <= shelf->objects);
 	if (n == crate->count) {
 		store_relaxed(&shelf->crates, crate->next);

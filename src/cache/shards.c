@@ -1,9 +1,6 @@
 /* Shards; see shards.h. */
 #include "cache/shards.h"
 
-#include "base/bits.h"
-#include "os/check.h"
-
 static_assert(SHARDS <= 32 && (SHARDS & (SHARDS - 1)) == 0, "a thread's is chosen by bits");
 
 uint32_t shards_log;

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "base/compiler.h"
+#include "base/bits.h"
 
 #define SHARDS	      32u
 #define SHARD_THREADS 2 /* of a shard */
@@ -26,9 +26,7 @@ void shards_set_threads(size_t nthreads, size_t ncpus);
 /* The calling thread's shard, below shards_now(). */
 static inline unsigned shard_here(void)
 {
-	uint64_t spread = (uint64_t)thread_self() * 0x9e3779b97f4a7c15; /* evenly: Knuth */
-
-	return (unsigned)(spread >> 32 >> (32 - load_relaxed(&shards_log)));
+	return (unsigned)(thread_self() * SPREAD >> 32 >> (32 - load_relaxed(&shards_log)));
 }
 
 /* The i-th shard in which to look, i below the number of shards at that time: the thread's own is

@@ -39,5 +39,5 @@ size_t trim_all(struct cache *self, size_t pad, bool *ret_any)
 	retain_forget();
 	after = sum_up();
 	*ret_any = after.held < before.held || after.purged > before.purged;
-	return after.resident < before.resident ? before.resident - after.resident : 0;
+	return minus(before.resident, after.resident);
 }

@@ -93,7 +93,7 @@ static void decay_if_due(uint64_t now, int64_t decay)
 
 void cache_tick_slowly(struct cache *c)
 {
-	uint64_t now = os_clock(), decay = (uint64_t)options.decay_ms * 1000 * 1000;
+	uint64_t now = os_clock(), decay = options.decay_ms * OS_MS;
 	bool shrink = now - load_relaxed(&c->shrunk) >= decay;
 	struct arena *a;
 
@@ -140,7 +140,7 @@ static uint64_t note_pace(struct cache *c, uint64_t now, uint64_t often)
 
 void cache_look(struct cache *c)
 {
-	uint64_t now = os_clock(), eighth = (uint64_t)options.decay_ms * 1000 * 1000 / 8;
+	uint64_t now = os_clock(), eighth = options.decay_ms * OS_MS / 8;
 	bool seldom = note_pace(c, now, eighth / 16) >= eighth / 16;
 
 	if (!load_hot(&c->ticks) || now - load_relaxed(&c->ticked) >= eighth)

@@ -55,7 +55,7 @@ static size_t before_guard(const struct descriptor *tag, size_t nbytes)
 {
 	size_t guard = has_room_for_guard(tag) ? os_page_size() : 0;
 
-	return nbytes > guard ? nbytes - guard : 0;
+	return minus(nbytes, guard);
 }
 
 /* The same of an object; 0, and reported, too, for what is none. */

@@ -68,7 +68,6 @@ static_assert(CHUNK_FLAGS < CHUNK_ALIGN, "flags lie below the bits of a size");
 
 #define CHUNK_WORD_BITS 48
 #define CHUNK_WORD	(((uint64_t)1 << CHUNK_WORD_BITS) - 1) /* size and flags */
-#define CHUNK_MULTIPLY	((uint64_t)0x9e3779b97f4a7c15u)
 
 /* Of the process; written once by heap_start(). */
 extern HIDDEN uint64_t chunk_secret;
@@ -129,7 +128,7 @@ static inline struct chunk *chunk_at(const struct chunk *c, size_t csize)
 /* In the upper 16 bits; the others are noise. */
 ALWAYS_INLINE uint64_t chunk_checksum(const struct chunk *c, uint64_t word)
 {
-	return (word ^ (uintptr_t)c ^ chunk_secret) * CHUNK_MULTIPLY;
+	return (word ^ (uintptr_t)c ^ chunk_secret) * SPREAD;
 }
 
 /* The header of c, whole: another thread may read it while the owner notes that the chunk before
@@ -217,7 +216,7 @@ static inline char *chunk_pages(const struct chunk *c, size_t csize, size_t *ret
 	size_t page = os_page_size(), from = align_up((size_t)(c + 1), page);
 	size_t end = align_down((size_t)c + csize, page);
 
-	*ret_nbytes = end > from ? end - from : 0;
+	*ret_nbytes = minus(end, from);
 	return (char *)from;
 }
 

@@ -22,7 +22,7 @@ struct purge {
 
 static bool spend(struct purge *purge, size_t looks)
 {
-	purge->looks -= smaller(purge->looks, looks);
+	purge->looks = minus(purge->looks, looks);
 	return purge->looks;
 }
 
@@ -100,7 +100,7 @@ void heap_obey_rule(struct chunk_heap *ch)
 	if (!excess)
 		return;
 	if (!options.trim_threshold)
-		top_trim(ch, pad + (before > excess ? before - excess : 0));
+		top_trim(ch, pad + minus(before, excess));
 	if (!ch->top) { /* its block went to the zone, which has purged by the rule */
 		excess = retain_excess();
 		before = 0;

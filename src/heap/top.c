@@ -51,7 +51,7 @@ bool top_close(struct chunk_heap *ch)
 	store_relaxed(&ch->top_heap, NULL);
 	from = align_up(larger((size_t)ch->top_clean, (size_t)(c + 1)), os_page_size());
 	end = align_down((size_t)c + csize, os_page_size());
-	return free_chunk_settle(ch, c, csize, end > from ? end - from : 0, CHUNK_RECUT);
+	return free_chunk_settle(ch, c, csize, minus(end, from), CHUNK_RECUT);
 }
 
 void top_open(struct chunk_heap *ch, struct heap *heap, bool clean)
@@ -150,5 +150,5 @@ void top_move_over_clean(struct chunk_heap *ch, struct chunk *c, size_t clean)
 		return;
 	done = top_trim(ch, top_pad(ch));
 	if (ch->top) /* else it went to the zone */
-		retain_purged(done > clean ? done - clean : 0);
+		retain_purged(minus(done, clean));
 }

@@ -70,7 +70,7 @@ static inline size_t top_retained(const struct chunk_heap *ch)
 	size_t dirty = ch->top ? (size_t)(ch->top_clean - (char *)ch->top) : 0;
 
 	ASSERT(!ch->top || (ch->top_clean > (char *)ch->top && ch->top_clean <= ch->top_heap->end));
-	return dirty > top_pad(ch) ? dirty - top_pad(ch) : 0;
+	return minus(dirty, top_pad(ch));
 }
 
 /* Gives back a heap that is nothing but top; false when there is none, or the system refuses. */

@@ -2,6 +2,7 @@
 #include "observe/counters.h"
 
 #include "arena/ring.h"
+#include "base/bits.h"
 #include "cache/caches.h"
 #include "cache/depot.h"
 #include "observe/figures.h"
@@ -101,12 +102,6 @@ static void add_caches(struct counters *cs, struct objects *objects)
 		objects->cached[sc] += depot_objects(sc);
 }
 
-/* 0 where figures of two moments contradict each other. */
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
 /* What the program holds of slabs, and what is cached; the bytes that are out of slabs. */
 static uint64_t add_objects(struct counters *cs, const struct objects *objects)
 {
@@ -114,7 +109,7 @@ static uint64_t add_objects(struct counters *cs, const struct objects *objects)
 
 	for (unsigned sc = 0; sc < CLASSES; sc++) {
 		uint64_t out = objects->out[sc];
-		uint64_t cached = objects->cached[sc] < out ? objects->cached[sc] : out;
+		uint64_t cached = smaller(objects->cached[sc], out);
 
 		out_bytes += out * class_size(sc);
 		counter(cs, cached_objects) += cached;
@@ -125,17 +120,18 @@ static uint64_t add_objects(struct counters *cs, const struct objects *objects)
 	return out_bytes;
 }
 
+/* A difference is 0 where figures of two moments contradict each other. */
 static void sum_up(struct counters *cs, uint64_t out_bytes)
 {
 	uint64_t runs_bytes = load_relaxed(&run_pages_now) << PAGE_SHIFT;
 
-	counter(cs, slabs) = less(counter(cs, slabs_made), counter(cs, slabs_given_back));
-	counter(cs, runs) = less(load_relaxed(&run_now), counter(cs, kept_runs));
-	counter(cs, run_bytes) = less(runs_bytes, counter(cs, kept_run_bytes));
+	counter(cs, slabs) = minus(counter(cs, slabs_made), counter(cs, slabs_given_back));
+	counter(cs, runs) = minus(load_relaxed(&run_now), counter(cs, kept_runs));
+	counter(cs, run_bytes) = minus(runs_bytes, counter(cs, kept_run_bytes));
 	counter(cs, live_bytes) = counter(cs, chunk_bytes) + counter(cs, slab_object_bytes) +
 				  counter(cs, run_bytes) + counter(cs, huge_bytes);
-	counter(cs, free_bytes) = less(counter(cs, heap_bytes), counter(cs, chunk_bytes)) +
-				  less(counter(cs, slab_bytes), out_bytes) +
+	counter(cs, free_bytes) = minus(counter(cs, heap_bytes), counter(cs, chunk_bytes)) +
+				  minus(counter(cs, slab_bytes), out_bytes) +
 				  counter(cs, kept_run_bytes) + counter(cs, dirty_block_bytes) +
 				  counter(cs, kept_huge_bytes);
 }

@@ -45,9 +45,9 @@
 	OBJECT(most, &retain_most)                                                                 \
 	OBJECT(retained, &retain_retained)                                                         \
 	OBJECT(metadata, &metadata_bytes)                                                          \
-	OBJECT(runs_made, &run_made)                                                              \
-	OBJECT(runs_now, &run_now)                                                                \
-	OBJECT(runs_pages_now, &run_pages_now)                                                    \
+	OBJECT(runs_made, &run_made)                                                               \
+	OBJECT(runs_now, &run_now)                                                                 \
+	OBJECT(runs_pages_now, &run_pages_now)                                                     \
 	OBJECT(lock_waits, &lock_waits)                                                            \
 	OBJECT(fast_limit, &fast_limit)                                                            \
 	OBJECT(fast_limit_counted, &fast_limit_counted)                                            \

@@ -12,8 +12,6 @@
 #include "os/os.h"
 #include "os/process.h"
 
-#define SECOND ((uint64_t)1000 * 1000 * 1000)
-
 #define PATH_MOST 1100 /* of an option, with numbers in it */
 
 static const char *path;    /* constant from the start on */
@@ -198,7 +196,7 @@ static void write_if_due(uint64_t now)
 {
 	uint64_t last = load_relaxed(&last_write);
 
-	if ((int64_t)(now - last) < (int64_t)(options.metrics_interval * SECOND))
+	if ((int64_t)(now - last) < (int64_t)(options.metrics_interval * OS_SECOND))
 		return;
 	if (__atomic_compare_exchange_n(&last_write, &last, now, false, __ATOMIC_RELAXED,
 					__ATOMIC_RELAXED))

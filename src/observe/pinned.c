@@ -93,7 +93,7 @@ static uint64_t overlap(uintptr_t start, uintptr_t end, uintptr_t page)
 {
 	uintptr_t from = larger(start, page), to = smaller(end, page + PAGE_SIZE);
 
-	return to > from ? to - from : 0;
+	return minus(to, from);
 }
 
 /* --- pages ----------------------------------------------------------------------------------- */

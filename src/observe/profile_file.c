@@ -16,7 +16,6 @@
 
 #define NAME_MOST 1100
 #define TRIES	  100 /* names for one process, which may have become several programs */
-#define SECOND	  ((uint64_t)1000 * 1000 * 1000)
 
 static size_t whole(uint64_t objects)
 {
@@ -58,7 +57,7 @@ static void put_site(struct writer *w, const struct site *site, const struct pin
 
 static size_t seconds(void)
 {
-	return ((samples.stopped ? samples.stopped : os_clock()) - samples.started) / SECOND;
+	return ((samples.stopped ? samples.stopped : os_clock()) - samples.started) / OS_SECOND;
 }
 
 static void put_head(struct writer *w)

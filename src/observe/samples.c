@@ -280,7 +280,7 @@ unsigned samples_life(uint64_t age)
 {
 	unsigned life = 0;
 
-	for (age /= 10 * 1000 * 1000; age && life < LIVES - 1; age /= 10)
+	for (age /= 10 * OS_MS; age && life < LIVES - 1; age /= 10)
 		life++;
 	return life;
 }
@@ -293,7 +293,7 @@ bool samples_remove(const void *mem, uint64_t now)
 	if (!s)
 		return false;
 	unlink_sample(at);
-	lives = &s->site->lives[samples_life(now > s->time ? now - s->time : 0)];
+	lives = &s->site->lives[samples_life(minus(now, s->time))];
 	store_relaxed(lives, *lives + s->weight);
 	store_relaxed(&samples.in_use, samples.in_use - 1);
 	leave_use(s->site, stands_for(s));

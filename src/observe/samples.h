@@ -22,7 +22,7 @@
  */
 #pragma once
 
-#include "base/compiler.h"
+#include "base/bits.h"
 
 #define TRAIL_MOST 40 /* return addresses of a stack, the innermost first */
 #define LIVES	   8
@@ -135,7 +135,7 @@ static inline const struct sum *site_peak(const struct site *site)
 
 static inline size_t samples_head(const void *mem)
 {
-	return ((uintptr_t)mem >> 12) * 0x9e3779b97f4a7c15u >> 49;
+	return ((uintptr_t)mem >> 12) * SPREAD >> 49;
 }
 
 static_assert((size_t)1 << (64 - 49) == SAMPLE_HEADS, "a head's number is the product's top bits");
@@ -144,7 +144,7 @@ static_assert((size_t)1 << (64 - 49) == SAMPLE_HEADS, "a head's number is the pr
 static inline uint8_t *samples_count(struct sample **heads, const void *mem)
 {
 	return (uint8_t *)(heads + SAMPLE_HEADS) +
-	       ((uintptr_t)mem >> 4) * 0x9e3779b97f4a7c15u / (UINT64_MAX / SAMPLE_COUNTS + 1);
+	       ((uintptr_t)mem >> 4) * SPREAD / (UINT64_MAX / SAMPLE_COUNTS + 1);
 }
 
 /* Whether mem may be sampled: true for few others. For any thread that holds the object. */

@@ -10,7 +10,6 @@ struct child {
 	struct robust holder;
 };
 
-#define SECOND	 ((uint64_t)1000 * 1000 * 1000)
 #define CHILDREN (4 * KIB / sizeof(struct child))
 
 static struct child *table;	/* of this process's children; NULL: it has none yet */
@@ -23,7 +22,7 @@ static bool lives(const struct child *c)
 		return false;
 	if (load_acquire(&c->entered))
 		return robust_is_held(&c->holder, false);
-	return os_clock() + 1 - load_relaxed(&c->begun) < SECOND;
+	return os_clock() + 1 - load_relaxed(&c->begun) < OS_SECOND;
 }
 
 /* Makes an entry the next child's; false, if a child lives in it, or another thread takes it. */

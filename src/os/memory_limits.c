@@ -196,11 +196,6 @@ static size_t reclaimable(const char *folder, enum cgroup_version version)
 	return sum;
 }
 
-static size_t less(size_t a, size_t b)
-{
-	return a > b ? a - b : 0;
-}
-
 static size_t margin(size_t limit)
 {
 	size_t share = limit / MARGIN_SHARE;
@@ -223,8 +218,8 @@ static size_t allowed_by(const char *folder, enum cgroup_version version, size_t
 	if (limit == SIZE_MAX)
 		return SIZE_MAX;
 	if (read_bytes(folder, v2 ? "/memory.current" : "/memory.usage_in_bytes", &usage))
-		usage = less(usage, reclaimable(folder, version));
-	return less(less(limit, margin(limit)), less(usage, held));
+		usage = minus(usage, reclaimable(folder, version));
+	return minus(minus(limit, margin(limit)), minus(usage, held));
 }
 
 /* The least that a group and those above it let the caller hold. */
@@ -256,7 +251,7 @@ static bool read_sizes(struct sizes *ret_sizes)
 	for (unsigned i = 0; i < 7 && text_number(&c, &numbers[i]); i++)
 		c += *c == ' ';
 	ret_sizes->mapped = numbers[0] * os_page_size();
-	ret_sizes->anonymous = less(numbers[1], numbers[2]) * os_page_size();
+	ret_sizes->anonymous = minus(numbers[1], numbers[2]) * os_page_size();
 	ret_sizes->data = numbers[5] * os_page_size();
 	return true;
 }
@@ -264,7 +259,7 @@ static bool read_sizes(struct sizes *ret_sizes)
 /* What a limit of addresses lets the caller hold, of `mapped` that count. */
 static size_t allowed_by_addresses(size_t limit, size_t mapped, size_t held_and_spare)
 {
-	return limit == SIZE_MAX ? SIZE_MAX : less(limit, less(mapped, held_and_spare));
+	return limit == SIZE_MAX ? SIZE_MAX : minus(limit, minus(mapped, held_and_spare));
 }
 
 /* All of memory_limits_read(), by the thread that has the lock. */

@@ -43,6 +43,9 @@ const char *const *os_environment(void);
 /* Nanoseconds from a fixed moment, coarse (a tick of some milliseconds), by the vdso. */
 uint64_t os_clock(void);
 
+#define OS_MS	  ((uint64_t)1000 * 1000) /* nanoseconds */
+#define OS_SECOND (1000 * OS_MS)
+
 /* The numbers of the processor that the calling thread runs on and of its NUMA node, by the vdso;
    0 where it does not say. */
 void os_where(unsigned *ret_cpu, unsigned *ret_node);

@@ -1,5 +1,6 @@
 /* process.h on Linux. */
 #include "os/libc.h"
+#include "os/os.h"
 #include "os/process.h"
 #include "os/syscall.h"
 
@@ -121,8 +122,8 @@ bool os_thread(const char *name, void (*body)(void))
 
 void os_sleep(uint64_t nanoseconds)
 {
-	struct timespec time = {.tv_sec = (time_t)(nanoseconds / 1000000000),
-				.tv_nsec = (long)(nanoseconds % 1000000000)};
+	struct timespec time = {.tv_sec = (time_t)(nanoseconds / OS_SECOND),
+				.tv_nsec = (long)(nanoseconds % OS_SECOND)};
 
 	syscall6(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)&time, 0, 0, 0);
 }

@@ -2,6 +2,7 @@
 #include "os/vdso.h"
 
 #include "os/elf.h"
+#include "os/os.h"
 #include "os/syscall.h"
 
 #if defined(__x86_64__)
@@ -31,7 +32,7 @@ uint64_t vdso_clock(clockid_t clock)
 
 	if (!code.clock || code.clock(clock, &now) != 0)
 		syscall3(SYS_clock_gettime, clock, (long)&now, 0);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * OS_SECOND + (uint64_t)now.tv_nsec;
 }
 
 void vdso_where(unsigned *ret_cpu, unsigned *ret_node)

@@ -28,11 +28,11 @@ static size_t read_and_set(size_t share)
 	size_t known = load_relaxed(&retain_limit.known), held = retain_held(), left, more, from;
 
 	memory_limits_read(held, spare(), &known);
-	left = known > held ? known - held : 0;
+	left = minus(known, held);
 	store_relaxed(&retain_limit.pressed, memory_limits_pressure() >= PRESSURE_LEAST);
 	store_relaxed(&retain_limit.known, known);
 	more = larger(left / 8, STEP_LEAST);
-	from = held > more ? held - more : 0;
+	from = minus(held, more);
 	store_relaxed(&retain_limit.from, from);
 	store_relaxed(&retain_limit.span, held + more - from);
 	store_relaxed(&retain_limit.step, left <= 2 * STEP_LEAST ? known : held + left / share);

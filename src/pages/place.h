@@ -19,6 +19,6 @@
    the system refuses memory for it or for the page map. */
 void *place_map(size_t nbytes, size_t alignment, size_t tagged, enum os_use use);
 
-/* Memory for metadata as os_map() gives it, all of which can be tagged, between two unreadable pages, which are
-   left out where addresses are short; NULL when refused. */
+/* Memory for metadata, all of which can be tagged, between two unreadable pages, which are left out
+   where addresses are short; NULL when refused. */
 void *place_map_guarded(size_t nbytes);

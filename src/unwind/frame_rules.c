@@ -60,7 +60,7 @@ bool frame_rule_of(const struct cfi_row *row, const struct cfi_about *about,
 
 static size_t place_of(uintptr_t code)
 {
-	return code * 0x9e3779b97f4a7c15u >> (64 - ROW_BITS);
+	return code * SPREAD >> (64 - ROW_BITS);
 }
 
 /* The FDE's first bytes, its length among them. */
