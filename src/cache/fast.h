@@ -128,9 +128,10 @@ ALWAYS_INLINE void fast_free(const struct door *door, void *mem, free_into_close
 
 /* --- runs ------------------------------------------------------------------------------------ */
 
-/* fast_enter() notes an address that far below its stack pointer: the slow path that follows where
-   it refuses begins further down, but not beyond that, so cache_report_if_left() finds there, too, that
-   a fast path was left. The fast path calls nothing that allocates; a signal has a larger frame. */
+/* fast_enter() notes an address this far below its stack pointer. Where it refuses, the slow path
+   runs next, with a stack pointer between the two: so cache_report_if_left() sees there that an
+   earlier fast path was left at this depth. The fast path calls nothing that allocates, and the
+   frame of a signal handler is larger than this. */
 #define FAST_BELOW 256
 
 /* cache_enter() for a fast path that locks the arena. NULL where that would be refused, or make a

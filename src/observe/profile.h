@@ -53,8 +53,8 @@ static inline size_t chosen_granules(size_t req)
 
 #define PROFILE_STEP (64 * KIB)
 
-/* Counts an allocation of the calling thread, for a profile and for guarded objects. True when one of
-   the two counts has ended: chosen_for() says which. */
+/* Counts an allocation of the calling thread, for a profile and for guarded objects. True when one
+   of the two counts has ended: chosen_for() says which. */
 ALWAYS_INLINE bool choose(size_t granules)
 {
 	return UNLIKELY((mine.until_profiled -= (int64_t)granules) < 0) || sampled_count();

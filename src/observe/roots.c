@@ -10,7 +10,7 @@
 #include "os/os.h"
 #include "os/robust.h"
 #include "pages/huge.h"
-#include "pages/region.h"
+#include "pages/zone.h"
 #include "report/maps.h"
 #include "unwind/unwind.h"
 
@@ -77,16 +77,10 @@ static void add_gone(uintptr_t thread, void *roots)
 static bool is_tagged(uintptr_t page)
 {
 	const struct descriptor *tag = pagemap_get((const void *)page);
-	const struct region *region;
 
 	if (pagemap_is_others(page))
 		return false;
-	if (tag)
-		return tag->kind != KIND_EARLY;
-	if (!pagemap_has_region((const void *)page))
-		return false;
-	region = *pagemap_region((const void *)page);
-	return region && bit_test(region->owned, (page - (uintptr_t)region->base) >> PAGE_SHIFT);
+	return tag ? tag->kind != KIND_EARLY : zone_owns((const void *)page);
 }
 
 /* Where loam's memory around a page ends; the page itself where it is not loam's. */

@@ -104,6 +104,17 @@ COLD void region_disown(struct region *r, enum state state, unsigned first, unsi
 void region_touch(struct region *r, struct pages pages);
 void region_clean(struct region *r, unsigned first, unsigned order);
 
+/* The number of the page that an address in the region lies in, and where a page is. */
+static inline unsigned region_page_of(const struct region *r, const void *mem)
+{
+	return (unsigned)(((const char *)mem - r->base) >> PAGE_SHIFT);
+}
+
+static inline void *region_page_at(const struct region *r, unsigned page)
+{
+	return r->base + ((size_t)page << PAGE_SHIFT);
+}
+
 static inline bool region_page_free(const struct region *r, unsigned page)
 {
 	return bit_test(r->vacant, page);

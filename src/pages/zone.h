@@ -88,6 +88,10 @@ size_t zone_purge(size_t nbytes);
    while loam has fewer mappings than it may take (os/mappings.h); the bytes unmapped. */
 COLD size_t zone_unmap_free(bool blocks);
 
+/* Whether the page at an address, of any bit pattern, is mapped and a region's. For any thread, and
+   perhaps a moment old. */
+COLD bool zone_owns(const void *mem);
+
 /* Whether an address, of any bit pattern, lies in a free block. */
 COLD bool zone_is_free(const void *mem);
 

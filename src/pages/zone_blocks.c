@@ -10,14 +10,14 @@
 #include "pages/zone_regions.h"
 
 /* What one call purges: as much as the largest block that another one brings. */
-#define PURGE_STEP ORDER_BYTES(ORDERS - 1)
+#define PURGE_STEP REGION_SIZE
 
 /* The region of a block; zone lock. */
 static struct region *region_of(const void *mem)
 {
 	struct region *r = *pagemap_region(mem);
 
-	CHECK(r && bit_test(r->owned, page_index(r, mem)));
+	CHECK(r && bit_test(r->owned, region_page_of(r, mem)));
 	return r;
 }
 
@@ -31,7 +31,7 @@ bool zone_is_free(const void *mem)
 		return false;
 	lock_acquire(&zone_lock);
 	r = *pagemap_region(mem);
-	is_free = r && region_page_free(r, page_index(r, mem));
+	is_free = r && region_page_free(r, region_page_of(r, mem));
 	lock_release(&zone_lock);
 	return is_free;
 }
@@ -93,7 +93,7 @@ static void *take_block(const struct zone_node *n, unsigned order)
 		zone.sizes.splits += from - order;
 		ASSERT(is_aligned(page, (size_t)1 << order) && !region_page_free(r, page));
 		zone.sizes.takes++;
-		return page_address(r, page);
+		return region_page_at(r, page);
 	}
 	return NULL;
 }
@@ -123,7 +123,7 @@ static void *take_stretch(const struct zone_node *n, unsigned npages, unsigned a
 	region_take_exactly(r, pages);
 	zone_change_end(&change);
 	zone.sizes.takes++;
-	return page_address(r, pages.first);
+	return region_page_at(r, pages.first);
 }
 
 static void give_locked(struct region *r, struct pages pages)
@@ -165,14 +165,14 @@ static struct region *choose_dirty(unsigned least, unsigned *ret_page, unsigned 
    false when none is left or allowed. */
 static bool purge_one(size_t *purged)
 {
-	unsigned least = log2_floor(os_page_size() >> PAGE_SHIFT), order, page;
+	unsigned least = zone_order_least(), order, page;
 	struct region *r = choose_dirty(least, &page, &order);
 	struct zone_change change;
 
 	if (!r)
 		return false;
 	ASSERT(ORDER_BYTES(order) >= os_page_size() && region_page_free(r, page));
-	if (!os_purge(page_address(r, page), ORDER_BYTES(order))) {
+	if (!os_purge(region_page_at(r, page), ORDER_BYTES(order))) {
 		if (zone_unmap_locked(r, page, order)) {
 			*purged += ORDER_BYTES(order);
 			return true;
@@ -218,7 +218,7 @@ static void *alloc_block(unsigned node, size_t npages, unsigned order)
 		block = take_elsewhere(order);
 	if (block && npages < (size_t)1 << order) {
 		struct region *r = region_of(block);
-		unsigned end = page_index(r, block) + (unsigned)npages;
+		unsigned end = region_page_of(r, block) + (unsigned)npages;
 
 		give_locked(r, (struct pages){end, (1u << order) - (unsigned)npages});
 	}
@@ -229,7 +229,7 @@ static void *alloc_block(unsigned node, size_t npages, unsigned order)
 static bool note_taken(const void *mem, size_t npages)
 {
 	struct region *r = region_of(mem);
-	unsigned dirty = region_dirty(r, (struct pages){page_index(r, mem), (unsigned)npages});
+	unsigned dirty = region_dirty(r, (struct pages){region_page_of(r, mem), (unsigned)npages});
 
 	ASSERT(!pagemap_get(mem) && !pagemap_hot(mem)); /* Z5, P2 */
 	if (dirty < npages)
@@ -306,7 +306,7 @@ static void give_back(void *mem, size_t npages, size_t touched)
 	ASSERT(!pagemap_get(mem) && !pagemap_get((char *)mem + (npages - 1) * PAGE_SIZE)); /* Z5 */
 	lock_acquire(&zone_lock);
 	r = region_of(mem);
-	page = page_index(r, mem);
+	page = region_page_of(r, mem);
 	region_touch(r, (struct pages){page, (unsigned)(zone.locked ? npages : touched)});
 	give_locked(r, (struct pages){page, (unsigned)npages});
 	retain_add_live(-(intptr_t)(npages << PAGE_SHIFT));
@@ -338,7 +338,7 @@ bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
 		return false;
 	lock_acquire(&zone_lock);
 	r = region_of(mem);
-	more.first = page_index(r, mem) + (unsigned)npages;
+	more.first = region_page_of(r, mem) + (unsigned)npages;
 	change = zone_change_begin(r);
 	taken = region_take_exactly(r, more);
 	zone_change_end(&change);
@@ -373,11 +373,11 @@ static void visit_region(struct region *r,
 			 void (*visit)(struct descriptor *, char *, size_t, void *), void *arg)
 {
 	for (unsigned page = 0, end; page < REGION_PAGES; page = end) {
-		char *mem = page_address(r, page);
+		char *mem = region_page_at(r, page);
 		struct descriptor *tag = pagemap_get(mem);
 
 		for (end = page + 1; end < REGION_PAGES; end++)
-			if (pagemap_get(page_address(r, end)) != tag)
+			if (pagemap_get(region_page_at(r, end)) != tag)
 				break;
 		if (tag)
 			visit(tag, mem, (size_t)(end - page) << PAGE_SHIFT, arg);

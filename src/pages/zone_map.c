@@ -45,18 +45,17 @@ static struct region *window(char *mem, unsigned node)
 	return r;
 }
 
-/* Whether the zone has the page at an address. */
-static bool is_owned(const char *mem)
+bool zone_owns(const void *mem)
 {
 	const struct region *r = pagemap_has_region(mem) ? *pagemap_region(mem) : NULL;
 
-	return r && bit_test(r->owned, page_index(r, mem));
+	return r && bit_test(r->owned, region_page_of(r, mem));
 }
 
 /* Counts a stretch that is mapped (n = 1) or unmapped (-1), which may join others, or part them. */
 static void count_stretch(const char *mem, size_t nbytes, int n)
 {
-	int alone = 1 - is_owned(mem - 1) - is_owned(mem + nbytes);
+	int alone = 1 - zone_owns(mem - 1) - zone_owns(mem + nbytes);
 
 	zone.sizes.stretches += (size_t)(intptr_t)(n * alone);
 }
@@ -72,7 +71,7 @@ static void count_step(struct region *r)
 
 static void own(struct region *r, char *mem, size_t nbytes)
 {
-	struct pages pages = {page_index(r, mem), (unsigned)(nbytes >> PAGE_SHIFT)};
+	struct pages pages = {region_page_of(r, mem), (unsigned)(nbytes >> PAGE_SHIFT)};
 	struct zone_change change = zone_change_begin(r);
 
 	ASSERT(is_aligned((uintptr_t)mem | nbytes, PAGE_SIZE) && nbytes <= REGION_SIZE);
@@ -183,12 +182,12 @@ static bool unmap_block(struct region *r, enum state state, unsigned page, unsig
 	KEEP_ORDER();
 	region_disown(r, state, page, order);
 	zone_change_end(&change);
-	count_stretch(page_address(r, page), ORDER_BYTES(order), -1);
-	if (os_unmap(page_address(r, page), ORDER_BYTES(order)))
+	count_stretch(region_page_at(r, page), ORDER_BYTES(order), -1);
+	if (os_unmap(region_page_at(r, page), ORDER_BYTES(order)))
 		return true;
 	if (state == DIRTY)
 		region_touch(r, (struct pages){page, 1u << order});
-	own(r, page_address(r, page), ORDER_BYTES(order));
+	own(r, region_page_at(r, page), ORDER_BYTES(order));
 	return false;
 }
 
@@ -199,12 +198,6 @@ static void forget_if_unmapped(struct region *r)
 	zone.sizes.steps -= r->steps;
 	zone_forget_region(r);
 	pool_free(&regions, r);
-}
-
-/* The least order that can be unmapped. */
-static COLD unsigned order_least(void)
-{
-	return log2_floor(os_page_size() >> PAGE_SHIFT);
 }
 
 /* Whether a hole may be left: loam has fewer mappings than it may take, or the zone less than a
@@ -218,7 +211,7 @@ static COLD bool may_leave_hole(void)
 
 bool zone_unmap_locked(struct region *r, unsigned page, unsigned order)
 {
-	if (!zone.locked || order < order_least() || !may_leave_hole() ||
+	if (!zone.locked || order < zone_order_least() || !may_leave_hole() ||
 	    !unmap_block(r, DIRTY, page, order))
 		return false;
 	forget_if_unmapped(r);
@@ -245,7 +238,7 @@ size_t zone_unmap_free(bool blocks)
 
 	lock_acquire(&zone_lock);
 	before = zone.sizes.mapped;
-	for (unsigned order = ORDERS; order-- > order_least();)
+	for (unsigned order = ORDERS; order-- > zone_order_least();)
 		for (size_t slot = 0; slot < zone.slots; slot++) {
 			struct region *r = zone_region(slot);
 

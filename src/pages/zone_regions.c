@@ -347,7 +347,7 @@ static COLD bool check_pages(const struct region *r)
 	bool ok = true;
 
 	for (unsigned page = 0; page < REGION_PAGES; page++) {
-		const char *mem = page_address(r, page);
+		const char *mem = region_page_at(r, page);
 
 		if (region_page_free(r, page))
 			ok &= expect_eq("Z5", (uintptr_t)pagemap_get(mem), 0) &

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/compiler.h"
+#include "os/os.h"
 #include "os/steps.h"
 #include "pages/region.h"
 #include "pages/zone.h"
@@ -54,14 +55,10 @@ struct zone_node *zone_node(unsigned node);
 /* The node that has the largest dirty block, or any where none has one. */
 COLD struct zone_node *zone_dirtiest(void);
 
-static inline unsigned page_index(const struct region *r, const void *mem)
+/* The least order that can be purged or unmapped: a hardware page. */
+static inline unsigned zone_order_least(void)
 {
-	return (unsigned)(((const char *)mem - r->base) >> PAGE_SHIFT);
-}
-
-static inline void *page_address(const struct region *r, unsigned page)
-{
-	return r->base + ((size_t)page << PAGE_SHIFT);
+	return log2_floor(os_page_size() >> PAGE_SHIFT);
 }
 
 /* The region of that number, or NULL. */

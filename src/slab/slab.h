@@ -241,10 +241,10 @@ bool slab_is_ready(unsigned sc);
 /* Gives the slab's block back to the zone. No object may be out. */
 void slab_free(struct slab *s);
 
-/* Takes up to `most` free objects, which bear their marks: the lowest first, and those on open pages
-   before others. Opens one page if no open one has a free object. Returns how many; 0 when the slab
-   is full, or that page was purged and `limit` allows no more. Writes them below ret_end downwards,
-   so that the lowest is last, as in a magazine. Reports one that was written to while it was free. */
+/* Takes up to `most` free objects, which bear their marks: the lowest first, those on open pages
+   before others. Opens one page if no open one has a free object. Returns how many; 0 when the
+   slab is full, or that page was purged and `limit` allows no more. Writes them downwards from
+   ret_end, so that the lowest is last, as in a magazine. Reports one that was written to. */
 uint32_t slab_take(struct slab *s, struct object **ret_end, uint32_t most);
 
 /* The same of open pages alone: 0 where a page would have to be opened. */

@@ -17,7 +17,7 @@ PAUSE = 0.002
 PART_LEAST, PART_MOST = 1 << 12, 1 << 20     # bytes read at once: few where chunks are large
 MANY = 32           # chunks of a part, by which the next is larger
 HEADER, HEADER_END = 8, 16      # of a chunk
-CHECKSUM = 0x9e3779b97f4a7c15   # CHUNK_MULTIPLY of src/heap/chunk.h
+CHECKSUM = 0x9e3779b97f4a7c15   # SPREAD of src/base/bits.h
 
 header = struct.Struct('<Q').unpack_from
 

@@ -343,7 +343,7 @@ static bool is_zone(uintptr_t page)
 	const struct region *r =
 		pagemap_has_region((void *)page) ? *pagemap_region((void *)page) : NULL;
 
-	return r && bit_test(r->owned, page_index(r, (void *)page));
+	return r && bit_test(r->owned, region_page_of(r, (void *)page));
 }
 
 static bool has_zone(uintptr_t from, uintptr_t to)
