@@ -1,6 +1,7 @@
 /* For libloam.so: the dynamic linker's list of objects is searched; see front.h. */
 #include "front.h"
 
+#include "base/text.h"
 #include "os/elf.h"
 #include "os/libc.h"
 
@@ -39,7 +40,7 @@ bool front_has_object(const char *soname)
 
 	for (const struct link_map *m = libc_link_maps(); before_loam(m) && !found; m = m->l_next) {
 		elf_read(&s, m->l_addr, m->l_ld);
-		found = s.soname && elf_same_string(s.soname, soname);
+		found = s.soname && text_equal(s.soname, soname);
 	}
 	return found;
 }

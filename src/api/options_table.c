@@ -17,11 +17,7 @@ static const char *sources[sizeof option_table / sizeof option_table[0]];
 
 struct word word_of(const char *string)
 {
-	struct word w = {string, 0};
-
-	while (string[w.length])
-		w.length++;
-	return w;
+	return (struct word){string, text_length(string)};
 }
 
 bool word_is(struct word w, const char *string)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/options.h"
+#include "base/text.h"
 
 enum option_type { SIZE, COUNT, LIMIT, FLAG, WORD, TEXT };
 enum option_when { START, ANYTIME };
@@ -17,12 +18,6 @@ struct option {
 /* All rows, in the order of options.def. */
 extern HIDDEN const struct option option_table[];
 extern HIDDEN const unsigned option_count;
-
-/* A part of a string. */
-struct word {
-	const char *start;
-	size_t length;
-};
 
 static inline char lower(char c)
 {

@@ -86,11 +86,10 @@ enum cgroup_version cgroup_mount(char *line, const char **ret_root, const char *
 	decode(point);
 	*ret_root = root;
 	*ret_point = point;
-	if (text_after(type, "cgroup2") && !type[7])
+	if (text_equal(type, "cgroup2"))
 		return CGROUP_V2;
-	return text_after(type, "cgroup") && !type[6] && is_listed(rest, '\0', "memory")
-		       ? CGROUP_V1
-		       : CGROUP_NONE;
+	return text_equal(type, "cgroup") && is_listed(rest, '\0', "memory") ? CGROUP_V1
+									     : CGROUP_NONE;
 }
 
 /* Whether a path leads out of what the process may see: "/../elsewhere". */
@@ -101,7 +100,7 @@ static bool leads_out(const char *path)
 
 bool cgroup_folder(char *folder, size_t size, const char *point, const char *root, const char *path)
 {
-	const char *below = text_after(root, "/") && !root[1] ? path : text_after(path, root);
+	const char *below = text_equal(root, "/") ? path : text_after(path, root);
 	struct text to = {.buffer = folder, .capacity = size};
 
 	if (!below || (*below && *below != '/') || leads_out(path) || !below[*below == '/'])

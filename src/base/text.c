@@ -21,6 +21,13 @@ size_t text_length(const char *string)
 	return n;
 }
 
+bool text_equal(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return *a == *b;
+}
+
 const char *text_after(const char *string, const char *with)
 {
 	while (*with && *string == *with)

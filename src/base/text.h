@@ -12,7 +12,15 @@ struct text {
 	size_t length;	 /* bytes written; no end mark is kept */
 };
 
+/* A part of a string. */
+struct word {
+	const char *start;
+	size_t length;
+};
+
 size_t text_length(const char *string);
+
+bool text_equal(const char *a, const char *b);
 
 /* What follows `with`, if the string begins so; else NULL. */
 const char *text_after(const char *string, const char *with);

@@ -22,12 +22,6 @@ static uint64_t labels_of;  /* its number */
 
 /* --- the text -------------------------------------------------------------------------------- */
 
-/* A part of a string. */
-struct text_part {
-	const char *start;
-	size_t length;
-};
-
 static void put_escaped(struct text *t, const char *string)
 {
 	for (; *string; string++) {
@@ -63,16 +57,16 @@ static void make_labels(void)
 	labels[t.length] = '\0';
 }
 
-static struct text_part part_to(const char *start, char end)
+static struct word part_to(const char *start, char end)
 {
-	struct text_part part = {start, 0};
+	struct word part = {start, 0};
 
 	while (start[part.length] != end)
 		part.length++;
 	return part;
 }
 
-static void put_line(struct text *t, const char *what, struct text_part name, const char *end)
+static void put_line(struct text *t, const char *what, struct word name, const char *end)
 {
 	text_printf(t, "%sloam_", what);
 	text_put_bytes(t, name.start, name.length);
@@ -84,7 +78,7 @@ static void put_line(struct text *t, const char *what, struct text_part name, co
 static const char *put_counter(struct writer *w, enum counter which, const char *line,
 			       uint64_t value, bool classic)
 {
-	struct text_part name = part_to(line, ' '), help = part_to(name.start + name.length, '\n');
+	struct word name = part_to(line, ' '), help = part_to(name.start + name.length, '\n');
 	bool is_total = counter_kinds[which] == TOTAL;
 	const char *end = is_total ? "_total" : "", *title = classic ? end : "";
 	struct text *t = writer_room(w);

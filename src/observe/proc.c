@@ -16,14 +16,10 @@ void proc_program(char *buffer, size_t size)
 void proc_resident(size_t *ret_now, size_t *ret_most)
 {
 	size_t mapped, resident = 0;
-	char text[128] = "";
+	char text[128];
 	const char *c = text;
-	int fd = os_open("/proc/self/statm");
 
-	if (fd >= 0) {
-		os_read(fd, text, sizeof text - 1);
-		os_close(fd);
-	}
+	os_read_string("/proc/self/statm", text, sizeof text);
 	if (text_number(&c, &mapped) && *c == ' ') {
 		c++;
 		text_number(&c, &resident);

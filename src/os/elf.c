@@ -1,17 +1,12 @@
 /* Symbols of a mapped object; see elf.h. */
 #include "os/elf.h"
 
+#include "base/text.h"
+
 #define HIDDEN_VERSION 0x8000 /* an old one, for programs that ask for it by name */
 
 /* The dynamic linker's.  A static program has none, or one without libc. */
 extern struct r_debug _r_debug __attribute__((weak));
-
-bool elf_same_string(const char *a, const char *b)
-{
-	while (*a && *a == *b)
-		a++, b++;
-	return *a == *b;
-}
 
 static uintptr_t distance(uintptr_t a, uintptr_t b)
 {
@@ -78,7 +73,7 @@ static bool is_it(const struct elf_symbols *s, uint32_t i, const char *name, boo
 	return (type == STT_FUNC || (any_version && (type == STT_OBJECT || type == STT_NOTYPE))) &&
 	       symbol->st_shndx != SHN_UNDEF &&
 	       (any_version || !(s->versions && s->versions[i] & HIDDEN_VERSION)) &&
-	       elf_same_string(s->strings + symbol->st_name, name);
+	       text_equal(s->strings + symbol->st_name, name);
 }
 
 static uint32_t hash_of(const char *name)

@@ -39,5 +39,3 @@ extern HIDDEN ElfW(Dyn) _DYNAMIC[] __attribute__((weak));
 /* What the dynamic linker tells debuggers: the objects of its first namespace, and where the next
    one is.  NULL where there is none; a static program has one without libc, or none. */
 COLD const struct r_debug *elf_debug(void);
-
-COLD bool elf_same_string(const char *a, const char *b);

@@ -16,10 +16,21 @@ int os_open(const char *path);
 /* Up to nbytes of what follows, perhaps less; how many, 0 at the end. */
 long os_read(int fd, void *buffer, size_t nbytes);
 
-/* The same from an offset on, wherever reads go on. */
-long os_read_at(int fd, uint64_t offset, void *buffer, size_t nbytes);
-
 void os_close(int fd);
+
+/* The beginning of a file as a string; "" when it cannot be read. */
+static inline void os_read_string(const char *path, char *buffer, size_t size)
+{
+	int fd = os_open(path);
+	long length = fd >= 0 ? os_read(fd, buffer, size - 1) : 0;
+
+	if (fd >= 0)
+		os_close(fd);
+	buffer[length > 0 ? length : 0] = '\0';
+}
+
+/* As os_read() from an offset on, wherever reads go on. */
+long os_read_at(int fd, uint64_t offset, void *buffer, size_t nbytes);
 
 /* Where a symbolic link leads, without an end mark and cut off at nbytes; how many bytes. */
 long os_read_link(const char *path, char *buffer, size_t nbytes);

@@ -2,6 +2,7 @@
    itself is in: where our own dynamic section is. */
 #include "os/libc.h"
 
+#include "base/text.h"
 #include "os/elf.h"
 
 #define SONAME "libc.so.6"
@@ -39,7 +40,7 @@ static void search_in(const struct link_map *map)
 
 	for (; map && !libc.map; map = map->l_next) {
 		elf_read(&s, map->l_addr, map->l_ld);
-		if (!s.soname || !elf_same_string(s.soname, SONAME))
+		if (!s.soname || !text_equal(s.soname, SONAME))
 			continue;
 		libc.symbols = s;
 		libc.map = map;
@@ -64,7 +65,7 @@ static void search(void)
 static uintptr_t linked(const char *name)
 {
 	for (const struct libc_function *f = libc_linked; f && f->name; f++)
-		if (elf_same_string(f->name, name))
+		if (text_equal(f->name, name))
 			return (uintptr_t)f->function;
 	return 0;
 }

@@ -9,13 +9,9 @@ SEALED static size_t most = MAPPINGS_BY_DEFAULT;
 void mappings_read(void)
 {
 	char text[32];
-	int fd = os_open("/proc/sys/vm/max_map_count");
-	long length = fd >= 0 ? os_read(fd, text, sizeof text - 1) : 0;
 	const char *c = text;
 
-	if (fd >= 0)
-		os_close(fd);
-	text[length > 0 ? length : 0] = '\0';
+	os_read_string("/proc/sys/vm/max_map_count", text, sizeof text);
 	if (!text_number(&c, &most) || !most)
 		most = MAPPINGS_BY_DEFAULT;
 }

@@ -3,7 +3,7 @@
 
 #include "base/bits.h"
 #include "base/cgroup.h"
-#include "os/files.h"
+#include "os/file_reader.h"
 #include "os/line.h"
 #include "os/os.h"
 #include "os/process.h"
@@ -41,31 +41,14 @@ static struct {
 	char path[PATH_MOST + 32]; /* of the file that is read */
 	char line[2 * PATH_MOST];
 	char folder[PATH_MOST];
-	/* the file, in pieces */
-	int fd;
-	long at, length;
-	char buffer[1024];
+	struct file_reader file;
 } state;
 
 /* --- lines ---------------------------------------------------------------------------------- */
 
 static bool open_lines(const char *path)
 {
-	state.fd = os_open(path);
-	state.at = state.length = 0;
-	return state.fd >= 0;
-}
-
-/* The next byte, or -1. */
-static int next(void)
-{
-	if (state.at == state.length) {
-		state.at = 0;
-		state.length = os_read(state.fd, state.buffer, sizeof state.buffer);
-		if (state.length <= 0)
-			state.length = 0;
-	}
-	return state.at < state.length ? (unsigned char)state.buffer[state.at++] : -1;
+	return file_reader_open(&state.file, path);
 }
 
 /* The next line without its end, in state.line, and what does not fit is left out; false at the
@@ -73,13 +56,13 @@ static int next(void)
 static bool next_line(void)
 {
 	size_t length = 0;
-	int c = next();
+	int c = file_reader_next(&state.file);
 
 	if (c < 0) {
-		os_close(state.fd);
+		os_close(state.file.fd);
 		return false;
 	}
-	for (; c >= 0 && c != '\n'; c = next())
+	for (; c >= 0 && c != '\n'; c = file_reader_next(&state.file))
 		if (length < sizeof state.line - 1)
 			state.line[length++] = (char)c;
 	state.line[length] = '\0';
@@ -166,7 +149,7 @@ static bool read_bytes(const char *folder, const char *name, size_t *ret_nbytes)
 {
 	if (!open_file(folder, name) || !next_line())
 		return false;
-	os_close(state.fd);
+	os_close(state.file.fd);
 	if (cgroup_bytes(state.line, ret_nbytes))
 		return true;
 	complain();
@@ -247,7 +230,7 @@ static bool read_sizes(struct sizes *ret_sizes)
 
 	if (!open_lines("/proc/self/statm") || !next_line())
 		return false;
-	os_close(state.fd);
+	os_close(state.file.fd);
 	for (unsigned i = 0; i < 7 && text_number(&c, &numbers[i]); i++)
 		c += *c == ' ';
 	ret_sizes->mapped = numbers[0] * os_page_size();

@@ -2,6 +2,7 @@
 #include "os/os.h"
 
 #include "base/bits.h"
+#include "base/text.h"
 #include "os/calls.h"
 #include "os/elf.h"
 #include "os/libc.h"
@@ -132,9 +133,9 @@ const char *const *os_environment(void)
 /* What follows "NAME=", if entry begins so; else NULL. */
 static const char *value_in(const char *entry, const char *name)
 {
-	while (*name && *entry == *name)
-		entry++, name++;
-	return !*name && *entry == '=' ? entry + 1 : NULL;
+	const char *rest = text_after(entry, name);
+
+	return rest && *rest == '=' ? rest + 1 : NULL;
 }
 
 const char *os_getenv(const char *name)

@@ -124,3 +124,12 @@ TEST(numbers_are_read_up_to_what_is_none)
 	EXPECT(!text_number(&too_large, &number));
 	EXPECT_EQ(number, 7);
 }
+
+TEST(equal_strings)
+{
+	EXPECT(text_equal("", ""));
+	EXPECT(text_equal("sbrk", "sbrk"));
+	EXPECT(!text_equal("sbrk", "sbr"));
+	EXPECT(!text_equal("sbr", "sbrk"));
+	EXPECT(!text_equal("", "sbrk"));
+}

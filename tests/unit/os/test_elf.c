@@ -177,12 +177,3 @@ TEST(the_old_hash_serves_where_there_is_no_other)
 	s.gnu_hash = s.sysv_hash = NULL;
 	EXPECT_EQ(elf_function(&s, "__vdso_clock_gettime"), 0);
 }
-
-TEST(strings)
-{
-	EXPECT(elf_same_string("", ""));
-	EXPECT(elf_same_string("sbrk", "sbrk"));
-	EXPECT(!elf_same_string("sbrk", "sbr"));
-	EXPECT(!elf_same_string("sbr", "sbrk"));
-	EXPECT(!elf_same_string("", "sbrk"));
-}
