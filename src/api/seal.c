@@ -14,25 +14,25 @@ extern HIDDEN char seal_begin[], seal_options[], seal_end[];
 
 static bool open = true; /* the options */
 
-struct pages {
+struct span {
 	char *mem;
 	size_t nbytes;
 };
 
-static struct pages pages_between(char *start, char *stop)
+static struct span pages_between(char *start, char *stop)
 {
 	ASSERT(start <= stop && is_aligned((uintptr_t)start | (uintptr_t)stop, 4096)); /* seal.ld */
-	return (struct pages){start, (size_t)(stop - start)};
+	return (struct span){start, (size_t)(stop - start)};
 }
 
-static bool protect(struct pages pages)
+static bool protect(struct span pages)
 {
 	return os_protect(pages.mem, pages.nbytes);
 }
 
 void seal(bool for_good)
 {
-	struct pages sealed = pages_between(seal_begin, seal_options);
+	struct span sealed = pages_between(seal_begin, seal_options);
 
 	if (os_page_size() != 4096)
 		return;
@@ -44,7 +44,7 @@ void seal(bool for_good)
 /* By a copy that is moved there: a program may run under a filter that knows no mprotect. */
 bool seal_open_options(void)
 {
-	struct pages sealed = pages_between(seal_options, seal_end);
+	struct span sealed = pages_between(seal_options, seal_end);
 	char *copy;
 
 	if (open)

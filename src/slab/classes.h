@@ -38,12 +38,12 @@ static inline unsigned class_of(size_t req)
 }
 
 /* Bytes of an object of that class. */
-static inline size_t class_size(unsigned class)
+static inline size_t class_size(unsigned sc)
 {
-	unsigned shift = class < 16 ? 0 : class / 8 - 1;
+	unsigned shift = sc < 16 ? 0 : sc / 8 - 1;
 
-	ASSERT(class < CLASSES);
-	return (((size_t)(class < 16 ? class : class % 8 + 8) + 1) << shift) * GRANULE;
+	ASSERT(sc < CLASSES);
+	return (((size_t)(sc < 16 ? sc : sc % 8 + 8) + 1) << shift) * GRANULE;
 }
 
 /* The size of the smallest class whose objects are all aligned so and hold req; 0: none. A multiple
@@ -58,14 +58,14 @@ static inline size_t class_size_aligned(size_t alignment, size_t req)
 
 /* The order of a slab's block: 64 KiB, and 256 KiB for objects of 4 KiB and more, so that little is
    left over at its end. */
-static inline unsigned class_order(unsigned class)
+static inline unsigned class_order(unsigned sc)
 {
-	return class_size(class) < 4 * KIB ? 4 : 6;
+	return class_size(sc) < 4 * KIB ? 4 : 6;
 }
 
 /* The order of an arena's first slab of a class: a quarter of that, since many classes never need a
    second one. */
-static inline unsigned class_first_order(unsigned class)
+static inline unsigned class_first_order(unsigned sc)
 {
-	return class_order(class) - 2;
+	return class_order(sc) - 2;
 }

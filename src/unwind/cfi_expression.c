@@ -5,12 +5,12 @@
 
 #define OPERANDS 16
 
-struct stack {
+struct operands {
 	uintptr_t of[OPERANDS];
 	unsigned n;
 };
 
-static bool push(struct stack *s, uint64_t value)
+static bool push(struct operands *s, uint64_t value)
 {
 	if (s->n == OPERANDS)
 		return false;
@@ -19,7 +19,7 @@ static bool push(struct stack *s, uint64_t value)
 }
 
 /* Those that take two, and push one. */
-static bool combine(struct stack *s, unsigned code)
+static bool combine(struct operands *s, unsigned code)
 {
 	uintptr_t a, b;
 
@@ -47,7 +47,7 @@ static bool combine(struct stack *s, unsigned code)
 	}
 }
 
-static bool compute(struct stack *s, unsigned code, struct reader *r, const struct frame *f)
+static bool compute(struct operands *s, unsigned code, struct reader *r, const struct frame *f)
 {
 	if (code >= 0x30 && code <= 0x4f) /* lit0 and so on */
 		return push(s, code - 0x30);
@@ -75,7 +75,7 @@ bool cfi_evaluate(const uint8_t *expression, const struct frame *f, const uintpt
 		  uintptr_t *ret_value)
 {
 	struct reader r = {expression, expression + 10, false};
-	struct stack s = {.n = 0};
+	struct operands s = {.n = 0};
 	uint64_t length = read_number(&r);
 
 	r.end = r.at + length;

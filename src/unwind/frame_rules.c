@@ -80,7 +80,7 @@ static uint64_t sum_of(const uint8_t *fde)
 	return sum;
 }
 
-bool frame_rules_find(const struct object *o, uintptr_t code, struct frame_rule *ret_rule)
+bool frame_rules_find(const struct mapped_object *o, uintptr_t code, struct frame_rule *ret_rule)
 {
 	size_t at = place_of(code);
 	uint64_t word = load_relaxed(&rows[at].rule);
@@ -95,7 +95,7 @@ bool frame_rules_find(const struct object *o, uintptr_t code, struct frame_rule 
 	return true;
 }
 
-void frame_rules_note(const struct object *o, uintptr_t code, struct frame_rule rule)
+void frame_rules_note(const struct mapped_object *o, uintptr_t code, struct frame_rule rule)
 {
 	size_t at = place_of(code);
 	uint64_t word;

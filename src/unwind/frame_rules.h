@@ -27,7 +27,7 @@ struct frame_rule {
 static_assert(sizeof(struct frame_rule) == sizeof(uint64_t), "it is stored as a word");
 
 /* An object that is mapped. */
-struct object {
+struct mapped_object {
 	uintptr_t start, nbytes;
 	const uint8_t *header; /* .eh_frame_hdr */
 	uint64_t number;
@@ -39,7 +39,8 @@ COLD bool frame_rule_of(const struct cfi_row *row, const struct cfi_about *about
 			struct frame_rule *ret_rule);
 
 /* The rule for an address of an object's code; false: it is not remembered. */
-COLD bool frame_rules_find(const struct object *o, uintptr_t code, struct frame_rule *ret_rule);
+COLD bool frame_rules_find(const struct mapped_object *o, uintptr_t code,
+			   struct frame_rule *ret_rule);
 
 /* Remembers one, in place of what has the same place in the table. */
-COLD void frame_rules_note(const struct object *o, uintptr_t code, struct frame_rule rule);
+COLD void frame_rules_note(const struct mapped_object *o, uintptr_t code, struct frame_rule rule);

@@ -174,8 +174,8 @@ static bool step(struct frame *f)
 /* Of the registers, those that rules for plain frames speak of. */
 struct walk {
 	uintptr_t code, stack, frame;
-	uintptr_t end;	      /* of the stack */
-	struct object object; /* that the code before was of */
+	uintptr_t end;		     /* of the stack */
+	struct mapped_object object; /* that the code before was of */
 };
 
 enum passed { PASSED, NO_CALLER, NO_INFORMATION, NOT_PLAIN };
@@ -194,19 +194,20 @@ static uint64_t number_of(const uint8_t *header)
 	return mix64((uintptr_t)header ^ mix64(n ^ mix64(first ^ mix64(last))));
 }
 
-static bool find_object_of(uintptr_t code, struct object *ret_object)
+static bool find_object_of(uintptr_t code, struct mapped_object *ret_object)
 {
 	struct found_object found;
 
 	if (!find_table(code, &found))
 		return false;
-	*ret_object = (struct object){(uintptr_t)found.start,
-				      (uintptr_t)found.end - (uintptr_t)found.start,
-				      found.frame_header, number_of(found.frame_header)};
+	*ret_object = (struct mapped_object){(uintptr_t)found.start,
+					     (uintptr_t)found.end - (uintptr_t)found.start,
+					     found.frame_header, number_of(found.frame_header)};
 	return true;
 }
 
-static enum passed read_rule(const struct object *o, uintptr_t code, struct frame_rule *ret_rule)
+static enum passed read_rule(const struct mapped_object *o, uintptr_t code,
+			     struct frame_rule *ret_rule)
 {
 	uintptr_t function;
 	const uint8_t *fde = find_in(o->header, code, &function);
@@ -222,7 +223,7 @@ static enum passed read_rule(const struct object *o, uintptr_t code, struct fram
 	return PASSED;
 }
 
-static enum passed find_rule(struct object *o, uintptr_t code, struct frame_rule *ret_rule)
+static enum passed find_rule(struct mapped_object *o, uintptr_t code, struct frame_rule *ret_rule)
 {
 	if (code - o->start >= o->nbytes && !find_object_of(code, o))
 		return NO_INFORMATION;

@@ -77,9 +77,9 @@ TEST(frames_that_are_not)
 	EXPECT(!is_plain());
 }
 
-static struct object object_of(uint64_t number)
+static struct mapped_object object_of(uint64_t number)
 {
-	return (struct object){.header = tables.header, .number = number};
+	return (struct mapped_object){.header = tables.header, .number = number};
 }
 
 static void make_fde(uint8_t last)
@@ -91,7 +91,7 @@ static void make_fde(uint8_t last)
 	tables.fde[sizeof tables.fde - 5] = last;
 }
 
-static void note(const struct object *o, uintptr_t code, int16_t cfa)
+static void note(const struct mapped_object *o, uintptr_t code, int16_t cfa)
 {
 	frame_rules_note(o, code,
 			 (struct frame_rule){.fde = (int32_t)(tables.fde - tables.header),
@@ -102,7 +102,7 @@ static void note(const struct object *o, uintptr_t code, int16_t cfa)
 
 TEST(what_is_remembered)
 {
-	struct object o = object_of(99), other = object_of(98);
+	struct mapped_object o = object_of(99), other = object_of(98);
 
 	make_fde(1);
 	EXPECT(!frame_rules_find(&o, 0x1234, &rule));
@@ -117,7 +117,7 @@ TEST(what_is_remembered)
 /* As after a library was unloaded, and another version of it lies there. */
 TEST(an_fde_that_changed)
 {
-	struct object o = object_of(7);
+	struct mapped_object o = object_of(7);
 
 	make_fde(1);
 	note(&o, 0x1234, 10);
@@ -129,7 +129,7 @@ TEST(an_fde_that_changed)
 /* Any number of places: each is found or not, and never with another one's rule. */
 TEST(many_places)
 {
-	struct object o = object_of(3);
+	struct mapped_object o = object_of(3);
 	int found = 0;
 
 	make_fde(1);
