@@ -113,9 +113,9 @@ void arena_forget(struct arena *a)
 	ASSERT(a->retired && !lock_held(&a->lock));
 	retain_add_idle(-(intptr_t)a->chunks.retained);
 	if (a->slabs)
-		retain_add_idle(-(intptr_t)a->slabs->told);
-	retain_add(-(intptr_t)(a->runs.told * PAGE_SIZE));
-	retain_add_live((intptr_t)(a->runs.told * PAGE_SIZE));
+		retain_add_idle(-(intptr_t)a->slabs->retained);
+	retain_add(-(intptr_t)(a->runs.retained * PAGE_SIZE));
+	retain_add_live((intptr_t)(a->runs.retained * PAGE_SIZE));
 }
 
 bool arena_check(struct arena *a)

@@ -5,24 +5,24 @@
 #include "os/check.h"
 #include "pages/retain.h"
 
-/* Tells retain.h of npages more, or less, that are retained in place of live. As in
-   retain_with() the child of a fork never finds that it was told of more than it was. */
+/* Counts npages more, or fewer, as retained in place of live. In the child of a fork `retained` is
+   at most what retain.h counts, as in retain_with(). */
 static void tell(struct runs *rs, intptr_t npages)
 {
-	ASSERT(npages >= 0 || rs->told >= (size_t)-npages);
+	ASSERT(npages >= 0 || rs->retained >= (size_t)-npages);
 	if (npages < 0)
-		rs->told += (size_t)npages;
+		rs->retained += (size_t)npages;
 	KEEP_ORDER();
 	retain_add_live(-npages * (intptr_t)PAGE_SIZE);
 	retain_add(npages * (intptr_t)PAGE_SIZE);
 	KEEP_ORDER();
 	if (npages > 0)
-		rs->told += (size_t)npages;
+		rs->retained += (size_t)npages;
 }
 
 static size_t slack(const struct runs *rs)
 {
-	return rs->told - rs->kept;
+	return rs->retained - rs->kept;
 }
 
 static void tell_all(struct runs *rs)
@@ -121,7 +121,7 @@ bool runs_keep(struct runs *rs, struct run *run)
 		too_many = true;
 	}
 	push(rs, run);
-	if (rs->kept > rs->told)
+	if (rs->kept > rs->retained)
 		runs_settle(rs);
 	return too_many;
 }

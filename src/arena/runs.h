@@ -19,7 +19,7 @@
  *
  * Invariants, proved by runs_check():
  *	R1  run[] below count are runs whose descriptor says that they are kept, the others NULL;
- *	R2  kept is the sum of their pages; told is kept, or up to RUNS_SLACK more;
+ *	R2  kept is the sum of their pages; retained is kept, or up to RUNS_SLACK more;
  *	R3  one with fences has its mark, and RUN_MARKED_PAGES at most.
  *
  * Locking: the caller holds the arena.
@@ -30,14 +30,14 @@
 
 #define RUNS_SLOTS 16
 
-/* In pages: what all kept runs have at most, unless there is only one; and how much less that
-   may be than what retain.h was told. */
+/* In pages: what all kept runs have at most, unless there is only one; and how much less that may
+   be than what retain.h counts for them. */
 #define RUNS_KEPT  (MIB >> PAGE_SHIFT)
 #define RUNS_SLACK (MIB >> PAGE_SHIFT)
 
 struct runs {
 	struct run *run[RUNS_SLOTS]; /* R1 */
-	size_t kept, told;	     /* R2; in pages */
+	size_t kept, retained;	     /* R2; in pages */
 	uint32_t count;
 };
 
@@ -68,7 +68,7 @@ ALWAYS_INLINE struct run *runs_take_newest(struct runs *rs, size_t npages)
 	ASSERT(run->kept && rs->kept >= run->npages); /* R1, R2 */
 	kept = rs->kept - run->npages;
 	IN_REGISTER(kept);
-	if (UNLIKELY(rs->told - kept > RUNS_SLACK))
+	if (UNLIKELY(rs->retained - kept > RUNS_SLACK))
 		return NULL;
 	rs->count = count;
 	rs->run[count] = NULL;
@@ -97,7 +97,7 @@ ALWAYS_INLINE bool runs_push(struct runs *rs, struct run *run)
 
 	ASSERT(!run->kept && run->tag.kind == KIND_RUN);
 	ASSERT(!run->usable || (run->npages <= RUN_MARKED_PAGES && run_is_marked(run)));
-	if (UNLIKELY(rs->count == RUNS_SLOTS || kept > RUNS_KEPT || kept > rs->told))
+	if (UNLIKELY(rs->count == RUNS_SLOTS || kept > RUNS_KEPT || kept > rs->retained))
 		return false;
 	rs->run[rs->count++] = run;
 	rs->kept = kept;
@@ -105,8 +105,7 @@ ALWAYS_INLINE bool runs_push(struct runs *rs, struct run *run)
 	return true;
 }
 
-/* Corrects what retain.h was told. Gives all kept runs back if that is more than the rule
-   allows. */
+/* Corrects what retain.h counts. Gives all kept runs back if that is more than the rule allows. */
 void runs_settle(struct runs *rs);
 
 /* Gives all kept runs back to the zone. */

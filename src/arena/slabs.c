@@ -236,7 +236,7 @@ static bool refill(struct slabs *ss, unsigned sc, bool may_map)
 	if (!s)
 		return false;
 	learn_to_keep(ss, ORDER_BYTES(s->order));
-	ASSERT(s->state == SLAB_CURRENT && !s->out && !s->kept);
+	ASSERT(s->state == SLAB_CURRENT && !s->out && !s->retained);
 	ss->made++;
 	ss->count[sc]++;
 	slabs_count_slab(ss, s, 1);

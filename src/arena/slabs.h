@@ -26,7 +26,7 @@
  *	    arena;
  *	A2  count[] has the number of slabs of each class; a class that is not hot has none;
  *	A3  idle slabs are LISTED, empty ones EMPTY; both have bytes that retain.h counts, whose
- *	    sum is `told`; empty_bytes is the sum of the empty ones' blocks;
+ *	    sum is `retained`; empty_bytes is the sum of the empty ones' blocks;
  *	A4  out[] and capacity[] are the sums over the slabs of each class, nbytes that of all
  *	    blocks.
  *
@@ -45,7 +45,7 @@ struct slabs {
 	struct link full, aside;       /* A1: of all classes */
 	struct link idle, empty;       /* A3; the oldest first */
 	size_t empty_bytes;	       /* A3 */
-	size_t told;		       /* A3 */
+	size_t retained;	       /* A3 */
 	size_t empty_most;	       /* empty slabs beyond this go back to the zone; learned */
 	size_t empty_given;	       /* bytes given back so, less those of slabs made since */
 	uint32_t count[CLASSES];       /* A2: slabs of the class, in every state */

@@ -68,7 +68,7 @@ static bool check_class(const struct slabs *ss, unsigned sc, size_t *nbytes)
 }
 
 static bool check_kept(const struct slabs *ss, const struct link *list, enum slab_state state,
-		       size_t *told)
+		       size_t *retained)
 {
 	size_t sum = 0;
 	bool ok = true;
@@ -77,21 +77,21 @@ static bool check_kept(const struct slabs *ss, const struct link *list, enum sla
 		struct slab *s = slabs_of_idle(l);
 
 		ok &= expect_eq("A3", s->state, state);
-		ok &= expect_eq("A3", s->kept != 0, true);
+		ok &= expect_eq("A3", s->retained != 0, true);
 		ok &= expect_eq("A3", (uintptr_t)s->owner, (uintptr_t)ss->owner);
 		sum += ORDER_BYTES(s->order);
-		*told += s->kept;
+		*retained += s->retained;
 	}
 	return (state != SLAB_EMPTY || expect_eq("A3", sum, ss->empty_bytes)) && ok;
 }
 
 bool slabs_check(const struct slabs *ss)
 {
-	size_t told = 0, nbytes = 0;
-	bool ok = check_kept(ss, &ss->idle, SLAB_LISTED, &told) &
-		  check_kept(ss, &ss->empty, SLAB_EMPTY, &told);
+	size_t retained = 0, nbytes = 0;
+	bool ok = check_kept(ss, &ss->idle, SLAB_LISTED, &retained) &
+		  check_kept(ss, &ss->empty, SLAB_EMPTY, &retained);
 
-	ok &= expect_eq("A3", ss->told, told);
+	ok &= expect_eq("A3", ss->retained, retained);
 	for (unsigned sc = 0; sc < CLASSES; sc++)
 		ok &= check_class(ss, sc, &nbytes);
 	ok &= expect_eq("A4", ss->nbytes, nbytes);

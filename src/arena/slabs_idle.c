@@ -9,22 +9,22 @@
 
 void slabs_keep_idle(struct slabs *ss, struct slab *s)
 {
-	ASSERT(!s->kept && s->owner == ss->owner);
-	s->kept = (uint32_t)slab_idle_bytes(s);
-	if (!s->kept)
+	ASSERT(!s->retained && s->owner == ss->owner);
+	s->retained = (uint32_t)slab_idle_bytes(s);
+	if (!s->retained)
 		return;
 	list_push_back(s->state == SLAB_EMPTY ? &ss->empty : &ss->idle, &s->idle);
-	retain_with(retain_add_idle, &ss->told, s->kept);
+	retain_with(retain_add_idle, &ss->retained, s->retained);
 }
 
 void slabs_forget_idle(struct slabs *ss, struct slab *s)
 {
-	if (!s->kept)
+	if (!s->retained)
 		return;
-	ASSERT(ss->told >= s->kept); /* A3 */
+	ASSERT(ss->retained >= s->retained); /* A3 */
 	list_remove(&s->idle);
-	retain_with(retain_add_idle, &ss->told, -(intptr_t)s->kept);
-	s->kept = 0;
+	retain_with(retain_add_idle, &ss->retained, -(intptr_t)s->retained);
+	s->retained = 0;
 }
 
 void slabs_free_slab(struct slabs *ss, struct slab *s)
@@ -87,7 +87,7 @@ void slabs_obey_rule(struct slabs *ss)
 		if (purges++ == PURGES_MOST)
 			return;
 		s = slabs_of_idle(ss->idle.next);
-		kept = s->kept;
+		kept = s->retained;
 		purged = slabs_purge_one(ss, s);
 		if (purged) {
 			retain_purged(purged);

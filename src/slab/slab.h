@@ -103,19 +103,19 @@ struct slab {
 	uint32_t notify;     /* slabs_notice() is called when fewer than this are out */
 	uint64_t open;	     /* S2: a bit a page */
 
-	uint64_t touched; /* pages that may hold memory: a bit a page */
-	uint64_t purged;  /* S5: pages that the system has back */
-	struct link link; /* in a list of the arena's */
-	struct link idle; /* in the arena's list while kept != 0 */
-	uint32_t kept;	  /* its free bytes that are counted as retained (pages/retain.h) */
-	uint32_t swept;	  /* `out` at the last purge, if the slab was LISTED ever since */
-	bool was_closed;  /* S3 */
-	uint8_t class;	  /* constant */
-	uint8_t order;	  /* constant */
-	uint8_t state;	  /* enum slab_state */
-	uint64_t watched; /* S6: a bit a page */
-	uint64_t words;	  /* S1: a bit a word of free[] */
-	uint64_t free[];  /* S1: a bit an object */
+	uint64_t touched;  /* pages that may hold memory: a bit a page */
+	uint64_t purged;   /* S5: pages that the system has back */
+	struct link link;  /* in a list of the arena's */
+	struct link idle;  /* in the arena's list while retained != 0 */
+	uint32_t retained; /* its free bytes that are counted as retained (pages/retain.h) */
+	uint32_t swept;	   /* `out` at the last purge, if the slab was LISTED ever since */
+	bool was_closed;   /* S3 */
+	uint8_t class;	   /* constant */
+	uint8_t order;	   /* constant */
+	uint8_t state;	   /* enum slab_state */
+	uint64_t watched;  /* S6: a bit a page */
+	uint64_t words;	   /* S1: a bit a word of free[] */
+	uint64_t free[];   /* S1: a bit an object */
 };
 
 static_assert(offsetof(struct slab, touched) == CACHE_LINE, "what a free reads is one line");

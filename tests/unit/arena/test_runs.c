@@ -54,7 +54,7 @@ static void end(void)
 	runs_flush(&rs);
 	EXPECT_EQ(rs.count, 0);
 	EXPECT_EQ(rs.kept, 0);
-	EXPECT_EQ(rs.told, 0);
+	EXPECT_EQ(rs.retained, 0);
 	EXPECT(runs_check(&rs));
 	EXPECT(zone_check());
 	options = before;
@@ -163,7 +163,7 @@ TEST(what_is_to_grow_takes_the_newest_that_is_larger_cut_to_its_size)
 	EXPECT(!runs[2]->kept);
 	EXPECT_EQ(runs[2]->npages, 50);
 	EXPECT_EQ(rs.kept, 160);
-	EXPECT_EQ(rs.told, 160); /* at once: what was cut off is free in the zone */
+	EXPECT_EQ(rs.retained, 160); /* at once: what was cut off is free in the zone */
 	EXPECT_EQ(retain_live, live + 50 * PAGE_SIZE);
 	EXPECT(run_resize(runs[2], 70 * PAGE_SIZE));
 	EXPECT(runs_take_larger(&rs, 20) == runs[3]); /* just as large will do */
@@ -303,12 +303,12 @@ TEST(what_is_taken_and_kept_again_changes_no_counter_of_all_threads)
 	retained = retain_retained;
 	EXPECT(runs_take(&rs, PAGES(MIB), 1) == run);
 	EXPECT_EQ(rs.kept, 0);
-	EXPECT_EQ(rs.told, RUNS_SLACK);
+	EXPECT_EQ(rs.retained, RUNS_SLACK);
 	EXPECT_EQ(retain_live, live);
 	EXPECT_EQ(retain_retained, retained);
 	EXPECT(runs_check(&rs));
 	runs_keep(&rs, run);
-	EXPECT_EQ(rs.told, RUNS_SLACK);
+	EXPECT_EQ(rs.retained, RUNS_SLACK);
 	EXPECT_EQ(retain_live, live);
 	EXPECT_EQ(retain_retained, retained);
 	end();
@@ -325,7 +325,7 @@ TEST(nor_does_as_much_by_the_fast_path)
 	live = retain_live;
 	EXPECT(runs_take_newest(&rs, PAGES(MIB)) == run);
 	EXPECT(runs_push(&rs, run));
-	EXPECT_EQ(rs.told, RUNS_SLACK);
+	EXPECT_EQ(rs.retained, RUNS_SLACK);
 	EXPECT_EQ(retain_live, live);
 	EXPECT(runs_check(&rs));
 	end();
@@ -343,7 +343,7 @@ TEST(nor_does_less_that_is_kept_than_was)
 	EXPECT(runs_take(&rs, PAGES(256 * KIB), 1) == runs[0]);
 	EXPECT(runs_take(&rs, PAGES(512 * KIB), 1) == runs[1]);
 	runs_keep(&rs, runs[1]);
-	EXPECT_EQ(rs.told, PAGES(768 * KIB));
+	EXPECT_EQ(rs.retained, PAGES(768 * KIB));
 	EXPECT_EQ(retain_live, live);
 	run_free(runs[0]);
 	end();
@@ -361,7 +361,7 @@ TEST(more_than_the_slack_is_told_at_once)
 	runs_keep(&rs, run);
 	EXPECT_EQ(retain_live, live - MIB - PAGE_SIZE);
 	EXPECT(runs_take(&rs, PAGES(MIB + PAGE_SIZE), 1) == run);
-	EXPECT_EQ(rs.told, 0);
+	EXPECT_EQ(rs.retained, 0);
 	EXPECT_EQ(retain_live, live);
 	EXPECT_EQ(retain_retained, retained);
 	run_free(run);
@@ -381,7 +381,7 @@ TEST(what_is_kept_no_more_is_told_now_and_then)
 	EXPECT_EQ(retain_live, live);
 	runs_settle(&rs);
 	EXPECT_EQ(retain_live, live + 256 * KIB);
-	EXPECT_EQ(rs.told, rs.kept);
+	EXPECT_EQ(rs.retained, rs.kept);
 	EXPECT_EQ(rs.count, 1); /* which is not too much */
 	run_free(runs[0]);
 	end();
@@ -397,7 +397,7 @@ TEST(what_is_too_much_goes_now_and_then)
 	options.retain_floor = 0;
 	runs_settle(&rs);
 	EXPECT_EQ(rs.count, 0);
-	EXPECT_EQ(rs.told, 0);
+	EXPECT_EQ(rs.retained, 0);
 	end();
 }
 
@@ -412,7 +412,7 @@ TEST(when_all_go_nothing_stays_told)
 	live = retain_live;
 	EXPECT(runs_take(&rs, PAGES(256 * KIB), 1) == runs[0]);
 	runs_flush(&rs);
-	EXPECT_EQ(rs.told, 0);
+	EXPECT_EQ(rs.retained, 0);
 	EXPECT_EQ(retain_live, live + 256 * KIB);
 	run_free(runs[0]);
 	end();
@@ -616,8 +616,8 @@ TEST(check_sees_each_fault)
 	EXPECT_FAULT(rs.run[2] = runs[0], rs.run[2] = NULL);
 	/* R2 */
 	EXPECT_FAULT(rs.kept--, rs.kept++);
-	EXPECT_FAULT(rs.told--, rs.told++);
-	EXPECT_FAULT(rs.told += RUNS_SLACK + 1, rs.told -= RUNS_SLACK + 1);
+	EXPECT_FAULT(rs.retained--, rs.retained++);
+	EXPECT_FAULT(rs.retained += RUNS_SLACK + 1, rs.retained -= RUNS_SLACK + 1);
 	/* R3 */
 	runs[2] = new_run(40000, 1);
 	runs_keep(&rs, runs[2]);

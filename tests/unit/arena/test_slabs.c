@@ -245,7 +245,7 @@ TEST(a_slab_is_current_then_full_then_listed_then_empty)
 	EXPECT(next_current(ss, s->class) == s);
 	EXPECT_EQ(s->state, SLAB_CURRENT);
 	EXPECT_EQ(ss->empty_bytes, 0);
-	EXPECT_EQ(s->kept, 0);
+	EXPECT_EQ(s->retained, 0);
 	end(ss);
 }
 
@@ -259,7 +259,7 @@ TEST(a_current_slab_stays_current_whatever_comes_back)
 	s = ss->current[sc];
 	thin_out(ss, s, 0);
 	EXPECT_EQ(s->state, SLAB_CURRENT);
-	EXPECT_EQ(s->kept, 0);
+	EXPECT_EQ(s->retained, 0);
 	EXPECT(slab_of(take(ss, sc)) == s);
 	end(ss);
 }
@@ -327,11 +327,11 @@ TEST(a_slab_that_was_listed_stays_current_too)
 	EXPECT(is_idle(ss, s));
 	EXPECT(next_current(ss, s->class) == s);
 	EXPECT(list_empty(&ss->idle));
-	EXPECT_EQ(s->kept, 0);
+	EXPECT_EQ(s->retained, 0);
 	EXPECT_EQ(retain_idle, 0);
 	thin_out(ss, s, 0);
 	EXPECT_EQ(s->state, SLAB_CURRENT);
-	EXPECT_EQ(s->kept, 0);
+	EXPECT_EQ(s->retained, 0);
 	end(ss);
 }
 
@@ -683,7 +683,7 @@ TEST(a_slab_is_idle_from_a_quarter_on_and_counted_anew_at_each_quarter_less)
 			kept = (64 - out) / 4 * 4096; /* whole pages */
 			next++;
 		}
-		EXPECT_EQ(s->kept, kept);
+		EXPECT_EQ(s->retained, kept);
 		EXPECT_EQ(is_idle(ss, s), kept != 0);
 		EXPECT_EQ(retain_idle, idle + kept);
 		EXPECT_EQ(retain_retained, retained + kept);
@@ -703,9 +703,9 @@ TEST(a_slab_of_objects_of_pages_is_idle_from_three_quarters_on)
 	make_full(ss, class_of(8192), &s, 1);
 	most = s->capacity * 3 / 4;
 	thin_out(ss, s, most + 1);
-	EXPECT_EQ(s->kept, 0);
+	EXPECT_EQ(s->retained, 0);
 	thin_out(ss, s, most);
-	EXPECT_EQ(s->kept, (s->capacity - most) * 8192);
+	EXPECT_EQ(s->retained, (s->capacity - most) * 8192);
 	end(ss);
 }
 
@@ -718,9 +718,9 @@ TEST(whole_free_pages_of_a_slab_of_small_objects_are_idle)
 		test_skip("a slab is one page, and nothing of it can be purged");
 	make_full(ss, class_of(64), &s, 1);
 	thin_out(ss, s, s->capacity / 4 + 1);
-	EXPECT_EQ(s->kept, 0);
+	EXPECT_EQ(s->retained, 0);
 	thin_out(ss, s, s->capacity / 4);
-	EXPECT_EQ(s->kept, BLOCK / 4 * 3);
+	EXPECT_EQ(s->retained, BLOCK / 4 * 3);
 	EXPECT(is_idle(ss, s));
 	end(ss);
 }
@@ -738,14 +738,14 @@ TEST(a_slab_with_an_object_out_on_each_page_is_not_idle)
 		if (i % 64)
 			give(ss, slab_object(s, i));
 	EXPECT_EQ(s->out, 16);
-	EXPECT_EQ(s->kept, 0);
+	EXPECT_EQ(s->retained, 0);
 	EXPECT(list_empty(&ss->idle));
 	give(ss, slab_object(s, 0));
 	give(ss, slab_object(s, 64 * 15));
 	give(ss, slab_object(s, 64 * 2));
 	give(ss, slab_object(s, 64 * 3));
 	give(ss, slab_object(s, 64 * 4));
-	EXPECT(s->kept > 0 && s->kept <= 5 * PAGE_SIZE);
+	EXPECT(s->retained > 0 && s->retained <= 5 * PAGE_SIZE);
 	EXPECT(slabs_check(ss));
 	end(ss);
 }
@@ -761,7 +761,7 @@ static size_t more_of(struct slab *s)
 	bit_set(s->free, i);
 	idle = slab_idle_bytes(s);
 	bit_clear(s->free, i);
-	return idle - s->kept;
+	return idle - s->retained;
 }
 
 /* Gives one object back, which is noted; just then the rule asks for so much. */
@@ -806,13 +806,13 @@ TEST(the_slab_that_is_idle_longest_is_purged_first_and_no_more_than_needed)
 	make_full(ss, class_of(1024), s, 3);
 	for (int i = 0; i < 3; i++)
 		thin_out(ss, s[i], s[i]->capacity / 4);
-	first = s[0]->kept;
+	first = s[0]->retained;
 	thin_out(ss, s[2], s[2]->notify);
 	note(ss, s[2], first);
 	EXPECT(s[0]->purged != 0);
-	EXPECT_EQ(s[0]->kept, 0);
+	EXPECT_EQ(s[0]->retained, 0);
 	EXPECT_EQ(s[1]->purged, 0);
-	EXPECT(s[1]->kept && is_idle(ss, s[1]));
+	EXPECT(s[1]->retained && is_idle(ss, s[1]));
 	EXPECT_EQ(s[2]->purged, 0);
 	EXPECT_EQ(retain_tally, slab_page_bytes(s[0]->purged));
 	EXPECT(slabs_check(ss));
@@ -829,7 +829,7 @@ TEST(as_many_idle_slabs_are_purged_as_the_rule_asks_for)
 	for (int i = 0; i < 3; i++)
 		thin_out(ss, s[i], s[i]->capacity / 4);
 	thin_out(ss, s[2], s[2]->notify);
-	note(ss, s[2], s[0]->kept + 1);
+	note(ss, s[2], s[0]->retained + 1);
 	EXPECT(s[0]->purged != 0);
 	EXPECT(s[1]->purged != 0);
 	EXPECT_EQ(s[2]->purged, 0);
@@ -849,7 +849,7 @@ TEST(one_call_purges_four_slabs_at_most)
 	for (int i = 0; i < 6; i++)
 		thin_out(ss, s[i], s[i]->capacity / 4);
 	thin_out(ss, s[5], s[5]->notify);
-	note(ss, s[5], ss->told);
+	note(ss, s[5], ss->retained);
 	for (int i = 0; i < 6; i++)
 		purged += s[i]->purged != 0;
 	EXPECT_EQ(purged, 4);
@@ -891,7 +891,7 @@ TEST(a_purge_that_is_refused_leaves_the_slab_where_it_is_and_is_not_repeated)
 	os_sim_refuse(OS_SIM_PURGE, EINVAL);
 	note(ss, s[1], PAGE_SIZE);
 	EXPECT_EQ(s[0]->purged, 0);
-	EXPECT_EQ(s[0]->kept, 0);
+	EXPECT_EQ(s[0]->retained, 0);
 	EXPECT(!is_idle(ss, s[0]));
 	EXPECT(is_idle(ss, s[1]));
 	EXPECT_EQ(retain_tally, 0);
@@ -922,7 +922,7 @@ TEST(empty_slabs_stay_up_to_a_bound_and_the_oldest_go)
 		thin_out(ss, s[i], 0);
 	EXPECT_EQ(ss->empty_bytes, EMPTY_LEAST);
 	EXPECT_EQ(ss->given_back, 0);
-	EXPECT_EQ(retain_idle, s[0]->kept + s[1]->kept + s[2]->kept + s[3]->kept);
+	EXPECT_EQ(retain_idle, s[0]->retained + s[1]->retained + s[2]->retained + s[3]->retained);
 	thin_out(ss, s[4], 0);
 	EXPECT_EQ(ss->empty_bytes, EMPTY_LEAST);
 	EXPECT_EQ(ss->given_back, 1);
@@ -1024,7 +1024,7 @@ TEST(under_the_rule_idle_slabs_are_purged_before_empty_ones_go)
 	thin_out(ss, s[2], 16);
 	thin_out(ss, s[3], 16);
 	thin_out(ss, s[3], s[3]->notify);
-	note(ss, s[3], s[2]->kept);
+	note(ss, s[3], s[2]->retained);
 	EXPECT(s[2]->purged != 0);
 	EXPECT_EQ(s[3]->purged, 0);
 	EXPECT_EQ(ss->empty_bytes, 2 * BLOCK);
@@ -1077,7 +1077,7 @@ TEST(an_empty_slab_that_was_purged_is_not_kept)
 	make_full(ss, class_of(1024), &s, 1);
 	thin_out(ss, s, 1);
 	slabs_purge(ss);
-	REQUIRE(s->purged && s->kept == 0);
+	REQUIRE(s->purged && s->retained == 0);
 	thin_out(ss, s, 0);
 	EXPECT_EQ(ss->given_back, 1);
 	EXPECT_EQ(ss->empty_bytes, 0);
@@ -1282,10 +1282,10 @@ TEST(check_sees_each_fault)
 	EXPECT_FAULT(ss->count[cold]++, ss->count[cold]--);
 	EXPECT_FAULT(ss->count[sc]--, ss->count[sc]++);
 	/* A3 */
-	EXPECT_FAULT((current->kept = 1, list_push(&ss->idle, &current->idle)),
-		     (current->kept = 0, list_remove(&current->idle)));
-	kept = s[0]->kept;
-	EXPECT_FAULT(s[0]->kept = 0, s[0]->kept = kept);
+	EXPECT_FAULT((current->retained = 1, list_push(&ss->idle, &current->idle)),
+		     (current->retained = 0, list_remove(&current->idle)));
+	kept = s[0]->retained;
+	EXPECT_FAULT(s[0]->retained = 0, s[0]->retained = kept);
 	EXPECT_FAULT(ss->empty_bytes += 1, ss->empty_bytes -= 1);
 	EXPECT_FAULT((list_remove(&s[1]->idle), list_push(&ss->idle, &s[1]->idle)),
 		     (list_remove(&s[1]->idle), list_push(&ss->empty, &s[1]->idle)));
@@ -1317,7 +1317,7 @@ TEST(a_slab_of_one_object_is_empty_as_soon_as_it_is_not_full)
 	EXPECT_EQ(s->state, SLAB_FULL);
 	thin_out(ss, s, 0);
 	EXPECT_EQ(s->state, SLAB_EMPTY);
-	EXPECT(s->kept > 0);
+	EXPECT(s->retained > 0);
 	EXPECT(slabs_check(ss));
 	end(ss);
 }

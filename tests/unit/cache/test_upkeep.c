@@ -234,9 +234,9 @@ TEST(what_an_arena_keeps_of_runs_is_told_exactly)
 	mem = loam_malloc(RUN);
 	loam_free(mem);
 	EXPECT(loam_malloc(RUN) == mem);
-	EXPECT(arena_main.runs.told > arena_main.runs.kept);
+	EXPECT(arena_main.runs.retained > arena_main.runs.kept);
 	tick();
-	EXPECT_EQ(arena_main.runs.told, arena_main.runs.kept);
+	EXPECT_EQ(arena_main.runs.retained, arena_main.runs.kept);
 	loam_free(mem);
 }
 
