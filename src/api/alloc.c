@@ -12,6 +12,7 @@
 #include "base/options.h"
 #include "cache/alloc.h"
 #include "cache/free.h"
+#include "cache/resize.h"
 #include "cache/shared_pages.h"
 #include "harden/fence.h"
 

@@ -20,7 +20,7 @@ static bool check_all(void)
 	ok &= huge_check();
 	ok &= cache_check(self);
 	ok &= depot_check();
-	for (struct arena *a = NULL; (a = ring_next(a));) {
+	ring_for_each (a) {
 		if (!ring_lock_this(a))
 			continue;
 		ok &= arena_check(a);

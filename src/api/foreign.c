@@ -1,7 +1,7 @@
 /* Pointers that are not loam's; see foreign.h. */
 #include "api/foreign.h"
 
-#include "cache/free.h"
+#include "cache/bad_pointer.h"
 #include "base/bits.h"
 #include "base/options.h"
 #include "os/line.h"

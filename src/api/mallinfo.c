@@ -11,7 +11,7 @@ static size_t count_tops(void)
 {
 	size_t tops = 0;
 
-	for (const struct arena *a = NULL; (a = ring_next(a));)
+	ring_for_each (a)
 		tops += load_relaxed(&a->chunks.top) != NULL;
 	return tops;
 }

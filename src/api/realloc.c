@@ -8,7 +8,7 @@
 #include "arena/early.h"
 #include "base/options.h"
 #include "cache/alloc.h"
-#include "cache/free.h"
+#include "cache/resize.h"
 #include "harden/fence.h"
 #include "os/check.h"
 

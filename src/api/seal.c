@@ -2,7 +2,6 @@
 #include "api/seal.h"
 
 #include "base/bits.h"
-#include "base/options.h"
 #include "os/check.h"
 #include "os/os.h"
 #include "os/process.h"

@@ -5,7 +5,7 @@
 #include "api/foreign.h"
 #include "os/check.h"
 #include "report/report.h"
-#include "cache/free.h"
+#include "cache/resize.h"
 #include "harden/tools.h"
 
 #include <loam/loam.h>

@@ -34,7 +34,6 @@ static UNSYNCHRONIZED void add_slabs(struct arena_stats *s, const struct slabs *
 	for (unsigned sc = 0; sc < CLASSES; sc++) {
 		size_t out = load_relaxed(&ss->out[sc]), all = load_relaxed(&ss->capacity[sc]);
 
-		s->slabs += ss->count[sc];
 		s->objects += out;
 		s->object_bytes += out * class_size(sc);
 		s->free_objects[sc] = minus(all, out);
@@ -53,7 +52,6 @@ static UNSYNCHRONIZED void add_arena(struct arena_stats *s, const struct arena *
 /* What belongs to no arena. */
 static void add_rest(struct arena_stats *s, const struct counters *all)
 {
-	s->runs = counter(all, runs);
 	s->run_bytes = counter(all, run_bytes);
 	s->free_blocks = counter(all, dirty_block_bytes);
 }
@@ -114,7 +112,7 @@ size_t stats_by_arena(struct arena_stats *ret_stats, size_t first, size_t most,
 		return 0;
 	while (b.count < most && first + b.count < ring_count())
 		ret_stats[b.count++] = (struct arena_stats){0};
-	for (const struct arena *a = NULL; (a = ring_next(a));)
+	ring_for_each (a)
 		if (in_batch(&b, a))
 			add_arena(in_batch(&b, a), a);
 	if (in_batch(&b, &arena_main))

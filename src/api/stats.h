@@ -25,10 +25,10 @@ static inline uint64_t stats_free(const struct counters *cs)
  */
 struct arena_stats {
 	struct heap_sizes heap;
-	size_t slabs, slab_bytes;
+	size_t slab_bytes;
 	size_t objects, object_bytes; /* with the program */
 	size_t free_objects[CLASSES];
-	size_t runs, run_bytes;
+	size_t run_bytes;
 	size_t kept_runs, kept_run_bytes;
 	size_t free_blocks;
 };

@@ -78,7 +78,7 @@ static struct arena *try_others(const struct arena *a, unsigned node)
 /* The newest arena of a node; NULL: it has none. */
 static struct arena *of_node(unsigned node)
 {
-	for (struct arena *a = NULL; (a = ring_next(a));)
+	ring_for_each (a)
 		if (a->node == node && !load_relaxed(&a->retired))
 			return a;
 	return NULL;
@@ -92,7 +92,7 @@ static bool may_make(unsigned node)
 
 	if (options.arena_max)
 		return count - retired < options.arena_max || !of_node(node);
-	for (const struct arena *a = NULL; (a = ring_next(a));)
+	ring_for_each (a)
 		n += a->node == node && !load_relaxed(&a->retired);
 	return n < os_cpus();
 }
@@ -187,7 +187,7 @@ void ring_recover_list(void)
 {
 	uint32_t n = 0;
 
-	for (const struct arena *a = NULL; (a = ring_next(a));)
+	ring_for_each (a)
 		n++;
 	store_relaxed(&count, n);
 }
@@ -201,7 +201,7 @@ void ring_retire(struct arena *a)
 
 void ring_retire_locked(void)
 {
-	for (struct arena *a = ring_next(NULL); a; a = ring_next(a))
+	ring_for_each (a)
 		if (!a->retired && lock_recover(&a->lock)) {
 			ring_retire(a);
 			arena_forget(a);

@@ -81,6 +81,8 @@ ALWAYS_INLINE void ring_unlock(struct arena *a)
 /* Every arena, newest first: a = ring_next(NULL), then ring_next(a), until NULL. */
 struct arena *ring_next(const struct arena *a);
 
+#define ring_for_each(a) for (struct arena *a = NULL; (a = ring_next(a));)
+
 /* The arena of that number, from 1 to ring_count(). */
 COLD struct arena *ring_at(size_t number);
 

@@ -9,8 +9,6 @@
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/huge.h"
-#include "pages/retain.h"
-#include "pages/zone.h"
 
 #include <string.h>
 

@@ -1,12 +1,13 @@
 /* The slow path of free; see free.h. */
 #include "cache/free.h"
 
-#include "base/bits.h"
-#include "os/check.h"
+#include "cache/bad_pointer.h"
 #include "cache/deferred.h"
 #include "cache/depot.h"
+#include "cache/resize.h"
 #include "cache/shared_pages.h"
 #include "cache/upkeep.h"
+#include "os/check.h"
 #include "pages/huge.h"
 #include "report/report.h"
 

@@ -1,9 +1,10 @@
-/* What an object has room for, and how it is resized where it is; see free.h. */
+/* Sizes of objects, and resizing in place; see resize.h. */
+#include "cache/resize.h"
+
 #include "arena/early.h"
-#include "base/bits.h"
 #include "cache/alloc.h"
+#include "cache/bad_pointer.h"
 #include "cache/deferred.h"
-#include "cache/free.h"
 #include "cache/upkeep.h"
 #include "os/check.h"
 #include "pages/huge.h"

@@ -18,7 +18,7 @@ static uint32_t forks; /* under way; atomic */
 
 static bool any_is_aside(void)
 {
-	for (struct arena *a = NULL; (a = ring_next(a));)
+	ring_for_each (a)
 		if (a->slabs && !list_empty(&a->slabs->aside))
 			return true;
 	return false;
@@ -39,7 +39,7 @@ void shared_pages_begin(void)
    more. */
 static void for_all_arenas(bool (*f)(struct slabs *ss))
 {
-	for (struct arena *a = NULL; (a = ring_next(a));)
+	ring_for_each (a)
 		for (bool more = load_acquire(&a->slabs); more && ring_lock_this(a); ring_unlock(a))
 			more = f(a->slabs);
 }
@@ -106,7 +106,7 @@ static bool much_is_free(void)
 {
 	size_t out = 0, free = 0;
 
-	for (struct arena *a = NULL; (a = ring_next(a));) {
+	ring_for_each (a) {
 		const struct slabs *ss = load_acquire(&a->slabs);
 
 		if (ss)

@@ -19,7 +19,7 @@ static struct sums sum_up(void)
 	size_t purged = 0;
 
 	zone_sizes(&zone);
-	for (struct arena *a = NULL; (a = ring_next(a));)
+	ring_for_each (a)
 		purged += load_relaxed(&a->chunks.purged_bytes);
 	return (struct sums){load_relaxed(&retain_live) + load_relaxed(&retain_retained),
 			     retain_held(), purged + zone.purged};
@@ -30,7 +30,7 @@ size_t trim_all(struct cache *self, size_t pad, bool *ret_any)
 	struct sums before = sum_up(), after;
 
 	thp_give_all_begin();
-	cache_trim_all(self, pad);
+	cache_trim_arenas(self, pad);
 	huge_purge(SIZE_MAX);
 	zone_purge(SIZE_MAX);
 	thp_give_all_end();

@@ -55,7 +55,7 @@ void cache_obey_rule(struct cache *c)
 /* Tends every arena that is not locked just now. */
 static void tend_all(void)
 {
-	for (struct arena *a = NULL; (a = ring_next(a));) {
+	ring_for_each (a) {
 		if (!ring_try(a))
 			continue;
 		arena_tend(a);
@@ -159,7 +159,7 @@ void cache_do_all_due(struct cache *c)
 	cache_reap_all();
 	do {
 		before = load_relaxed(&retain_retained);
-		for (struct arena *a = NULL; (a = ring_next(a));)
+		ring_for_each (a)
 			obey_in(a);
 		zone_purge(retain_excess());
 		if (retain_excess())
@@ -179,7 +179,7 @@ static void empty_caches(struct cache *c)
 
 static void trim_arenas(size_t pad, bool purge)
 {
-	for (struct arena *a = NULL; (a = ring_next(a));) {
+	ring_for_each (a) {
 		if (!ring_lock_this(a))
 			continue;
 		arena_trim(a, pad, purge);
@@ -187,7 +187,7 @@ static void trim_arenas(size_t pad, bool purge)
 	}
 }
 
-void cache_trim_all(struct cache *c, size_t pad)
+void cache_trim_arenas(struct cache *c, size_t pad)
 {
 	shared_pages_take_back(false);
 	empty_caches(c);

@@ -49,8 +49,9 @@ ALWAYS_INLINE void cache_obey_if_due(struct cache *c)
 		cache_obey_rule(c);
 }
 
-/* Gives back all free memory in whole pages, except pad bytes of each top. */
-COLD void cache_trim_all(struct cache *c, size_t pad);
+/* Empties the caches and the depot, then trims every arena to pad bytes of its top: the part of
+   trim_all() (cache/trim.h) without the zone and huge objects. */
+COLD void cache_trim_arenas(struct cache *c, size_t pad);
 
 /*
  * Called when the system refused memory, before the caller tries again: gives addresses back,

@@ -4,6 +4,7 @@
 #include "cache/alloc.h"
 #include "cache/deferred.h"
 #include "cache/free.h"
+#include "cache/resize.h"
 #include "os/check.h"
 #include "report/report.h"
 #include "harden/fence_bytes.h"

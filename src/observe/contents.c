@@ -2,7 +2,6 @@
 #include "observe/contents.h"
 
 #include "base/bits.h"
-#include "os/check.h"
 #include "os/files.h"
 #include "os/os.h"
 #include "pages/metadata.h"

@@ -70,7 +70,7 @@ struct objects {
 
 static UNSYNCHRONIZED void add_arenas(struct counters *cs, struct objects *objects)
 {
-	for (const struct arena *a = NULL; (a = ring_next(a));) {
+	ring_for_each (a) {
 		counter(cs, arenas)++;
 		add_from(cs, ARENA, a);
 		if (!a->slabs)

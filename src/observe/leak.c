@@ -7,7 +7,6 @@
 #include "observe/objects.h"
 #include "observe/profile.h"
 #include "observe/roots.h"
-#include "os/check.h"
 #include "os/line.h"
 #include "report/stack.h"
 

@@ -91,7 +91,7 @@ void objects_visit(void (*see)(const void *mem, size_t nbytes, void *arg), void 
 {
 	struct visitor v = {see, arg};
 
-	for (struct arena *a = NULL; (a = ring_next(a));)
+	ring_for_each (a)
 		visit_heaps(a, &v);
 	zone_visit(visit_stretch, &v);
 	huge_visit(visit_huge, &v);

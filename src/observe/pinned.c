@@ -7,7 +7,6 @@
 #include "observe/objects.h"
 #include "observe/poisson.h"
 #include "observe/profile.h"
-#include "os/check.h"
 #include "os/files.h"
 #include "os/os.h"
 

@@ -1,7 +1,6 @@
 /* Exponential distances and weights, without libm; see poisson.h. */
 #include "observe/poisson.h"
 
-#include "base/bits.h"
 #include "os/check.h"
 #include "slab/classes.h"
 

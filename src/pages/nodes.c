@@ -2,6 +2,7 @@
 #include "pages/nodes.h"
 
 #include "base/options.h"
+#include "os/os.h"
 
 bool nodes_many;
 

@@ -12,7 +12,6 @@
 #pragma once
 
 #include "base/compiler.h"
-#include "os/os.h"
 
 /* Numbers of nodes are below this; higher ones of the system's are taken modulo it. */
 #define NODES_MOST 64

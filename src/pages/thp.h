@@ -17,7 +17,6 @@
 
 #include "base/compiler.h"
 #include "base/options.h"
-#include "os/os.h"
 
 /* Advises that huge pages are wanted there, or none, unless advice was refused. */
 COLD void thp_tell(void *mem, size_t nbytes, bool wanted);

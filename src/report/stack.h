@@ -5,7 +5,6 @@
 #pragma once
 
 #include "base/compiler.h"
-#include "os/line.h"
 
 #define STACK_FRAMES 24
 

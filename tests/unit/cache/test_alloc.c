@@ -4,6 +4,7 @@
 #include "base/options.h"
 #include "cache/fast.h"
 #include "cache/free.h"
+#include "cache/resize.h"
 #include "os_sim.h"
 #include "pages/huge.h"
 #include "pages/run.h"

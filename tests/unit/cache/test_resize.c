@@ -1,5 +1,6 @@
 /* What an object has room for, and when it is resized where it is. */
 #include "cache/free.h"
+#include "cache/resize.h"
 
 #include "arena/early.h"
 #include "base/options.h"

@@ -652,7 +652,7 @@ TEST(a_trim_empties_caches_depot_and_arenas_and_asks_the_other_threads)
 	ring_unlock(other);
 	memset(mem, 1, 300 * KIB);
 	loam_free(mem);
-	cache_trim_all(cache_enter(), 0);
+	cache_trim_arenas(cache_enter(), 0);
 	cache_leave(mine.cache);
 	EXPECT_EQ(magazine_count(m), 0);
 	EXPECT_EQ(depot_objects(m->sc), 0);

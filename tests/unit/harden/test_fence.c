@@ -4,6 +4,7 @@
 #include "arena/ring.h"
 #include "base/bits.h"
 #include "cache/free.h"
+#include "cache/resize.h"
 #include "os_sim.h"
 #include "pages/run.h"
 #include "test.h"
