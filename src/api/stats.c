@@ -18,8 +18,8 @@ struct batch {
 	size_t first, count;
 };
 
-/* NULL: it is none of the batch. There may be none: another thread may just be giving the slab
-   back. */
+/* The statistics of an arena of the batch, else NULL. `a` may be NULL: the owner of a slab that
+   another thread is giving back. */
 static struct arena_stats *in_batch(const struct batch *b, const struct arena *a)
 {
 	size_t i = a ? a->number - 1 - b->first : SIZE_MAX;

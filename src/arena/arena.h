@@ -15,7 +15,8 @@
  * (cache/cache.h). Any thread may lock any arena; a signal handler that interrupted its thread
  * inside loam locks none.
  *
- * Locking: the caller holds `lock`, except in arena_init(); `counts` may be read without it.
+ * Locking: the caller holds `lock`, except in arena_init() and arena_forget(); `counts` may be read
+ * without it.
  */
 #pragma once
 

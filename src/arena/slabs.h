@@ -55,7 +55,7 @@ struct slabs {
 	size_t made, given_back;		/* slabs so far */
 };
 
-/* The slab that a link of listed[] or full is in, and that one of idle or empty is in. */
+/* The slab of a link in listed[], full or aside; and of one in idle or empty. */
 static inline struct slab *slabs_of_link(struct link *l)
 {
 	return container_of(l, struct slab, link);
@@ -92,8 +92,8 @@ struct object *slabs_take_one(struct slabs *ss, unsigned sc, bool may_map, bool 
 
 LATER bool slabs_look(struct slabs *ss, unsigned sc);
 
-/* Called when fewer objects are out than the slab's `notify`: it was full until now, or is
-   sparse, or empty. Afterwards the slab may be gone. */
+/* Called when fewer objects are out than the slab's `notify`. Lists a slab that was full, current
+   or set aside, and acts on one that became ready, sparse or empty. It may be gone afterwards. */
 COLD void slabs_notice(struct slabs *ss, struct slab *s);
 
 /* Counts objects that are out, modulo 2^64: less where that wraps. */

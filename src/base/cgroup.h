@@ -38,5 +38,5 @@ bool cgroup_bytes(const char *text, size_t *ret_nbytes);
    seconds some task waited for memory, in percent; 0 of other lines. */
 unsigned cgroup_pressure(const char *line);
 
-/* Of a line of memory.stat: bytes that the kernel takes back before it kills anybody; else 0. */
+/* Of a line of memory.stat: bytes that the kernel reclaims before it kills a process; else 0. */
 size_t cgroup_reclaimable(enum cgroup_version version, const char *line);

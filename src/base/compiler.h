@@ -11,8 +11,8 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NOINLINE      __attribute__((noinline))
 #define COLD	      __attribute__((noinline, cold))
-#define LATER	      __attribute__((noinline, section(".text.unlikely.later"))) /* see cold.ld */
 #define AT_START      __attribute__((noinline, section(".text.startup"))) /* see preload/cold.ld */
+#define LATER	      __attribute__((noinline, section(".text.unlikely.later"))) /* the same */
 #define ALIGNED(n)    __attribute__((aligned(n)))
 #define PUBLIC	      __attribute__((visibility("default")))
 #define PRINTF(f, a)  __attribute__((format(printf, f, a)))

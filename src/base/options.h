@@ -1,4 +1,5 @@
-/* The options in force.  Any floor reads them; api/options.c alone writes them. */
+/* The options in force. Any floor reads them. option_set() (api/options_table.h) writes them; and
+   api/start.c and harden/fence.c, two of them, as loam starts with fences. */
 #pragma once
 
 #include "base/compiler.h"

@@ -14,8 +14,8 @@
 
 /* --- allocation ------------------------------------------------------------------------------ */
 
-/* Objects of a hot class for a magazine, the lowest last; how many, 0 where the class is not
-   hot, or needs a slab that is not mapped: then it is told by alloc_from_arena(). */
+/* Takes objects of a hot class for a magazine, the lowest last. Returns how many; 0 where the class
+   is not hot, or would need another slab: alloc_from_arena() decides what to do then. */
 static uint32_t take_from_slabs(struct cache *c, unsigned sc, struct object **first, uint32_t most)
 {
 	struct arena *a = ring_lock(&c->arena);
@@ -74,8 +74,8 @@ static uint32_t fill(struct cache *c, struct magazine *m)
 	return n;
 }
 
-/* From slabs of the arena, which is locked and is unlocked then, or from its bins. That the class
-   is hot is learned by this. */
+/* Allocates from the slabs of a locked arena, else from its bins, and unlocks it. Counts a use of
+   the class if it is hot and the thread has no magazine for it. */
 static NOINLINE void *alloc_from_slabs(struct cache *c, struct arena *a, unsigned sc, size_t req,
 				       bool *zero)
 {

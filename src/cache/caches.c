@@ -242,9 +242,10 @@ void cache_reap_all(void)
 
 /* --- fork ------------------------------------------------------------------------------------ */
 
-/* The kernel knows the child's thread by another number, so it must hold its cache anew. Those of
-   threads that are not here are nobody's, but for what was half changed. Where another thread than
-   the one that forked is the first to notice, any of them may be that one's. */
+/* The child's thread has a new number, so it must take the mutex of its cache anew. The caches of
+   threads that do not exist here are released for adoption; one that was being changed is lost. If
+   the caller is not the thread that forked, any cache may be that thread's: all but the caller's
+   are lost. */
 void cache_recover(void)
 {
 	bool forker = os_is_initial_thread();

@@ -1,5 +1,4 @@
-/* What a heap looks like chunk by chunk: heap_check(), and what to say of a pointer that is wrong.
- */
+/* A heap, chunk by chunk: heap_check(), and the reports of wrong pointers into it. */
 #include "heap/heap.h"
 
 #include "os/check.h"

@@ -22,7 +22,7 @@ void heap_tell(struct chunk_heap *ch, intptr_t change);
    these are fewer, the others are used now. */
 void heap_tell_clean(struct chunk_heap *ch);
 
-/* How many bytes more the heap retains than it was told. */
+/* How many bytes more the heap retains than pages/retain.h counts; negative: fewer. */
 ALWAYS_INLINE intptr_t heap_untold(const struct chunk_heap *ch)
 {
 	return (intptr_t)(ch->bins.dirty + top_retained(ch) - ch->retained);

@@ -1,5 +1,5 @@
-/* Around every call of the program while somebody looks on: the trace that is recorded, or a
-   tool. */
+/* Hooks around every call of the program while it is observed: by the trace that is recorded, or by
+   a memory checker (harden/tools.h). */
 #pragma once
 
 #include "observe/record.h"
@@ -14,7 +14,7 @@ COLD void watch_all(void);
    it (cache/requests.h), and where `sampling` changed. */
 AT_START void watch_open(void);
 
-/* Before a call is served: who looks on, if anybody; then watch_end() must follow. */
+/* Before a call is served: returns the set of observers; unless 0, watch_end() must follow. */
 ALWAYS_INLINE unsigned watch_begin(enum trace_op op)
 {
 	unsigned watch = record_begin(op) ? WATCH_RECORD : 0;
@@ -34,7 +34,7 @@ static inline void watch_end(unsigned watch, struct record_call call)
 		record_end(call);
 }
 
-/* Instead of watch_end(): the call is served by another one, around which the same is looked on. */
+/* Instead of watch_end(): another call serves this one, and is observed itself. */
 static inline void watch_cancel(unsigned watch)
 {
 	if (watch & WATCH_TOOLS)

@@ -11,8 +11,8 @@
  * in processes that fork.
  *
  * All of it is a hint, and a child can write to all of the page. A child is not seen where the
- * table is full, or where it was made without handlers (_Fork, clone); it seems to be gone when the
- * thread is that forked. Where nobody marks mutexes (emulators) it would seem to live for good.
+ * table is full, or where it was made without handlers (_Fork, clone); it counts as gone as soon
+ * as its first thread has ended. Emulators mark no mutexes: there it would count as alive for good.
  *
  * Locking: none. Two threads that fork at once may write the number of one to the place of the
  * other.

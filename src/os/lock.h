@@ -1,7 +1,7 @@
 /*
  * A lock: one word that names its owner.
  *
- *	word   0: free; else thread_self() of the owner, | 1 when somebody waits
+ *	word   0: free; else thread_self() of the owner, | 1 when a thread waits
  *
  * Taking it and naming the owner are one step, so that a signal handler knows whether its own
  * thread holds the lock, and the child of a fork which locks are held by threads that it does not
@@ -73,7 +73,7 @@ ALWAYS_INLINE bool lock_take(struct lock *lock, uintptr_t waited)
 	return true;
 }
 
-/* Releases without waking anybody: whether somebody waits. */
+/* Releases without waking a thread. Returns whether one waits: then lock_wake() must follow. */
 ALWAYS_INLINE bool lock_leave(struct lock *lock)
 {
 	if (CONFIG_ASSERT >= 1)

@@ -220,8 +220,8 @@ void *os_reserve(void *place, size_t nbytes)
 	return map_at(place, nbytes, PROT_NONE, MAP_NORESERVE);
 }
 
-/* Where addresses are short: nbytes and no more, in the hope that they lie well. */
-static void *map_lucky(size_t nbytes, size_t alignment, enum os_use use)
+/* Without padding, where that has no room: nbytes, and once more at the multiple below. */
+static void *map_unpadded(size_t nbytes, size_t alignment, enum os_use use)
 {
 	char *mem = os_map(nbytes, use);
 
@@ -243,7 +243,7 @@ void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use)
 		return NULL;
 	mem = os_map(whole, use);
 	if (!mem)
-		return map_lucky(nbytes, alignment, use);
+		return map_unpadded(nbytes, alignment, use);
 	start = (char *)align_up((uintptr_t)mem, alignment);
 	if (start > mem)
 		os_unmap(mem, (size_t)(start - mem));

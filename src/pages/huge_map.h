@@ -24,5 +24,5 @@ bool huge_remap(struct huge *h, size_t nbytes);
    mappings for that, its memory goes back all the same, and its addresses are kept. */
 size_t huge_unmap(struct huge *h);
 
-/* Keeps a mapping as far as the rule allows. */
+/* Lists a mapping as kept, joined with its neighbours. Looks at no rule. */
 void huge_keep(struct huge *h);

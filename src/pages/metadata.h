@@ -15,8 +15,8 @@ struct pool {
 	uint32_t refused; /* by pool_alloc_patiently(), in a row; a race costs nothing */
 };
 
-/* A call of the system that can be done without is made at each so manyth occasion: a program that
-   allows itself none (seccomp's strict mode) is spared for a while. */
+/* How often in a row a system call that loam can do without is put off before it is made: a program
+   that forbids itself all (seccomp's strict mode) would be killed for it. */
 #define PATIENCE 8
 
 #define POOL_INIT(type)                                                                            \

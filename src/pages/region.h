@@ -24,8 +24,8 @@
  *	B5  free_pages and dirty_pages are the sums over the free blocks;
  *	B6  every free page is owned;
  *	B7  `vacant` has the pages that lie in free blocks;
- *	B8  no stretch is longer than longest[], which a look in vain for one without alignment
- *	    lowers, and a free raises.
+ *	B8  no stretch of free pages is longer than longest[]. It is an upper bound: a search
+ *	    without alignment that finds none lowers it, a free raises it.
  *
  * Free pages beside each other need not make a block: pages 6 to 9 are a stretch of four, and no
  * block of four.  `vacant` shows such stretches, and `dirty` which are in RAM throughout.
@@ -67,7 +67,7 @@ struct region {
 	unsigned node;				      /* whose threads take blocks; constant */
 	uint16_t orders[STATES];		      /* B4: bit o */
 	unsigned owned_pages;			      /* of the window, mapped by us */
-	unsigned steps;				      /* mapped from here on; of the zone's */
+	unsigned steps;				      /* of zone.sizes.steps: begun here */
 	unsigned free_pages;			      /* B5 */
 	unsigned dirty_pages;			      /* B5: of the free ones */
 	unsigned longest[STATES];		      /* B8: of dirty pages, of any */

@@ -40,7 +40,7 @@ void retain_note_peak(size_t live)
 		store_relaxed(&retain_peak, (size_t)now);
 }
 
-/* How much larger than it was the process may become; more while it loses bet after bet. */
+/* How far the process may grow beyond its peak; the more, the more was purged in vain of late. */
 static size_t slack(size_t peak, size_t regret)
 {
 	return larger(peak / 8, RETAIN_SLACK + smaller(regret, peak) / 16);
@@ -99,7 +99,7 @@ void retain_purged(size_t nbytes)
 	PROBE2(loam, purge, nbytes, load_relaxed(&retain_retained));
 }
 
-/* Races make both approximate: a bet may be counted twice, and is forgotten by fading. */
+/* Racing threads may count the same purged bytes as regret twice; fading corrects that. */
 void retain_faults(size_t nbytes)
 {
 	size_t tally = load_relaxed(&retain_tally), lost = smaller(nbytes, tally);

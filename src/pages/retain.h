@@ -1,39 +1,41 @@
 /*
- * The one rule for giving memory back: free bytes that are kept in RAM for reuse never exceed
+ * The one rule for giving memory back: bytes that are free and in RAM ("retained") never exceed
  *
  *	base + learned, base = max(retain_floor, used / retain_share)
  *
- * over free blocks, freed huge objects, top, and the whole free pages of chunk heaps (in chunks of
- * two pages and more) and of sparse slabs together.  Used is what is live without what lies idle in
- * heaps and slabs; live are blocks handed out, without their pages that were purged.  Whoever frees
- * reports here, and purges its own when the line is crossed, to half of the first term below it, so
- * that the cost of purging is spread over as many bytes freed; and whoever takes memory that must
- * be faulted in looks too, since a process that is full of what it keeps must not grow beside it.
- * One call purges a few slabs or 4 MiB of free blocks, or looks at a few hundred chunks, at most.
+ * Retained are free blocks of the zone, kept runs and huge mappings, the depot, top, and the whole
+ * free pages of chunk heaps (in chunks of two pages and more) and of sparse slabs. Live are blocks
+ * handed out, without their pages that were purged; used is what is live without what is retained
+ * within heaps and slabs.
  *
- * Purged bytes stay on a tally; when memory is then taken that has to be faulted in, as many move
- * from the tally to the regret.  So a program that frees much once is small at once, and one that
- * frees and allocates much again and again pays for the first time only.
+ * A free that crosses this line purges to half of base below it, so that purging costs little for
+ * each byte freed. An allocation that must fault in memory checks the line as well: a process must
+ * not grow beside what it retains. One call purges a few slabs or 4 MiB of free blocks, or looks at
+ * a few hundred chunks, at most.
+ *
+ * Bytes that the rule purged are counted in a tally. When memory is then faulted in, as many bytes
+ * move from the tally to the regret: they were purged in vain. So a program that frees much once is
+ * small at once, and one that frees and allocates much in turn pays page faults once only.
  *
  *	learned = min(regret, peak + slack - used - base), 0 at least
  *	slack = max(peak / 8, 8 MiB + min(regret, peak) / 16)
  *
- * keeps such a program from growing by more than the slack beyond what it was, with all that it
- * keeps: peak is the most that was used.  If it were
- * the most that was live, what is kept would raise the peak, and the peak what is kept, round after
- * round.  Tally, regret and peak fade by a quarter each decay_ms (retain_fade), so that what was
- * needed once is not kept for ever.  What was retained for all of decay_ms was not needed: it is
- * taken off the regret and goes at once, and only what is faulted in raises the line again
- * (retain_needed).  Where that is most of what is retained, it goes at half of decay_ms too: so a
- * program that does little is small after one and a half times decay_ms, and one that needs all it
- * keeps again and again keeps it.
+ * Peak is the most that was used. So learning lets the process exceed by slack at most what it was.
+ * (If peak were the most that was live, what is retained would raise the peak, and the peak what is
+ * retained, round after round.) Tally and regret, and what peak exceeds used by, fade by a quarter
+ * each decay_ms (retain_fade).
  *
- * Under `limit` no more is retained than half of what is left of it, whatever was learned, and what
- * would make live and retained bytes together exceed it is refused (retain_allows): first all that
- * is retained goes back, then the request gets NULL. Asked is who takes blocks and addresses, and
- * who uses pages again that were purged within slabs and chunks. With limit=auto the limit is what
- * the system said last (pages/limit.h); and while tasks wait for memory, no more is retained than
- * an eighth of base.
+ * What was retained for all of decay_ms was not needed: it is subtracted from the regret and purged
+ * at once, and only page faults raise the line again (retain_needed). If it is most of what is
+ * retained, it goes at half of decay_ms too. So a program that does little is small after one and a
+ * half times decay_ms, and one that uses again and again what it retains keeps it.
+ *
+ * Under `limit` at most half of what is left of it is retained, whatever was learned, and a request
+ * that would make live and retained bytes exceed it is refused (retain_allows): the caller gives
+ * back what is retained and tries again before it returns NULL. Blocks, addresses, and pages used
+ * again after they were purged within slabs and chunks are such requests. With limit=auto the limit
+ * is what the system said last (pages/limit.h), and while tasks wait for memory at most an eighth
+ * of base is retained.
  */
 #pragma once
 
@@ -44,7 +46,7 @@
 /* How much larger a process may become than it was, by what it learned to keep: at least. */
 #define RETAIN_SLACK (8 * MIB)
 
-/* All in bytes; atomic, relaxed: each change is somebody's own. */
+/* All in bytes; atomic, relaxed. */
 extern HIDDEN size_t retain_live; /* in blocks, runs and huge objects handed out, brk included */
 extern HIDDEN size_t retain_most; /* the highest that retain_live was */
 extern HIDDEN size_t retain_peak; /* the most that was used; fading */

@@ -191,8 +191,8 @@ ALWAYS_INLINE void run_set_size(struct run *run, size_t nbytes)
 		*(uint64_t *)(run->mem + before) = 0;
 }
 
-/* Makes a run that is in nobody's hands the object of nbytes that begins that far behind the start
-   of its pages. */
+/* Makes a run, which is neither kept nor in use, the object of nbytes that begins `lead` bytes
+   behind the start of its pages. */
 ALWAYS_INLINE void *run_lay_out(struct run *run, size_t lead, size_t nbytes)
 {
 	ASSERT(run->npages >= run_pages_behind(lead, nbytes));

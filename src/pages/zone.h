@@ -11,14 +11,13 @@
  * so that the newest empty.  What may stay dirty is the rule of retain.h; the largest blocks of the
  * newest regions are purged first.
  *
- * Two pages and more are taken from a stretch if they need no alignment, or one of 64 pages at
- * most that they do not exceed: free pages beside each other, whether they make a block or not. 40
- * pages that were cut from a block of 64 leave 24, with which no other 40 could be served; they
- * would lie in RAM while clean blocks are faulted in. So would the place of a first slab of 16
- * pages, which is aligned like one of 64, while the 48 behind it are in use. In the first 16
- * regions with dirty blocks that may do a stretch is looked for that is dirty throughout, then the
- * lowest of any pages; where there is none, or one that is clean beside dirty blocks, a block is
- * cut.
+ * Two pages and more are taken from a stretch of free pages, whether these make a block or not, if
+ * they need no alignment, or one of at least their size and at most 64 pages. Else pages in RAM
+ * would stay unused while clean blocks are faulted in: 40 pages cut from a block of 64 leave 24,
+ * which serve no other 40; and a first slab of 16 pages, aligned like one of 64, could not lie
+ * before 48 pages in use. zone_find() looks in the first 16 regions with dirty blocks that may do,
+ * for a stretch that is dirty throughout, else for the lowest of any pages. A block is cut where
+ * there is none, or only clean ones while there are dirty blocks.
  *
  * Memory is mapped when a block is wanted and none is free, in steps of a quarter to a half of what
  * is mapped, 1 to 64 MiB; where the system refuses that, in smaller ones down to the block itself.

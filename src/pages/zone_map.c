@@ -138,9 +138,9 @@ static bool map(size_t nbytes, unsigned node)
 	return done > 0;
 }
 
-/* Half of what is mapped, in bounds: so a small program stays small, and a large one asks seldom.
-   Of a limited space no more than a small part is taken at once, and of locked memory no more than
-   is soon used. */
+/* A quarter to a half of what is mapped, in bounds: so a small program stays small, and a large one
+   seldom calls the system. Of a limited space a small part is taken at once, and of locked memory
+   only what is soon used. */
 static size_t next_step(void)
 {
 	size_t step = STEP_LEAST;

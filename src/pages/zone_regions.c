@@ -16,13 +16,13 @@
 struct part {
 	unsigned node;			      /* of all its regions; constant */
 	struct zone_set with[STATES][ORDERS]; /* Z3 */
-	struct region *regions[ZONE_PART];    /* Z1; of which most programs touch the first */
+	struct region *regions[ZONE_PART];    /* Z1 */
 };
 
-/* Of which most programs touch the first: it lies behind the zone. */
+/* Most programs touch the first one alone. */
 static struct part *parts[ZONE_PART];
 
-/* Of nodes after the first; of most programs none is touched. */
+/* Of nodes after the first: most programs touch none. */
 static struct zone_node *nodes[NODES_MOST];
 
 struct zone zone;

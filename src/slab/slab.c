@@ -149,7 +149,7 @@ void slab_free(struct slab *s)
 	zone_free(block, order, touched);
 }
 
-/* Objects are counted as neighbours where so many span what that many neighbours do. */
+/* A batch is searched for neighbours where its next FEW objects span what FEW neighbours do. */
 #define FEW 8
 
 /* How many of n objects, the first of which is object i, are neighbours in order of address: at

@@ -1,5 +1,5 @@
 /* What is said of a pointer that is no object: one report for each place that it can point to. */
-#include "cache/free.h"
+#include "cache/bad_pointer.h"
 
 #include "os_sim.h"
 #include "pages/metadata.h"
