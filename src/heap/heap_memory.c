@@ -18,7 +18,7 @@ static struct pool heap_pool = POOL_INIT(struct heap);
 /* True when the data segment ends where this heap does. */
 static bool break_is_at(const struct heap *heap)
 {
-	char *end = heap->brk ? os_sbrk(0) : NULL;
+	char *end = heap->brk ? os_break() : NULL;
 
 	if (end && end < heap->end && end > heap->base)
 		report_corruption("break adjusted to free malloc space",
@@ -31,7 +31,7 @@ static bool break_is_at(const struct heap *heap)
    alone: part of them may be its own. */
 static char *break_advance(char *at, size_t nbytes)
 {
-	char *end = os_sbrk(0), *mem;
+	char *end = os_break(), *mem;
 	size_t skip;
 
 	if (!end || (at && end != at) || !retain_allows(nbytes))

@@ -110,9 +110,11 @@ COLD bool os_advise_huge(void *mem, size_t nbytes, bool wanted);
    of a page that holds zeros, which may be purged by it. */
 bool os_is_locked(void *page);
 
-/* Moves the end of the data segment by nbytes, no multiple of anything; its old end, or NULL when
-   the system refuses.  By 0: where it ends, or NULL where the kernel and libc disagree on that, as
-   in children of a fork during which it was moved: it must not be moved there. */
+/* Where the data segment ends; NULL where the kernel and libc disagree on that, as in children of a
+   fork during which it was moved: it must not be moved there. */
+void *os_break(void);
+
+/* Moves that end by nbytes, no multiple of anything; the old end, or NULL when that is refused. */
 void *os_sbrk(intptr_t nbytes);
 
 /* Makes this page read as zero in a forked child; false when the system cannot. */

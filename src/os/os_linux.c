@@ -203,21 +203,21 @@ COLD bool os_on_signal_stack(void)
 	return syscall_failed(syscall3(SYS_sigaltstack, 0, (long)&s, 0)) || s.ss_flags & SS_ONSTACK;
 }
 
-/* The kernel takes the break for a child of fork before it takes the mappings: where another thread
-   moved it in between, the child's break ends elsewhere than what is mapped, for ever, and to grow
-   there succeeds with nothing mapped.  libc's idea of it is copied with the mappings. */
-static bool is_break_true(long end)
+/* The kernel copies the break for a child of fork before the mappings. If another thread moves it
+   in between, the child's break is not where its mapping ends, for ever, and to grow there succeeds
+   with nothing mapped. libc's record of it is copied with the mappings. */
+void *os_break(void)
 {
-	return syscall3(SYS_brk, 0, 0, 0) == end;
+	long end = call_sbrk(0);
+
+	return syscall_failed(end) || syscall3(SYS_brk, 0, 0, 0) != end ? NULL : (void *)end;
 }
 
 void *os_sbrk(intptr_t nbytes)
 {
 	long end = call_sbrk(nbytes);
 
-	if (syscall_failed(end) || (nbytes == 0 && !is_break_true(end)))
-		return NULL;
-	return (void *)end;
+	return syscall_failed(end) ? NULL : (void *)end;
 }
 
 COLD void os_block_signals(void)

@@ -610,9 +610,14 @@ void *os_sim_foreign_sbrk(intptr_t nbytes)
 	return old;
 }
 
+void *os_break(void)
+{
+	return os_sim_foreign_sbrk(0);
+}
+
 void *os_sbrk(intptr_t nbytes)
 {
-	return nbytes && refused() ? NULL : os_sim_foreign_sbrk(nbytes);
+	return refused() ? NULL : os_sim_foreign_sbrk(nbytes);
 }
 
 /* The simulated segment has no other heap. */

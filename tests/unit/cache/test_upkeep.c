@@ -790,11 +790,11 @@ TEST(the_second_step_trims_tops)
 		chunks[i] = loam_malloc(100 * KIB);
 	for (int i = 0; i < 8; i++)
 		loam_free(chunks[i]);
-	end = os_sbrk(0);
+	end = os_break();
 	reclaim(0);
-	EXPECT(os_sbrk(0) == end);
+	EXPECT(os_break() == end);
 	reclaim(1);
-	EXPECT((char *)os_sbrk(0) < (char *)end);
+	EXPECT((char *)os_break() < (char *)end);
 	EXPECT(loam_check());
 }
 

@@ -17,18 +17,18 @@
 TEST(brk_grows_with_a_pad_and_goes_on_where_it_was)
 {
 	struct chunk_heap *ch = fresh(true);
-	char *before = os_sbrk(0), *mem = heap_malloc(ch, 1000, NULL);
+	char *before = os_break(), *mem = heap_malloc(ch, 1000, NULL);
 
 	REQUIRE(mem);
 	EXPECT(mem >= before && mem < before + 2 * os_page_size());
-	EXPECT((char *)os_sbrk(0) == ch->top_heap->end);
+	EXPECT((char *)os_break() == ch->top_heap->end);
 	EXPECT(top_size(ch) >= PAD);
 	for (int i = 0; i < 100; i++)
 		EXPECT(heap_malloc(ch, 10000, NULL));
 	EXPECT_EQ(count_heaps(ch), 1);
 	EXPECT(ch->top_grown_brk >= 4 && ch->top_grown_brk <= 10);
 	EXPECT_EQ(ch->top_grown_block, 0);
-	EXPECT((char *)os_sbrk(0) == ch->top_heap->end);
+	EXPECT((char *)os_break() == ch->top_heap->end);
 	EXPECT(heap_check(ch));
 }
 

@@ -308,14 +308,14 @@ TEST(top_of_brk_shrinks_under_the_rule)
 		mems[i] = heap_malloc(ch, 100000, NULL);
 		memset(mems[i], 1, 100000);
 	}
-	peak = os_sbrk(0);
+	peak = os_break();
 	options.retain_floor = MIB;
 	options.retain_share = 1024;
 	for (int i = 49; i >= 0; i--)
 		heap_free(ch, mems[i]);
-	EXPECT((char *)os_sbrk(0) <= peak - 3 * MIB);
+	EXPECT((char *)os_break() <= peak - 3 * MIB);
 	EXPECT(ch->trims > 0);
-	EXPECT((char *)os_sbrk(0) == ch->top_heap->end);
+	EXPECT((char *)os_break() == ch->top_heap->end);
 	EXPECT(!pagemap_get(ch->top_heap->end));
 	EXPECT(heap_check(ch));
 	EXPECT(heap_trim(ch, PAGE_SIZE) > 0);

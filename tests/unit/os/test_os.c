@@ -645,7 +645,7 @@ TEST(mappings_work_where_all_memory_is_locked)
 
 TEST(the_break_moves_as_libc_sees_it)
 {
-	char *old = os_sbrk(0), *end;
+	char *old = os_break(), *end;
 
 	REQUIRE(old);
 	errno = EDOM;
@@ -653,24 +653,24 @@ TEST(the_break_moves_as_libc_sees_it)
 	EXPECT(sbrk(0) == old + 100001);
 	memset(old, 'x', 100001);
 	REQUIRE((end = sbrk(4096)) == old + 100001); /* the program's own */
-	EXPECT(os_sbrk(0) == end + 4096);
+	EXPECT(os_break() == end + 4096);
 	EXPECT(os_sbrk(-4096 - 100001) == end + 4096);
-	EXPECT(os_sbrk(0) == old);
+	EXPECT(os_break() == old);
 	EXPECT(os_sbrk((intptr_t)1 << 60) == NULL);
 	EXPECT_EQ(errno, EDOM);
-	EXPECT(os_sbrk(0) == old);
+	EXPECT(os_break() == old);
 }
 
 /* As a child finds it whose parent moved the break while it forked. */
 TEST(a_break_that_libc_does_not_know_is_none)
 {
-	char *end = os_sbrk(0);
+	char *end = os_break();
 
 	REQUIRE(end);
 	REQUIRE(syscall(SYS_brk, end + 5 * os_page_size()) == (long)(end + 5 * os_page_size()));
-	EXPECT(os_sbrk(0) == NULL);
+	EXPECT(os_break() == NULL);
 	REQUIRE(syscall(SYS_brk, end) == (long)end);
-	EXPECT(os_sbrk(0) == end);
+	EXPECT(os_break() == end);
 }
 
 TEST(a_wiped_page_is_zero_in_a_child_alone)
@@ -793,7 +793,7 @@ TEST(no_call_changes_errno_granted_or_refused)
 	KEEPS_ERRNO(os_purge(nowhere, page));
 	KEEPS_ERRNO(os_wipe_on_fork(nowhere, page));
 	KEEPS_ERRNO((os_unmap(onto, 2 * page), 0));
-	KEEPS_ERRNO(os_sbrk(0));
+	KEEPS_ERRNO(os_break());
 	KEEPS_ERRNO((os_futex_wait(&word, load_acquire(&word) + 1), 0));
 	KEEPS_ERRNO((os_futex_wake(&word, 1), 0));
 	KEEPS_ERRNO(os_getenv("LOAM_UNIT_NONE"));
