@@ -57,14 +57,14 @@ struct chunk_heap {
 	size_t top_purged; /* bytes of that which were purged because of the rule */
 	struct chunk *last_remainder; /* a hint: it may be no chunk any more */
 	size_t system;		      /* bytes of all heaps */
-	size_t in_use;	     /* bytes of chunks in use, and of ends, that of top's heap too */
-	size_t retained;     /* as far as pages/retain.h has been told */
-	size_t told_clean;   /* bytes of bins.clean that do not count as live there */
-	struct heap *heaps;  /* the newest first */
-	struct arena *arena; /* not looked at here */
-	bool brk;	     /* may use the data segment; set once, by who makes it */
-	uint32_t number;     /* of its arena, for reports; from 1 on, 0: of none */
-	uint32_t purge_from; /* the bin in which the next purge begins; 0: the last */
+	size_t in_use;	      /* bytes of chunks in use, and of ends, that of top's heap too */
+	size_t retained;      /* as counted in pages/retain.h */
+	size_t counted_clean; /* bytes of bins.clean that do not count as live there */
+	struct heap *heaps;   /* the newest first */
+	struct arena *arena;  /* not looked at here */
+	bool brk;	      /* may use the data segment; set once, by who makes it */
+	uint32_t number;      /* of its arena, for reports; from 1 on, 0: of none */
+	uint32_t purge_from;  /* the bin in which the next purge begins; 0: the last */
 #define COUNTER(name) size_t name;
 	HEAP_COUNTERS(COUNTER)
 #undef COUNTER

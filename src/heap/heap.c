@@ -200,7 +200,7 @@ static NOINLINE void *find(struct chunk_heap *ch, size_t need, bool *ret_zero, b
 	}
 	if (!mem && may_grow && grow_top(ch, need))
 		mem = top_malloc(ch, need, ret_zero);
-	heap_tell_retained(ch);
+	heap_count_changes(ch);
 	return mem;
 }
 

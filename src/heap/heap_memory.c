@@ -170,8 +170,8 @@ bool heap_shorten(struct heap *heap, size_t nbytes)
 
 void heap_restore_clean(struct chunk_heap *ch)
 {
-	retain_restore_live(ch->told_clean - ch->bins.clean);
-	ch->told_clean = ch->bins.clean;
+	retain_restore_live(ch->counted_clean - ch->bins.clean);
+	ch->counted_clean = ch->bins.clean;
 }
 
 bool heap_release(struct chunk_heap *ch, struct heap *heap, size_t touched)

@@ -20,8 +20,8 @@ size_t heap_extend(struct heap *heap, size_t need);
    set. */
 bool heap_shorten(struct heap *heap, size_t nbytes);
 
-/* Tells pages/retain.h of bytes that hold no memory and are in the bins no longer: they count as
-   live again, as all of a heap that is not in a free chunk does. */
+/* Counts bytes that hold no memory as live again when they have left the bins, as all of a heap is
+   that is in no free chunk. */
 void heap_restore_clean(struct chunk_heap *ch);
 
 /* Unlists the heap and gives its memory back, a block or the end of the data segment; its first

@@ -71,25 +71,25 @@ static size_t purge_chunks(struct chunk_heap *ch, unsigned from, size_t wanted, 
 	return purge.done;
 }
 
-void heap_tell(struct chunk_heap *ch, intptr_t change)
+void heap_count_retained(struct chunk_heap *ch, intptr_t change)
 {
 	ASSERT(change >= 0 || ch->retained >= (size_t)-change);
 	retain_with(retain_add_idle, &ch->retained, change);
 }
 
-void heap_tell_clean(struct chunk_heap *ch)
+void heap_count_clean(struct chunk_heap *ch)
 {
-	if (ch->bins.clean < ch->told_clean)
-		retain_faults(ch->told_clean - ch->bins.clean);
-	retain_add_live((intptr_t)(ch->told_clean - ch->bins.clean));
-	ch->told_clean = ch->bins.clean;
+	if (ch->bins.clean < ch->counted_clean)
+		retain_faults(ch->counted_clean - ch->bins.clean);
+	retain_add_live((intptr_t)(ch->counted_clean - ch->bins.clean));
+	ch->counted_clean = ch->bins.clean;
 }
 
 void heap_share(struct chunk_heap *ch)
 {
 	if (ch->top && !ch->top_heap->brk)
 		top_release(ch);
-	heap_tell_retained(ch);
+	heap_count_changes(ch);
 }
 
 void heap_obey_rule(struct chunk_heap *ch)
@@ -109,7 +109,7 @@ void heap_obey_rule(struct chunk_heap *ch)
 		done += purge_chunks(ch, ch->purge_from ? ch->purge_from : BINS_LAST, excess - done,
 				     VISITS_MOST * CLEAN_A_VISIT);
 	retain_purged(done);
-	heap_tell_retained(ch);
+	heap_count_changes(ch);
 	if (done < excess)
 		zone_purge(excess - done);
 }
@@ -118,12 +118,12 @@ void heap_obey_slowly(struct chunk_heap *ch)
 {
 	size_t before = ch->retained;
 
-	heap_tell_retained(ch);
+	heap_count_changes(ch);
 	if (ch->retained <= before)
 		return;
 	if (options.trim_threshold && top_size(ch) > options.trim_threshold) {
 		top_trim(ch, top_pad(ch));
-		heap_tell_retained(ch);
+		heap_count_changes(ch);
 	}
 	heap_obey_rule(ch);
 }
@@ -141,8 +141,8 @@ size_t heap_trim(struct chunk_heap *ch, size_t pad)
 {
 	size_t done;
 
-	heap_tell_retained(ch);
+	heap_count_changes(ch);
 	done = top_trim(ch, pad) + purge_chunks(ch, BINS_LAST, SIZE_MAX, SIZE_MAX);
-	heap_tell_retained(ch);
+	heap_count_changes(ch);
 	return done;
 }

@@ -13,50 +13,48 @@
 NOINLINE void heap_obey_slowly(struct chunk_heap *ch);
 NOINLINE void heap_obey_with_slowly(struct chunk_heap *ch, struct chunk *c);
 
-#define HEAP_TOLD_STEP ((intptr_t)(64 * KIB)) /* changes below it are not worth an atomic add */
+#define HEAP_COUNT_STEP ((intptr_t)(64 * KIB)) /* changes below it are not worth an atomic add */
 
-/* Tells pages/retain.h that the heap retains so many bytes more, or fewer. */
-void heap_tell(struct chunk_heap *ch, intptr_t change);
+/* Counts `change` bytes more, or fewer, as retained by the heap in pages/retain.h. */
+void heap_count_retained(struct chunk_heap *ch, intptr_t change);
 
-/* Tells pages/retain.h how many bytes of free chunks hold no memory, and so are not live; where
-   these are fewer, the others are used now. */
-void heap_tell_clean(struct chunk_heap *ch);
+/* Counts in pages/retain.h how many bytes of free chunks hold no memory, and so are not live. Where
+   they became fewer, the others are faulted in. */
+void heap_count_clean(struct chunk_heap *ch);
 
 /* How many bytes more the heap retains than pages/retain.h counts; negative: fewer. */
-ALWAYS_INLINE intptr_t heap_untold(const struct chunk_heap *ch)
+ALWAYS_INLINE intptr_t heap_uncounted(const struct chunk_heap *ch)
 {
 	return (intptr_t)(ch->bins.dirty + top_retained(ch) - ch->retained);
 }
 
 ALWAYS_INLINE bool heap_is_much(intptr_t change)
 {
-	return change >= HEAP_TOLD_STEP || -change >= HEAP_TOLD_STEP;
+	return change >= HEAP_COUNT_STEP || -change >= HEAP_COUNT_STEP;
 }
 
-/* Whether much more is clean than pages/retain.h was told; or less by anything, where the
-   difference wraps around. */
-ALWAYS_INLINE bool heap_is_clean_untold(const struct chunk_heap *ch)
+/* Whether much more is clean than was counted; or less by anything, where the difference wraps. */
+ALWAYS_INLINE bool heap_is_clean_uncounted(const struct chunk_heap *ch)
 {
-	return ch->bins.clean - ch->told_clean >= (size_t)HEAP_TOLD_STEP;
+	return ch->bins.clean - ch->counted_clean >= (size_t)HEAP_COUNT_STEP;
 }
 
-/* Tells pages/retain.h what the heap retains and what of it is clean, when that has changed by
-   much. */
-ALWAYS_INLINE void heap_tell_retained(struct chunk_heap *ch)
+/* Counts in pages/retain.h what the heap retains, and what is clean, once that changed by much. */
+ALWAYS_INLINE void heap_count_changes(struct chunk_heap *ch)
 {
-	intptr_t change = heap_untold(ch);
+	intptr_t change = heap_uncounted(ch);
 
 	if (UNLIKELY(heap_is_much(change)))
-		heap_tell(ch, change);
-	if (UNLIKELY(heap_is_clean_untold(ch)))
-		heap_tell_clean(ch);
+		heap_count_retained(ch, change);
+	if (UNLIKELY(heap_is_clean_uncounted(ch)))
+		heap_count_clean(ch);
 }
 
 /* To be called when top, or a chunk, has become free: gives back what is over the rule, and what
    top has over trim_threshold. */
 ALWAYS_INLINE void heap_obey(struct chunk_heap *ch)
 {
-	if (UNLIKELY(heap_is_much(heap_untold(ch)) || heap_is_clean_untold(ch)))
+	if (UNLIKELY(heap_is_much(heap_uncounted(ch)) || heap_is_clean_uncounted(ch)))
 		heap_obey_slowly(ch);
 }
 
