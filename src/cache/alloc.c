@@ -45,7 +45,7 @@ static uint32_t fill_shut(struct cache *c, struct magazine *m)
 	if (n)
 		return n;
 	cache_send_home(m);
-	n = depot_take(m->sc, m->none + 1, most, false);
+	n = depot_take(m->sc, m->none + 1, most);
 	for (uint32_t i = 1; i <= n; i++)
 		__builtin_prefetch(m->none[i], 1); /* another processor wrote to it */
 	if (!n) {

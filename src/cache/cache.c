@@ -269,7 +269,7 @@ static COLD void look_after_fork(struct cache *c)
 		c->owed |= OWED_LOOK;
 	if (step != SHARED_PAGES_SET_ASIDE)
 		return;
-	cache_empty_depot(true);
+	cache_empty_depot();
 	cache_flush(c);
 	shared_pages_set_aside();
 }
@@ -288,17 +288,30 @@ void cache_pay(struct cache *c)
 	cache_open_doors(c);
 }
 
-void cache_empty_depot(bool all_of_it)
+void cache_settle_depot(bool everywhere)
+{
+	struct object *objects[64];
+	unsigned sc = depot_next(0, everywhere);
+	uint32_t n;
+
+	for (; sc < CLASSES; sc = depot_next(sc + 1, everywhere)) {
+		while ((n = depot_take_idle(sc, objects, 64, everywhere)))
+			cache_give_home(objects, n);
+		depot_settle(sc, everywhere);
+	}
+}
+
+void cache_empty_depot(void)
 {
 	struct object *objects[64];
 	uint32_t n;
 
-	for (unsigned sc = depot_next(0); sc < CLASSES; sc = depot_next(sc + 1)) {
+	for (unsigned sc = depot_next(0, true); sc < CLASSES; sc = depot_next(sc + 1, true)) {
 		size_t left = depot_objects(sc); /* others may bring more, all the time */
 
-		for (; left && (n = depot_take(sc, objects, 64, !all_of_it)); left = minus(left, n))
+		for (; left && (n = depot_take(sc, objects, 64)); left = minus(left, n))
 			cache_give_home(objects, n);
-		depot_settle(sc);
+		depot_settle(sc, true);
 	}
 }
 

@@ -159,7 +159,7 @@ ALWAYS_INLINE struct cache *cache_enter(void)
 }
 
 /* Proves C1, C2 and M1 of the calling thread's cache. */
-COLD bool cache_check(const struct cache *c);
+LATER bool cache_check(const struct cache *c);
 
 /* What the slow path that ends may have changed of the cache, now and then (os/steps.h). */
 static inline bool cache_check_step(const struct cache *c);
@@ -271,8 +271,12 @@ void cache_flush(struct cache *c);
    pack. */
 void cache_sweep(struct cache *c, bool shrink);
 
-/* Gives back to their slabs the objects that the depot did not need since the last call, or all. */
-COLD void cache_empty_depot(bool all);
+/* Gives home the objects that the depot did not need since the last call: of the thread's shard, or
+   of all. */
+COLD void cache_settle_depot(bool everywhere);
+
+/* Gives home all objects of the depot. */
+COLD void cache_empty_depot(void);
 
 /* Wakes one that waits for a lock, then returns mem. */
 COLD void *cache_wake_then_return(struct lock *waited, void *mem);

@@ -56,12 +56,17 @@ static unsigned next_listed(unsigned shard, unsigned sc)
 	return CLASSES;
 }
 
-unsigned depot_next(unsigned sc)
+static unsigned nshards(bool everywhere)
 {
-	unsigned first = CLASSES;
+	return everywhere ? shards_now() : 1;
+}
 
-	for (unsigned shard = 0; shard < shards_now(); shard++)
-		first = (unsigned)smaller(first, next_listed(shard, sc));
+unsigned depot_next(unsigned sc, bool everywhere)
+{
+	unsigned here = shard_here(), first = CLASSES;
+
+	for (unsigned i = 0; i < nshards(everywhere); i++)
+		first = (unsigned)smaller(first, next_listed(shard_near(here, i), sc));
 	return first;
 }
 
@@ -234,19 +239,31 @@ static NOINLINE uint32_t take(struct shelf *shelf, unsigned sc, struct object **
 	return n;
 }
 
-uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, bool idle)
+/* From one shelf: of the first `end` shards near the thread's own. */
+static uint32_t take_near(unsigned sc, struct object **ret_objects, uint32_t most, bool idle,
+			  unsigned end)
 {
-	unsigned here = shard_here(), nshards = shards_now();
+	unsigned here = shard_here();
 	uint32_t n = 0;
 
 	ASSERT(sc < CLASSES);
-	for (unsigned i = 0; i < nshards && !n; i++) {
+	for (unsigned i = 0; i < end && !n; i++) {
 		struct shelf *shelf = &depot_shelves[shard_near(here, i)][sc];
 
 		if (load_relaxed(&shelf->objects))
 			n = take(shelf, sc, ret_objects, most, idle);
 	}
 	return n;
+}
+
+uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most)
+{
+	return take_near(sc, ret_objects, most, false, shards_now());
+}
+
+uint32_t depot_take_idle(unsigned sc, struct object **ret_objects, uint32_t most, bool everywhere)
+{
+	return take_near(sc, ret_objects, most, true, nshards(everywhere));
 }
 
 static void settle(unsigned shard, unsigned sc)
@@ -262,11 +279,13 @@ static void settle(unsigned shard, unsigned sc)
 	ASSERT_SLOW(check_step(shelf, sc));
 }
 
-void depot_settle(unsigned sc)
+void depot_settle(unsigned sc, bool everywhere)
 {
+	unsigned here = shard_here();
+
 	ASSERT(sc < CLASSES);
-	for (unsigned shard = 0; shard < shards_now(); shard++)
-		settle(shard, sc);
+	for (unsigned i = 0; i < nshards(everywhere); i++)
+		settle(shard_near(here, i), sc);
 }
 
 size_t depot_objects(unsigned sc)

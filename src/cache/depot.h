@@ -52,16 +52,21 @@
 /* Takes n objects of a class into the depot. False when there is no room or no memory. */
 bool depot_put(unsigned sc, struct object *const *objects, uint32_t n);
 
-/* Takes out up to `most` objects of a class, from one crate; if idle, of those alone that were not
-   needed since depot_settle(). Returns how many. */
-uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most, bool idle);
+/* Takes out up to `most` objects of a class, from one crate. Returns how many. */
+uint32_t depot_take(unsigned sc, struct object **ret_objects, uint32_t most);
 
-/* Begins the time in which objects are idle that are not taken, for a class. */
-COLD void depot_settle(unsigned sc);
+/* The next three are for the calling thread's shard, or for all of them. */
+
+/* depot_take() of objects that were not needed since depot_settle(). */
+COLD uint32_t depot_take_idle(unsigned sc, struct object **ret_objects, uint32_t most,
+			      bool everywhere);
+
+/* Begins the time in which objects of a class are idle that are not taken. */
+COLD void depot_settle(unsigned sc, bool everywhere);
 
 /* The first class from sc on with objects in the depot, or that had some at its last settling;
    CLASSES: none. Perhaps a moment old. */
-unsigned depot_next(unsigned sc);
+unsigned depot_next(unsigned sc, bool everywhere);
 
 /* How many objects of a class are in the depot; perhaps a moment old. */
 size_t depot_objects(unsigned sc);

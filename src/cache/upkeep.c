@@ -35,7 +35,8 @@ void cache_obey_rule(struct cache *c)
 	uint32_t vain;
 	size_t before;
 
-	store_relaxed(&retain_due, false);
+	if (load_relaxed(&retain_due)) /* every slow path of every thread reads it */
+		store_relaxed(&retain_due, false);
 	if (UNLIKELY(retain_limit_is_auto() && retain_limit_is_due()))
 		limit_read();
 	if (!retain_excess())
@@ -70,9 +71,9 @@ static bool claim(uint64_t *time, uint64_t before, uint64_t now)
 					   __ATOMIC_RELAXED);
 }
 
-/* What is due each decay_ms, and at half of it: for whichever thread comes first, though another
-   may have read the clock later. Two halves last about decay_ms, unless threads came late. */
-static void decay_if_due(uint64_t now, int64_t decay)
+/* Whether decay_ms end, for whichever thread comes first, though another may have read the clock
+   later; notes their halves, of which two last about decay_ms, unless threads came late. */
+static bool decay_is_due(uint64_t now, int64_t decay)
 {
 	static uint64_t last, middle;
 	uint64_t ended = load_relaxed(&last), half = load_relaxed(&middle);
@@ -80,8 +81,12 @@ static void decay_if_due(uint64_t now, int64_t decay)
 
 	if (passed >= decay / 2 && (int64_t)(half - ended) <= 0 && claim(&middle, half, now))
 		retain_half((int64_t)(now - half) >= decay / 4 * 3);
-	if (passed < decay || !claim(&last, ended, now))
-		return;
+	return passed >= decay && claim(&last, ended, now);
+}
+
+/* The work of each decay_ms. */
+static void decay_all(void)
+{
 	if (UNLIKELY(retain_limit_is_auto()))
 		limit_read();
 	retain_fade();
@@ -94,7 +99,7 @@ static void decay_if_due(uint64_t now, int64_t decay)
 void cache_tick_slowly(struct cache *c)
 {
 	uint64_t now = os_clock(), decay = options.decay_ms * OS_MS;
-	bool shrink = now - load_relaxed(&c->shrunk) >= decay;
+	bool shrink = now - load_relaxed(&c->shrunk) >= decay, decays;
 	struct arena *a;
 
 	ASSERT((c == &cache_shared || c->inside) && mine.inside);
@@ -112,7 +117,8 @@ void cache_tick_slowly(struct cache *c)
 		ring_follow(&c->arena);
 	retain_note_low();
 	cache_owe(c, shrink ? OWED_SWEEP | OWED_SHRINK : OWED_SWEEP);
-	cache_empty_depot(false);
+	decays = decay_is_due(now, (int64_t)decay);
+	cache_settle_depot(decays); /* then of shards whose threads sleep, too */
 	a = load_acquire(&c->arena);
 	if (ring_try(a)) {
 		runs_settle(&a->runs);
@@ -120,7 +126,8 @@ void cache_tick_slowly(struct cache *c)
 	}
 	if (shrink)
 		store_relaxed(&c->shrunk, now);
-	decay_if_due(now, (int64_t)decay);
+	if (decays)
+		decay_all();
 	cache_obey_rule(c);
 }
 
@@ -174,10 +181,10 @@ static void empty_caches(struct cache *c)
 	cache_ask_all_to_flush();
 	cache_flush(c);
 	cache_reap_all();
-	cache_empty_depot(true);
+	cache_empty_depot();
 }
 
-static void trim_arenas(size_t pad, bool purge)
+static LATER void trim_arenas(size_t pad, bool purge)
 {
 	ring_for_each (a) {
 		if (!ring_lock_this(a))

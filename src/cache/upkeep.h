@@ -22,7 +22,7 @@ COLD void cache_look(struct cache *c);
 
 /* The same, and all that the rule asks for, however long it takes: for a thread that nobody waits
    for. */
-COLD void cache_do_all_due(struct cache *c);
+LATER void cache_do_all_due(struct cache *c);
 
 /* Called in the work above with the time (os_clock), unless NULL, by a thread that may write
    files; set at start. */
@@ -51,7 +51,7 @@ ALWAYS_INLINE void cache_obey_if_due(struct cache *c)
 
 /* Empties the caches and the depot, then trims every arena to pad bytes of its top: the part of
    trim_all() (cache/trim.h) without the zone and huge objects. */
-COLD void cache_trim_arenas(struct cache *c, size_t pad);
+LATER void cache_trim_arenas(struct cache *c, size_t pad);
 
 /*
  * Called when the system refused memory, before the caller tries again: gives addresses back,

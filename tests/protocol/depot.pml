@@ -7,7 +7,7 @@
  *	depot_take()		takes the last objects of the newest crate of its shard, or if that has none, of the
  *				other: who takes all of them unlinks the crate under the lock, and copies them
  *				afterwards; who takes some copies them under it
- *	depot_take(idle)	the same of those that were there since depot_settle() was called
+ *	depot_take_idle()	the same of those that were there since depot_settle() was called
  *
  * Proved: no deadlock; no object is lost, none is in two places; the counts of each shelf are those of its
  * crates; of what came since the depot was settled, idle objects are none.
@@ -276,7 +276,7 @@ inline depot_take()
 	at = 0
 }
 
-inline depot_take_idle() /* depot_take(), idle */
+inline depot_take_idle()
 {
 	at = OWN;
 	if

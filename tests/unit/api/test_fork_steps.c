@@ -583,7 +583,7 @@ static int none_is_handed_out_twice(void)
 	for (int i = 0; i < HELD; i++)
 		loam_free(kept[i]); /* of which none is free already */
 	cache_flush(mine.cache);
-	cache_empty_depot(true);
+	cache_empty_depot();
 	return loam_check() ? 0 : 8;
 }
 
@@ -603,7 +603,7 @@ static int objects_are_adopted(void)
 static int objects_go_home(void)
 {
 	cache_reap_all();
-	cache_empty_depot(true);
+	cache_empty_depot();
 	if (!loam_check())
 		return 10;
 	return none_is_handed_out_twice();
@@ -694,9 +694,8 @@ static void crate_put_and_taken(void)
 	dirty_arrays();
 	depot_put((unsigned)class_of(size), (struct object **)objects, 5);
 	depot_put((unsigned)class_of(size), (struct object **)objects + 5, 10);
-	n_objects = depot_take((unsigned)class_of(size), (struct object **)objects, 10, false);
-	n_objects +=
-		depot_take((unsigned)class_of(size), (struct object **)objects + 10, 10, false);
+	n_objects = depot_take((unsigned)class_of(size), (struct object **)objects, 10);
+	n_objects += depot_take((unsigned)class_of(size), (struct object **)objects + 10, 10);
 }
 
 TEST(crates_are_put_and_taken)

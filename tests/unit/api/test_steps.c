@@ -118,7 +118,7 @@ static void break_depot(void *arg)
 	objects[0]->key = 0;
 	for (int i = 0; i < STEPS; i++) {
 		REQUIRE(depot_put(sc, objects + 1, 1));
-		depot_take(sc, taken, 1, false);
+		depot_take(sc, taken, 1);
 	}
 }
 

@@ -388,14 +388,14 @@ TEST(the_depot_is_emptied_of_what_is_idle_or_of_all)
 
 	EXPECT(depot_put(m->sc, m->none + 1, 20));
 	magazine_drop(m, 20);
-	cache_empty_depot(false); /* it came just now */
+	cache_settle_depot(false); /* it came just now */
 	EXPECT_EQ(depot_objects(m->sc), 20);
-	cache_empty_depot(false); /* since the one before */
+	cache_settle_depot(false); /* since the one before */
 	EXPECT_EQ(depot_objects(m->sc), 0);
 	m = filled(SIZE, 100);
 	EXPECT(depot_put(m->sc, m->none + 1, 100));
 	magazine_drop(m, 100);
-	cache_empty_depot(true);
+	cache_empty_depot();
 	EXPECT_EQ(depot_objects(m->sc), 0);
 	EXPECT(loam_check());
 }

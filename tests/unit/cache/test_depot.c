@@ -39,9 +39,9 @@ static void start_anew(void)
 {
 	if (!sc)
 		start();
-	while (depot_take(sc, taken, MOST, false))
+	while (depot_take(sc, taken, MOST))
 		;
-	depot_settle(sc);
+	depot_settle(sc, true);
 	EXPECT_EQ(depot_objects(sc), 0);
 	EXPECT(depot_check());
 }
@@ -53,14 +53,14 @@ TEST(what_came_last_goes_first_a_crate_at_a_time)
 	EXPECT(depot_put(sc, objects + 10, 20));
 	EXPECT_EQ(depot_objects(sc), 30);
 	EXPECT(depot_check());
-	EXPECT_EQ(depot_take(sc, taken, 8, false), 8);
+	EXPECT_EQ(depot_take(sc, taken, 8), 8);
 	for (int i = 0; i < 8; i++)
-		EXPECT(taken[i] == objects[22 + i]);	 /* its newest, the order kept */
-	EXPECT_EQ(depot_take(sc, taken, 50, false), 12); /* what is left of the crate */
+		EXPECT(taken[i] == objects[22 + i]); /* its newest, the order kept */
+	EXPECT_EQ(depot_take(sc, taken, 50), 12);    /* what is left of the crate */
 	EXPECT(taken[0] == objects[10] && taken[11] == objects[21]);
-	EXPECT_EQ(depot_take(sc, taken, 50, false), 10);
+	EXPECT_EQ(depot_take(sc, taken, 50), 10);
 	EXPECT(taken[0] == objects[0]);
-	EXPECT_EQ(depot_take(sc, taken, 50, false), 0);
+	EXPECT_EQ(depot_take(sc, taken, 50), 0);
 	EXPECT(depot_check());
 }
 
@@ -68,10 +68,10 @@ TEST(each_class_has_a_shelf_of_its_own)
 {
 	start_anew();
 	EXPECT(depot_put(sc, objects, 10));
-	EXPECT_EQ(depot_take(sc + 1, taken, 10, false), 0);
+	EXPECT_EQ(depot_take(sc + 1, taken, 10), 0);
 	EXPECT_EQ(depot_objects(sc + 1), 0);
-	EXPECT_EQ(depot_take(sc, taken, 0, false), 0);
-	EXPECT_EQ(depot_take(sc, taken, 10, false), 10);
+	EXPECT_EQ(depot_take(sc, taken, 0), 0);
+	EXPECT_EQ(depot_take(sc, taken, 10), 10);
 }
 
 TEST(small_objects_are_not_taken)
@@ -80,7 +80,7 @@ TEST(small_objects_are_not_taken)
 	for (size_t size = 16; size <= 128; size += 16) {
 		make(class_of(size), taken, 1);
 		EXPECT_EQ(depot_put(class_of(size), taken, 1), size >= CACHE_LINE);
-		depot_take(class_of(size), taken, 1, false);
+		depot_take(class_of(size), taken, 1);
 	}
 }
 
@@ -92,7 +92,7 @@ TEST(of_a_class_there_is_so_much_and_no_more)
 	EXPECT(depot_put(sc, objects + 256, 256));
 	EXPECT_EQ(depot_objects(sc) * SIZE, DEPOT_BYTES);
 	EXPECT(!depot_put(sc, objects, 1));
-	EXPECT_EQ(depot_take(sc, taken, 1, false), 1);
+	EXPECT_EQ(depot_take(sc, taken, 1), 1);
 	EXPECT(depot_put(sc, taken, 1));
 }
 
@@ -100,22 +100,22 @@ TEST(of_a_class_there_is_so_much_and_no_more)
 static void take_one(unsigned class)
 {
 	EXPECT(depot_put(class, objects, 1));
-	EXPECT_EQ(depot_take(class, taken, 1, false), 1);
+	EXPECT_EQ(depot_take(class, taken, 1), 1);
 }
 
 /* Objects that nobody takes pin their pages for nothing. */
 TEST(of_a_class_that_nobody_takes_there_is_no_more_however_much_is_live)
 {
 	start_anew();
-	depot_settle(sc);
+	depot_settle(sc, true);
 	store_relaxed(&retain_live, GIB);
 	EXPECT(depot_put(sc, objects, 512));
 	EXPECT(!depot_put(sc, objects, 1));
-	EXPECT_EQ(depot_take(sc, taken, 1, true), 0); /* to give it home */
+	EXPECT_EQ(depot_take_idle(sc, taken, 1, true), 0); /* to give it home */
 	EXPECT(!depot_put(sc, objects, 1));
-	EXPECT_EQ(depot_take(sc, taken, 1, false), 1);
+	EXPECT_EQ(depot_take(sc, taken, 1), 1);
 	EXPECT(depot_put(sc, objects, 2));
-	depot_settle(sc);
+	depot_settle(sc, true);
 	EXPECT(!depot_put(sc, objects, 1));
 	store_relaxed(&retain_live, 0);
 }
@@ -134,7 +134,7 @@ TEST(beside_much_that_is_live_there_may_be_more)
 	EXPECT(depot_put(sc, objects, 512));
 	EXPECT(depot_put(other, large, 64)); /* as much as there may be of it in any case */
 	EXPECT(!depot_put(other, large, 1));
-	EXPECT_EQ(depot_take(other, large, 64, false), 64);
+	EXPECT_EQ(depot_take(other, large, 64), 64);
 	EXPECT(!depot_put(sc, objects, 513 - 1));
 	store_relaxed(&retain_live, 16 * (DEPOT_BYTES + SIZE) - 1);
 	EXPECT(!depot_put(sc, objects, 1));
@@ -147,17 +147,17 @@ TEST(what_was_there_since_the_settling_is_idle)
 {
 	start_anew();
 	EXPECT(depot_put(sc, objects, 50));
-	EXPECT_EQ(depot_take(sc, taken, MOST, true), 0); /* it was empty at the settling */
-	depot_settle(sc);
-	EXPECT_EQ(depot_take(sc, taken, 20, false), 20);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, true), 0); /* it was empty at the settling */
+	depot_settle(sc, true);
+	EXPECT_EQ(depot_take(sc, taken, 20), 20);
 	EXPECT(depot_put(sc, taken, 20));
-	EXPECT_EQ(depot_take(sc, taken, 12, true), 12);
-	EXPECT_EQ(depot_take(sc, taken, MOST, true), 8); /* of the crate that is in front */
-	EXPECT_EQ(depot_take(sc, taken, MOST, true), 10);
-	EXPECT_EQ(depot_take(sc, taken, MOST, true), 0);
+	EXPECT_EQ(depot_take_idle(sc, taken, 12, true), 12);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, true), 8); /* of the crate that is in front */
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, true), 10);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, true), 0);
 	EXPECT_EQ(depot_objects(sc), 20);
-	depot_settle(sc);
-	EXPECT_EQ(depot_take(sc, taken, MOST, true), 20);
+	depot_settle(sc, true);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, true), 20);
 	EXPECT(depot_check());
 }
 
@@ -165,8 +165,8 @@ TEST(all_means_what_came_just_now_too)
 {
 	start_anew();
 	EXPECT(depot_put(sc, objects, 50));
-	EXPECT_EQ(depot_take(sc, taken, 30, false), 30);
-	EXPECT_EQ(depot_take(sc, taken, 30, false), 20);
+	EXPECT_EQ(depot_take(sc, taken, 30), 30);
+	EXPECT_EQ(depot_take(sc, taken, 30), 20);
 	EXPECT_EQ(depot_objects(sc), 0);
 }
 
@@ -181,7 +181,7 @@ TEST(more_than_an_array_holds_is_not_taken)
 	take_one(sc);
 	EXPECT(!depot_put(sc, many, ARRAY_MOST - 1));
 	EXPECT(depot_put(sc, many, ARRAY_MOST - 2));
-	EXPECT_EQ(depot_take(sc, many, ARRAY_MOST, false), ARRAY_MOST - 2);
+	EXPECT_EQ(depot_take(sc, many, ARRAY_MOST), ARRAY_MOST - 2);
 	store_relaxed(&retain_live, 0);
 }
 
@@ -212,8 +212,8 @@ TEST(nothing_is_lost_by_going_round)
 	array_free(array, 102);
 	for (int i = 0; i < 1000; i++) {
 		REQUIRE(depot_put(sc, objects, 100));
-		REQUIRE(depot_take(sc, taken, 60, false) == 60);
-		REQUIRE(depot_take(sc, taken, 60, false) == 40);
+		REQUIRE(depot_take(sc, taken, 60) == 60);
+		REQUIRE(depot_take(sc, taken, 60) == 40);
 	}
 	EXPECT(array_alloc(102) == array);
 	array_free(array, 102);
@@ -231,7 +231,7 @@ TEST(all_are_visited)
 	start_anew();
 	EXPECT(depot_put(sc, objects, 30));
 	EXPECT(depot_put(sc, objects + 30, 10));
-	EXPECT_EQ(depot_take(sc, taken, 5, false), 5);
+	EXPECT_EQ(depot_take(sc, taken, 5), 5);
 	for (int i = 0; i < 35; i++)
 		wanted += (uintptr_t)objects[i];
 	depot_visit(add_up, &sum);
@@ -278,12 +278,12 @@ TEST(check_sees_what_is_wrong)
 	crates = depot_shelves[0][sc].crates;
 	depot_shelves[0][sc].crates = NULL;
 	depot_shelves[0][sc].objects = 0;
-	depot_settle(sc);
+	depot_settle(sc, true);
 	depot_shelves[0][sc].crates = crates;
 	depot_shelves[0][sc].objects = 10;
 	EXPECT(!depot_check()); /* D3: the class is not listed */
 	EXPECT(depot_put(sc, objects + 10, 1));
-	EXPECT_EQ(depot_take(sc, taken, 1, false), 1);
+	EXPECT_EQ(depot_take(sc, taken, 1), 1);
 	EXPECT(depot_check());
 	make(class_of(4096), taken, 1);
 	*in_crate = taken[0];
@@ -302,7 +302,7 @@ TEST(what_is_here_counts_as_retained)
 	EXPECT(depot_put(sc, objects, 30));
 	EXPECT_EQ(retain_retained, retained + (size_t)30 * SIZE);
 	EXPECT_EQ(retain_idle, idle + (size_t)30 * SIZE);
-	EXPECT_EQ(depot_take(sc, taken, 10, false), 10);
+	EXPECT_EQ(depot_take(sc, taken, 10), 10);
 	EXPECT_EQ(retain_retained, retained + (size_t)20 * SIZE);
 	start_anew();
 	EXPECT_EQ(retain_retained, retained);
@@ -322,7 +322,7 @@ TEST(a_child_counts_what_is_on_a_shelf_whose_lock_was_held)
 	start_anew();
 	retained = retain_retained;
 	EXPECT(depot_put(sc, objects, 30));
-	depot_settle(sc);
+	depot_settle(sc, true);
 	retain_add_idle(5 * SIZE); /* were counted, and not yet linked; or unlinked just now */
 	depot_shelves[0][sc].objects += 5;
 	lose_lock();
@@ -331,7 +331,7 @@ TEST(a_child_counts_what_is_on_a_shelf_whose_lock_was_held)
 	EXPECT_EQ(depot_objects(sc), 30);
 	EXPECT_EQ(retain_retained, retained + (size_t)30 * SIZE);
 	EXPECT(depot_check());
-	EXPECT_EQ(depot_take(sc, taken, MOST, true), 30);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, true), 30);
 }
 
 TEST(a_child_keeps_shelves_that_nobody_held)
@@ -345,29 +345,29 @@ TEST(a_child_keeps_shelves_that_nobody_held)
 
 static bool is_listed(unsigned class)
 {
-	return depot_next(class) == class;
+	return depot_next(class, true) == class;
 }
 
 TEST(classes_with_objects_are_listed)
 {
 	start_anew();
 	for (unsigned class = 0; class < CLASSES; class ++)
-		depot_settle(class);
-	EXPECT_EQ(depot_next(0), CLASSES);
+		depot_settle(class, true);
+	EXPECT_EQ(depot_next(0, true), CLASSES);
 	EXPECT(depot_put(sc, objects, 10));
 	EXPECT(is_listed(sc) && !is_listed(sc + 1));
-	depot_settle(sc);
+	depot_settle(sc, true);
 	EXPECT(is_listed(sc));
-	EXPECT_EQ(depot_take(sc, taken, 10, false), 10);
-	depot_settle(sc);
+	EXPECT_EQ(depot_take(sc, taken, 10), 10);
+	depot_settle(sc, true);
 	EXPECT(!is_listed(sc));
 	make(CLASSES - 1, taken, 1);
 	EXPECT(depot_put(CLASSES - 1, taken, 1));
-	EXPECT_EQ(depot_next(0), CLASSES - 1);
-	EXPECT_EQ(depot_next(CLASSES), CLASSES);
-	EXPECT_EQ(depot_take(CLASSES - 1, taken, 1, false), 1);
-	depot_settle(CLASSES - 1);
-	EXPECT_EQ(depot_next(0), CLASSES);
+	EXPECT_EQ(depot_next(0, true), CLASSES - 1);
+	EXPECT_EQ(depot_next(CLASSES, true), CLASSES);
+	EXPECT_EQ(depot_take(CLASSES - 1, taken, 1), 1);
+	depot_settle(CLASSES - 1, true);
+	EXPECT_EQ(depot_next(0, true), CLASSES);
 }
 
 static _Atomic bool works; /* a thread does, while another class is locked */
@@ -375,7 +375,7 @@ static _Atomic bool works; /* a thread does, while another class is locked */
 static void *put_and_take(void *unused)
 {
 	EXPECT(depot_put(sc, objects, 10));
-	EXPECT_EQ(depot_take(sc, taken, 10, false), 10);
+	EXPECT_EQ(depot_take(sc, taken, 10), 10);
 	works = true;
 	return unused;
 }
@@ -412,9 +412,9 @@ static void fill_two(void)
 /* The others have forgotten nothing. */
 static void leave_shards(void)
 {
-	while (depot_take(sc, taken, MOST, false))
+	while (depot_take(sc, taken, MOST))
 		;
-	depot_settle(sc);
+	depot_settle(sc, true);
 	EXPECT(depot_check());
 	set_shards(0);
 	start_anew();
@@ -426,11 +426,11 @@ TEST(a_thread_uses_the_shelf_of_its_shard_first_then_all)
 	EXPECT_EQ(depot_shelves[shard_here()][sc].objects, shard_here() ? 20 : 30);
 	EXPECT_EQ(depot_objects(sc), 30);
 	EXPECT(depot_check());
-	EXPECT_EQ(depot_take(sc, taken, MOST, false), 20);
+	EXPECT_EQ(depot_take(sc, taken, MOST), 20);
 	EXPECT(taken[0] == objects[10]);
-	EXPECT_EQ(depot_take(sc, taken, MOST, false), 10);
+	EXPECT_EQ(depot_take(sc, taken, MOST), 10);
 	EXPECT(taken[0] == objects[0]);
-	EXPECT_EQ(depot_take(sc, taken, MOST, false), 0);
+	EXPECT_EQ(depot_take(sc, taken, MOST), 0);
 	leave_shards();
 }
 
@@ -455,13 +455,32 @@ TEST(all_shards_are_settled_visited_and_emptied)
 		wanted += (uintptr_t)objects[i];
 	depot_visit(add_up, &sum);
 	EXPECT_EQ(sum, wanted);
-	EXPECT_EQ(depot_take(sc, taken, MOST, true), 0);
-	depot_settle(sc);
-	EXPECT_EQ(depot_take(sc, taken, MOST, true), 20);
-	EXPECT_EQ(depot_take(sc, taken, MOST, true), 10);
-	EXPECT_EQ(depot_next(0), sc);
-	depot_settle(sc);
-	EXPECT_EQ(depot_next(0), CLASSES);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, true), 0);
+	depot_settle(sc, true);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, true), 20);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, true), 10);
+	EXPECT_EQ(depot_next(0, true), sc);
+	depot_settle(sc, true);
+	EXPECT_EQ(depot_next(0, true), CLASSES);
+	leave_shards();
+}
+
+/* Or each thread would lock the shelves of all others. */
+TEST(a_thread_may_settle_its_own_shard_alone)
+{
+	uint32_t elsewhere, n, idle = 0;
+
+	fill_two();
+	elsewhere = shard_here() ? 10 : 0;
+	depot_settle(sc, false);
+	while ((n = depot_take_idle(sc, taken, MOST, true)))
+		idle += n;
+	EXPECT_EQ(idle, 30 - elsewhere);
+	depot_settle(sc, true);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, false), 0);
+	EXPECT_EQ(depot_next(sc, true) == sc, elsewhere != 0);
+	EXPECT(depot_next(sc, false) != sc);
+	EXPECT_EQ(depot_take_idle(sc, taken, MOST, true), elsewhere);
 	leave_shards();
 }
 
@@ -478,7 +497,7 @@ TEST(shards_share_the_room)
 	EXPECT(depot_put(sc, objects, DEPOT_SHARD_BYTES / SIZE - 1));
 	EXPECT(depot_put(sc, objects, 1));
 	EXPECT(!depot_put(sc, objects, 1));
-	EXPECT_EQ(depot_take(sc, taken, 1, false), 1);
+	EXPECT_EQ(depot_take(sc, taken, 1), 1);
 	store_relaxed(&retain_live, (size_t)DEPOT_SHARE * SHARDS * (DEPOT_SHARD_BYTES + SIZE) - 1);
 	EXPECT(depot_put(sc, objects, 1));
 	EXPECT(!depot_put(sc, objects, 1));

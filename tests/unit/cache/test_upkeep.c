@@ -4,11 +4,13 @@
 #include "base/options.h"
 #include "os_sim.h"
 #include "pages/huge.h"
+#include "pages/limit.h"
 #include "pages/nodes.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
 #include "threads.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { SIZE = 64, RUN = 160 * 1024, SECOND = 1000000000 };
@@ -432,6 +434,28 @@ TEST(each_time_the_depot_gives_home_what_was_not_needed)
 	EXPECT_EQ(depot_objects(m->sc), 0);
 }
 
+/* And those of other shards once a second. */
+TEST(of_other_shards_the_depot_gives_home_once_a_second_what_was_not_needed)
+{
+	struct magazine *m;
+
+	settle();
+	m = filled(SIZE, 20);
+	EXPECT(depot_put(m->sc, m->none + 1, 20));
+	magazine_drop(m, 20);
+	store_relaxed(&shards_log, 5); /* the first shard may be the thread's by chance */
+	tick();
+	tick();
+	EXPECT_EQ(depot_objects(m->sc), shard_here() ? 20 : 0);
+	os_sim_advance(SECOND);
+	tick();
+	EXPECT_EQ(depot_objects(m->sc), shard_here() ? 20 : 0);
+	os_sim_advance(SECOND);
+	tick();
+	EXPECT_EQ(depot_objects(m->sc), 0);
+	store_relaxed(&shards_log, 0);
+}
+
 TEST(once_a_second_every_arena_is_tended_and_an_eighth_is_purged)
 {
 	struct arena *other;
@@ -842,4 +866,117 @@ TEST(under_a_limit_the_second_step_purges_slabs_too)
 	free_objects(FEW);
 	options = defaults;
 	EXPECT(loam_check());
+}
+
+/* --- limit=auto ----------------------------------------------------------------------------- */
+
+static char group_max[32];
+
+static void set_group(size_t mib)
+{
+	static const struct os_sim_text texts[] = {
+		{"/proc/self/cgroup", "0::/a\n"},
+		{"/proc/self/mountinfo", "41 31 0:38 / /sim/cg rw - cgroup2 none rw\n"},
+		{"/proc/self/statm", "0 0 0 0 0 0 0\n"},
+		{"/sim/cg/a/memory.max", group_max},
+		{"/sim/cg/a/memory.current", "0\n"},
+		{"/sim/cg/a/memory.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"},
+		{NULL, NULL}};
+
+	snprintf(group_max, sizeof group_max, "%zu\n", mib * MIB);
+	os_sim_texts(texts);
+}
+
+TEST(the_limit_is_read_when_it_is_due_each_second_and_before_anything_is_given_back)
+{
+	settle();
+	set_group(1024);
+	options.limit = LIMIT_AUTO;
+	limit_read();
+	REQUIRE(retain_limit.known == 1007 * MIB); /* 17 are margin */
+	set_group(2048);
+	tick();
+	EXPECT_EQ(retain_limit.known, 1007 * MIB); /* little was taken since */
+	os_sim_advance(SECOND);
+	tick();
+	EXPECT_EQ(retain_limit.known, 2015 * MIB);
+	set_group(1024);
+	retain_limit.span = 0; /* as if much had been taken */
+	tick();
+	EXPECT_EQ(retain_limit.known, 1007 * MIB);
+	keep_run();
+	set_group(2048);
+	reclaim(0);
+	EXPECT(arena_main.runs.count > 0); /* there is more than before */
+	reclaim(0);
+	EXPECT_EQ(arena_main.runs.count, 0);
+	options.limit = 0;
+	os_sim_texts(NULL);
+}
+
+/* --- what is retained ----------------------------------------------------------------------- */
+
+TEST(each_time_the_least_retained_is_noted)
+{
+	settle();
+	store_relaxed(&retain_low, SIZE_MAX);
+	tick();
+	EXPECT(load_relaxed(&retain_low) != SIZE_MAX);
+	store_relaxed(&retain_low, 0);
+}
+
+TEST(as_many_steps_in_vain_are_taken_as_there_are_arenas)
+{
+	struct options defaults = options;
+	size_t first, before, steps = 0;
+	struct cache *c;
+
+	settle();
+	ring_unlock(lock_another_arena());
+	REQUIRE(ring_count() > 1);
+	options.retain_floor = GIB;
+	run_free((struct run *)pagemap_get(run_alloc(RUN, 16, &(bool){false})));
+	options = defaults;
+	retain_add(64 * MIB);
+	retain_forget();
+	c = cache_enter();
+	first = load_relaxed(&retain_retained);
+	do {
+		before = load_relaxed(&retain_retained);
+		cache_obey_rule(c);
+	} while (load_relaxed(&retain_retained) < before);
+	REQUIRE(before < first); /* a step that gave back begins the count anew */
+	for (; load_relaxed(&retain_due); steps++)
+		cache_obey_rule(c);
+	cache_leave(c);
+	EXPECT_EQ(steps, ring_count());
+	retain_add(-(intptr_t)(64 * MIB));
+}
+
+/* After a half that began so much behind the last second's end. */
+static size_t needed_after_half(uint64_t late)
+{
+	size_t needed;
+
+	settle();
+	os_sim_advance(late);
+	tick();
+	os_sim_advance(SECOND - late);
+	tick();
+	store_relaxed(&retain_needed, SIZE_MAX);
+	store_relaxed(&retain_low, 64 * MIB);
+	store_relaxed(&retain_low_before, 64 * MIB);
+	retain_add(64 * MIB);
+	os_sim_advance(SECOND / 2);
+	tick();
+	needed = load_relaxed(&retain_needed);
+	retain_add(-(intptr_t)(64 * MIB));
+	store_relaxed(&retain_needed, SIZE_MAX);
+	return needed;
+}
+
+TEST(two_halves_are_long_enough_from_three_quarters_of_a_second_on)
+{
+	EXPECT(needed_after_half(SECOND / 4 * 3) < 64 * MIB); /* 0.75 s */
+	EXPECT_EQ(needed_after_half(SECOND / 4 * 3 + 1), SIZE_MAX);
 }

@@ -49,7 +49,7 @@ static inline void start_anew(void)
 	loam_free(loam_malloc(1));
 	cache_flush(mine.cache);
 	cache_reap_all();
-	cache_empty_depot(true);
+	cache_empty_depot();
 }
 
 /* The magazine of the calling thread for objects of that size: empty, and as small as at first. */
