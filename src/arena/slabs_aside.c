@@ -70,6 +70,7 @@ bool slabs_set_aside(struct slabs *ss)
 {
 	uint32_t left = STEP;
 
+	slabs_free_empty(ss, 0); /* else each step would walk over them again */
 	for_all_slabs(ss, set_aside, &left);
 	return !left;
 }

@@ -30,7 +30,7 @@ static void spill(struct cache *c, struct magazine *m)
 	uint32_t leaving;
 
 	if (UNLIKELY(load_relaxed(&shared_pages_due)))
-		shared_pages_close();
+		shared_pages_note_full();
 	cache_shut_doors();
 	ASSERT(mine.libc.magazines != c->magazines->magazine); /* the doors are shut */
 	leaving = magazine_leaving(m);
@@ -125,7 +125,7 @@ static void release(struct cache *c, struct descriptor *tag, void *mem, const ch
 }
 
 /* In a signal handler that interrupted its thread inside loam. */
-static COLD void defer(struct descriptor *tag, void *mem, const char *call)
+static LATER void defer(struct descriptor *tag, void *mem, const char *call)
 {
 	if (tag->kind == KIND_EARLY || !cache_usable(mem, tag, call))
 		return;
@@ -138,7 +138,7 @@ static COLD void defer(struct descriptor *tag, void *mem, const char *call)
 
 /* Frees what waits. mem may be among it, or its slab or heap given back after it: its tag, NULL if
    there is none now. */
-static COLD struct descriptor *free_deferred(struct cache *c, const void *mem)
+static LATER struct descriptor *free_deferred(struct cache *c, const void *mem)
 {
 	struct object *next;
 

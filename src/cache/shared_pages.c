@@ -8,7 +8,8 @@
 
 #include <limits.h>
 
-bool shared_pages_due, shared_pages_closed, shared_pages_aside;
+size_t shared_pages_due;
+bool shared_pages_closed, shared_pages_aside;
 
 static bool forked;    /* in the parent, and nothing is decided yet; atomic */
 static bool inherited; /* what is aside was set aside by the parent, if any is; atomic */
@@ -27,7 +28,7 @@ static bool any_is_aside(void)
 /* Another thread of the parent may have been taking slabs back. */
 void shared_pages_begin(void)
 {
-	store_relaxed(&shared_pages_due, true);
+	store_relaxed(&shared_pages_due, 1 + load_relaxed(&retain_live) / SHARED_PAGES_STEP);
 	store_relaxed(&forked, false);
 	store_relaxed(&busy, 0);
 	store_relaxed(&forks, 0);
@@ -46,9 +47,31 @@ static void for_all_arenas(bool (*f)(struct slabs *ss))
 
 void shared_pages_close(void)
 {
-	store_relaxed(&shared_pages_due, false);
+	store_relaxed(&shared_pages_due, 0);
 	store_relaxed(&shared_pages_closed, true);
 	for_all_arenas(slabs_close);
+}
+
+/* Who brings it to 0 closes. */
+void shared_pages_note_full(void)
+{
+	size_t due = load_relaxed(&shared_pages_due);
+
+	while (due && !__atomic_compare_exchange_n(&shared_pages_due, &due, due - 1, false,
+						   __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	if (due == 1)
+		shared_pages_close();
+}
+
+/* One less; none where a signal handler forked in between, and this is its child. */
+static void count_down(uint32_t *count)
+{
+	uint32_t n = __atomic_load_n(count, __ATOMIC_SEQ_CST);
+
+	while (n && !__atomic_compare_exchange_n(count, &n, n - 1, false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_SEQ_CST))
+		;
 }
 
 /* The same where it takes long; false, and nothing done, while a thread forks, unless it must. */
@@ -60,7 +83,7 @@ static bool for_all_arenas_unless_forking(bool (*f)(struct slabs *ss), bool must
 	done = must || !__atomic_load_n(&forks, __ATOMIC_SEQ_CST);
 	if (done)
 		for_all_arenas(f);
-	__atomic_fetch_sub(&busy, 1, __ATOMIC_SEQ_CST);
+	count_down(&busy);
 	os_futex_wake(&busy, INT_MAX);
 	return done;
 }
@@ -74,11 +97,9 @@ void shared_pages_fork_begins(bool wait)
 		os_futex_wait(&busy, seen);
 }
 
-/* None is under way where a signal handler forked in between, and this is its child. */
 void shared_pages_fork_ends(void)
 {
-	if (__atomic_load_n(&forks, __ATOMIC_SEQ_CST))
-		__atomic_fetch_sub(&forks, 1, __ATOMIC_SEQ_CST);
+	count_down(&forks);
 }
 
 bool shared_pages_give(struct slab *s, const struct object *o)

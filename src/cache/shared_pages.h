@@ -3,10 +3,11 @@
  * system copies the page. A free writes a mark into its object, so a child that frees much of what
  * it inherited would copy most of its parent.
  *
- * So the first time that a magazine of the child is full, all pages of slabs are closed
- * (slab/slab.h). What is freed on a closed page goes home at once, and only its bit is set; when an
- * object is taken there, the page is opened and all is as ever. A child that frees little pays
- * nothing.
+ * So when a magazine of the child is full, all pages of slabs are closed (slab/slab.h). What is
+ * freed on a closed page goes home at once, and only its bit is set; when an object is taken there,
+ * the page is opened and all is as ever. A child that frees little pays nothing. To close pages
+ * takes some 10 ms for each GiB, so where much is live that waits until as many magazines were full
+ * as might have copied pages in that time: one for each SHARED_PAGES_STEP.
  *
  * The parent does the same while a child lives (os/children.h), and more: each object that it takes
  * from a page where others live would copy that page, too. So all slabs with an object out are set
@@ -18,8 +19,11 @@
 
 #include "slab/slab.h"
 
-/* Whether all pages are to be closed when a magazine is full next; atomic. */
-extern HIDDEN bool shared_pages_due;
+/* Live bytes for which one more magazine has to be full. */
+#define SHARED_PAGES_STEP (128 * MIB)
+
+/* Full magazines until all pages are closed; 0: they are closed, or are not to be. Atomic. */
+extern HIDDEN size_t shared_pages_due;
 
 /* Whether pages were ever closed; atomic. */
 extern HIDDEN bool shared_pages_closed;
@@ -33,7 +37,11 @@ COLD void shared_pages_begin(void);
 COLD void shared_pages_fork_begins(bool wait);
 COLD void shared_pages_fork_ends(void);
 
-/* Closes all pages. The caller is inside, and holds no lock. */
+/* A magazine is full, and shared_pages_due is not 0: closes all pages if that was the last. The
+   caller is inside, and holds no lock. */
+COLD void shared_pages_note_full(void);
+
+/* Closes all pages. The same of the caller. */
 COLD void shared_pages_close(void);
 
 /* In the parent, after a fork: shared_pages_decide() is to be called. */

@@ -35,6 +35,28 @@ TEST(a_full_magazine_closes_all_pages_of_a_child_once)
 	EXPECT(slab_check((struct slab *)pagemap_get(last)));
 }
 
+TEST(the_more_is_live_the_more_magazines_are_full_before_that)
+{
+	size_t live = load_relaxed(&retain_live);
+	struct object *o;
+
+	cache_flush(mine.cache);
+	o = loam_malloc(SIZE);
+	store_relaxed(&retain_live, 3 * SHARED_PAGES_STEP - 1);
+	shared_pages_begin();
+	store_relaxed(&retain_live, live);
+	EXPECT_EQ(load_relaxed(&shared_pages_due), 3);
+	shared_pages_note_full();
+	shared_pages_note_full();
+	EXPECT_EQ(load_relaxed(&shared_pages_due), 1);
+	EXPECT(pagemap_hot(o) != 0);
+	shared_pages_note_full();
+	EXPECT_EQ(load_relaxed(&shared_pages_due), 0);
+	EXPECT_EQ(pagemap_hot(o), 0);
+	loam_free(o);
+	cache_flush(mine.cache); /* what is taken next opens its page */
+}
+
 TEST(what_is_taken_then_is_freed_as_ever)
 {
 	struct object *o;
@@ -132,6 +154,28 @@ static void look_again(void)
 {
 	for (int i = 0; i <= UINT8_MAX; i++)
 		take_slow_path();
+	EXPECT(loam_check());
+}
+
+/* Else each step would walk over them. */
+TEST(empty_slabs_go_back_before_slabs_are_set_aside)
+{
+	struct arena *a;
+
+	keep_all();
+	fill_slabs();
+	empty_slabs();
+	cache_flush(mine.cache);
+	cache_empty_depot();
+	a = ring_lock(&mine.cache->arena);
+	EXPECT(a->slabs->empty_bytes);
+	while (slabs_set_aside(a->slabs))
+		;
+	EXPECT_EQ(a->slabs->empty_bytes, 0);
+	while (slabs_take_back(a->slabs))
+		;
+	ring_unlock(a);
+	keep_little();
 	EXPECT(loam_check());
 }
 
@@ -405,4 +449,26 @@ TEST(a_small_parent_does_nothing_where_an_earlier_child_lives)
 	end_child(other, other_end);
 	end_child(pid, end);
 	look_again();
+}
+
+/* The child of a handler that forks, as the thread finds it when it goes on. */
+static void be_the_child(void)
+{
+	lock_recover(&arena_main.lock);
+	shared_pages_begin();
+}
+
+TEST(a_signal_handler_may_fork_while_slabs_are_set_aside)
+{
+	void (*before)(void) = load_acquire(&lock_before_wait);
+
+	store_relaxed(&arena_main.lock.word, thread_self() + 64); /* so that it waits */
+	store_release(&lock_before_wait, be_the_child);
+	shared_pages_set_aside();
+	store_release(&lock_before_wait, before);
+	shared_pages_fork_begins(true); /* waits for nobody */
+	shared_pages_fork_ends();
+	shared_pages_take_back(true);
+	store_relaxed(&shared_pages_due, 0);
+	EXPECT(loam_check());
 }
