@@ -127,7 +127,7 @@ static void end(void)
 	os_futex_wake(&page->generation, INT_MAX);
 }
 
-static void mend(void)
+static void mend(bool forker)
 {
 	for (size_t i = 0; i < sizeof recoveries / sizeof recoveries[0]; i++)
 		if (lock_recover(recoveries[i].lock) && recoveries[i].recover)
@@ -135,7 +135,7 @@ static void mend(void)
 	thp_recover();
 	depot_recover();
 	ring_retire_locked();
-	cache_recover();
+	cache_recover(forker || os_is_initial_thread());
 	requests_forget();
 	shared_pages_begin();
 	record_begin_anew();
@@ -145,22 +145,27 @@ static void mend(void)
 }
 
 /* The thread is inside, so that a signal handler that interrupts this is served elsewhere. */
-void fork_recover(void)
+static void recover(bool forker)
 {
 	bool entered = cache_begin();
 
 	if (begin()) {
-		mend();
+		mend(forker);
 		end();
 	}
 	if (entered)
 		cache_end();
 }
 
+void fork_recover(void)
+{
+	recover(false);
+}
+
 void fork_child(void)
 {
 	if (fork_generation == &always || !load_relaxed(fork_generation))
-		fork_recover();
+		recover(true);
 	children_enter();
 }
 

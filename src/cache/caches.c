@@ -246,10 +246,8 @@ void cache_reap_all(void)
    threads that do not exist here are released for adoption; one that was being changed is lost. If
    the caller is not the thread that forked, any cache may be that thread's: all but the caller's
    are lost. */
-void cache_recover(void)
+void cache_recover(bool forker)
 {
-	bool forker = os_is_initial_thread();
-
 	store_relaxed(&nthreads, mine.cache != NULL);
 	magazine_set_threads(1);
 	for (struct cache *c = NULL; (c = cache_next(c));) {

@@ -26,7 +26,8 @@ extern HIDDEN struct lock caches_lock;
    counting that just then, 256 later. */
 COLD void cache_ask_all_to_flush(void);
 
-/* Looks at one cache, each call at the next, and flushes it if its thread is gone. */
+/* Looks at a few caches, each call at the next ones, until one of a thread that is gone is found,
+   and flushes that. */
 void cache_reap_next(void);
 
 /* Flushes every cache whose thread is gone. */
@@ -34,4 +35,4 @@ COLD void cache_reap_all(void);
 
 /* In every forked child: the calling thread keeps its cache. Those of other threads can be adopted,
    except where the thread was inside: they are lost. */
-COLD void cache_recover(void);
+COLD void cache_recover(bool forker);

@@ -21,9 +21,10 @@ static const int allocators[] = {SYS_mmap, SYS_munmap,	  SYS_mremap, SYS_madvise
 				 SYS_brk,  SYS_futex,	  SYS_write,  SYS_rt_sigreturn,
 				 SYS_exit, SYS_exit_group};
 
-/* What pthread_create, pthread_join and the end of a thread need besides. */
+/* What pthread_create, pthread_join and the end of a thread need besides; and fork and waitpid. */
 static const int threads_need[] = {SYS_clone3, SYS_clone,	   SYS_set_robust_list,
-				   SYS_rseq,   SYS_rt_sigprocmask, SYS_mprotect};
+				   SYS_rseq,   SYS_rt_sigprocmask, SYS_mprotect,
+				   SYS_wait4};
 
 static struct sock_filter filter[CALLS_MAX + 4];
 static unsigned short filter_length;
@@ -158,6 +159,32 @@ static void expect_content(bool with_threads)
 TEST(one_thread)
 {
 	expect_content(false);
+}
+
+static _Noreturn void fork_restricted(void)
+{
+	int status;
+	pid_t child;
+
+	alarm(CHILD_SECONDS);
+	free(malloc(1));
+	restrict_calls(true);
+	child = fork();
+	MUST(child >= 0);
+	work();
+	if (child == 0)
+		_exit(0);
+	MUST(waitpid(child, &status, 0) == child && status == 0);
+	_exit(0);
+}
+
+TEST(the_child_of_a_fork)
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		fork_restricted();
+	expect_success(child);
 }
 
 /* Several sizes, each so often, twice the same: what is wanted the second time the heap has. */
