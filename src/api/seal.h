@@ -19,4 +19,4 @@
 COLD void seal(bool for_good);
 
 /* The options may be written from now on; false without memory. */
-COLD bool seal_open_options(void);
+LATER bool seal_open_options(void);

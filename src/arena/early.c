@@ -33,7 +33,7 @@ bool early_is_over(void)
 	return *(void *const volatile *)&relocated == &early_tag && thread_is_set_up;
 }
 
-/* A new area, NULL without memory. Two callers may map one each; the later one's serves others. */
+/* A new area, NULL without memory; nobody else's as yet. */
 static struct area *map_area(size_t nbytes)
 {
 	size_t step = align_up(nbytes, EARLY_STEP);
@@ -44,7 +44,6 @@ static struct area *map_area(size_t nbytes)
 	pagemap_set(new, step, &early_tag);
 	new->next = (char *)(new + 1);
 	new->end = (char *)new + step;
-	store_release(&area, new);
 	return new;
 }
 
@@ -77,8 +76,10 @@ void *early_alloc(size_t alignment, size_t nbytes)
 	if (nbytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX || most > PTRDIFF_MAX - EARLY_STEP)
 		return NULL;
 	mem = from ? cut(from, alignment, nbytes) : NULL;
-	if (!mem && (from = map_area(most)))
-		mem = cut(from, alignment, nbytes);
+	if (mem || !(from = map_area(most)))
+		return mem;
+	mem = cut(from, alignment, nbytes);
+	store_release(&area, from); /* of two that map one each, the later one's serves others */
 	return mem;
 }
 

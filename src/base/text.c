@@ -12,7 +12,7 @@ void text_put_bytes(struct text *t, const char *bytes, size_t nbytes)
 		t->buffer[t->length++] = bytes[i];
 }
 
-size_t text_length(const char *string)
+AT_START size_t text_length(const char *string)
 {
 	size_t n = 0;
 
@@ -21,14 +21,14 @@ size_t text_length(const char *string)
 	return n;
 }
 
-bool text_equal(const char *a, const char *b)
+AT_START bool text_equal(const char *a, const char *b)
 {
 	while (*a && *a == *b)
 		a++, b++;
 	return *a == *b;
 }
 
-const char *text_after(const char *string, const char *with)
+AT_START const char *text_after(const char *string, const char *with)
 {
 	while (*with && *string == *with)
 		string++, with++;

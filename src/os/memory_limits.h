@@ -1,7 +1,7 @@
 /*
  * How much memory the system lets this process have: the least that its memory cgroup (version 2
  * or 1), the groups above it, RLIMIT_AS and RLIMIT_DATA leave. For option limit=auto alone: files
- * are opened, read and closed again, which nothing else does after start.
+ * are opened, read and closed again.
  *
  * A cgroup charges what all its processes have in RAM, and the kernel's memory for them. What the
  * caller may hold is therefore the limit, less a margin, less what the group uses beside it: its

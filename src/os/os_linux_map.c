@@ -239,9 +239,7 @@ void *os_map_aligned(size_t nbytes, size_t alignment, enum os_use use)
 	ASSERT(is_power_of_two(alignment));
 	if (alignment <= page_size)
 		return os_map(nbytes, use);
-	if (whole < nbytes)
-		return NULL;
-	mem = os_map(whole, use);
+	mem = whole < nbytes ? NULL : os_map(whole, use);
 	if (!mem)
 		return map_unpadded(nbytes, alignment, use);
 	start = (char *)align_up((uintptr_t)mem, alignment);
@@ -260,8 +258,7 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move)
 	return syscall_failed(result) ? NULL : (void *)result;
 }
 
-/* Asks the kernel for what it cannot give: the error that it complains of. Should it give that, as
-   it may where mappings are placed upwards, it gets it back. */
+/* The kernel's error when asked for what it cannot give; what it does give it gets back. */
 static long ask_for_too_much(void *mem, size_t nbytes, long too_much)
 {
 	long result = syscall6(SYS_mremap, (long)mem, (long)nbytes, too_much, 0, 0, 0);
@@ -271,16 +268,16 @@ static long ask_for_too_much(void *mem, size_t nbytes, long too_much)
 	return result;
 }
 
-/* Whether the kernel can move them, as far as can be known before: of parts of several mappings, or
-   where locked memory has reached its limit, it may notice too late that it cannot, when it has
-   unmapped what they were to replace. Locked memory that moves onto other such needs no more. */
+/* Whether the kernel can move them. Else, as parts of several mappings or beyond the limit of
+   locked memory, it may notice too late: when it has unmapped what they were to replace. What is
+   locked may go where locked memory was. */
 static bool can_move(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 {
 	long error = ask_for_too_much(mem, old_nbytes, 1L << 46);
 
 	if (error == -EINVAL) /* more than there are, where addresses have 39 bits */
 		error = ask_for_too_much(mem, old_nbytes, 1L << 38);
-	return error == -ENOMEM ||
+	return !syscall_failed(error) || error == -ENOMEM ||
 	       (error == -EAGAIN && (new_nbytes == old_nbytes || os_is_locked(onto)));
 }
 
@@ -292,17 +289,20 @@ bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes)
 					   MREMAP_MAYMOVE | MREMAP_FIXED, onto));
 }
 
-/* Made elsewhere and moved there: kernels before Linux 6.12 unmap what MAP_FIXED replaces before
-   they find out that they may not give the new pages (overcommit_memory=2). */
+/* Made elsewhere and moved there: before Linux 6.12 MAP_FIXED unmaps what it replaces, and then may
+   find no memory for new pages (overcommit_memory=2), which leaves a hole. */
 bool os_unguard(void *mem, size_t nbytes)
 {
-	void *new = map_at(NULL, nbytes, PROT_READ | PROT_WRITE, 0);
+	void *new = map_at(NULL, nbytes, PROT_READ | PROT_WRITE, 0), *none;
 
 	ASSERT(is_range(mem, nbytes));
-	if (!new) /* addresses may be all that is missing */
-		return map_at(mem, nbytes, PROT_READ | PROT_WRITE, MAP_FIXED) ||
-		       (os_guard(mem, nbytes), false);
-	return os_remap_onto(new, nbytes, mem, nbytes) || (os_unmap(new, nbytes), false);
+	if (new)
+		return os_remap_onto(new, nbytes, mem, nbytes) || (os_unmap(new, nbytes), false);
+	none = os_reserve(NULL, nbytes);
+	if (none) /* there are addresses: memory is what is missing */
+		os_unmap(none, nbytes);
+	return !none && (map_at(mem, nbytes, PROT_READ | PROT_WRITE, MAP_FIXED) ||
+			 (os_guard(mem, nbytes), false));
 }
 
 /* Locked memory goes by an advice of its own, since Linux 5.18. */

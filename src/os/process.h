@@ -28,11 +28,11 @@ COLD bool os_sigaction(int signal, const struct sigaction *action, struct sigact
 COLD bool os_at_quick_exit(void (*call)(void *));
 
 /* Sends the calling thread a signal, with the registers that it came with; info NULL: without. */
-COLD void os_send_signal(int signal, const siginfo_t *info);
+LATER void os_send_signal(int signal, const siginfo_t *info);
 
 /* Begins a thread of that name (15 bytes at most), to which no signal but libc's own two is
    delivered, and which nobody joins; false where the system refuses it, or libc has no threads. */
-COLD bool os_thread(const char *name, void (*body)(void));
+LATER bool os_thread(const char *name, void (*body)(void));
 
 /* Returns after so many nanoseconds, or when a signal was handled. */
 void os_sleep(uint64_t nanoseconds);

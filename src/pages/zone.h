@@ -89,7 +89,7 @@ COLD size_t zone_unmap_free(bool blocks);
 
 /* Whether the page at an address, of any bit pattern, is mapped and a region's. For any thread, and
    perhaps a moment old. */
-COLD bool zone_owns(const void *mem);
+bool zone_owns(const void *mem);
 
 /* Whether an address, of any bit pattern, lies in a free block. */
 COLD bool zone_is_free(const void *mem);
@@ -104,8 +104,8 @@ struct zone_sizes {
 void zone_sizes(struct zone_sizes *ret_sizes);
 
 /* Calls visit for each stretch of pages with the same tag, the zone locked. */
-COLD void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, void *arg),
-		     void *arg);
+LATER void zone_visit(void (*visit)(struct descriptor *tag, char *mem, size_t nbytes, void *arg),
+		      void *arg);
 
 COLD bool zone_check(void);
 
