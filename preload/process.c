@@ -27,6 +27,8 @@ static bool is_profile_wanted(void)
 /* What the options ask for at the end of the process. */
 static void finish(void)
 {
+	if (fences && !tools)
+		fence_flush(); /* the last look at what was freed */
 	if (is_profile_wanted())
 		profile_write(options.prof_file ? (const char *)options.prof_file : "loam");
 	if (options.leak)
@@ -61,7 +63,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 	if (stacks)
 		backtrace_start();
 	if (options.stats == STATS_EXIT || options.metrics || options.leak || is_profile_wanted() ||
-	    load_relaxed(&recording))
+	    load_relaxed(&recording) || fences)
 		os_at_quick_exit(finish_quickly);
 	start_constructed();
 	background_start_if_asked();
@@ -69,7 +71,5 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 
 __attribute__((destructor)) static void end(void)
 {
-	if (fences && !tools)
-		fence_flush(); /* the last look at what was freed */
 	finish();
 }

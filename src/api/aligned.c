@@ -4,6 +4,7 @@
 #include "observe/profile.h"
 #include "observe/watch.h"
 #include "arena/early.h"
+#include "base/options.h"
 #include "cache/alloc.h"
 #include "base/bits.h"
 #include "harden/fence.h"
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <loam/loam.h>
+#include <string.h>
 
 static void *serve(size_t alignment, size_t req)
 {
@@ -36,6 +38,8 @@ static LATER void *aligned_not_plain(size_t alignment, size_t req)
 		return early_alloc(alignment, req);
 	watch = watch_begin(TRACE_ALIGNED);
 	mem = serve(alignment, req);
+	if (mem && UNLIKELY(options.perturb))
+		memset(mem, (int)options.perturb ^ 0xff, req);
 	if (UNLIKELY(watch))
 		watch_end(watch, (struct record_call){alignment, NULL, req, mem});
 	return mem;

@@ -104,6 +104,8 @@ static LATER void *malloc_guarded(size_t req)
 	unsigned watch = watch_begin(TRACE_MALLOC);
 	void *mem = sampled_alloc(GRANULE, req);
 
+	if (mem && options.perturb)
+		memset(mem, (int)options.perturb ^ 0xff, req);
 	if (watch && mem)
 		watch_end(watch, (struct record_call){.size = req, .result = mem});
 	else if (watch)

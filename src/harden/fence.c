@@ -200,7 +200,8 @@ static size_t checked_size(const void *mem, struct descriptor *tag, size_t usabl
 	size_t size = said ^ key, broken;
 
 	ASSERT(usable >= FENCE_LEAST + TRAILER);
-	if (said == ~key || (!said && deferred_has(mem))) { /* zeros may be an overflow's, too */
+	/* Zeros may be an overflow's, too; what is guarded is never deferred. */
+	if (said == ~key || (!said && !is_guarded(tag) && deferred_has(mem))) {
 		report_double_free(call, about(mem, tag, usable));
 		return SIZE_MAX;
 	}

@@ -61,12 +61,13 @@ static struct inmate let_out(void)
 	return oldest;
 }
 
-/* The oldest ones, as long as there is too much; how many. */
-static size_t let_out_some(struct inmate *ret_inmates, size_t most)
+/* Of the oldest `left`, as long as there is too much; how many. */
+static size_t let_out_some(struct inmate *ret_inmates, size_t left, size_t most)
 {
 	size_t n = 0;
 
-	while (n < BATCH && count() && (quarantine.nbytes > most || count() == quarantine.capacity))
+	while (n < BATCH && n < left &&
+	       (quarantine.nbytes > most || count() == quarantine.capacity))
 		ret_inmates[n++] = let_out();
 	return n;
 }
@@ -80,21 +81,23 @@ static void take_in(struct inmate inmate)
 	quarantine.nbytes += inmate.nbytes;
 }
 
-/* Takes one in, if it is not NULL, then lets the oldest out until there is not too much: handed to
-   `leave`, without the lock. The bytes that left. */
+/* Takes one in, if it is not NULL, then lets the oldest out until there is not too much, but none
+   that comes meanwhile: handed to `leave`, without the lock. The bytes that left. */
 static size_t exchange(const struct inmate *in, size_t most,
 		       void (*leave)(void *mem, size_t nbytes))
 {
 	struct inmate leaving[BATCH];
-	size_t n, nbytes = 0;
+	size_t n, nbytes = 0, left = SIZE_MAX;
 
 	do {
 		lock_acquire(&quarantine_lock);
 		if (in)
 			take_in(*in);
 		in = NULL;
-		n = let_out_some(leaving, most);
+		left = smaller(left, count());
+		n = let_out_some(leaving, left, most);
 		lock_release(&quarantine_lock);
+		left -= n;
 		for (size_t i = 0; i < n; i++) {
 			nbytes += leaving[i].nbytes;
 			leave(leaving[i].mem, leaving[i].nbytes);

@@ -41,10 +41,12 @@ TEST(perturb_fills_fresh_memory)
 	EXPECT_EQ(mallopt(M_PERTURB, 0x5a), 1);
 	for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
 		size_t n = lengths[i];
-		unsigned char *p = malloc(n), *q = calloc(1, n);
+		unsigned char *p = malloc(n), *q = calloc(1, n), *aligned = memalign(256, n);
 
 		EXPECT(filled(p, n, 0xa5));
 		EXPECT(all_zero(q, n));
+		EXPECT(filled(aligned, n, 0xa5));
+		free(aligned);
 		free(p);
 		free(q);
 #ifndef API_GLIBC /* its thread cache fills nothing */

@@ -97,6 +97,14 @@ class Option(unittest.TestCase):
         self.assertEqual(done.returncode, 5)
         self.assertEqual(done.stderr.count('loam: '), LINES, done.stderr)
 
+    def test_what_was_freed_is_looked_at_by_quick_exit_too(self):
+        code = 'import ctypes; c = ctypes.CDLL(None); c.malloc.restype = ctypes.c_void_p; ' \
+               'm = c.malloc(ctypes.c_size_t(1000)); c.free(ctypes.c_void_p(m)); ctypes.memset(m + 500, 1, 1); '
+        for end in ('c.quick_exit(0)', 'sys.exit(0)'):
+            done = run(PYTHON, '-c', 'import sys; ' + code + end, stats=False, LOAM_OPTIONS='harden=2')
+            self.assertEqual(done.returncode, -signal.SIGABRT, done.stderr)
+            self.assertIn('write after free', done.stderr)
+
     def test_from_a_handler_that_interrupted_a_call(self):
         """It never waits for what the interrupted call holds; all lines are there."""
         for _ in range(ROUNDS):

@@ -73,6 +73,25 @@ TEST(as_many_leave_as_have_to)
 	EXPECT_EQ(left, 4001);
 }
 
+static void leave_and_bring(void *mem, size_t nbytes)
+{
+	leave(mem, nbytes);
+	REQUIRE(left < 1000);
+	quarantine_put(mem, nbytes, leave);
+}
+
+/* Else the end of a process would wait for its other threads to stop. */
+TEST(what_comes_during_a_flush_stays)
+{
+	left = 0;
+	for (size_t i = 0; i < 100; i++)
+		quarantine_put(&object[i], 16, leave);
+	EXPECT_EQ(quarantine_flush(leave_and_bring), 100 * 16);
+	EXPECT_EQ(left, 100);
+	left = 0;
+	EXPECT_EQ(quarantine_flush(leave), 100 * 16);
+}
+
 /* As in a signal handler that interrupted a call. */
 TEST(who_holds_the_lock_neither_puts_nor_flushes)
 {
