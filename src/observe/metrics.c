@@ -11,28 +11,18 @@
 #include "os/line.h"
 #include "os/os.h"
 #include "os/process.h"
+#include "report/json.h"
 
 #define PATH_MOST 1100 /* of an option, with numbers in it */
 
-static const char *path;    /* constant from the start on */
-static uint64_t last_write; /* os_clock() */
-static bool busy;	    /* a thread writes; atomic */
-static char labels[560];    /* of this process, or of the parent that it has them from */
-static uint64_t labels_of;  /* its number */
+static const char *path;       /* constant from the start on */
+static uint64_t last_write;    /* os_clock() */
+static bool busy;	       /* a thread writes; atomic */
+static struct os_file said_to; /* standard error at first */
+static char labels[560];       /* of this process, or of the parent that it has them from */
+static uint64_t labels_of;     /* its number */
 
 /* --- the text -------------------------------------------------------------------------------- */
-
-static void put_escaped(struct text *t, const char *string)
-{
-	for (; *string; string++) {
-		if (*string == '"' || *string == '\\')
-			text_put(t, "\\");
-		if (*string == '\n')
-			text_put(t, "\\n");
-		else
-			text_put_bytes(t, string, 1);
-	}
-}
 
 static const char *last_part(const char *file)
 {
@@ -44,15 +34,28 @@ static const char *last_part(const char *file)
 	return part;
 }
 
+static bool ends_in(const char *string, const char *end)
+{
+	size_t length = text_length(string), n = text_length(end);
+
+	while (n && length && string[length - 1] == end[n - 1])
+		n--, length--;
+	return !n;
+}
+
+/* The program as `loam metrics` names it. Escapes are those of JSON. */
 static void make_labels(void)
 {
+	static const char deleted[] = " (deleted)"; /* says the kernel behind what was replaced */
+	char program[1024];
 	struct text t = {.buffer = labels, .capacity = sizeof labels - 1};
-	char program[256];
 
 	proc_program(program, sizeof program);
+	if (ends_in(program, deleted))
+		program[text_length(program) - (sizeof deleted - 1)] = '\0';
 	labels_of = os_process();
 	text_put(&t, "program=\"");
-	put_escaped(&t, last_part(program));
+	json_put(&t, last_part(program));
 	text_printf(&t, "\",pid=\"%zu\"", (size_t)labels_of);
 	labels[t.length] = '\0';
 }
@@ -115,15 +118,6 @@ static int put_all(int fd, bool classic)
 
 /* --- the file -------------------------------------------------------------------------------- */
 
-static bool ends_in(const char *string, const char *end)
-{
-	size_t length = text_length(string), n = text_length(end);
-
-	while (n && length && string[length - 1] == end[n - 1])
-		n--, length--;
-	return !n;
-}
-
 static void put_expanded(struct text *t, const char *from)
 {
 	for (const char *c = from; *c; c++) {
@@ -169,7 +163,8 @@ static int replace(void)
 	return error;
 }
 
-/* An error is said once, until another one or none follows. */
+/* An error is said once, until another one or none follows; and only where standard error is what
+   it was at first, since a daemon may have closed it and opened a file of its own there. */
 static void write_now(void)
 {
 	static int last_error;
@@ -179,7 +174,7 @@ static void write_now(void)
 	if (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE))
 		return;
 	error = replace();
-	if (error && error != last_error)
+	if (error && error != last_error && os_is_still(&said_to))
 		line_say("metrics: %s cannot be written: %s", path, error_words(error, words));
 	last_error = error;
 	store_release(&busy, false);
@@ -200,6 +195,9 @@ static void write_if_due(uint64_t now)
 void metrics_start(const char *wanted)
 {
 	path = wanted;
+	said_to.fd = 2;
+	if (!os_identify(2, &said_to.device, &said_to.inode))
+		said_to = (struct os_file){.fd = -1, .inode = 1}; /* closed, and never still that */
 	write_now();
 	store_relaxed(&last_write, os_clock());
 	upkeep_look = write_if_due;

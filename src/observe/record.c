@@ -11,6 +11,7 @@
 #include "os/os.h"
 #include "os/process.h"
 #include "os/vdso.h"
+#include "unwind/backtrace.h"
 
 #include <errno.h>
 
@@ -259,11 +260,21 @@ static unsigned char *put_event(unsigned char *at, const struct record_call *cal
 	return at;
 }
 
-/* T4 */
+/* T4. A thread that is killed in between leaves a block that is not the last, with all events. */
 static void mark_last(void)
 {
 	seal_block();
+	KEEP_ORDER();
 	recorder.block->last = true;
+}
+
+/* T3: no checksum while it changes. */
+static void reopen_last(void)
+{
+	recorder.block->last = false;
+	KEEP_ORDER();
+	recorder.block->checksum = 0;
+	KEEP_ORDER();
 }
 
 /* T2: the events are in place before they are counted. */
@@ -278,6 +289,8 @@ static void write_event(const struct record_call *call)
 	       (unsigned char *)(recorder.block + 1) + recorder.block->used); /* T2 */
 	recorder.sum = trace_checksum_more(recorder.sum, recorder.at, nbytes);
 	recorder.at = end;
+	if (UNLIKELY(recorder.finished))
+		reopen_last();
 	store_release(&recorder.block->used, recorder.block->used + nbytes);
 	recorder.header->events = ++recorder.events;
 	if (UNLIKELY(recorder.finished))
@@ -297,6 +310,7 @@ bool record_enter(enum trace_op op)
 		return false;
 	}
 	lock_acquire(&record_lock);
+	backtrace_shut++;
 	recorder.op = op;
 	return true;
 }
@@ -306,11 +320,12 @@ void record_end(struct record_call call)
 	ASSERT(lock_held(&record_lock) && recorder.op > TRACE_END && recorder.op < TRACE_OPS);
 	if (load_relaxed(&recording) && make_room())
 		write_event(&call);
-	lock_release(&record_lock);
+	record_cancel();
 }
 
 void record_cancel(void)
 {
+	backtrace_shut--;
 	lock_release(&record_lock);
 }
 

@@ -24,19 +24,20 @@ void backtrace_start_inside(void)
 	unwind_start();
 }
 
+__thread unsigned backtrace_shut;
+
 /* libc's may allocate, under a lock of its own, where code was registered with its unwinder at run
    time. If that is an allocation whose stack is wanted, its part that is found here is enough. */
 int backtrace_find(void **ret_frames, int most)
 {
-	static __thread bool within __attribute__((tls_model("initial-exec")));
 	int (*by)(void **, int) = load_relaxed(&libc_backtrace);
 	bool is_whole;
 	int n = unwind_stack(ret_frames, most, &is_whole);
 
-	if (is_whole || !by || within)
+	if (is_whole || !by || backtrace_shut)
 		return n;
-	within = true;
+	backtrace_shut++;
 	n = by(ret_frames, most);
-	within = false;
+	backtrace_shut--;
 	return n;
 }

@@ -13,5 +13,9 @@ COLD void backtrace_start(void);
 /* The same in the middle of a call of malloc's, without libc's. */
 COLD void backtrace_start_inside(void);
 
+/* Not 0: the thread is in libc's backtrace(), or holds a lock that malloc waits for, as libc's does
+   for its own: then that is left alone. */
+extern HIDDEN __thread unsigned backtrace_shut __attribute__((tls_model("initial-exec")));
+
 /* The return addresses, the innermost first; how many, 0 before either of these. */
 COLD int backtrace_find(void **ret_frames, int most);

@@ -125,6 +125,8 @@ void backtrace_start_inside(void)
 	backtrace_start();
 }
 
+__thread unsigned backtrace_shut;
+
 int backtrace_find(void **ret_frames, int most)
 {
 	int n = 0;

@@ -10,6 +10,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <loam/loam.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -67,6 +68,22 @@ TEST(a_file_that_cannot_be_written_is_said)
 {
 	EXPECT_ABORT(say_and_end, (void *)(uintptr_t) "/nowhere/x",
 		     "loam: metrics: /nowhere/x cannot be written: No such file or directory");
+}
+
+/* A daemon has closed it, and opened a file of its own. */
+TEST(nothing_is_said_into_a_file_that_took_the_place_of_standard_error)
+{
+	static char name[sizeof path];
+	int before = dup(2), other = open(path_of("other"), O_RDWR | O_CREAT, 0600);
+
+	metrics_start(strcpy(name, path_of("x.prom")));
+	REQUIRE(take("x.prom") && dup2(other, 2) == 2);
+	strcpy(name, "/nowhere/x");
+	metrics_finish();
+	dup2(before, 2);
+	EXPECT_EQ(lseek(other, 0, SEEK_END), 0);
+	close(other);
+	unlink(path_of("other"));
 }
 
 TEST(openmetrics_has_units_and_an_end)
@@ -173,18 +190,12 @@ TEST(what_another_process_is_writing_stays_its_own)
 	EXPECT(strcmp(text, "half") == 0);
 }
 
-static void finish_and_end(void *unused)
-{
-	(void)unused;
-	metrics_finish();
-	os_abort();
-}
-
 TEST(the_old_file_stays_where_there_is_no_room)
 {
 	start("full.prom");
 	os_sim_refuse(OS_SIM_WRITES, ENOSPC);
-	EXPECT_ABORT(finish_and_end, NULL, "full.prom cannot be written: No space left on device");
+	path_of("full.prom");
+	EXPECT_ABORT(say_and_end, path, "full.prom cannot be written: No space left on device");
 	metrics_finish();
 	os_sim_refuse(OS_SIM_WRITES, 0);
 	EXPECT(!take_half("full.prom", getpid()));
