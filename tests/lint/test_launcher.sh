@@ -83,6 +83,8 @@ expect 'variables of the program with --stats' 0 "$theirs" \
 	env "${their[@]}" "$loam" run --stats printenv "${ours[@]}"
 expect 'variables of a recorded program' 0 "$theirs" \
 	env "${their[@]}" "$loam" record -o variables.trace printenv "${ours[@]}"
+expect 'a variable behind one that ends within a character' 0 "b$line" \
+	env -i LC_ALL=C.UTF-8 PATH="$PATH" LOAM_SO="$LOAM_SO" A=$'x\xe9' B=b "$loam" run printenv B
 expect 'no other variable' 0 "$line" \
 	env -i PATH="$PATH" LOAM_SO="$LOAM_SO" "$loam" run --stats sh -c 'echo $LC_CTYPE'
 
