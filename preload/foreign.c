@@ -6,6 +6,7 @@
  * in no such order: preload/foreign_linked.c has its functions.
  */
 #include "api/foreign.h"
+#include "front.h"
 #include "os/libc.h"
 
 #include <dlfcn.h>
@@ -14,6 +15,8 @@
 
 /* In libloam.a only; its address is NULL in libloam.so. */
 extern HIDDEN const struct foreign_allocator foreign_linked __attribute__((weak));
+
+PUBLIC size_t __loam_malloc_usable_size(void *mem);
 
 static void *(*find)(void *, const char *); /* libc's dlsym() */
 
@@ -34,8 +37,8 @@ __attribute__((constructor(101))) static AT_START void find_next_allocator(void)
 	libc_find(&find, "dlsym");
 	if (!find)
 		return;
-	*(void **)&foreign_next.free = next_of("free", (uintptr_t)free);
-	*(void **)&foreign_next.realloc = next_of("realloc", (uintptr_t)realloc);
+	*(void **)&foreign_next.free = next_of("free", (uintptr_t)free_itself);
+	*(void **)&foreign_next.realloc = next_of("realloc", (uintptr_t)realloc_itself);
 	*(void **)&foreign_next.usable_size =
-		next_of("malloc_usable_size", (uintptr_t)malloc_usable_size);
+		next_of("malloc_usable_size", (uintptr_t)__loam_malloc_usable_size);
 }

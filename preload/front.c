@@ -33,22 +33,23 @@ REPLACEABLE_NAME(void, _ZdaPvSt11align_val_t, void *, size_t);
 
 static AT_START uintptr_t in_front(const char *name, uintptr_t linked, uintptr_t own)
 {
+	IN_REGISTER(own); /* a compiler may take two names for two functions */
 	return linked == own ? front_definition(name) : linked;
 }
 
 /* Fills a member; true when there is such a function. */
-#define FIND(member, name)                                                                         \
-	((*(uintptr_t *)&front.member =                                                            \
-		  in_front(#name, (uintptr_t)name, (uintptr_t)__loam_##name)) != 0)
+#define FIND_BESIDE(member, name, own)                                                             \
+	((*(uintptr_t *)&front.member = in_front(#name, (uintptr_t)name, (uintptr_t)own)) != 0)
+#define FIND(member, name) FIND_BESIDE(member, name, __loam_##name)
 
 static AT_START bool find_allocator(void)
 {
 	bool found = FIND(aligned_alloc, aligned_alloc);
 
-	*(uintptr_t *)&front.malloc = front_definition("malloc");
-	*(uintptr_t *)&front.realloc = front_definition("realloc");
-	*(uintptr_t *)&front.free = front_definition("free");
-	return found || front.malloc || front.free; /* no operator calls realloc */
+	found |= FIND_BESIDE(malloc, malloc, malloc_itself);
+	found |= FIND_BESIDE(free, free, free_itself);
+	(void)FIND_BESIDE(realloc, realloc, realloc_itself); /* no operator calls it */
+	return found;
 }
 
 static AT_START bool find_operators(void)

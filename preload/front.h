@@ -40,8 +40,10 @@ extern HIDDEN bool front_is_debugger;
 /* Fills the table; false, and nothing done, before loam is relocated. */
 HIDDEN bool front_find(void);
 
-/* loam's malloc: the name itself leads to the process's, where libloam.a is part of a library. */
+/* loam's own: the names themselves lead to the process's, where libloam.a is part of a library. */
 HIDDEN void *malloc_itself(size_t req);
+HIDDEN void *realloc_itself(void *mem, size_t req);
+HIDDEN void free_itself(void *mem);
 
 /* Where the slow path of an operator begins: then the table is true, and the operators' door is
    open in this thread if the fast path may be theirs. */

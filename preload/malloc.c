@@ -25,6 +25,8 @@ PUBLIC ALIGNED(CACHE_LINE) void free(void *mem)
 	free_inline(mem);
 }
 
+extern __typeof__(free) free_itself __attribute__((alias("free")));
+
 PUBLIC void *calloc(size_t count, size_t size)
 {
 	return loam_calloc(count, size);
@@ -34,6 +36,8 @@ NOINLINE PUBLIC void *realloc(void *mem, size_t req)
 {
 	return loam_realloc(mem, req);
 }
+
+extern __typeof__(realloc) realloc_itself __attribute__((alias("realloc")));
 
 /* libc's calls the process's realloc.  So does this one, and has none of its code: a tool that
    takes over a function where it finds it (valgrind) may know realloc alone. */

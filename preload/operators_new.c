@@ -77,7 +77,8 @@ static COLD void *ask_for_room(size_t alignment, size_t req, bool throws, const 
 	void (*handler)(void) = NULL;
 	void *mem = NULL;
 
-	runtime_of(caller);
+	if (!&__cxa_throw) /* else all names are bound */
+		runtime_of(caller);
 	while (!mem && (!alignment || is_power_of_two(alignment))) {
 		if (RUNTIME(_ZSt15get_new_handlerv))
 			handler = RUNTIME(_ZSt15get_new_handlerv)();

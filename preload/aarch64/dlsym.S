@@ -41,4 +41,5 @@
 	.hidden	dlvsym_of_handle
 	found_by_handle dlsym, dlsym_next, dlsym_find, dlsym_of_handle
 	found_by_handle dlvsym, dlvsym_next, dlvsym_find, dlvsym_of_handle
+#include "landing_pads.S"
 	.section .note.GNU-stack, "", @progbits

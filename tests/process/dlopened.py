@@ -97,6 +97,8 @@ def main():
         give_back(lib, block)
     for block in use(open_library(ctypes.RTLD_GLOBAL), 1):
         give_back(lib, block)
+    if hasattr(lib, "use_operators") and not lib.use_operators():
+        state["failures"].append("operators of C++, or blocks of libc, are not served")
     if not lib.loam_check():
         state["failures"].append("the heap is not sound")
     text = ctypes.create_string_buffer(100)
