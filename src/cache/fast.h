@@ -66,6 +66,14 @@ ALWAYS_INLINE void *fast_malloc_aligned(const struct door *door, size_t alignmen
 	return fast_malloc_by_class(door, align_up(req ? req : 1, alignment));
 }
 
+/* Whether an object may bear its mark; if so, the slow path looks whether it is free. Half of the
+   mark is read: a load waits for a store of a part of what it reads, and a program often wrote four
+   bytes there just before, as a count of references. */
+ALWAYS_INLINE bool fast_may_be_marked(const struct object *o, uint64_t mark)
+{
+	return *(const uint32_t *)&o->key == (uint32_t)mark;
+}
+
 /* Whether mem is an object of a slab in use that holds req bytes with at most half of it wasted.
    The mark tells, since on a page with a hot word every free object bears it. */
 ALWAYS_INLINE bool fast_stays_in_place(const void *mem, size_t req)
@@ -77,7 +85,7 @@ ALWAYS_INLINE bool fast_stays_in_place(const void *mem, size_t req)
 		return false;
 	s = (const struct slab *)tag;
 	return slab_starts_object(s, mem) && req <= s->size && req >= s->size / 2 && req &&
-	       !IS_WRONG(((const struct object *)mem)->key == slab_mark(mem));
+	       !IS_WRONG(fast_may_be_marked(mem, slab_mark(mem)));
 }
 
 /* free of what a magazine does not take: slow(mem), unless it packs. */
@@ -94,7 +102,7 @@ ALWAYS_INLINE void fast_give(struct magazine *m, void *mem, free_into_closed *cl
 	if (UNLIKELY(CONFIG_CHECKS ? !magazine_is_object(m, mem) : !m->limit))
 		return closed(mem, m, slow);
 	mark = slab_mark(o);
-	if (IS_WRONG(o->key == mark))
+	if (IS_WRONG(fast_may_be_marked(o, mark)))
 		return slow(mem);
 	if (UNLIKELY(!magazine_push(m, o, mark)))
 		return full(mem);
@@ -108,7 +116,7 @@ ALWAYS_INLINE void fast_give_leaving(struct magazine *m, void *mem, void (*full)
 	struct object *o = mem;
 	uint64_t mark = slab_mark(o);
 
-	if (IS_WRONG(o->key == mark))
+	if (IS_WRONG(fast_may_be_marked(o, mark)))
 		return slow(mem);
 	if (UNLIKELY(!magazine_push_leaving(m, o, mark)))
 		return full(mem);
