@@ -35,6 +35,10 @@
 #define RUNS_KEPT  (MIB >> PAGE_SHIFT)
 #define RUNS_SLACK (MIB >> PAGE_SHIFT)
 
+/* Runs that a thread takes at once from the arena that had too many: one to use, and the others for
+   its own. */
+#define RUNS_MOVED 8
+
 struct runs {
 	struct run *run[RUNS_SLOTS]; /* R1 */
 	size_t kept, retained;	     /* R2; in pages */
@@ -46,6 +50,12 @@ struct runs {
 static inline bool runs_fits(const struct run *run, size_t npages)
 {
 	return 8 * (run->npages - npages) <= npages;
+}
+
+/* How many runs of npages may be kept before any must go for that. */
+static inline uint32_t runs_room(const struct runs *rs, size_t npages)
+{
+	return (uint32_t)smaller(RUNS_SLOTS - rs->count, minus(RUNS_KEPT, rs->kept) / npages);
 }
 
 /* Takes out the newest kept run that fits npages and lies at a multiple of alignment, or NULL. */

@@ -135,21 +135,49 @@ static void *alloc_chunk(struct cache *c, size_t req, bool *ret_zero)
 	return mem;
 }
 
+/* Takes a kept run of an arena, which is locked and is unlocked then, and for the thread's arena
+   others that fit, `most` in all. NULL: none does. */
+static struct run *take_surplus(struct cache *c, struct arena *from, size_t npages,
+				size_t alignment, uint32_t most)
+{
+	struct run *runs[RUNS_MOVED];
+	struct arena *a;
+	uint32_t n = 0;
+
+	ASSERT(most && most <= RUNS_MOVED);
+	while (n < most && (runs[n] = runs_take(&from->runs, npages, alignment)))
+		n++;
+	ring_unlock(from);
+	if (n < 2)
+		return n ? runs[0] : NULL;
+	a = ring_lock(&c->arena);
+	while (n-- > 1) {
+		if (a)
+			runs_keep(&a->runs, runs[n]);
+		else
+			run_free(runs[n]);
+	}
+	if (a)
+		ring_unlock(a);
+	return runs[0];
+}
+
 /* A kept run of the thread's arena, else of the one that had too many last, unless that is locked:
    runs that another thread frees are kept by its arena. NULL: none was found. */
 static struct run *take_kept_run(struct cache *c, size_t npages, size_t alignment)
 {
 	struct arena *a = ring_lock(&c->arena), *other = load_acquire(&ring_surplus);
-	struct run *run = a ? runs_take(&a->runs, npages, alignment) : NULL;
+	struct run *run;
+	uint32_t room;
 
 	if (!a)
 		return NULL;
+	run = runs_take(&a->runs, npages, alignment);
+	room = runs_room(&a->runs, npages);
 	ring_unlock(a);
 	if (run || !other || other == a || other->node != a->node || !ring_try(other))
 		return run;
-	run = runs_take(&other->runs, npages, alignment);
-	ring_unlock(other);
-	return run;
+	return take_surplus(c, other, npages, alignment, (uint32_t)smaller(1 + room, RUNS_MOVED));
 }
 
 /* A kept run, or a new one; *ret_zero says that it reads as zero. */

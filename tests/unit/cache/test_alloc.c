@@ -310,13 +310,33 @@ TEST(what_another_arena_has_too_many_of_is_taken_before_a_new_run)
 	struct arena *other = surplus_elsewhere(mem);
 
 	EXPECT(alloc(SMALL_RUN) == mem[RUNS_SLOTS]);
-	EXPECT_EQ(other->runs.count, RUNS_SLOTS - 1);
+	EXPECT_EQ(other->runs.count, RUNS_SLOTS - 8); /* the others are for the next requests */
+	EXPECT_EQ(arena_main.runs.count, 7);
 	loam_free(mem[RUNS_SLOTS]);
 	own = alloc(SMALL_RUN); /* the thread's own arena comes first */
 	EXPECT(own == mem[RUNS_SLOTS]);
-	EXPECT_EQ(other->runs.count, RUNS_SLOTS - 1);
+	EXPECT_EQ(other->runs.count, RUNS_SLOTS - 8);
 	loam_free(own);
 	flush_runs(other);
+	flush_runs(&arena_main);
+	EXPECT(loam_check());
+}
+
+/* Nothing that the thread's arena keeps has to go for them. */
+TEST(no_more_is_taken_from_another_arena_than_there_is_room_for)
+{
+	void *mem[RUNS_SLOTS + 1], *large;
+	struct arena *other = surplus_elsewhere(mem);
+
+	large = alloc(MIB - 3 * SMALL_RUN);
+	loam_free(large);
+	REQUIRE(arena_main.runs.count == 1);
+	EXPECT(alloc(SMALL_RUN) == mem[RUNS_SLOTS]);
+	EXPECT_EQ(arena_main.runs.count, 1 + 3);
+	EXPECT_EQ(other->runs.count, RUNS_SLOTS - 1 - 3);
+	loam_free(mem[RUNS_SLOTS]);
+	flush_runs(other);
+	flush_runs(&arena_main);
 	EXPECT(loam_check());
 }
 
