@@ -51,6 +51,8 @@ def too_long(text):
 def main():
     write = '--write' in sys.argv
     names = sources([path for path in sys.argv[1:] if path != '--write'] or FORMATTED)
+    if not names:
+        sys.exit('format.py: git knows no sources here')
     with ThreadPoolExecutor(2) as pool:
         results = list(zip(names, pool.map(formatted, names)))
     total = 0

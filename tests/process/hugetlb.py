@@ -4,6 +4,7 @@ hugetlb.py PROGRAM, with the library in LOAM_SO.  PROGRAM says how many KiB of t
 may, this reserves pages for the time of the test; where it may not, it skips itself behind the part
 that needs none.
 """
+import fcntl
 import os
 import signal
 import subprocess
@@ -52,6 +53,11 @@ def check(options, wanted):
 
 
 def main():
+    try:
+        setting = open(SETTING)
+        fcntl.flock(setting, fcntl.LOCK_EX)  # another run of this changes it, too
+    except OSError as error:
+        print(f"nothing can be reserved: {error}")
     before = meminfo("HugePages_Total")
     failures, had_pages = check("hugetlb=off", (True, False, False)), False
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -3,6 +3,7 @@
 overcommit.py MODEST, with the library in LOAM_SO.  Skips itself where the setting cannot be
 changed, or where that would starve what else runs on the machine; restores it always.
 """
+import fcntl
 import os
 import signal
 import subprocess
@@ -25,8 +26,9 @@ def committed_share():
 
 
 def main():
-    with open(SETTING) as setting:
-        before = setting.read()
+    setting = open(SETTING)
+    fcntl.flock(setting, fcntl.LOCK_EX)  # another run of this changes it, too
+    before = setting.read()
     try:
         write_setting(before)
     except OSError as error:

@@ -39,6 +39,8 @@ def wrong_runs(library, **more):
         for preload in orders(library):
             for options in ('confirm', 'confirm,guard=50,harden=3'):
                 on_loam = run(command, preload, options, **more)
+                if 'cannot be preloaded' in alone.stderr + on_loam.stderr:
+                    yield f'{preload}: was not loaded'
                 if (on_loam.returncode, on_loam.stdout) != (alone.returncode, alone.stdout):
                     yield (f'{command[0]} with {preload} and "{options}": {on_loam.returncode} instead of '
                            f'{alone.returncode}\n{on_loam.stderr[-500:]}')

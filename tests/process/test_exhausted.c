@@ -76,11 +76,13 @@ static void exhaust_each_in_a_child(int which, const char *in_use, bool in_threa
 		if (child == 0) {
 			alarm(CHILD_SECONDS);
 			limit_room(which, in_use);
-			if (!in_thread)
+			if (!in_thread) {
 				exhaust(sizes[i]);
-			else if (pthread_create(&thread, NULL, exhaust_in_thread,
-						(void *)&sizes[i]) == 0)
-				pthread_join(thread, NULL);
+				_exit(0);
+			}
+			MUST(pthread_create(&thread, NULL, exhaust_in_thread, (void *)&sizes[i]) ==
+			     0);
+			pthread_join(thread, NULL);
 			_exit(0);
 		}
 		if (!EXPECT_EQ(child_wait(child), 0))

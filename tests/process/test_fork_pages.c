@@ -58,7 +58,7 @@ static void in_child(void (*body)(void))
 	MUST(pid >= 0);
 	if (pid == 0) {
 		body();
-		_exit(0);
+		_exit(test_failures() != 0);
 	}
 	MUST(waitpid(pid, &status, 0) == pid);
 	EXPECT_EQ(status, 0);
@@ -150,7 +150,7 @@ static pid_t fork_that_rests(void)
 	MUST(pid >= 0);
 	if (pid)
 		return pid;
-	alarm(100);
+	alarm(CHILD_SECONDS);
 	for (;;)
 		pause();
 }

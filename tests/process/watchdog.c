@@ -1,7 +1,7 @@
 /* Part of every program here: what hangs is ended, and what was to be preloaded must have been. */
 #include "process.h"
 
-enum { WATCHDOG_SECONDS = 240 };
+enum { WATCHDOG_SECONDS = 1000 };
 
 __attribute__((weak)) const char *loam_version(void);
 

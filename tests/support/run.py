@@ -109,7 +109,7 @@ def build(configuration, env):
 
 
 def run_tests(configuration, env):
-    """Runs meson test, shows failures as they come, and returns the records of its log."""
+    """Runs meson test, shows failures as they come, and returns the records of its log and its exit status."""
     setup = re.search(r'--setup=(\w+)', configuration.tests)
     log = configuration.folder / 'meson-logs' / f'tests{"-" + setup[1] if setup else ""}.json'
     log.unlink(missing_ok=True)
@@ -123,7 +123,7 @@ def run_tests(configuration, env):
             if re.match(r' *\d+/\d+ .* (FAIL|TIMEOUT|ERROR|INTERRUPT|UNEXPECTEDPASS) ', line):
                 progress(f'{configuration.name}: {" ".join(line.split())}')
     records = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    return records, ''.join(output), shlex.join(map(str, command))
+    return records, process.returncode, ''.join(output), shlex.join(map(str, command))
 
 
 def count(configuration, record, outcome):
@@ -152,11 +152,13 @@ def run(configuration):
         outcome.failed.append((f'{configuration.name}: does not build', *failure))
     else:
         progress(f'{configuration.name}: testing')
-        records, output, command = run_tests(configuration, env)
+        records, status, output, command = run_tests(configuration, env)
         for record in records:
             count(configuration, record, outcome)
         if not records:
             outcome.failed.append((f'{configuration.name}: no test ran', output, command))
+        elif status and not outcome.failed:     # it has not run all
+            outcome.failed.append((f'{configuration.name}: meson test ended with {status}', output, command))
     outcome.seconds = time.monotonic() - start
     progress(f'{configuration.name}: {outcome} in {clock(outcome.seconds)}')
     return outcome

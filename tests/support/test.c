@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -200,12 +201,13 @@ static bool chosen(const char *name, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	volatile int failed = 0, skipped = 0;
+	volatile int ran = 0, failed = 0, skipped = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (volatile int i = 0; i < test_count; i++) {
 		if (!chosen(tests[i].name, argc, argv))
 			continue;
+		ran++;
 		failures = 0;
 		if (setjmp(skip_point) == 0)
 			tests[i].body();
@@ -216,7 +218,20 @@ int main(int argc, char **argv)
 	}
 	if (has_folder)
 		remove_folder();
-	return failed ? 1 : skipped ? EXIT_SKIP : 0;
+	if (!ran)
+		dprintf(2, "%s has no such test\n", argv[0]);
+	return failed || !ran ? 1 : skipped ? EXIT_SKIP : 0;
+}
+
+bool test_may_trace(void)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0);
+	waitpid(child, &status, 0);
+	return status == 0;
 }
 
 bool test_is_unreadable(const char *mem)

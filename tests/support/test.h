@@ -58,6 +58,9 @@ _Noreturn void test_stop(void);
 /* Ends the running test as skipped, for the reason that is printed. */
 _Noreturn void test_skip(const char *reason);
 
+/* Whether a child may be traced here. */
+bool test_may_trace(void);
+
 /* Whether reading mem ends a child by a fault. */
 bool test_is_unreadable(const char *mem);
 

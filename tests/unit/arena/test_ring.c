@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -222,9 +223,17 @@ static void get_elsewhere(struct waiter *w, struct arena *a)
 	REQUIRE(pthread_create(&w->thread, NULL, get_it, w) == 0);
 }
 
+static sem_t waiting; /* posted by a thread that is about to wait for its arena */
+
+static void note_wait(void)
+{
+	sem_post(&waiting);
+}
+
 /* With `most` arenas, all of them locked, a thread waits for its own. */
 static void expect_wait(size_t most)
 {
+	void (*before)(void) = load_acquire(&lock_before_wait);
 	struct holder h[64];
 	struct waiter w;
 	size_t n = 0;
@@ -232,8 +241,12 @@ static void expect_wait(size_t most)
 	for (struct arena *a = NULL; (a = ring_next(a));)
 		hold(&h[n++], a);
 	REQUIRE(n == most && n > 1);
+	sem_init(&waiting, 0, 0);
+	store_release(&lock_before_wait, note_wait);
 	get_elsewhere(&w, h[1].arena);
-	usleep(20000);
+	while (sem_wait(&waiting) != 0)
+		;
+	store_release(&lock_before_wait, before);
 	EXPECT(!load_acquire(&w.done));
 	let_go(&h[0]); /* this is not the one that it waits for */
 	usleep(20000);
@@ -643,4 +656,26 @@ TEST_ALONE(threads_never_meet_in_an_arena)
 		ring_unlock(a);
 	}
 	EXPECT(zone_check());
+}
+
+static void child_makes_one_by_default(void)
+{
+	alarm(60);
+	recover();
+	EXPECT(get(ring_at(2)) == ring_at(1));
+	lock_by_another(ring_at(1));
+	EXPECT(get(ring_at(2)) == ring_at(3));
+	EXPECT_EQ(ring_count(), 3);
+}
+
+TEST_ALONE(without_the_option_too_a_lost_arena_makes_room_for_another)
+{
+	struct holder h;
+
+	start();
+	options.arena_max = 0;
+	make_arenas(os_cpus());
+	hold(&h, ring_at(2));
+	in_child(child_makes_one_by_default);
+	let_go(&h);
 }

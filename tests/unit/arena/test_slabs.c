@@ -694,19 +694,21 @@ TEST(a_slab_is_idle_from_a_quarter_on_and_counted_anew_at_each_quarter_less)
 
 TEST(a_slab_of_objects_of_pages_is_idle_from_three_quarters_on)
 {
-	struct slabs *ss = begin();
-	struct slab *s;
-	uint32_t most;
-
 	if (os_page_size() > PAGE_SIZE)
 		test_skip("the figures are those of pages of 4 KiB");
-	make_full(ss, class_of(8192), &s, 1);
-	most = s->capacity * 3 / 4;
-	thin_out(ss, s, most + 1);
-	EXPECT_EQ(s->retained, 0);
-	thin_out(ss, s, most);
-	EXPECT_EQ(s->retained, (s->capacity - most) * 8192);
-	end(ss);
+	for (size_t size = PAGE_SIZE; size <= 2 * PAGE_SIZE; size *= 2) {
+		struct slabs *ss = begin();
+		struct slab *s;
+		uint32_t most;
+
+		make_full(ss, class_of(size), &s, 1);
+		most = s->capacity * 3 / 4;
+		thin_out(ss, s, most + 1);
+		EXPECT_EQ(s->retained, 0);
+		thin_out(ss, s, most);
+		EXPECT_EQ(s->retained, (s->capacity - most) * size);
+		end(ss);
+	}
 }
 
 TEST(whole_free_pages_of_a_slab_of_small_objects_are_idle)

@@ -310,7 +310,7 @@ TEST(all_of_a_cache_grow_to_four_mib_together)
 	const struct {
 		uint16_t fills;
 		size_t most;
-	} rows[] = {{1, MAGAZINES_BYTES}, {0, MAGAZINES_BYTES / 8}};
+	} rows[] = {{1, 4 * MIB}, {0, 512 * KIB}};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct magazine m = fresh(64);

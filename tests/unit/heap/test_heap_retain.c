@@ -382,3 +382,72 @@ TEST(the_data_segment_refuses_huge_pages_where_they_are_not_wanted)
 	options.thp = THP_AUTO;
 	os_sim_note_advice(NULL, 0);
 }
+
+/* One call looks at 4,096 that are purged; the next goes on in the bin below. */
+static void expect_purge_behind(int nclean, int calls)
+{
+	enum { MOST = 4200, FEW = 200 };
+	struct chunk_heap *ch = fresh(false);
+	struct options defaults = options;
+	static char *clean[MOST], *few[FEW];
+	size_t dirty;
+
+	options.retain_floor = GIB;
+	spaced(ch, clean, nclean, 16000);
+	spaced(ch, few, FEW, 12000);
+	for (int i = 0; i < nclean; i++)
+		heap_free(ch, clean[i]);
+	heap_trim(ch, 0);
+	while (ch->bins.first[BINS_UNSORTED])
+		REQUIRE(heap_malloc(ch, 70000, NULL));
+	for (int i = 0; i < FEW; i++)
+		heap_free(ch, few[i]);
+	dirty = ch->bins.dirty;
+	REQUIRE(dirty >= FEW * PAGE_SIZE);
+	retain_forget();
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	while (--calls) {
+		heap_obey_rule(ch);
+		EXPECT_EQ(ch->bins.dirty, dirty);
+	}
+	heap_obey_rule(ch);
+	EXPECT(ch->bins.dirty < dirty / 2);
+	EXPECT(heap_check(ch));
+	options = defaults;
+}
+
+TEST(a_call_looks_past_as_many_purged_chunks_as_it_may_and_the_next_goes_on)
+{
+	os_sim_need_small_pages();
+	expect_purge_behind(300, 1);
+	expect_purge_behind(4200, 2);
+}
+
+TEST(of_top_goes_what_the_rule_asks_for_and_no_more)
+{
+	enum { CHUNKS = 200 };
+	struct chunk_heap *ch = fresh(true);
+	struct options defaults = options;
+	static char *mems[CHUNKS];
+	size_t before, excess;
+
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	for (int i = 0; i < CHUNKS; i++)
+		REQUIRE(mems[i] = heap_malloc(ch, 100000, NULL));
+	for (int i = CHUNKS; i-- > 0;)
+		heap_free(ch, mems[i]);
+	zone_purge(SIZE_MAX);
+	retain_forget();
+	options.retain_floor = retain_retained - 1;
+	options.retain_share = 1024;
+	before = top_retained(ch);
+	excess = retain_excess(); /* about half of all */
+	REQUIRE(excess && excess + MIB < before);
+	heap_obey_rule(ch);
+	EXPECT(top_retained(ch) >= before - excess);
+	EXPECT(top_retained(ch) <= before - excess + 2 * PAGE_SIZE);
+	EXPECT(heap_check(ch));
+	options = defaults;
+}

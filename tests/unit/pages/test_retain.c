@@ -235,3 +235,23 @@ TEST(what_is_retained_counts_against_the_limit)
 	options.limit = 0;
 	reset(0, 0);
 }
+
+TEST(the_peak_fades_towards_what_is_used)
+{
+	reset(400 * MIB, 0);
+	retain_add_live(-(intptr_t)(300 * MIB));
+	retain_fade();
+	EXPECT_EQ(retain_peak, 325 * MIB);
+	for (int seconds = 0; seconds < 100; seconds++)
+		retain_fade();
+	EXPECT(retain_peak >= 100 * MIB && retain_peak < 101 * MIB);
+}
+
+TEST(more_that_was_not_needed_than_was_learned_leaves_no_regret)
+{
+	reset(800 * MIB, 100 * MIB);
+	retain_low = retain_low_before = 100 * MIB;
+	retain_regret = 40 * MIB;
+	retain_half(true);
+	EXPECT_EQ(retain_regret, 0);
+}

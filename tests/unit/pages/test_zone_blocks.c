@@ -3,6 +3,7 @@
 #include "os_sim.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
+#include "pages/zone_regions.h"
 #include "test.h"
 
 #include <string.h>
@@ -448,5 +449,53 @@ TEST(where_there_is_no_room_the_least_will_do)
 	while (n)
 		zone_free(held[--n], 8, 0);
 	EXPECT(zone_check());
+	EXPECT_EQ(retain_live, 0);
+}
+
+TEST(scattered_blocks_lie_anywhere_and_are_no_stretches)
+{
+	char *mem, *other, *one;
+	size_t low = 0;
+	bool clean;
+
+	zone_unmap_free(true);
+	REQUIRE(sizes().mapped == 0);
+	REQUIRE(mem = zone_alloc(6, &clean));
+	zone_free_pages(mem + 3 * PAGE_SIZE, 26); /* blocks of 8 pages at most */
+	zone_scatter(1);
+	REQUIRE(other = zone_alloc_pages(20, 0, &clean));
+	EXPECT(is_aligned((uintptr_t)other, ORDER_BYTES(5))); /* cut from a block */
+	zone_free_pages(other, 20);
+	zone_free_pages(mem, 3);
+	zone_free_pages(mem + 29 * PAGE_SIZE, 35);
+	zone_purge(SIZE_MAX);
+	for (int i = 0; i < 8; i++) {
+		REQUIRE(one = zone_alloc(0, &clean));
+		low += one == mem; /* where it is without chance */
+		zone_free(one, 0, 0);
+	}
+	EXPECT(low < 8);
+	zone.scatter = 0;
+	EXPECT_EQ(retain_live, 0);
+}
+
+TEST(what_is_extended_into_pages_that_are_not_in_ram_is_told)
+{
+	bool clean;
+	char *mem;
+
+	os_sim_need_small_pages();
+	REQUIRE(mem = zone_alloc(6, &clean));
+	zone_free_pages(mem + 16 * PAGE_SIZE, 48);
+	zone_purge(SIZE_MAX);
+	retain_tally = 64 * PAGE_SIZE;
+	retain_regret = 0;
+	REQUIRE(zone_extend_pages(mem, 16, 40));
+	EXPECT_EQ(retain_regret, 24 * PAGE_SIZE);
+	zone_free_pages(mem + 32 * PAGE_SIZE, 8);
+	retain_regret = 0;
+	REQUIRE(zone_extend_pages(mem, 32, 48));
+	EXPECT_EQ(retain_regret, 8 * PAGE_SIZE); /* the other 8 are in RAM */
+	zone_free_pages(mem, 48);
 	EXPECT_EQ(retain_live, 0);
 }
