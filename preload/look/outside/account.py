@@ -44,7 +44,7 @@ def of_threads(found, names):
     numbers = {arena.address: arena.number for arena in found.arenas.values()}
     rows = []
     for cache in found.caches:
-        rows.append({'thread': cache.thread if cache.thread in names else 0,
+        rows.append({'cache': cache.address, 'thread': cache.thread if cache.thread in names else 0,
                      'name': names.get(cache.thread, '(ended: the next thread takes its cache)'),
                      'arena': numbers.get(cache.arena, 0), 'cached': cache.nbytes,
                      'objects': sum(cache.objects.values()),
@@ -131,6 +131,9 @@ class Watched:
         """The heap as it is now."""
         try:
             return heap.look(self.process, self.page, kind)
+        except heap.Slow as slow:
+            raise Unreadable(f'the heap of {self.process} is large, or the machine busy: {slow}; `loam ctl'
+                             f' {self.process.pid} stats` needs no walk', 'slow') from None
         except Torn as torn:
             raise Unreadable(f'the heap of {self.process} makes no sense ({torn}): it is damaged, or changes too'
                           ' fast') from None

@@ -72,7 +72,7 @@ class Asker:
                 fcntl.flock(self.folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > until:
-                    raise Late(f'another command waits for {self.process} to answer: try again later') from None
+                    raise Failure(f'another command waits for {self.process} to answer: nothing was asked; try again') from None
                 time.sleep(LOOKS)
                 continue
             except OSError:

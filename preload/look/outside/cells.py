@@ -267,7 +267,7 @@ class MapHeap(Heap):
                 bits, first = int.from_bytes(record[at:at + 2 * npages // 8], 'little'), 0
                 for order in range(ORDERS):
                     count = npages >> order
-                    counts[order][state] += (bits >> first & (1 << count) - 1).bit_count()
+                    counts[order][state] += ones(bits >> first & (1 << count) - 1)
                     first += count
         return counts
 
@@ -279,10 +279,15 @@ class MapHeap(Heap):
         return 'zone' if first in self.regions else 'other'
 
 
+def ones(bits):
+    """How many bits are set; int.bit_count() is newer than Python 3.9."""
+    return bin(bits).count('1')
+
+
 def bytes_between(bits, size, start, end):
     """Bytes in [start, end), counted from a slab's base, of objects whose bits are set."""
     first, last = start // size, (end - 1) // size
-    inside = (bits >> first & (1 << last - first + 1) - 1).bit_count() * size
+    inside = ones(bits >> first & (1 << last - first + 1) - 1) * size
     if bits >> first & 1:
         inside -= start - first * size
     if bits >> last & 1:

@@ -4,7 +4,7 @@ import os
 import re
 
 from . import account, process
-from .failure import Failure, Unreadable
+from .failure import Failure, Refused, Unreadable
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,7 +47,7 @@ def number_of(word):
         raise Failure(f'there is no process {word} that this user may look at')
     if len(found) > 1:
         on_loam = [pid for pid in found if is_on_loam(pid)]
-        found = on_loam if len(on_loam) == 1 else found
+        found = on_loam or found
     if len(found) > 1:
         raise Failure(f'{len(found)} processes are called {word}: name one by its number:'
                       f' {", ".join(map(str, found))}')
@@ -69,11 +69,13 @@ def is_on_loam(pid):
     return True
 
 
-def look_at_all(finder, look):
+def look_at_all(finder, look, before=lambda n, of: None):
     """What look() says of every process on loam, and the rows of those that cannot be read.  Processes that may not be
-    looked at, and those that end meanwhile, are left out."""
-    found, unreadable = [], []
-    for pid in process.all_processes():
+    looked at, unless these are all, and those that end meanwhile, are left out.  before() is called before each."""
+    found, unreadable, refused = [], [], []
+    pids = process.all_processes()
+    for n, pid in enumerate(pids):
+        before(n, len(pids))
         try:
             watched = account.Watched(pid, finder)
             try:
@@ -82,8 +84,13 @@ def look_at_all(finder, look):
                 watched.close()
         except Unreadable as failure:
             unreadable += row_of_unreadable(pid, failure)
+        except Refused as failure:
+            refused.append(failure)
         except Failure:
             pass
+    if refused and not found and not unreadable:
+        raise Failure(f'none of {len(pids)} processes is seen to run on loam, and {len(refused)} were refused; the first:'
+                      f' {refused[0]}')
     return found, unreadable
 
 
@@ -97,7 +104,7 @@ def row_of_unreadable(pid, failure):
              'reason': failure.reason}]
 
 
-def all_accounts(finder):
+def all_accounts(finder, before=lambda n, of: None):
     """Of every process on loam; of one that cannot be read a row of why that is."""
-    found, unreadable = look_at_all(finder, account.Watched.look)
+    found, unreadable = look_at_all(finder, account.Watched.look, before)
     return found + unreadable

@@ -1,4 +1,5 @@
 """What ends a look: one line that names the process and says what is the matter."""
+import io
 import os
 import signal
 import sys
@@ -10,6 +11,10 @@ class Failure(Exception):
     def __init__(self, message, status=1):
         super().__init__(message)
         self.status = status
+
+
+class Refused(Failure):
+    """The kernel does not let this user look at the process."""
 
 
 class Gone(Failure):
@@ -31,8 +36,11 @@ class Torn(Exception):
 def run_main(main):
     """Ends the process with what main() returns; a Failure is printed, not traced."""
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors='backslashreplace')   # a name may be in another encoding
         status = main()
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
     except Failure as failure:
         print(f'loam: {failure}', file=sys.stderr)
         status = failure.status
@@ -41,4 +49,9 @@ def run_main(main):
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         status = 128 + signal.SIGPIPE
+    except OSError as error:
+        print(f'loam: {error.filename or "standard output"}: {error.strerror or error}', file=sys.stderr)
+        if sys.stdout:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
     sys.exit(status)

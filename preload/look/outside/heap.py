@@ -16,7 +16,8 @@ from .process import PAGE, PRESENT, SWAPPED
 
 TRIES = 20
 ARENAS_MOST, CACHES_MOST, LEAVES_MOST = 1 << 16, 1 << 20, 1 << 14
-SECONDS_MOST = 30   # of a walk
+SECONDS_MOST = 30   # of a walk, and for each GiB in RAM:
+SECONDS_OF_GIB = 4
 GAP = 1024          # descriptors so near each other are read at once; unreadable pages are larger
 THREAD = 0x3fffffff  # the bits of a mutex's word that are its holder's number
 FILLS = 10          # steps of the histogram of slabs by the share of their objects in use
@@ -26,6 +27,10 @@ def class_size(sc):
     """As src/slab/classes.h has it; each slab's own size is compared with it."""
     shift = 0 if sc < 16 else sc // 8 - 1
     return ((sc if sc < 16 else sc % 8 + 8) + 1 << shift) * 16
+
+
+class Slow(Torn):
+    """There was no time for all of it."""
 
 
 # What Python says where sizes and offsets contradict each other.
@@ -110,8 +115,8 @@ class Arena:
 
 
 class Cache:
-    def __init__(self, thread, arena, objects):
-        self.thread, self.arena = thread, arena
+    def __init__(self, address, thread, arena, objects):
+        self.address, self.thread, self.arena = address, thread, arena
         self.objects = objects      # by class
 
     @property
@@ -166,10 +171,10 @@ class Lists:
         record = Record(page.cache_bytes, magazines=(page.cache_magazines, 'Q'), arena=(page.cache_arena, 'Q'),
                         thread=(page.cache_thread, 'I'))
         found = []
-        for _, data in self.list_from(page.caches, page.cache_next, page.cache_bytes, CACHES_MOST):
+        for address, data in self.list_from(page.caches, page.cache_next, page.cache_bytes, CACHES_MOST):
             row = record.unpack(data)
             objects = self.read_magazines(row.magazines) if row.magazines else {}
-            found.append(Cache(row.thread & THREAD, row.arena, objects))
+            found.append(Cache(address, row.thread & THREAD, row.arena, objects))
         return found
 
     def read_magazines(self, address):
@@ -229,7 +234,7 @@ class PageMap(Lists):
             if not distance:
                 continue
             if time.monotonic() > self.until:
-                raise Torn(f'no end in {SECONDS_MOST} seconds')
+                raise Slow('it was not read to its end in time')
             table = page.pagemap + page.pagemap_no_tags + distance
             data = process.read_there(table, nwindows * npages * 8)
             self.add_resident(self.metadata, table, len(data))
@@ -438,7 +443,7 @@ class Heap(PageMap):
 def look(process, page, kind=Heap):
     """A Heap, or of a kind that is one; tried again where what was read makes no sense.  Raises Torn
     when it never does."""
-    until = time.monotonic() + SECONDS_MOST
+    until = time.monotonic() + SECONDS_MOST + SECONDS_OF_GIB * (process.kernel().get('rss', 0) >> 30)
     for left in range(TRIES - 1, -1, -1):
         try:
             return kind(process, page, until)

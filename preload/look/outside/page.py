@@ -73,7 +73,8 @@ class Page:
                 return f'{name} is at {getattr(self, name):#x}'
         limits = {'page_shift': (12, 12), 'region_shift': (16, 30), 'table_shift': (20, 30),
                   'leaf_shift': (24, 40), 'leaf_unit_shift': (1, 40), 'root_leaves': (1, 1 << 20),
-                  'classes': (1, 254), 'class_size_max': (16, 1 << 20), 'magazine_most': (1, 1 << 16)}
+                  'classes': (1, 254), 'class_size_max': (16, 1 << 20), 'magazine_most': (1, 1 << 16),
+                  'chunk_least': (16, 1 << 12)}
         for name in NUMBERS:
             least, most = limits.get(name, (0, 1 << 21))
             if not least <= getattr(self, name) <= most:
@@ -139,12 +140,12 @@ class Finder:
 
     def addresses(self, process, mappings):
         """Where pages of figures should be."""
-        runs = {m.file for m in mappings if 'x' in m.flags}
+        runs, uid = {m.file for m in mappings if 'x' in m.flags}, process.real_uid()
         for m in mappings:
             if m.offset or not m.path or m.path.startswith('[') or m.flags[0] != 'r' or m.file not in runs:
                 continue
             # By user: a process may have overwritten what it maps, and must not hide those of others.
-            key = process.real_uid(), m.file, m.path
+            key = uid, m.file, m.path
             if key not in self.distances:
                 self.distances[key] = distance_of_page(process, m.start)
             if self.distances[key] is not None:
@@ -152,10 +153,7 @@ class Finder:
 
     def find(self, process):
         """The page of figures.  Of two loams in one process, that which holds more."""
-        try:
-            mappings = process.mappings()
-        except OSError as error:
-            raise process.failure(error) from None
+        mappings = process.mappings()
         found = best_page(process, self.addresses(process, mappings), Mapped(mappings))
         if not found:
             raise no_loam(process, mappings)

@@ -57,6 +57,7 @@ class Places(heap.Lists):
         super().__init__(process, page, float('inf'))
         self.secret = {name: self.word(getattr(page, name + '_secret')) for name in ('mark', 'chunk', 'fence', 'run')}
         self.cached = {}    # by class: who has which free object
+        self.kinds = self.records()
 
     # ---- Words.
 
@@ -82,7 +83,7 @@ class Places(heap.Lists):
         }
 
     def descriptor(self, tag, kind):
-        record = self.records()[kind]
+        record = self.kinds[kind]
         return record.unpack(self.process.read(tag, record.struct.size))
 
     # ---- The page map.

@@ -6,10 +6,11 @@ becomes another program, a read gives nothing, and never the bytes of another pr
 import bisect
 import dataclasses
 import errno
+import functools
 import os
 import pwd
 
-from .failure import Failure, Gone, Torn
+from .failure import Failure, Gone, Refused, Torn
 
 ABSENT, PRESENT, SWAPPED = 0, 1, 2      # of a page
 PAGE = os.sysconf('SC_PAGE_SIZE')
@@ -54,6 +55,7 @@ def printable(text):
     return ''.join(c if c.isprintable() else '?' for c in text)
 
 
+@functools.lru_cache(maxsize=None)
 def user_name(uid):
     try:
         return pwd.getpwuid(uid).pw_name
@@ -72,7 +74,7 @@ def why_refused(pid):
     except (OSError, ValueError):
         scope = 0   # the kernel has no such limit
     if os.geteuid() == 0:
-        return 'the kernel refuses root as well: a container or a security module has set limits'
+        return 'the kernel refuses root as well: a container needs CAP_SYS_PTRACE (--cap-add=SYS_PTRACE); or ask from its host'
     if owner != os.geteuid():
         return f'it is of user {user_name(owner)}: ask as that user, or as root'
     if scope:
@@ -90,7 +92,7 @@ class Process:
         try:
             self.uid = os.stat(f'/proc/{pid}').st_uid
             self.memory = os.open(f'/proc/{pid}/mem', os.O_RDONLY | os.O_CLOEXEC)
-            self.mappings()
+            self.read_mappings()
         except OSError as error:
             self.close()
             raise self.no_memory() if error.errno == errno.ESRCH else self.failure(error) from None
@@ -120,7 +122,7 @@ class Process:
         if error.errno in ENDED:
             return self.gone()
         if error.errno in REFUSED:
-            return Failure(f'{self} may not be looked at: {why_refused(self.pid)}')
+            return Refused(f'{self} may not be looked at: {why_refused(self.pid)}')
         return Failure(f'{self} cannot be read: {os.strerror(error.errno)}')
 
     def no_memory(self):
@@ -180,6 +182,8 @@ class Process:
         """A byte a page of the system: ABSENT, PRESENT or SWAPPED; None where nobody can tell."""
         if self.pagemap < 0:
             return None
+        if not 0 <= address < 1 << 62:
+            raise Torn(f'address {address:#x}')
         first, last = address // PAGE, (address + nbytes - 1) // PAGE
         parts = []
         while first <= last:
@@ -187,6 +191,8 @@ class Process:
                 part = os.pread(self.pagemap, min(last - first + 1, 1 << 17) * 8, first * 8)
             except OSError as error:
                 raise self.failure(error) from None
+            if not part and os.pread(self.pagemap, 8, 0):
+                raise Torn(f'address {first * PAGE:#x}')
             if not part:
                 raise self.gone()
             parts.append(part[7::8].translate(STATES))
@@ -221,6 +227,12 @@ class Process:
             raise self.failure(error) from None
 
     def mappings(self):
+        try:
+            return self.read_mappings()
+        except OSError as error:
+            raise self.failure(error) from None
+
+    def read_mappings(self):
         found = []
         for line in filter(None, lines_of(f'/proc/{self.pid}/maps')):
             words = line.split(' ', 5)

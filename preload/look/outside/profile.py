@@ -135,7 +135,8 @@ def read_process(process, page, pinned=False):
 # ---- From a file.
 
 SUMS = r'\s*(\d+):\s*(\d+)\s*\[\s*(\d+):\s*(\d+)\]\s*@'
-HEAD = re.compile('heap profile:' + SUMS + r'\s*(\S+)')
+BEGIN = 'heap profile:'
+HEAD = re.compile(BEGIN + SUMS + r'\s*(\S+)')
 STACK = re.compile(SUMS + r'((?:\s+0x[0-9a-f]+)*)\s*$')
 MORE = re.compile(r'# peak (\d+): (\d+) given (\d+) (\d+) (\d+) lives((?: \d+)*)(?: pinned (\d+): (\d+))?$')
 ABOUT = re.compile(r'# loam (\S+) prof=(\d+) samples (\d+) lost (\d+) after (\d+) seconds')
@@ -173,7 +174,8 @@ def add_mapping(found, line):
 def read_file(path):
     try:
         with open(path, encoding='utf-8', errors='replace') as file:
-            lines = file.read().split('\n')
+            begin = file.read(len(BEGIN))   # another file of the name may be large
+            lines = (begin + file.read() if begin == BEGIN else begin).split('\n')
     except OSError as error:
         raise Failure(f'{path} cannot be read: {error.strerror}') from None
     if not HEAD.match(lines[0]):

@@ -76,7 +76,7 @@ def arena_view(row):
 
 def thread_view(row):
     def rows(found):
-        return next((one['classes'] for one in found['threads'] if one['thread'] == row['thread']), [])
+        return next((one['classes'] for one in found['threads'] if one['cache'] == row['cache']), [])
     return View(f"cached by thread {row['thread']} ({row['name']})", text.HELD, rows, 'objects')
 
 
@@ -127,9 +127,21 @@ class Screen:
                 self.found = self.watched.look()
             except Gone as gone:
                 self.look_again(gone)
+            except Failure as failure:
+                if not self.has_list:
+                    raise
+                self.leave_process(str(failure))
         else:
-            self.found = self.all_accounts(self.finder)
+            self.found = self.all_accounts(self.finder, self.tell_progress)
         self.took = time.monotonic() - began
+
+    def tell_progress(self, n, of):
+        """Before the next of many processes is looked at."""
+        self.put(0, 0, f'loam top: looking at {n + 1} of {of}; q quits'.ljust(60), curses.A_BOLD)
+        self.window.refresh()
+        self.window.timeout(0)
+        if self.window.getch() in (ord('q'), ord('Q')):
+            raise SystemExit(0)
 
     def look_again(self, gone):
         """After the process became another program, which may run on loam, too; or ended."""
@@ -153,10 +165,11 @@ class Screen:
     def enter_process(self, row):
         try:
             self.watched = account.Watched(row['pid'], self.finder)
-            self.views.append(classes_view())
-            self.look()
         except Failure as failure:
             self.said = str(failure)
+            return
+        self.views.append(classes_view())
+        self.look()
 
     # ---- Drawing.
 
@@ -239,6 +252,7 @@ class Screen:
 
     def press(self, key):
         """Acts on a key; false: quit."""
+        self.said = ''
         view = self.views[-1]
         room = max(self.window.getmaxyx()[0] // 2, 1)
         moves = {curses.KEY_UP: -1, ord('k'): -1, curses.KEY_DOWN: 1, ord('j'): 1, curses.KEY_PPAGE: -room,

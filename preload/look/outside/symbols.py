@@ -96,14 +96,26 @@ class Symbols:
         return self.mappings[i] if i >= 0 and address < self.mappings[i].end else None
 
     def file_of(self, mapping):
-        """A path by which the mapped file can be read, though it be deleted or seen elsewhere."""
+        """A path by which the mapped file can be read, though it be deleted or seen elsewhere; None: there is none."""
         path = mapping.path.removesuffix(' (deleted)')
-        if self.pid is not None:
-            there = f'/proc/{self.pid}/map_files/{mapping.start:x}-{mapping.end:x}'
-            for one in (there, f'/proc/{self.pid}/root{path}'):
-                if os.access(one, os.R_OK):
-                    return one
-        return path
+        if self.pid is None:
+            return path
+        there = f'/proc/{self.pid}/map_files/{mapping.start:x}-{mapping.end:x}'
+        if os.access(there, os.R_OK):
+            return there
+        if self.is_program(mapping):
+            return f'/proc/{self.pid}/exe'
+        if path != mapping.path:
+            return None     # what bears its name now is another file
+        there = f'/proc/{self.pid}/root{path}'
+        return there if os.access(there, os.R_OK) else path
+
+    def is_program(self, mapping):
+        exe = f'/proc/{self.pid}/exe'
+        try:
+            return os.readlink(exe) == mapping.path and os.access(exe, os.R_OK)
+        except OSError:
+            return False
 
     def place(self, address):
         """What can always be said."""
@@ -128,6 +140,8 @@ class Symbols:
 
     def ask(self, wanted):
         path = self.file_of(wanted[0][1])
+        if path is None:
+            return
         parts = segments(path)
         inside = {}
         for address, mapping in wanted:
