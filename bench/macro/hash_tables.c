@@ -2,7 +2,7 @@
  * Three hundred hash tables grow entry by entry, whose buckets double; a table that has its number
  * of entries, from 8 to 20,000, is freed at once, and a new one begun.
  *
- * Which table grows next is chance; a large one grows by more.  An entry is a node of 24 to 88
+ * Which table grows next is chance; a large one grows by more.  An entry is a node of 24 to 87
  * bytes; buckets come from calloc, one a word.
  *
  * Stands for: caches, joins and groupings of databases, symbol tables, objects of scripting

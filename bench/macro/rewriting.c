@@ -2,7 +2,7 @@
  * Expressions as trees: builds random ones, takes the derivative twice, and simplifies after each.
  *
  * A step makes a new tree and frees the old one.  Nodes are of 24 bytes, with 40 bytes more for a
- * note at one in four, and variables' names of 1 to 12 bytes; trees have hundreds to tens of
+ * note at one in four, and variables' names of 1 to 10 bytes; trees have hundreds to tens of
  * thousands of nodes, and are freed in the order of the tree.
  *
  * Stands for: computer algebra, optimisers of compilers and queries, interpreters of languages that

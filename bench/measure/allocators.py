@@ -103,7 +103,8 @@ def _known(name):
 def _loam():
     """What LOAM_SO names, else what is installed, else a release build of this tree."""
     given = os.environ.get('LOAM_SO')
-    return Allocator('loam', checked(given or build.library()), given or commit())
+    return Allocator('loam', checked(given or build.library()),
+                     given or os.environ.get('LOAM_BENCH_BUILD') or commit())
 
 
 def commit():
@@ -163,8 +164,11 @@ def _try(path, file):
     """Runs the simplest of programs with it, and looks where malloc went."""
     with tempfile.TemporaryDirectory() as folder:
         env = Allocator('', path).environment(os.environ) | bindings.environment(folder)
-        done = subprocess.run(['/bin/ls', '/'], env=env | {'LD_BIND_NOW': '1'},
-                              capture_output=True, text=True)
+        try:
+            done = subprocess.run(['/bin/ls', '/'], env=env | {'LD_BIND_NOW': '1'},
+                                  capture_output=True, text=True, timeout=60)
+        except subprocess.TimeoutExpired:
+            raise Failure(f'no program starts with {file}: it hangs') from None
         if 'cannot be preloaded' in done.stderr:
             raise Failure(f'the loader does not take {file}: it is no shared library, or one that'
                           ' cannot be preloaded')

@@ -129,13 +129,15 @@ static uint64_t visit_tree(pid_t pid, uint64_t (*visit)(pid_t), unsigned depth);
 /* A process's children are listed by the thread that forked them. */
 static uint64_t visit_children(pid_t pid, const char *tid, uint64_t (*visit)(pid_t), unsigned depth)
 {
-	char path[64], text[4096];
+	char path[64], text[4096], *cut;
 	uint64_t sum = 0;
 
 	ntasks++;
 	snprintf(path, sizeof(path), "/proc/%d/task/%.16s/children", pid, tid);
 	if (!read_file(path, text, sizeof(text)))
 		return 0;
+	cut = strrchr(text, ' '); /* ends each number; what is behind the last one was cut off */
+	*(cut ? cut : text) = '\0';
 	for (char *next = text, *end; (pid = (pid_t)strtol(next, &end, 10)) > 0; next = end)
 		sum += visit_tree(pid, visit, depth);
 	return sum;
@@ -217,6 +219,7 @@ static sigset_t awaited(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1); /* ends the program and all below it */
 	return set;
 }
 

@@ -13,7 +13,7 @@ METRICS = {     # of the tables: how a Measurement calls it, and how it is writt
     'user': ('user, s', lambda value: f'{value:.3f}'),
     'system': ('system, s', lambda value: f'{value:.3f}'),
     'peak': ('peak, MiB', lambda value: f'{value / 2**20:.1f}'),
-    'mean': ('mean, MiB', lambda value: f'{value / 2**20:.1f}'),
+    'mean': ('mean, MiB', lambda value: f'{value / 2**20:.1f}' if value else '-'),
     'minor_faults': ('faults', lambda value: f'{value:.0f}'),
     'switches': ('switches', lambda value: f'{value:.0f}'),
 }
@@ -26,10 +26,11 @@ is the peak RSS of the largest process, or the anonymous memory of all processes
 is more; mean is the anonymous memory of all processes, averaged over time."""
 RATIO_LEGEND = """\
 Ratios are to {baseline}; below 1 is better. A ratio is the geometric mean of the middle half of the
-rounds' own, which on a busy machine tells more than the ratio of two medians. In brackets: its 99%
-interval, by bootstrap over rounds, and by Student's t where they are fewer than ten; for a mean over
-workloads by both as well, with Welch's degrees of freedom. A mean that leaves out workloads, since
-the allocator or {baseline} failed in them, says of how many it is."""
+rounds' own (of three rounds: of all), which on a busy machine tells more than the ratio of two
+medians. In brackets: its 99% interval, by bootstrap over rounds, and by Student's t where they are
+fewer than ten; for a mean over workloads by both as well, with Welch's degrees of freedom. The
+interval of a mean is that of these workloads, and says nothing of others. A mean that leaves out
+workloads, since the allocator or {baseline} failed in them, says of how many it is."""
 FIGURES_LEGEND = """\
 In brackets: the figure over its goal, or the goal over it where more is better; at most 1.00 meets
 the goal. A quick run has less to free, so that the slack of 4 MiB weighs more in its goals."""
@@ -203,9 +204,8 @@ def over_set(results, metric):
 
 
 def compared(results):
-    """Whether there are ratios: of too few rounds, none are made."""
-    return any(results.ratio(one.name, name, 'time') for one in results.workloads
-               for name in results.others) or not any(one.figures for one in results.workloads)
+    """Whether there are ratios: what reports figures of its own may do less under one than under another."""
+    return any(not one.figures for one in results.workloads)
 
 
 def verdicts(results, workload=None):

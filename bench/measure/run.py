@@ -80,8 +80,13 @@ class Measurement:
         if self.timed_out:
             return 'did not end in time'
         if self.status < 0:
-            return f'was ended by {signal.Signals(-self.status).name}'
+            return f'was ended by {signal_name(-self.status)}'
         return ''
+
+
+def signal_name(number):
+    """SIGTERM and the like; those between the named ones have a number."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f'signal {number}'
 
 
 class Running:
@@ -135,10 +140,14 @@ class Running:
         return dataclasses.replace(self._finish(GRACE), waited=0)
 
     def kill(self):
-        """Ends it now, if it runs; nothing is measured.  The program dies with its meter."""
+        """Ends it and all below it now, if it runs; nothing is measured."""
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.process.send_signal(signal.SIGUSR1)
+            try:
+                self.process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()     # and the program with it
+                self.process.wait()
         self.folder.cleanup()
 
     def _finish(self, timeout):

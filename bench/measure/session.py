@@ -67,12 +67,16 @@ class Results:
         found = list(dict.fromkeys(one.group for one in self.workloads))
         return found if len(found) > 1 else []
 
+    def _in_means(self, group):
+        """The workloads, of one group or all, whose work is the same under every allocator."""
+        return [one for one in self.workloads if group in (None, one.group) and not one.figures]
+
     def mean_ratio(self, allocator, metric, group=None):
         """Interval of the geometric mean over the workloads, of one group or all, that both can
         run."""
         return stats.mean_ratio([(self.values(one.name, allocator, metric),
                                   self.values(one.name, self.baseline, metric))
-                                 for one in self.workloads if group in (None, one.group)])
+                                 for one in self._in_means(group)])
 
     def verdict(self, allocator, workload=None):
         """A sentence on one workload, or on the mean of all."""
@@ -90,8 +94,7 @@ class Results:
 
     def in_mean(self, allocator, metric, group=None):
         """(how many workloads are in mean_ratio(), how many there are)."""
-        ratios = [self.ratio(one.name, allocator, metric) for one in self.workloads
-                  if group in (None, one.group)]
+        ratios = [self.ratio(one.name, allocator, metric) for one in self._in_means(group)]
         return sum(map(bool, ratios)), len(ratios)
 
     def middle_run(self, workload, allocator) -> Measurement:
@@ -139,7 +142,7 @@ class _Turn:
         first = self.progress.steps
         try:
             self.workload.prepare(self.dir)
-        except Failure as failure:
+        except (Failure, OSError) as failure:
             for name in self.allocators:
                 self._fail(name, f'could not be prepared: {failure}')
         self._warm_up()
@@ -202,7 +205,7 @@ class _Turn:
         """A run, or None and a recorded failure."""
         try:
             run = self.workload.measure(allocator, self.dir, self.quick)
-        except Failure as failure:
+        except (Failure, OSError) as failure:
             self._fail(name, f'could not be measured in {when}: {failure}')
             return None
         if run.failure:

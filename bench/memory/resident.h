@@ -23,7 +23,8 @@ void *resident_table(size_t nbytes);
 /* Anonymous bytes, exact; it takes milliseconds for a large process. */
 uint64_t resident_bytes(void);
 
-/* The same within 0.3 MiB, at once. */
+/* The same at once, without what processors or threads have not yet added to the kernel's sum: some
+   64 pages each. */
 uint64_t resident_roughly(void);
 
 /* Of them, bytes that are in transparent huge pages. */

@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from measure import build
 from measure.failure import Failure, Parser, run_main
 from measure.progress import Progress
 from measure.report import prepared
+from measure.run import signal_name
 from micro import figures, merge, table
 
 NAMES = ('hot_pair', 'batches', 'replacement', 'calloc', 'realloc', 'aligned', 'remote_free',
@@ -118,7 +118,7 @@ def _one(name, allocator, arguments):
         except OSError as error:
             raise Failure(f'{program} cannot be run: {error.strerror}')
         if done.returncode < 0:
-            return f'crashed with {signal.Signals(-done.returncode).name}'
+            return f'crashed with {signal_name(-done.returncode)}'
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or ['nothing said']
             return f'ended with status {done.returncode} ({last[0]})'

@@ -59,7 +59,7 @@ def redis_churn(home, dir, size):
 def postgres_bin():
     """The programs of the newest postgres, which Debian keeps out of PATH."""
     found = sorted(pathlib.Path('/usr/lib/postgresql').glob('*/bin/postgres'),
-                   key=lambda path: int(path.parents[1].name))
+                   key=lambda path: [int(n) for n in path.parents[1].name.split('.')])   # as 9.6
     if not found:
         raise Failure("no server in /usr/lib/postgresql: install Debian's postgresql")
     return found[-1].parent

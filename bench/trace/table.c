@@ -61,14 +61,16 @@ int table_create(const char *path)
 	return open_file(path, O_RDWR | O_CREAT | O_TRUNC);
 }
 
-/* TMPDIR, else /var/tmp: /tmp may be in memory. */
+/* TMPDIR, else /var/tmp where there is one: /tmp may be in memory. */
 int table_temporary(void)
 {
 	const char *folder = getenv("TMPDIR");
 	char path[4096];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/replay-XXXXXX", folder && *folder ? folder : "/var/tmp");
+	if (!folder || !*folder)
+		folder = access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp";
+	snprintf(path, sizeof(path), "%s/replay-XXXXXX", folder);
 	fd = mkostemp(path, O_CLOEXEC);
 	if (fd < 0)
 		table_fail(path, strerror(errno));

@@ -25,11 +25,11 @@ class Parts(unittest.TestCase):
 
     def run_part(self, name, status, report=''):
         """What is said of a part whose command writes a report and ends with a status."""
-        def run(argv, **_):
+        def run(_):
             (self.folder / name / 'report.md').write_text(report)
-            return subprocess.CompletedProcess(argv, status)
+            return status
 
-        with mock.patch.object(subprocess, 'run', run):
+        with mock.patch.object(command, 'wait', run):
             return command.run_part(PARTS[name], self.given, [])
 
     def merged(self, name, failed):
