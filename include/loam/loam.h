@@ -10,7 +10,7 @@
  * of 16.  Without memory the result is NULL and errno ENOMEM, and a size over PTRDIFF_MAX is
  * such a case; a call that succeeds leaves errno as it was, and freeing always does.  All may be
  * called from any thread.  A pointer that loam did not give goes to the next allocator of the
- * process; one that nobody can have given (freed twice, inside an object, on the stack) ends
+ * process; one that no allocator can have given (freed twice, inside an object, on the stack) ends
  * the program with one line on standard error.
  */
 #pragma once
@@ -129,7 +129,9 @@ LOAM_API int loam_malloc_set_state(void *state);
    values that disagree, stands on standard error. */
 LOAM_API LOAM_USED bool loam_check(void);
 
-/* Whether the address lies in memory that loam holds, be it in use or free. */
+/* Whether the address lies in an object, in a slab, chunk heap or run that loam keeps, or in its
+   metadata. False for free pages and freed huge objects, so a freed object may not be owned any
+   more. */
 LOAM_API LOAM_USED bool loam_owns(const void *mem);
 
 /* "major.minor.patch"; constant. */

@@ -23,10 +23,10 @@ loam's own settings stand in one variable, which is read at the first call:
 
     LOAM_OPTIONS=retain_floor=8M,stats=exit,verbose PROGRAM
 
-Settings are separated by commas or colons; blanks around names and values are ignored, and so is
-the case of letters. A size may end in K, M or G (also KB, KiB and so on). Yes can be written as 1,
-on or true, no as 0, off or false; the name of a yes-or-no option alone means yes. Of two settings
-of one option the later wins.
+Settings are separated by commas or colons, so the name of a file can have neither; it has at most
+1,000 bytes. Blanks around names and values are ignored, and so is the case of letters. A size may
+end in K, M or G (also KB, KiB and so on). Yes can be written as 1, on or true, no as 0, off or
+false; the name of a yes-or-no option alone means yes. Of two settings of one option the later wins.
 
 A wrong setting is reported in one line on standard error, and the value in force stays:
 
