@@ -34,5 +34,6 @@ void cache_reap_next(void);
 COLD void cache_reap_all(void);
 
 /* In every forked child: the calling thread keeps its cache. Those of other threads can be adopted,
-   except where the thread was inside: they are lost. */
+   except where the thread was inside, and all of them where the caller is not the forker: they are
+   lost. */
 COLD void cache_recover(bool forker);

@@ -71,9 +71,10 @@ static bool claim(uint64_t *time, uint64_t before, uint64_t now)
 					   __ATOMIC_RELAXED);
 }
 
-/* Whether decay_ms end, for whichever thread comes first, though another may have read the clock
-   later; notes their halves, of which two last about decay_ms, unless threads came late. */
-static bool decay_is_due(uint64_t now, int64_t decay)
+/* Claims the end of decay_ms, for whichever thread comes first, though another may have read the
+   clock later; false: it is not yet, or another's. Notes the halves, of which two last about
+   decay_ms, unless threads came late. */
+static bool claim_decay(uint64_t now, int64_t decay)
 {
 	static uint64_t last, middle;
 	uint64_t ended = load_relaxed(&last), half = load_relaxed(&middle);
@@ -117,7 +118,7 @@ void cache_tick_slowly(struct cache *c)
 		ring_follow(&c->arena);
 	retain_note_low();
 	cache_owe(c, shrink ? OWED_SWEEP | OWED_SHRINK : OWED_SWEEP);
-	decays = decay_is_due(now, (int64_t)decay);
+	decays = claim_decay(now, (int64_t)decay);
 	cache_settle_depot(decays); /* then of shards whose threads sleep, too */
 	a = load_acquire(&c->arena);
 	if (ring_try(a)) {

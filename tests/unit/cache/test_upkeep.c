@@ -420,7 +420,8 @@ TEST(every_threads_idle_magazines_halve_once_a_second)
 	in_thread(sweep_too, NULL);
 }
 
-TEST(each_time_the_depot_gives_home_what_was_not_needed)
+/* Twenty objects came into the depot just now; the magazine that they left. */
+static struct magazine *pass_on_twenty(void)
 {
 	struct magazine *m;
 
@@ -428,6 +429,13 @@ TEST(each_time_the_depot_gives_home_what_was_not_needed)
 	m = filled(SIZE, 20);
 	EXPECT(depot_put(m->sc, m->none + 1, 20));
 	magazine_drop(m, 20);
+	return m;
+}
+
+TEST(each_time_the_depot_gives_home_what_was_not_needed)
+{
+	const struct magazine *m = pass_on_twenty();
+
 	tick();
 	EXPECT_EQ(depot_objects(m->sc), 20); /* it came since the last */
 	tick();
@@ -437,12 +445,8 @@ TEST(each_time_the_depot_gives_home_what_was_not_needed)
 /* And those of other shards once a second. */
 TEST(of_other_shards_the_depot_gives_home_once_a_second_what_was_not_needed)
 {
-	struct magazine *m;
+	const struct magazine *m = pass_on_twenty();
 
-	settle();
-	m = filled(SIZE, 20);
-	EXPECT(depot_put(m->sc, m->none + 1, 20));
-	magazine_drop(m, 20);
 	store_relaxed(&shards_log, 5); /* the first shard may be the thread's by chance */
 	tick();
 	tick();
