@@ -74,7 +74,11 @@ void *arena_alloc_hot(struct arena *a, unsigned sc, size_t alignment, size_t req
 	*ret_zero = false;
 	if (alignment <= PAGE_SIZE && waits(a, sc))
 		mem = heap_memalign_held(&a->chunks, alignment, req);
-	return mem ? mem : take_from_slabs(a, sc, true, ret_zero);
+	if (!mem)
+		mem = take_from_slabs(a, sc, true, ret_zero);
+	if (UNLIKELY(!mem))
+		a->uses[sc] = 0; /* it was refused, and waits again before it asks again */
+	return mem;
 }
 
 /* --- upkeep --------------------------------------------------------------------------------- */

@@ -246,6 +246,25 @@ TEST(a_class_that_needs_another_slab_waits_too)
 	EXPECT(arena_check(a));
 }
 
+TEST(a_system_that_refused_is_not_asked_at_each_use)
+{
+	struct arena *a = begin();
+	size_t most = PATIENCE * options.promote_after, asked;
+
+	fill_heap_alone(a);
+	os_sim_fail_from(1);
+	for (size_t i = 0; i < most; i++)
+		give(a, alloc(a, 1000));
+	asked = os_sim_calls();
+	EXPECT(asked > 0);
+	for (size_t i = 0; i < most; i++)
+		give(a, alloc(a, 1000));
+	EXPECT_EQ(os_sim_calls(), asked);
+	os_sim_fail_from(0);
+	EXPECT_EQ(kind_of(alloc(a, 1000)), KIND_SLAB);
+	EXPECT(arena_check(a));
+}
+
 TEST(it_does_not_wait_where_the_heap_has_no_room)
 {
 	struct arena *a = begin();
