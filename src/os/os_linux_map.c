@@ -135,14 +135,13 @@ static COLD void say_too_many(void)
 }
 
 /* Of a small mapping that was refused: a limit of memory may be the reason, or that there are too
-   many mappings. Then one cannot be cut in three either, as by an advice for a page of it. */
+   many mappings.  The kernel looks at their number first, and then refuses this one for where it
+   is asked for. */
 static COLD void explain_refusal(void)
 {
-	long page = (long)align_down((uintptr_t)&templates, page_size);
-	long result = syscall3(SYS_madvise, page, (long)page_size, MADV_DONTDUMP);
+	const long no_page = 1, flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
 
-	syscall3(SYS_madvise, page, (long)page_size, MADV_DODUMP);
-	if (result == -EAGAIN || result == -ENOMEM)
+	if (syscall6(SYS_mmap, no_page, (long)page_size, PROT_NONE, flags, -1, 0) == -ENOMEM)
 		say_too_many();
 }
 
