@@ -75,7 +75,7 @@ static inline unsigned bins_top_bit(unsigned index)
 
 ALWAYS_INLINE void bins_count(struct bins *bins, size_t n)
 {
-	store_relaxed(&bins->count, bins->count + n);
+	add_hot(&bins->count, n);
 }
 
 /* Puts c last into the ring of first, with which it is equal. */

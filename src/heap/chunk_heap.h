@@ -74,5 +74,5 @@ struct chunk_heap {
 /* Counts up a field of the owner's that other threads may read. */
 ALWAYS_INLINE void heap_count(size_t *counter, size_t n)
 {
-	store_relaxed(counter, *counter + n);
+	add_hot(counter, n);
 }

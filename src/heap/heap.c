@@ -225,10 +225,8 @@ ALWAYS_INLINE void *take(struct chunk_heap *ch, size_t need, bool *ret_zero)
 
 void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero)
 {
-	bool unasked;
-
-	ret_zero = ret_zero ? ret_zero : &unasked;
-	*ret_zero = false;
+	if (ret_zero)
+		*ret_zero = false;
 	return LIKELY(req <= HEAP_MAX_REQ) ? take(ch, chunk_need(req), ret_zero) : NULL;
 }
 

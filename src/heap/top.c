@@ -30,7 +30,8 @@ void *top_malloc(struct chunk_heap *ch, size_t need, bool *ret_zero)
 	ASSERT((char *)c + csize + CHUNK_END == ch->top_heap->end);
 	if (UNLIKELY(chunk_word(c) != (csize | CHUNK_PREV_IN_USE)))
 		chunk_report_header(c);
-	*ret_zero = ch->top_clean == (char *)chunk_mem(c);
+	if (ret_zero)
+		*ret_zero = ch->top_clean == (char *)chunk_mem(c);
 	chunk_set(c, need | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
 	top_move(ch, chunk_at(c, need));
 	heap_count(&ch->in_use, need);
