@@ -4,7 +4,8 @@
  * does neither keeps what it learned to keep.
  *
  * The thread sleeps decay_ms at a time, takes no signal, and is called "loam".  Nothing waits for
- * it: the process may end while it runs.
+ * it: the process may end while it runs.  It ends when it is the last one, as where the others have
+ * called pthread_exit(): with it the process does, which no signal but SIGKILL could end then.
  */
 #pragma once
 

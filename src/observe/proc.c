@@ -29,3 +29,20 @@ void proc_resident(size_t *ret_now, size_t *ret_most)
 	if (*ret_most < *ret_now)
 		*ret_most = *ret_now; /* the kernel counts in batches */
 }
+
+/* The 20th field of stat. The second is the program's name in parentheses, of any characters. */
+size_t proc_threads(void)
+{
+	char text[512];
+	const char *c = text, *name_end = text;
+	size_t n = 0;
+
+	os_read_string("/proc/self/stat", text, sizeof text);
+	for (; *c; c++)
+		if (*c == ')')
+			name_end = c;
+	for (unsigned field = 2; *name_end && field < 20; name_end++)
+		field += *name_end == ' ';
+	text_number(&name_end, &n);
+	return n;
+}

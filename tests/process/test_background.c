@@ -1,6 +1,6 @@
 /*
  * background=1, with decay_ms=50: what threads freed that sleep now goes back, in the child of a
- * fork too; the thread that does it is named, and takes no signal.
+ * fork too; the thread that does it is named, takes no signal, and does not keep the process alive.
  */
 #include "test.h"
 
@@ -122,4 +122,30 @@ TEST(a_child_of_fork_has_such_a_thread_of_its_own)
 		_exit(0);
 	}
 	EXPECT_EQ(child_wait(child), 0);
+}
+
+static void *outlive_the_first(void *unused)
+{
+	usleep(200000);
+	allocate_every_size();
+	return unused;
+}
+
+/* SIGALRM would not end it: the one thread that is left takes none. */
+TEST(a_process_ends_with_the_last_thread_of_the_program)
+{
+	pid_t child = fork();
+	pthread_t thread;
+	int status = -1;
+
+	MUST(child >= 0);
+	if (child == 0) {
+		MUST(pthread_create(&thread, NULL, outlive_the_first, NULL) == 0);
+		pthread_exit(NULL);
+	}
+	for (int i = 0; i < SECONDS * 20 && waitpid(child, &status, WNOHANG) == 0; i++)
+		usleep(50000);
+	if (status == -1)
+		kill(child, SIGKILL);
+	EXPECT_EQ(status, 0);
 }

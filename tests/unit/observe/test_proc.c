@@ -42,6 +42,7 @@ TEST(where_no_file_can_be_opened_nothing_is_said_of_it)
 	proc_resident(&now, &most);
 	EXPECT_EQ(now, 0);
 	EXPECT(most > 0); /* that is no file's */
+	EXPECT_EQ(proc_threads(), 0);
 	os_sim_refuse(OS_SIM_FILES, 0);
 }
 
@@ -61,4 +62,22 @@ TEST(a_file_that_breaks_off_counts_as_nothing)
 	EXPECT(most >= now);
 	os_sim_file(NULL, NULL, 0);
 	EXPECT_EQ(os_sim_open_files(), 0);
+}
+
+static size_t threads_said_by(const char *stat)
+{
+	size_t n;
+
+	os_sim_file("/proc/self/stat", stat, strlen(stat));
+	n = proc_threads();
+	os_sim_file(NULL, NULL, 0);
+	return n;
+}
+
+TEST(threads_are_counted_whatever_the_program_is_called)
+{
+	EXPECT_EQ(proc_threads(), 1);
+	EXPECT_EQ(threads_said_by("7 (a) b) S 1 2 3 4 -1 6 7 8 9 10 11 12 13 14 20 -5 12 0"), 12);
+	EXPECT_EQ(threads_said_by("7 (a) S 1 2 3 4 -1 6 7 8 9 10 11 12 13 14 20 0"), 0);
+	EXPECT_EQ(threads_said_by(""), 0);
 }
