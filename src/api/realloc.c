@@ -47,6 +47,14 @@ static LATER void *stay(void *mem, size_t usable, size_t req, int error)
 	return mem;
 }
 
+/* What the program never wrote of an object may be the mark of the address that it is copied to, as
+   it was copied from there before: then a free there would be taken for a second one. */
+static void forget_mark(struct object *from, const struct object *to)
+{
+	if (UNLIKELY(from->key == slab_mark(to)))
+		from->key = 0;
+}
+
 /* A new object with the old one's contents, which is freed; it stays when there is no memory. */
 static NOINLINE void *move(void *mem, size_t usable, size_t req)
 {
@@ -64,6 +72,7 @@ static NOINLINE void *move(void *mem, size_t usable, size_t req)
 		out_of_memory();
 		return stay(mem, usable, req, error);
 	}
+	forget_mark(mem, moved);
 	memcpy(moved, mem, usable < req ? usable : req);
 	free_inline(mem);
 	return moved;

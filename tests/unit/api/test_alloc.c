@@ -322,3 +322,27 @@ TEST(calloc_of_slab_objects_is_zero_whatever_was_there)
 	}
 	EXPECT(loam_check());
 }
+
+/* The mark is that of memory which was free, then a chunk that was never written, then copied. */
+TEST(what_realloc_copies_is_not_taken_for_the_mark_of_a_free_object)
+{
+	struct object *first, *moved;
+	uint64_t *copy;
+
+	for (int i = 0; i < 1000; i++) {
+		loam_free(loam_malloc(2000));
+		loam_free(loam_malloc(100));
+	}
+	first = loam_malloc(2000);
+	copy = loam_malloc(100);
+	copy[0] = 1;
+	copy[1] = slab_mark(first);
+	copy[2] = 3;
+	loam_free(first);
+	moved = loam_realloc(copy, 2000);
+	REQUIRE(moved == first);
+	EXPECT_EQ(((uint64_t *)moved)[0], 1);
+	EXPECT_EQ(((uint64_t *)moved)[2], 3);
+	moved = loam_realloc(moved, 1900);
+	loam_free(moved); /* else a double free is reported */
+}
