@@ -15,7 +15,7 @@
 
 #define PATH_MOST 1100 /* of an option, with numbers in it */
 
-static const char *path;       /* constant from the start on */
+static const char *path;       /* constant from the start on; NULL: nothing is written */
 static uint64_t last_write;    /* os_clock() */
 static bool busy;	       /* a thread writes; atomic */
 static struct os_file said_to; /* standard error at first */
@@ -192,9 +192,28 @@ static void write_if_due(uint64_t now)
 		write_now();
 }
 
+/* Whether a file that took the name would remove more than a file; says so. root may do that even
+   to a device. */
+static bool is_special(void)
+{
+	char name[PATH_MOST];
+
+	expand(name, "");
+	if (!os_is_special(name))
+		return false;
+	line_say("metrics: %s is a link, device or pipe, which a file would replace: nothing is "
+		 "written",
+		 name);
+	return true;
+}
+
 void metrics_start(const char *wanted)
 {
 	path = wanted;
+	if (is_special()) {
+		path = NULL;
+		return;
+	}
 	said_to.fd = 2;
 	if (!os_identify(2, &said_to.device, &said_to.inode))
 		said_to = (struct os_file){.fd = -1, .inode = 1}; /* closed, and never still that */
@@ -205,7 +224,8 @@ void metrics_start(const char *wanted)
 
 void metrics_finish(void)
 {
-	write_now();
+	if (path)
+		write_now();
 }
 
 void metrics_recover(void)

@@ -50,6 +50,10 @@ int os_create(const char *path, enum os_create how);
 /* Gives a file another name, in place of what had that; 0 or an error. */
 int os_rename(const char *from, const char *to);
 
+/* Whether the path is a link's, a device's, a pipe's or a socket's, which os_rename() to it would
+   take away. */
+bool os_is_special(const char *path);
+
 void os_remove(const char *path);
 
 /* Gives an open file a descriptor of at least that number, and closes the other; the same one when

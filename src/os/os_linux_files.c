@@ -94,6 +94,15 @@ int os_rename(const char *from, const char *to)
 	return (int)syscall6(SYS_renameat2, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 0, 0);
 }
 
+bool os_is_special(const char *path)
+{
+	struct statx about;
+
+	return syscall6(SYS_statx, AT_FDCWD, (long)path, AT_SYMLINK_NOFOLLOW, STATX_TYPE,
+			(long)&about, 0) == 0 &&
+	       !S_ISREG(about.stx_mode) && !S_ISDIR(about.stx_mode);
+}
+
 void os_remove(const char *path)
 {
 	syscall3(SYS_unlinkat, AT_FDCWD, (long)path, 0);

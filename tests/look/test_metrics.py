@@ -5,6 +5,7 @@ STATIC is the same program, linked with libloam.a.
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 import tempfile
@@ -173,6 +174,20 @@ class Metrics(unittest.TestCase):
             self.assertEqual(os.listdir(folder), ['loam.prom'])
             self.assertEqual(path.stat().st_mode & 0o777, 0o644)
             self.assertIn('cannot be written', metrics('--output', f'{folder}/nowhere/x', status=1))
+
+    def test_what_is_no_file_is_not_replaced(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pipe, link = f'{folder}/pipe', f'{folder}/link'
+            os.mkfifo(pipe)
+            os.symlink('/dev/null', link)
+            for path in (pipe, link):
+                self.assertIn(f'{path} is a link, device or pipe', metrics('--output', path, status=1))
+                done = subprocess.run([HOLDER, 'rest'], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
+                                      env=environment(True, LOAM_OPTIONS=f'metrics={path}'))
+                self.assertEqual(done.stderr, f'loam: metrics: {path} is a link, device or pipe, which a file would replace:'
+                                 ' nothing is written\n')
+            self.assertTrue(stat.S_ISFIFO(os.lstat(pipe).st_mode) and os.path.islink(link))
+            self.assertEqual(len(os.listdir(folder)), 2)
 
     def test_one_user(self):
         with target(HOLDER) as made:

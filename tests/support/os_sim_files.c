@@ -199,6 +199,16 @@ int os_rename(const char *from, const char *to)
 					     : (int)result_of(rename(from, to), saved);
 }
 
+bool os_is_special(const char *path)
+{
+	struct stat about;
+	int saved = errno;
+	bool is_there = lstat(path, &about) == 0;
+
+	errno = saved;
+	return is_there && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode);
+}
+
 void os_remove(const char *path)
 {
 	int saved = errno;

@@ -203,6 +203,26 @@ TEST(the_old_file_stays_where_there_is_no_room)
 	EXPECT_STR(text, "loam_live_bytes{");
 }
 
+TEST(a_link_or_pipe_is_not_replaced)
+{
+	struct stat about;
+
+	REQUIRE(symlink("/dev/null", path_of("link")) == 0);
+	EXPECT_ABORT(say_and_end, path,
+		     "link is a link, device or pipe, which a file would replace");
+	start("link");
+	metrics_finish();
+	EXPECT(lstat(path_of("link"), &about) == 0 && S_ISLNK(about.st_mode));
+	unlink(path);
+	REQUIRE(mkfifo(path_of("pipe.prom"), 0600) == 0);
+	start("pipe.prom");
+	metrics_finish();
+	EXPECT(lstat(path_of("pipe.prom"), &about) == 0 && S_ISFIFO(about.st_mode));
+	unlink(path);
+	start("plain.prom"); /* for the tests behind this one */
+	EXPECT(take("plain.prom"));
+}
+
 TEST(nothing_stays_where_it_cannot_be_renamed)
 {
 	REQUIRE(mkdir(path_of("folder.prom"), 0700) == 0);

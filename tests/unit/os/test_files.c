@@ -103,6 +103,17 @@ TEST(a_file_that_is_made_is_the_users_alone)
 	unlink(path);
 }
 
+TEST(what_is_no_file_and_no_folder_is_special)
+{
+	const char *path = file_with("plain", "");
+
+	errno = ERANGE;
+	EXPECT(!os_is_special(path) && !os_is_special("/") && !os_is_special("/nowhere/at all"));
+	unlink(path);
+	EXPECT(os_is_special("/dev/null") && os_is_special("/proc/self/exe"));
+	EXPECT_EQ(errno, ERANGE);
+}
+
 TEST(a_descriptor_moves_and_is_still_that_file)
 {
 	const char *path = path_of("moved");
