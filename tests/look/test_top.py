@@ -210,10 +210,10 @@ class Command(Refused, unittest.TestCase):
 class Terminal:
     """`loam top` in a terminal of its own."""
 
-    def __init__(self, *argv, term='xterm', lines=40, columns=130):
+    def __init__(self, *argv, term='xterm', lines=40, columns=130, **more):
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
-            os.execve(TOP, [TOP, *map(str, argv)], os.environ | {'TERM': term})
+            os.execve(TOP, [TOP, *map(str, argv)], os.environ | {'TERM': term} | more)
         self.resize(lines, columns)
 
     def resize(self, lines, columns):
@@ -294,6 +294,12 @@ class Live(unittest.TestCase):
             said, status = Terminal(made.pid, term='no-such-terminal').end()
             self.assertRegex(said, r'^loam: this terminal cannot show it .*: use --once\r\n$')
             self.assertEqual(status, 1)
+            with tempfile.TemporaryDirectory() as folder:
+                Path(folder, 'curses.py').write_text("raise ModuleNotFoundError(name='_curses')\n")
+                for argv in ((made.pid,), ()):
+                    said, status = Terminal(*argv, PYTHONPATH=folder).end()
+                    self.assertEqual(said, 'loam: the live view needs module _curses of Python: install it, or use --once\r\n')
+                    self.assertEqual(status, 1)
             said, status = Terminal(made.pid, term='dumb').end()
             self.assertRegex(said, r'^holder.*\r\n.* held for ')
             self.assertEqual(status, 0)
