@@ -192,7 +192,7 @@ class Set(unittest.TestCase):
 
 class Refused(unittest.TestCase):
     def test_usage(self):
-        for argv in ((), (1,), (1, 'quux'), (1, 'set'), (1, 'trim', 'x'), (1, 'trim', '--wait', 'x')):
+        for argv in ((), (1,), (1, 'quux'), (1, 'set'), (1, 'trim', 'x'), (1, 'trim', '--wait', 'x'), (1, 'trim', '--json')):
             self.assertIn('loam ctl --help', ctl(*argv, status=2))
 
     def test_no_process_or_not_on_loam(self):

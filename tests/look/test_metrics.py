@@ -4,6 +4,7 @@ STATIC is the same program, linked with libloam.a.
 """
 import json
 import os
+import pwd
 import re
 import stat
 import subprocess
@@ -192,6 +193,9 @@ class Metrics(unittest.TestCase):
     def test_one_user(self):
         with target(HOLDER) as made:
             self.assertNotIn(f'pid="{made.pid}"', metrics('--user', 'nobody'))
+            for user in (os.geteuid(), pwd.getpwuid(os.geteuid()).pw_name):
+                self.assertIn(f'pid="{made.pid}"', metrics('--user', user))
+        self.assertIn('there is no user no-such-user', metrics('--user', 'no-such-user', status=2))
 
     def test_labels_are_escaped(self):
         found = dict.fromkeys(NAMES, 1)

@@ -283,7 +283,8 @@ class Refusals(Case):
             sleeper.kill()
         self.assertIn('there is no process 999999999', prof(999999999, status=1))
         self.assertIn('is no heap profile', prof(__file__, status=1))
-        self.assertIn('there is no process ./nothing', prof('./nothing', status=1))
+        for file in ('./nothing', 'nothing.heap'):
+            self.assertIn(f'there is no file {file}', prof(file, status=1))
 
     def test_a_process_that_has_the_name_of_a_file_here(self):
         """As in the folder of its program: the process is meant, unless the file is a profile."""
