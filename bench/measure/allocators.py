@@ -46,6 +46,25 @@ class Allocator:
         return replace(self, options=self.options | options)
 
 
+def with_loam_options(found, options):
+    """The allocators, loam with these LOAM_OPTIONS; a Failure where it says that one is wrong.  What
+    it says of them in a measured program is not shown."""
+    made = [one.with_options(LOAM_OPTIONS=options) if one.name == 'loam' else one for one in found]
+    for one in made:
+        with tempfile.TemporaryDirectory() as folder:
+            said = _started(one, folder).stderr if one.name == 'loam' else ''
+        for line in said.splitlines():
+            if line.startswith('loam: LOAM_OPTIONS: '):
+                raise Failure(f'--loam-options {options}: {line.removeprefix("loam: LOAM_OPTIONS: ")}')
+    return made
+
+
+def _started(allocator, folder):
+    """The simplest of programs that allocate, ended."""
+    return subprocess.run(['/bin/ls', '/'], env=allocator.environment(os.environ), cwd=folder,
+                          capture_output=True, text=True, errors='replace', timeout=60)
+
+
 def not_inherited():
     """The variables of this environment that no measured program gets."""
     return sorted(name for name, value in os.environ.items()

@@ -1,5 +1,6 @@
 """Trouble that the user can do something about: one clear line, exit status 2."""
 import argparse
+import errno
 import os
 import pathlib
 import signal
@@ -50,4 +51,11 @@ def run_main(main):
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         status = 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        to = f' to {error.filename}' if error.filename else ''
+        print(f'{name}: cannot write{to}: {error.strerror}', file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 2
     sys.exit(status)

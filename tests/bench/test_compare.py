@@ -401,6 +401,10 @@ class BadUse(Compared):
         self.refused('write it as --with NAME=FILE.so', '--with', 'name', '--', 'true')
         self.refused('is a known allocator', '--with', 'loam=/x.so', '--', 'true')
 
+    def test_options(self):
+        self.refused("--loam-options decay=1: no option 'decay'", '--loam-options', 'decay=1', '--', 'true')
+        self.refused('harden=9 is not a number from 0 to 3', '--loam-options', 'harden=9', '--', 'true')
+
     def test_files_that_are_no_allocators(self):
         def refused(word, file):
             self.refused(word, '--allocators', 'glibc', '--with', f'mine={file}', '--', 'true')
@@ -427,6 +431,12 @@ class BadUse(Compared):
     def test_output_that_cannot_be_written(self):
         (self.folder / 'file').write_text('')
         self.refused('cannot write to', '--output', self.folder / 'file', '--', 'true')
+        with open('/dev/full', 'w') as full:
+            done = subprocess.run([COMPARE, '--rounds', '3', '--', 'true'], stdout=full, stderr=subprocess.PIPE, text=True,
+                                  timeout=240)
+        self.assertEqual(done.stderr.splitlines()[-1:], ['compare: cannot write: No space left on device'], done.stderr)
+        self.assertNotIn('Traceback', done.stderr)
+        self.assertEqual(done.returncode, 2)
 
 
 class Builds(Compared):
