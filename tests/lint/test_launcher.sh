@@ -194,6 +194,10 @@ refused 'a file of data' 126 'no #! line' "$loam" run ./data
 refused 'an empty file' 126 'no #! line' "$loam" run ./empty
 refused 'a missing library' 1 'there is no library' env LOAM_SO=/no/such.so "$loam" run true
 refused 'no program' 2 'run what?' "$loam" run
+for word in help version; do
+	refused "$word on a full disk" 1 'standard output cannot be written' \
+		sh -c '"$0" "$1" >/dev/full' "$loam" "$word"
+done
 
 # Go programs, by the note that all of them have: without C, and with.
 cat >go.s <<'END'
