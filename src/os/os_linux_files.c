@@ -84,7 +84,7 @@ void os_unmap_file(const void *mem, size_t nbytes)
 
 int os_create(const char *path, enum os_create how)
 {
-	int flags = how == OS_APPEND ? O_WRONLY | O_APPEND : O_RDWR | O_EXCL;
+	int flags = how == OS_APPEND ? O_WRONLY | O_APPEND | O_NONBLOCK : O_RDWR | O_EXCL;
 
 	return open_file(path, O_CREAT | O_NOFOLLOW | flags, how == OS_SHARED ? 0644 : 0600);
 }

@@ -185,7 +185,7 @@ int os_create(const char *path, enum os_create how)
 
 	if (os_sim_refusals[OS_SIM_FILES])
 		return -os_sim_refusals[OS_SIM_FILES];
-	flags |= how == OS_APPEND ? O_WRONLY | O_APPEND : O_RDWR | O_EXCL;
+	flags |= how == OS_APPEND ? O_WRONLY | O_APPEND | O_NONBLOCK : O_RDWR | O_EXCL;
 	fd = (int)result_of(open(path, flags, how == OS_SHARED ? 0644 : 0600), saved);
 	files.open_files += fd >= 0;
 	return fd;

@@ -101,6 +101,9 @@ TEST(a_file_that_is_made_is_the_users_alone)
 	EXPECT_EQ(os_create(path, OS_NEW), -EEXIST);
 	EXPECT_EQ(os_create(path, OS_APPEND), -ELOOP);
 	unlink(path);
+	REQUIRE(mkfifo(path, 0600) == 0);
+	EXPECT_EQ(os_create(path, OS_APPEND), -ENXIO);
+	unlink(path);
 }
 
 TEST(what_is_no_file_and_no_folder_is_special)
