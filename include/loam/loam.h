@@ -21,13 +21,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define LOAM_API	 __attribute__((visibility("default"), nothrow))
-#define LOAM_NEW	 __attribute__((malloc, warn_unused_result))
-#define LOAM_USED	 __attribute__((warn_unused_result))
-#define LOAM_SIZE(n)	 __attribute__((alloc_size(n)))
-#define LOAM_SIZE2(n, m) __attribute__((alloc_size(n, m)))
-#define LOAM_ALIGN(n)	 __attribute__((alloc_align(n)))
-#define LOAM_NONNULL(n)	 __attribute__((nonnull(n)))
+/* In reserved words, which are no macros of a program's.  Without __extension__ clang refuses bool
+   where it is told -std=c89 -pedantic -Werror. */
+#define LOAM_API	 __extension__ __attribute__((__visibility__("default"), __nothrow__))
+#define LOAM_NEW	 __attribute__((__malloc__, __warn_unused_result__))
+#define LOAM_USED	 __attribute__((__warn_unused_result__))
+#define LOAM_SIZE(n)	 __attribute__((__alloc_size__(n)))
+#define LOAM_SIZE2(n, m) __attribute__((__alloc_size__(n, m)))
+#define LOAM_ALIGN(n)	 __attribute__((__alloc_align__(n)))
+#define LOAM_NONNULL(n)	 __attribute__((__nonnull__(n)))
 
 #ifdef __cplusplus
 extern "C" {
@@ -199,7 +201,10 @@ struct loam_stats {
    program and a library of different versions understand each other. The result is 0, or EINVAL
    where size is 0 or no multiple of 8. Takes no lock and allocates nothing, in the time of a walk
    over arenas and thread caches; while other threads run, each figure is of some moment of it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* in C++, of the struct's constructor by the function */
 LOAM_API LOAM_NONNULL(1) int loam_stats(struct loam_stats *ret_stats, size_t size);
+#pragma GCC diagnostic pop
 
 #ifdef __cplusplus
 }
