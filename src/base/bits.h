@@ -54,6 +54,15 @@ static inline unsigned log2_ceil(size_t n)
 	return n == 1 ? 0 : log2_floor(n - 1) + 1;
 }
 
+/* How many bits are set.  The compiler's builtin may call libgcc, which fpc, say, does not link. */
+static inline unsigned bits_count(uint64_t word)
+{
+	word -= word >> 1 & 0x5555555555555555;
+	word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
+	word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
+	return (unsigned)(word * 0x0101010101010101 >> 56);
+}
+
 /* word > 0 */
 static inline unsigned lowest_bit(uint64_t word)
 {

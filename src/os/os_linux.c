@@ -41,7 +41,7 @@ static AT_START unsigned count_cpus(void)
 	if (syscall_failed(nbytes))
 		return 1;
 	for (size_t i = 0; i < (size_t)nbytes / sizeof mask[0]; i++)
-		n += (unsigned)__builtin_popcountl(mask[i]);
+		n += bits_count(mask[i]);
 	return n ? n : 1;
 }
 

@@ -30,7 +30,7 @@ static unsigned count_bits(const uint64_t *words, struct pages p)
 
 	ASSERT(end >= p.first && end <= REGION_PAGES);
 	for (unsigned w = p.first / 64; w * 64 < end; w++)
-		n += (unsigned)__builtin_popcountll(words[w] & bits_mask(w, p.first, end));
+		n += bits_count(words[w] & bits_mask(w, p.first, end));
 	return n;
 }
 
@@ -382,7 +382,7 @@ bool region_check(const struct region *r)
 				ok &= check_block(r, s, page_of(bit, order), order, seen);
 		}
 	for (unsigned w = 0; w < REGION_PAGES / 64; w++) {
-		free_dirty += (unsigned)__builtin_popcountll(seen[w] & r->dirty[w]);
+		free_dirty += bits_count(seen[w] & r->dirty[w]);
 		ok &= expect_eq("B7", r->vacant[w], seen[w]);
 	}
 	for (enum state s = DIRTY; s < STATES; s++)

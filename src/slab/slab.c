@@ -181,7 +181,7 @@ static uint32_t give_neighbours(struct slab *s, uint32_t i, uint32_t n, struct o
 	if (LIKELY(!twice))
 		return 0;
 	*ret_twice = slab_object(s, 64 * w + lowest_bit(twice));
-	return (uint32_t)__builtin_popcountll(twice);
+	return bits_count(twice);
 }
 
 /* Objects of one word of free[] come together, so it is stored once for all of them. What the loops

@@ -220,7 +220,7 @@ static inline uint64_t slab_pages(const struct slab *s, uint32_t i)
 /* Bytes of pages of a set. */
 static inline size_t slab_page_bytes(uint64_t pages)
 {
-	return (size_t)__builtin_popcountll(pages) * PAGE_SIZE;
+	return (size_t)bits_count(pages) * PAGE_SIZE;
 }
 
 /* Sets the secret of the marks. Called once, before any other function here. */

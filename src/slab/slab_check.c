@@ -22,7 +22,7 @@ bool slab_check_bits(const struct slab *s)
 	bool ok = true;
 
 	for (uint32_t w = 0; 64 * w < s->capacity; w++) {
-		free += (uint32_t)__builtin_popcountll(s->free[w]);
+		free += bits_count(s->free[w]);
 		ok &= expect_eq("S1", s->words >> w & 1, s->free[w] != 0);
 	}
 	return expect_eq("S1", s->out + free, s->capacity) && ok;

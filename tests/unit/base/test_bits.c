@@ -124,6 +124,22 @@ TEST(the_ends_of_a_random_set_and_all_between_are_found)
 	}
 }
 
+TEST(bits_are_counted)
+{
+	uint64_t state = test_seed();
+
+	EXPECT_EQ(bits_count(0), 0);
+	EXPECT_EQ(bits_count(UINT64_MAX), 64);
+	for (int i = 0; i < 5000; i++) {
+		uint64_t word = test_random(&state) & test_random(&state) >> i % 64;
+		unsigned n = 0;
+
+		for (unsigned bit = 0; bit < 64; bit++)
+			n += word >> bit & 1;
+		EXPECT_EQ(bits_count(word), n);
+	}
+}
+
 TEST(mixing_spreads_each_bit_over_the_word)
 {
 	uint64_t state = test_seed();
