@@ -13,20 +13,28 @@ struct mallinfo __libc_mallinfo(void);
 
 uintptr_t dlsym_next, dlvsym_next;
 
-/* libc's functions and loam's.  Filled by code: a table of pointers would be relocated in every
- * process. */
+/* libc's functions and what is answered.  Filled by code: a table of pointers would be relocated in
+ * every process. */
 static struct place {
-	uintptr_t libc, loam;
+	uintptr_t libc, answer;
 } places[20];
 
 static unsigned nplaces;
 
+/* Whether a whole allocator is in front of loam: a second loam, say.  What only wraps malloc has no
+   such name, and may look for libc's. */
+static COLD bool is_behind_allocator(void)
+{
+	return front_definition("__libc_malloc") != 0;
+}
+
 static COLD void add(unsigned *n, const char *name, void *own)
 {
 	uintptr_t libc = libc_function(name);
+	uintptr_t first = is_behind_allocator() ? front_definition(name) : 0;
 
 	if (libc)
-		places[(*n)++] = (struct place){libc, (uintptr_t)own};
+		places[(*n)++] = (struct place){libc, first ? first : (uintptr_t)own};
 }
 
 #define ADD(name) add(&n, #name, (void *)name)
@@ -61,7 +69,7 @@ static void *in_place_of(void *found)
 {
 	for (unsigned i = 0; i < nplaces; i++)
 		if (places[i].libc == (uintptr_t)found)
-			return (void *)places[i].loam;
+			return (void *)places[i].answer;
 	return found;
 }
 

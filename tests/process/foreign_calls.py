@@ -1,10 +1,13 @@
-"""ctypes finds malloc and its like behind libc's handle: what they give and take is the process's.
+"""ctypes finds malloc and its like behind libc's handle: what they give and take is the process's.  So it is
+where two copies of the library are preloaded.
 
 Takes the library's path from LOAM_SO.
 """
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 
 CALLS = """
 import ctypes
@@ -36,11 +39,18 @@ assert resident() < before, (resident(), before)
 """
 
 
-def main():
+def is_well(preload):
     done = subprocess.run([sys.executable, '-c', CALLS], capture_output=True, text=True,
-                          env={**os.environ, 'LD_PRELOAD': os.environ['LOAM_SO']})
-    print(done.stdout, done.stderr)
-    return 1 if done.returncode or done.stderr else 0
+                          env={**os.environ, 'LD_PRELOAD': preload})
+    print(f'{preload}: {done.returncode}', done.stdout, done.stderr)
+    return done.returncode == 0 and not done.stderr
+
+
+def main():
+    library = os.environ['LOAM_SO']
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copy(library, folder)
+        return 0 if is_well(library) & is_well(f'{library}:{copy}') else 1
 
 
 sys.exit(main())
