@@ -81,3 +81,14 @@ const struct link_map *libc_link_maps(void)
 	search();
 	return libc.all;
 }
+
+bool libc_is_before_loam(void)
+{
+	const struct link_map *map;
+
+	search();
+	for (map = libc.all; map && map != libc.map; map = map->l_next)
+		if (map->l_ld == _DYNAMIC)
+			return false;
+	return map;
+}

@@ -24,5 +24,8 @@ COLD uintptr_t libc_function(const char *name);
    program. */
 COLD const struct link_map *libc_link_maps(void);
 
+/* Whether libc stands before loam in that order, as it does before a plugin that has loam in it. */
+COLD bool libc_is_before_loam(void);
+
 /* Sets a pointer to a function to libc's of this name. */
 #define libc_find(pointer, name) (*(pointer) = (__typeof__(*(pointer)))libc_function(name))
