@@ -38,6 +38,7 @@ extern "C" int refused()
 }
 """
 CALLER = "int refused(void); int main(void) { return !refused(); }"
+HIDER = "#include <stdlib.h>\nint main(void) { free(malloc(100)); return 0; }"
 LACKING = {('gold', 'static-pie'), ('lld', 'lto')}  # gcc cannot link so with these linkers
 
 
@@ -94,6 +95,18 @@ def catches(linker, archive, folder):
     return done.returncode == 0
 
 
+def tells_of_hiding(linker, archive, folder):
+    """Whether a program that hides loam's malloc from libc says so, in one line, and one that does not says nothing."""
+    program, said = os.path.join(folder, 'hiding'), []
+    for flags in ([], ['-Wl,--exclude-libs,ALL']):
+        subprocess.run(['gcc', f'-fuse-ld={linker}', '-x', 'c', '-', '-x', 'none', '-fno-builtin', *flags, '-o', program,
+                        '-Wl,-u,malloc', archive, '-pthread'], input=HIDER, text=True, check=True)
+        done = subprocess.run([program], capture_output=True, text=True, errors='replace')
+        said.append(f'{done.returncode} {done.stderr}')
+    print(f'hidden malloc: {said}')
+    return said[0] == '0 ' and re.fullmatch(r'0 loam: malloc is hidden from the program.* --exclude-libs.*\n', said[1])
+
+
 def try_links(commands, folder):
     failed = 0
     for name, command in commands:
@@ -119,7 +132,8 @@ def main():
         sources = [os.path.abspath(source) for source in sys.argv[3:]]
         commands = links(linker, sources, archive)
     with tempfile.TemporaryDirectory() as folder:
-        return try_links(commands, folder) > 0 or (linker != 'rust' and not catches(linker, archive, folder))
+        return try_links(commands, folder) > 0 or (linker != 'rust' and not (
+            catches(linker, archive, folder) and tells_of_hiding(linker, archive, folder)))
 
 
 if __name__ == '__main__':
