@@ -59,6 +59,15 @@ foreach(kind loam static)
   target_link_libraries(cxx_${{kind}} PRIVATE loam::${{kind}})
 endforeach()
 '''
+SUBPROJECT = '''
+project('user', 'c', 'cpp')     # of buildtype debug
+shared = dependency('loam', fallback: 'loam')
+static = dependency('loam-static', fallback: 'loam')
+executable('c_shared', 'main.c', dependencies: shared)
+executable('cxx_static', 'main.cc', dependencies: static)
+executable('c_all_static', 'main.c', dependencies: static, link_args: '-static')
+executable('idle_shared', 'idle.c', dependencies: shared)
+'''
 OBJECTS = ['/usr/bin/env', 'PYTHONMALLOC=malloc', '/usr/bin/python3', '-c',
            'print(len([[i] * 10 for i in range(20000)]))']
 
@@ -212,6 +221,18 @@ class Install(unittest.TestCase):
     def test_cmake_wants_another_version(self):
         said = self.cmake(self.prefix, '99.0', status=1)
         self.assertIn(f'loam-config.cmake, version: {VERSION}', said)
+
+    def test_a_subproject_of_meson(self):
+        (self.dir / 'subprojects').mkdir()
+        (self.dir / 'subprojects/loam').symlink_to(self.source)
+        (self.dir / 'meson.build').write_text(SUBPROJECT)
+        run('meson', 'setup', self.dir / 'build', self.dir)
+        names = ('c_shared', 'cxx_static', 'c_all_static', 'idle_shared')
+        run('ninja', '-C', self.dir / 'build', *names)
+        for name in names:
+            run(self.dir / 'build' / name)
+            needed = run('readelf', '-dW', self.dir / 'build' / name)
+            self.assertEqual(f'[{SONAME}]' in needed, 'shared' in name)
 
     # ---- The command.
 
