@@ -2,33 +2,53 @@
  * Finds the next allocator of the process, for pointers that are not ours: see
  * api/foreign.h.  The functions behind ours in the order of symbols are those
  * that the process would have had without us.  A static program has no others.
- * A plugin that libloam.a is part of has the functions of the process, and a
- * sanitizer's runtime that is linked into the program, as clang links it, is in
- * no such order: preload/foreign_linked.c finds both.
+ * A sanitizer's runtime that is linked into the program, as clang links it, is
+ * in no such order: preload/foreign_linked.c has its functions.
+ *
+ * Behind libc, which hands on no pointer, loam is in a plugin, or is libloam.so
+ * that a library needs and the program does not: the process has another
+ * allocator, and that is the first in the order.  libloam.so that was opened
+ * has libc behind it, too, and keeps to that.
  */
 #include "api/foreign.h"
 #include "front.h"
+#include "os/elf.h"
 #include "os/libc.h"
 
 #include <dlfcn.h>
 #include <malloc.h>
 #include <stdlib.h>
 
-/* In libloam.a only; their addresses are NULL in libloam.so. */
+/* In libloam.a only; its address is NULL in libloam.so. */
 extern HIDDEN const struct foreign_allocator foreign_linked __attribute__((weak));
-HIDDEN void *foreign_in_plugin(const char *name) __attribute__((weak));
 
 PUBLIC size_t __loam_malloc_usable_size(void *mem);
 
 static void *(*find)(void *, const char *); /* libc's dlsym() */
 
+/* The first function of this name; NULL where loam stands before libc. */
+static AT_START void *first_of(const char *name)
+{
+	const struct link_map *m = libc_is_before_loam() ? libc_link_maps() : NULL;
+	struct elf_symbols s;
+	uintptr_t address = 0;
+
+	for (; m && !address; m = m->l_next) {
+		elf_read(&s, m->l_addr, m->l_ld);
+		address = elf_definition(&s, name);
+	}
+	return (void *)address;
+}
+
 /* The next function of this name, or NULL when there is none but ours. */
 static AT_START void *next_of(const char *name, uintptr_t ours)
 {
-	void *next = foreign_in_plugin ? foreign_in_plugin(name) : NULL;
+	void *next = &foreign_linked ? first_of(name) : NULL;
 
 	if (!next)
 		next = find(RTLD_NEXT, name);
+	if (!next)
+		next = first_of(name);
 	return (uintptr_t)next == ours ? NULL : next;
 }
 

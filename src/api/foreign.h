@@ -7,8 +7,8 @@
 
 #include "base/compiler.h"
 
-/* The allocator that the process would have without loam, or has beside it, where loam is part of a
-   plugin; a function it lacks is NULL. */
+/* The allocator that the process would have without loam, or, where loam stands behind libc, has; a
+   function it lacks is NULL. */
 struct foreign_allocator {
 	void (*free)(void *mem);
 	void *(*realloc)(void *mem, size_t req);
