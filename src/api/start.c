@@ -54,7 +54,7 @@ static void start_fences(void)
 
 	options.promote_after = 1;
 	quarantine_start(options.quarantine ? options.quarantine : nbytes);
-	fence_start(mix64(os_random() + 2), options.harden == 3);
+	fence_start(os_random(RANDOM_FENCES), options.harden == 3);
 }
 
 /* Without a rate it is for option leak, which notes all. */
@@ -100,9 +100,9 @@ static void start_once(void)
 {
 	ASSERT(lock_held(&start_lock) && !start_done && early_is_over());
 	os_start();
-	run_start(mix64(os_random() + 3));
-	slab_start(mix64(os_random()));
-	heap_start(mix64(os_random() + 1));
+	run_start(os_random(RANDOM_RUNS));
+	slab_start(os_random(RANDOM_MARKS));
+	heap_start(os_random(RANDOM_HEADERS));
 	options_read();
 	fork_start();
 	if (may_map_much())

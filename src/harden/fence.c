@@ -33,7 +33,7 @@ void fence_start(uint64_t random, bool guards)
 	slab_harden(guards);
 	options.mmap_threshold = larger(options.mmap_threshold, RUN_FENCED_MAX);
 	if (guards)
-		zone_scatter(mix64(fence_secret) | 1);
+		zone_scatter(os_random(RANDOM_PLACES) | 1);
 	fences = true;
 }
 

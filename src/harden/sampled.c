@@ -134,7 +134,7 @@ void sampled_start(void)
 		pagemap_set(s->start, stride(), &s->tag);
 	}
 	pagemap_set(area, os_page_size(), &sampled.slots[0].tag);
-	sampled.random = os_random();
+	sampled.random = os_random(RANDOM_SAMPLES);
 	is_on = true;
 	store_relaxed(&sampling, true);
 }

@@ -228,7 +228,7 @@ bool profile_start(size_t rate)
 	lock_acquire(&profile_lock);
 	done = samples_start(rate);
 	if (done) {
-		store_relaxed(&random, os_random() + 3);
+		store_relaxed(&random, os_random(RANDOM_PROFILE));
 		set_profiling(true);
 	}
 	lock_release(&profile_lock);

@@ -32,8 +32,20 @@ size_t os_page_size(void);
 /* True when the program runs with rights that its user does not have (AT_SECURE). */
 bool os_secure(void);
 
-/* 64 bits that nobody outside can guess; constant. */
-uint64_t os_random(void);
+/* What random words are for. */
+enum os_random {
+	RANDOM_MARKS,
+	RANDOM_HEADERS,
+	RANDOM_FENCES,
+	RANDOM_RUNS,
+	RANDOM_PLACES,
+	RANDOM_SAMPLES,
+	RANDOM_PROFILE
+};
+
+/* A random word: 64 bits that nobody outside can guess, nor work out from another such word;
+   constant. */
+uint64_t os_random(enum os_random use);
 
 const char *os_getenv(const char *name);
 

@@ -28,7 +28,7 @@ SEALED static size_t page_size = 4096;
 SEALED static bool secure;
 SEALED static unsigned cpus = 1;
 SEALED static uintptr_t stack_end;
-SEALED static uint64_t random_word;
+SEALED static uint64_t random_words[2];
 SEALED static size_t memory_limit = SIZE_MAX;
 
 /* The kernel refuses a set that is smaller than its own: it may have been built for 8,192. */
@@ -47,13 +47,17 @@ static AT_START unsigned count_cpus(void)
 
 /* The 16 bytes that the kernel gives each process are the stack protector's too: only a mix of
    them is used. */
-static AT_START uint64_t mix_random(const unsigned char *bytes)
+static AT_START uint64_t mix_random(const unsigned char *bytes, uint64_t word)
 {
-	uint64_t word = (uintptr_t)&page_size;
-
 	for (int i = 0; bytes && i < RANDOM_BYTES; i++)
 		word = mix64(word ^ bytes[i]);
 	return mix64(word ^ os_clock());
+}
+
+static AT_START void start_random(const unsigned char *bytes)
+{
+	random_words[0] = mix_random(bytes, (uintptr_t)&page_size);
+	random_words[1] = mix_random(bytes, ~random_words[0]);
 }
 
 /* What the kernel says of the process. */
@@ -63,14 +67,14 @@ static AT_START void read_auxiliary_vector(void)
 
 	libc_find(&value_of, "getauxval");
 	if (!value_of) {
-		random_word = mix_random(NULL);
+		start_random(NULL);
 		return;
 	}
 	if (value_of(AT_PAGESZ))
 		page_size = value_of(AT_PAGESZ);
 	vdso_start(value_of(AT_SYSINFO_EHDR));
 	secure = value_of(AT_SECURE);
-	random_word = mix_random((const unsigned char *)value_of(AT_RANDOM));
+	start_random((const unsigned char *)value_of(AT_RANDOM));
 	stack_end = align_up(value_of(AT_EXECFN), page_size); /* the last string on the stack */
 }
 
@@ -97,9 +101,10 @@ bool os_secure(void)
 	return secure;
 }
 
-uint64_t os_random(void)
+/* Who knows one of them has an equation with two unknown words. */
+uint64_t os_random(enum os_random use)
 {
-	return random_word;
+	return mix64(random_words[0] ^ mix64(random_words[1] + use));
 }
 
 /* NULL: not known. mold leaves the name undefined in a program, as that of elf_debug(). */

@@ -8,8 +8,8 @@
  * chunks; those asked for often from slabs, where the link of a free object is at 0 and its mark
  * at 8.
  *
- * The attacker knows all addresses, and no secret.  He has won when he gets an object outside the
- * heap or two that overlap, or has changed a word of his choice.
+ * The attacker knows all addresses, and no secret but what a case reads.  He has won when he gets
+ * an object outside the heap or two that overlap, or has changed a word of his choice.
  */
 #include "cases.h"
 
@@ -374,6 +374,59 @@ CASE(attack_overlapping_chunks)
 	got = take(2 * FEW);
 	claim(got, 2 * FEW, &c, 1);
 	give(a);
+}
+
+/* The inverse of mix64() (src/base/bits.h). */
+static uint64_t unmix(uint64_t x)
+{
+	x = (x ^ x >> 31 ^ x >> 62) * 0x319642b2d24d8ec3;
+	x = (x ^ x >> 27 ^ x >> 54) * 0x96de1b173f119089;
+	return x ^ x >> 30 ^ x >> 60;
+}
+
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+/* loam's header of a chunk, if that is the secret of headers. */
+static uint64_t header_of(char *mem, uint64_t word, uint64_t secret)
+{
+	uint64_t sum = (word ^ (uint64_t)(mem - 16) ^ secret) * 0x9e3779b97f4a7c15;
+
+	return word | sum >> 48 << 48;
+}
+
+/* A secret made of the fence of a run, as if all were made of one random word by steps that can be
+   undone. Of the fence's secret four bits are always set. */
+static uint64_t secret_of_headers(uint64_t secret_of_fences, unsigned bits)
+{
+	static const int set[4] = {0, 7, 56, 63};
+
+	for (int i = 0; i < 4; i++)
+		secret_of_fences &= ~((uint64_t) !(bits >> i & 1) << set[i]);
+	return mix(unmix(secret_of_fences) - 3 + 1);
+}
+
+/* What a read beyond the end of a run tells does not help to forge the header of a chunk. */
+CASE(attack_forged_header_with_a_leak)
+{
+	char *run = take(SHORT_RUN), *b = take(FEW), *c = take(FEW), *got;
+	uint64_t fence = words(run + malloc_usable_size(run))[0] ^ (uint64_t)run << 8;
+	uint64_t word = words(b)[-1] << 16 >> 16;
+
+	for (unsigned bits = 0; bits < 16; bits++) {
+		uint64_t secret = secret_of_headers(fence, bits);
+
+		if (header_of(b, word, secret) == words(b)[-1])
+			words(b)[-1] = header_of(b, word + size_of(b), secret);
+	}
+	give(b);
+	got = take(2 * FEW);
+	if (got < c && c < got + 2 * FEW)
+		won("two objects overlap");
 }
 
 CASE(attack_overlapping_free_chunk)

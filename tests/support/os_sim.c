@@ -151,9 +151,9 @@ bool os_secure(void)
 	return sim.secure;
 }
 
-uint64_t os_random(void)
+uint64_t os_random(enum os_random use)
 {
-	return 0x9e3779b97f4a7c15u;
+	return mix64(0x9e3779b97f4a7c15u + use);
 }
 
 const char *const *os_environment(void)

@@ -31,7 +31,8 @@ __attribute__((constructor)) static void start(void)
 	struct found found;
 
 	os_start();
-	found = (struct found){.random = os_random(), .memory_limit = os_memory_limit()};
+	found = (struct found){.random = os_random(RANDOM_MARKS),
+			       .memory_limit = os_memory_limit()};
 	getrlimit(RLIMIT_AS, &found.space);
 	getrlimit(RLIMIT_DATA, &found.data);
 	if (getenv("LOAM_UNIT_PRINT"))
@@ -126,15 +127,18 @@ TEST(facts_are_those_of_the_kernel)
 	EXPECT(os_cpus() >= 1 && os_cpus() <= sysconf(_SC_NPROCESSORS_CONF));
 }
 
-TEST(the_random_word_is_constant_and_not_the_stack_protectors)
+TEST(a_random_word_is_constant_and_not_the_stack_protectors)
 {
 	uint64_t bytes[2];
 
 	memcpy(bytes, (const void *)getauxval(AT_RANDOM), sizeof bytes);
-	EXPECT(os_random() != 0);
-	EXPECT_EQ(os_random(), os_random());
-	EXPECT(os_random() != bytes[0]);
-	EXPECT(os_random() != bytes[1]);
+	for (enum os_random use = 0; use <= RANDOM_PROFILE; use++) {
+		EXPECT(os_random(use) != 0);
+		EXPECT_EQ(os_random(use), os_random(use));
+		EXPECT(os_random(use) != bytes[0]);
+		EXPECT(os_random(use) != bytes[1]);
+		EXPECT(use == RANDOM_MARKS || os_random(use) != os_random(RANDOM_MARKS));
+	}
 }
 
 /* What this program finds when it is run afresh under this limit of resource which. */
@@ -170,7 +174,7 @@ TEST(the_random_word_differs_from_process_to_process)
 	first = run_afresh(RLIMIT_AS, RLIM_INFINITY).random;
 	second = run_afresh(RLIMIT_AS, RLIM_INFINITY).random;
 	EXPECT(first != second);
-	EXPECT(first != os_random());
+	EXPECT(first != os_random(RANDOM_MARKS));
 }
 
 /* Limits large enough for the shadow memory of sanitizers. */
@@ -800,7 +804,8 @@ TEST(no_call_changes_errno_granted_or_refused)
 	KEEPS_ERRNO(os_getenv("LOAM_UNIT_NONE"));
 	KEEPS_ERRNO(os_environment());
 	KEEPS_ERRNO(os_clock());
-	KEEPS_ERRNO(os_cpus() + os_page_size() + os_random() + os_stack_end() + os_secure());
+	KEEPS_ERRNO(os_cpus() + os_page_size() + os_random(RANDOM_MARKS) + os_stack_end() +
+		    os_secure());
 }
 
 static void die(void *arg)
