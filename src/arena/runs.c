@@ -43,12 +43,15 @@ static void push(struct runs *rs, struct run *run)
 	store_relaxed(&run->kept, true);
 }
 
-/* Takes the run in a slot out; reports one that was written to. */
+/* Takes the run in a slot out; reports one that was written to, and one that two threads freed at
+   once: it was kept twice, and taken since. */
 static struct run *take_out(struct runs *rs, struct run **slot)
 {
 	struct run *run = *slot, **last = &rs->run[--rs->count];
 
-	ASSERT(run->kept && run->npages <= rs->kept);
+	if (IS_WRONG(!run->kept))
+		run_report_twice(run);
+	ASSERT(run->npages <= rs->kept);
 	for (; slot != last; slot++)
 		slot[0] = slot[1];
 	*slot = NULL;

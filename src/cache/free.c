@@ -117,9 +117,10 @@ static void release(struct cache *c, struct descriptor *tag, void *mem, const ch
 		release_chunk((struct heap *)tag, mem, call);
 	else if (tag->kind == KIND_SLAB)
 		release_object(c, (struct slab *)tag, mem, call);
-	else if (tag->kind == KIND_HUGE && ((struct huge *)tag)->mem == mem)
-		huge_free((struct huge *)tag);
-	/* else it was reported, or is early */
+	else if (tag->kind == KIND_HUGE && ((struct huge *)tag)->mem == mem) {
+		if (UNLIKELY(!huge_free((struct huge *)tag)))
+			cache_report_double_free(mem, NULL, call);
+	} /* else it was reported, or is early */
 	else if (cache_usable(mem, tag, call) && tag->kind == KIND_RUN)
 		keep_run(c, (struct run *)tag);
 }

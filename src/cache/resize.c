@@ -34,7 +34,9 @@ static size_t chunk_usable_in(const struct heap *h, const void *mem, const char 
 
 size_t cache_usable(const void *mem, struct descriptor *tag, const char *call)
 {
-	ASSERT(pagemap_get(mem) == tag && tag->kind > KIND_NONE && tag->kind < KINDS);
+	ASSERT(tag->kind > KIND_NONE && tag->kind < KINDS);
+	/* Another thread may be freeing a huge one. */
+	ASSERT(tag->kind == KIND_HUGE || pagemap_get(mem) == tag);
 	switch (tag->kind) {
 	case KIND_SLAB:
 		return cache_is_in_use((struct slab *)tag, mem, call) ? ((struct slab *)tag)->size
@@ -142,6 +144,10 @@ void *cache_resize(void *mem, struct descriptor *tag, size_t req, size_t *ret_us
 		*ret_usable = 0;
 		if (chunk_is_in_use(mem)) /* else heap_resize() has reported it */
 			*ret_usable = chunk_usable(mem);
+	}
+	if (UNLIKELY(!resized && tag->kind == KIND_HUGE && pagemap_get(mem) != tag)) {
+		cache_report_double_free(mem, NULL, "realloc"); /* another thread was first */
+		*ret_usable = 0;
 	}
 	cache_leave(c);
 	return resized;

@@ -157,13 +157,17 @@ void *huge_alloc_with_room(size_t nbytes)
 	return mem ? mem : hand_out(huge_map(nbytes, PAGE_SIZE, huge_with_room(nbytes)));
 }
 
-void huge_free(struct huge *h)
+bool huge_free(struct huge *h)
 {
 	size_t excess;
 	bool kept;
 
 	ASSERT(h->tag.kind == KIND_HUGE && !lock_held(&huge_lock));
 	lock_acquire(&huge_lock);
+	if (UNLIKELY(!h->in_use)) {
+		huge_unlock();
+		return false;
+	}
 	huge_leave_use(h);
 	kept = h->dirty <= HUGE_KEPT_MOST;
 	if (kept)
@@ -171,11 +175,12 @@ void huge_free(struct huge *h)
 	huge_unlock();
 	if (!kept) {
 		huge_unmap(h);
-		return;
+		return true;
 	}
 	excess = retain_excess();
 	if (excess)
 		retain_purged(huge_purge(excess));
+	return true;
 }
 
 /* The object has nbytes from now on, which are mapped. */
@@ -200,7 +205,7 @@ static bool grow_into_room(struct huge *h, size_t nbytes)
 	bool fits;
 
 	lock_acquire(&huge_lock);
-	fits = nbytes >= h->nbytes && nbytes <= h->mapped;
+	fits = h->in_use && nbytes >= h->nbytes && nbytes <= h->mapped;
 	if (fits)
 		set_size(h, nbytes);
 	huge_unlock();
@@ -213,8 +218,12 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 	bool done;
 
 	lock_acquire(&huge_lock);
-	huge_leave_use(h);
+	done = h->in_use;
+	if (done)
+		huge_leave_use(h);
 	huge_unlock();
+	if (!done)
+		return false;
 	done = huge_remap(h, nbytes);
 	lock_acquire(&huge_lock);
 	if (done) {
@@ -230,14 +239,14 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 
 void *huge_resize(struct huge *h, size_t nbytes)
 {
-	ASSERT(nbytes && pagemap_get(h->mem) == &h->tag);
+	ASSERT(nbytes && h->tag.kind == KIND_HUGE);
 	nbytes = align_up(nbytes, os_page_size());
 	if (nbytes > h->nbytes && !retain_allows(nbytes - h->nbytes))
 		return NULL;
-	if (nbytes == h->nbytes || grow_into_room(h, nbytes) || resize_mapping(h, nbytes) ||
-	    nbytes < h->nbytes) /* which stays as it is where the system refuses */
+	if (nbytes == h->nbytes || grow_into_room(h, nbytes) || resize_mapping(h, nbytes))
 		return h->mem;
-	return NULL;
+	/* A larger one stays as it is where the system refuses. */
+	return nbytes < h->nbytes && load_relaxed(&h->in_use) ? h->mem : NULL;
 }
 
 struct huge *huge_around(const void *mem, bool kept)

@@ -75,6 +75,7 @@ void *huge_enter_use(struct huge *h)
 	ASSERT(lock_held(&huge_lock));
 	ASSERT(h->nbytes && h->nbytes <= h->dirty && h->dirty <= h->mapped && !pagemap_get(h->mem));
 	h->tag.kind = KIND_HUGE;
+	store_relaxed(&h->in_use, true);
 	list_push(&huge_table.in_use, &h->link);
 	huge_count_use(1, (intptr_t)h->nbytes);
 	huge_count_kept((intptr_t)(h->dirty - h->nbytes));
@@ -88,6 +89,7 @@ void huge_leave_use(struct huge *h)
 	ASSERT(pagemap_get(h->mem) == &h->tag);
 	ASSERT(huge_table.sizes.count && h->nbytes <= h->dirty && h->dirty <= h->mapped); /* G3 */
 	pagemap_set(h->mem, PAGE_SIZE, NULL);
+	store_relaxed(&h->in_use, false);
 	list_remove(&h->link);
 	huge_count_use(-1, -(intptr_t)h->nbytes);
 	huge_count_kept(-(intptr_t)(h->dirty - h->nbytes));

@@ -26,6 +26,11 @@ void run_report_written(const struct run *run)
 	report_corruption("malloc(): write after free", about(run, "free run"));
 }
 
+void run_report_twice(const struct run *run)
+{
+	report_corruption("double free or corruption", about(run, "run"));
+}
+
 void run_change_lead(struct run *run, size_t lead)
 {
 	char *mem = run_base(run) + lead;

@@ -160,6 +160,9 @@ ALWAYS_INLINE bool run_is_marked(const struct run *run)
 /* Ends the program: an object that was freed has lost its mark. */
 _Noreturn COLD void run_report_written(const struct run *run);
 
+/* Ends the program: an object was freed twice, and is not kept any more. */
+_Noreturn COLD void run_report_twice(const struct run *run);
+
 /* Clears the mark, by which the next object would tell of the secret; reports one that is lost, and
    a fence that was whole when the object was freed. */
 ALWAYS_INLINE void run_unmark(struct run *run)

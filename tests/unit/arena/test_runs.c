@@ -518,6 +518,20 @@ TEST(a_kept_run_that_was_written_to_is_found_when_it_is_taken_or_goes_back)
 	}
 }
 
+/* Two threads freed it at once, and it was taken since. */
+TEST(a_run_that_was_kept_twice_is_found_when_it_is_taken_or_goes_back)
+{
+	static const size_t sizes[] = {MIB / 4};
+	struct run *run;
+
+	begin();
+	keep(&run, 1, sizes);
+	run->kept = false;
+	EXPECT_ABORT(flush, NULL, "double free or corruption: ");
+	run->kept = true;
+	end();
+}
+
 TEST(a_kept_run_of_whole_pages_is_left_as_it_is)
 {
 	struct run *run;

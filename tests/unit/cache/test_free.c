@@ -34,6 +34,15 @@ static void free_twice(void *mem)
 	loam_free(mem);
 }
 
+/* As by two threads at once, of which each has looked for the object before. */
+static void release_twice(void *mem)
+{
+	struct descriptor *tag = pagemap_get(mem);
+
+	cache_release(mem, tag, "free");
+	cache_release(mem, tag, "free");
+}
+
 /* --- full magazines -------------------------------------------------------------------------- */
 
 TEST(of_a_full_magazine_the_older_half_goes_to_the_depot)
@@ -331,6 +340,7 @@ TEST(a_second_free_of_each_other_kind_is_found)
 	EXPECT_ABORT(free_twice, loam_malloc(RUN), "double free detected: ");
 	EXPECT_ABORT(free_twice, loam_malloc(RUN), "run of 163840 bytes, free");
 	EXPECT_ABORT(free_twice, loam_malloc(HUGE), "double free detected");
+	EXPECT_ABORT(release_twice, loam_malloc(HUGE), "free(): double free detected");
 	keep_little();
 }
 

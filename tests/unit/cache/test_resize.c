@@ -253,6 +253,21 @@ TEST(what_is_free_has_no_room)
 	EXPECT_ABORT(ask, (char *)loam_malloc(HUGE) + 16, "16 bytes inside the huge object");
 }
 
+static void resize_what_is_just_freed(void *mem)
+{
+	struct descriptor *tag = pagemap_get(mem);
+	size_t had;
+
+	loam_free(mem);
+	cache_resize(mem, tag, 2 * HUGE, &had);
+}
+
+TEST(a_huge_object_that_another_thread_has_just_freed_is_reported)
+{
+	EXPECT_ABORT(resize_what_is_just_freed, loam_malloc(HUGE),
+		     "realloc(): double free detected");
+}
+
 TEST(whether_an_object_is_in_use)
 {
 	struct object *o = an_object(200);

@@ -488,6 +488,26 @@ TEST(a_refused_resize_leaves_the_object)
 	huge_free(huge_of(mem));
 }
 
+/* It may be kept then, or unmapped. */
+TEST(what_another_thread_has_just_freed_is_neither_freed_nor_resized)
+{
+	static const size_t nbytes[] = {8 * MIB, 40 * MIB};
+
+	for (int i = 0; i < 2; i++) {
+		struct huge *h = huge_of(take(nbytes[i]));
+		struct huge_sizes before;
+
+		EXPECT(huge_free(h));
+		before = sizes();
+		EXPECT(!huge_free(h));
+		EXPECT(!huge_resize(h, 5 * MIB));
+		EXPECT(!huge_resize(h, nbytes[i] + MIB));
+		EXPECT_EQ(sizes().count, before.count);
+		EXPECT_EQ(sizes().kept, before.kept);
+		EXPECT(huge_check());
+	}
+}
+
 static void *resize_again_and_again(void *arg)
 {
 	struct huge *h = arg;
