@@ -65,4 +65,6 @@ __attribute__((constructor(101))) static AT_START void find_next_allocator(void)
 	*(void **)&foreign_next.realloc = next_of("realloc", (uintptr_t)realloc_itself);
 	*(void **)&foreign_next.usable_size =
 		next_of("malloc_usable_size", (uintptr_t)__loam_malloc_usable_size);
+	foreign_next.is_libc =
+		foreign_next.free && (uintptr_t)foreign_next.free == libc_function("free");
 }

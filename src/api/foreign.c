@@ -19,6 +19,13 @@ static bool is_loams(const void *mem)
 	return huge_around(mem, false) || huge_around(mem, true) || zone_is_free(mem);
 }
 
+/* Whether memory may be a block of the next allocator's: before each of libc's lies its size. */
+static bool may_be_next(const void *mem)
+{
+	return os_is_writable(mem) &&
+	       (!foreign_next.is_libc || os_is_writable((const char *)mem - sizeof(size_t)));
+}
+
 /* Whether a pointer may be another allocator's, to whom it can be handed; says so once.  What is no
    allocator's is reported. */
 static bool can_forward(const void *mem, const char *call, bool to_somebody)
@@ -34,7 +41,7 @@ static bool can_forward(const void *mem, const char *call, bool to_somebody)
 		report_misaligned_pointer(call, about);
 		return false;
 	}
-	if (!to_somebody || is_loams(mem) || !os_is_writable(mem)) {
+	if (!to_somebody || is_loams(mem) || !may_be_next(mem)) {
 		cache_report_bad(mem, NULL, call);
 		return false;
 	}

@@ -13,6 +13,7 @@ struct foreign_allocator {
 	void (*free)(void *mem);
 	void *(*realloc)(void *mem, size_t req);
 	size_t (*usable_size)(void *mem);
+	bool is_libc;
 };
 
 /* Written by preload/foreign.c before main, then constant.  All NULL where nobody did: in a

@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <sys/mman.h>
 
 /* --- double free ---------------------------------------------------------------------------- */
 
@@ -152,6 +153,25 @@ CASE(free_of_static_data)
 CASE(free_of_static_page)
 {
 	give(in_data);
+}
+
+/* The page before it is not mapped. */
+static char *map_page(void)
+{
+	char *pages = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	mprotect(pages + 4096, 4096, PROT_READ | PROT_WRITE);
+	return pages + 4096;
+}
+
+CASE(free_of_a_mapping)
+{
+	give(map_page());
+}
+
+CASE(realloc_of_a_mapping)
+{
+	give(realloc(unknown(map_page()), 100));
 }
 
 CASE(free_of_a_function)

@@ -111,6 +111,23 @@ TEST(a_function_that_is_missing_is_not_called)
 	have_none();
 }
 
+/* Libc's own would read a size there. */
+TEST(what_has_nothing_before_it_is_none_of_libcs)
+{
+	char *pages = mmap(NULL, 128 * KIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	REQUIRE(pages != MAP_FAILED &&
+		!mprotect(pages + 64 * KIB, 64 * KIB, PROT_READ | PROT_WRITE));
+	have_next();
+	loam_free(pages + 64 * KIB);
+	EXPECT(asked == pages + 64 * KIB);
+	foreign_next.is_libc = true;
+	EXPECT_ABORT(free_it, pages + 64 * KIB, "no allocator gave it");
+	EXPECT_ABORT(realloc_it, pages + 64 * KIB, "realloc(): invalid pointer");
+	have_none();
+	munmap(pages, 128 * KIB);
+}
+
 TEST(what_cannot_be_anybodys_is_reported_though_there_is_a_next)
 {
 	char *huge = loam_malloc(8 * MIB);
