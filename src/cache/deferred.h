@@ -24,10 +24,10 @@ static inline uint64_t deferred_mark(const struct object *o)
 }
 
 /* Whether an object is one, as its mark says; only of kinds other than a slab's, whose free objects
-   bear a mark of their own. */
+   bear a mark of their own. What is not aligned has none, and may end with the heap. */
 static inline bool deferred_has(const struct object *o)
 {
-	return UNLIKELY(o->key == deferred_mark(o)) && is_aligned((uintptr_t)o, GRANULE);
+	return LIKELY(is_aligned((uintptr_t)o, GRANULE)) && UNLIKELY(o->key == deferred_mark(o));
 }
 
 /* Takes all of them out; returns the first one, or NULL. */

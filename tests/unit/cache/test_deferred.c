@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { OBJECTS = 1000, THREADS = 4 };
 
@@ -50,6 +51,19 @@ TEST(one_that_waits_bears_a_mark_until_it_is_taken)
 	EXPECT(!deferred_next(o));
 	EXPECT(!deferred_has(o));
 	EXPECT_EQ(o->key, 0);
+}
+
+/* A mark there would lie behind the end of the heap. */
+TEST(what_is_not_aligned_is_not_read)
+{
+	size_t page = 64 * KIB;
+	char *pages = mmap(NULL, 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	REQUIRE(pages != MAP_FAILED && !mprotect(pages, page, PROT_READ | PROT_WRITE));
+	EXPECT(!deferred_has((struct object *)(pages + page - 16)));
+	EXPECT(!deferred_has((struct object *)(pages + page - 8)));
+	EXPECT(!deferred_has((struct object *)(pages + page - 1)));
+	munmap(pages, 2 * page);
 }
 
 TEST(one_of_a_slab_bears_the_mark_of_a_free_one)
