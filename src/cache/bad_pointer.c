@@ -86,7 +86,8 @@ void cache_report_bad(const void *mem, struct descriptor *tag, const char *call)
 	else if (!tag)
 		report_untagged(mem, call);
 	else if (!is_aligned((uintptr_t)mem, GRANULE))
-		report_misaligned_pointer(call, about);
+		report_misaligned_pointer(call,
+					  is_inside(mem, tag) ? about_object(mem, tag) : about);
 	else if (tag->kind == KIND_RUN && ((struct run *)tag)->mem == mem)
 		cache_report_double_free(mem, tag, call);
 	else if (is_inside(mem, tag))

@@ -103,6 +103,19 @@ static void report_free(const struct heap *heap, const struct chunk *c, struct r
 		report_double_free(call, about);
 }
 
+/* What is known of the chunk that mem lies in. */
+static struct report_about inside(const struct heap *heap, const void *mem)
+{
+	const struct chunk *c = chunk_around(heap, mem);
+	struct report_about of_chunk = about(mem, "chunk");
+
+	if (c) {
+		of_chunk.usable = size_unverified(c) - 8;
+		of_chunk.start = chunk_mem(c);
+	}
+	return of_chunk;
+}
+
 void chunk_report_mem(const void *mem, const char *call)
 {
 	struct report_about of_chunk = about(mem, "chunk");
@@ -110,7 +123,7 @@ void chunk_report_mem(const void *mem, const char *call)
 	const struct chunk *c;
 
 	if (!is_aligned((uintptr_t)mem, CHUNK_ALIGN)) {
-		report_misaligned_pointer(call, of_chunk);
+		report_misaligned_pointer(call, heap ? inside(heap, mem) : of_chunk);
 		return;
 	}
 	if (!heap || heap->base == mem) {
@@ -122,11 +135,9 @@ void chunk_report_mem(const void *mem, const char *call)
 		report_free(heap, c, of_chunk, call);
 		return;
 	}
-	c = chunk_around(heap, mem);
-	if (!c || chunk_mem(c) == mem)
-		chunk_report_header(chunk_of(mem));
-	of_chunk.usable = size_unverified(c) - 8;
-	of_chunk.start = chunk_mem(c);
+	of_chunk = inside(heap, mem);
+	if (!of_chunk.start || of_chunk.start == mem)
+		chunk_report_header(c);
 	report_interior_pointer(call, of_chunk);
 }
 

@@ -31,7 +31,8 @@ TEST(inside_an_object_of_a_slab)
 
 	EXPECT_ABORT(report, o + 16, ": 16 bytes inside the object of 208 bytes at");
 	EXPECT_ABORT(report, o + 16, "(arena 1, ");
-	EXPECT_ABORT(report, o + 5, "misaligned");
+	EXPECT_ABORT(report, o + 5, ": 5 bytes inside the object of 208 bytes at");
+	EXPECT_ABORT(report, o + 5, ", misaligned (arena 1, ");
 }
 
 TEST(behind_the_last_object_of_a_slab)
@@ -48,7 +49,8 @@ TEST(inside_a_run_and_at_one_that_is_free)
 	struct run *run = (struct run *)pagemap_get(mem);
 
 	EXPECT_ABORT(report, mem + 4096, ": 4096 bytes inside the run of 163840 bytes at");
-	EXPECT_ABORT(report, mem + 4099, "misaligned");
+	EXPECT_ABORT(report, mem + 4099, ": 4099 bytes inside the run of 163840 bytes at");
+	EXPECT_ABORT(report, mem + 4099, ", misaligned (");
 	loam_free(mem);
 	REQUIRE(run->kept);
 	EXPECT_ABORT(report, mem + 4096, "bytes at ");

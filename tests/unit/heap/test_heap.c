@@ -314,7 +314,8 @@ TEST(a_pointer_that_starts_no_chunk_is_reported)
 	EXPECT_ABORT(free_it, &interior, "inside the chunk");
 	EXPECT_ABORT(resize_it, &interior, "inside the chunk");
 	EXPECT_ABORT(measure_it, &interior, "inside the chunk");
-	EXPECT_ABORT(free_it, &misaligned, "misaligned");
+	EXPECT_ABORT(free_it, &misaligned, ": 8 bytes inside the chunk of ");
+	EXPECT_ABORT(free_it, &misaligned, ", misaligned (");
 	EXPECT_ABORT(free_it, &base, "no allocator gave it");
 	interior.mem = mem + 4096 - (uintptr_t)mem % 4096;
 	EXPECT_ABORT(free_it, &interior, "inside the chunk");
