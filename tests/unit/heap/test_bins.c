@@ -228,6 +228,18 @@ static void insert_below_a_loop(void *arg)
 	insert(11, 65536 + 4096, false);
 }
 
+static void remove_with_wild_dirty_bytes(void *arg)
+{
+	chunks[10].dirty = 0x7878787878787878;
+	take_out(10);
+}
+
+static void remove_with_wild_clean_bytes(void *arg)
+{
+	chunks[10].clean = (size_t)-1;
+	take_out(10);
+}
+
 TEST(links_that_were_overwritten_end_the_program)
 {
 	reset();
@@ -238,6 +250,8 @@ TEST(links_that_were_overwritten_end_the_program)
 	EXPECT_ABORT(remove_with_broken_ring, NULL, "links of a free chunk");
 	EXPECT_ABORT(remove_with_broken_slot, NULL, "links of a free chunk");
 	EXPECT_ABORT(insert_below_a_loop, NULL, "links of a free chunk");
+	EXPECT_ABORT(remove_with_wild_dirty_bytes, NULL, "links of a free chunk");
+	EXPECT_ABORT(remove_with_wild_clean_bytes, NULL, "links of a free chunk");
 }
 
 TEST(the_check_sees_what_is_wrong)
