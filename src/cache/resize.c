@@ -32,6 +32,16 @@ static size_t chunk_usable_in(const struct heap *h, const void *mem, const char 
 	return 0;
 }
 
+/* Whether a run or a huge object is among the frees that wait; reports it then. */
+static LATER bool is_waiting(const void *mem, const struct descriptor *tag, const char *call)
+{
+	bool waits = deferred_has(mem);
+
+	if (waits)
+		cache_report_double_free(mem, tag, call);
+	return waits;
+}
+
 size_t cache_usable(const void *mem, struct descriptor *tag, const char *call)
 {
 	ASSERT(tag->kind > KIND_NONE && tag->kind < KINDS);
@@ -48,11 +58,15 @@ size_t cache_usable(const void *mem, struct descriptor *tag, const char *call)
 			break;
 		if (((struct run *)tag)->usable && UNLIKELY(!run_fences_hold((struct run *)tag)))
 			run_report_fence((struct run *)tag);
+		if (UNLIKELY(load_hot(&deferred_first)) && is_waiting(mem, tag, call))
+			return 0;
 		return run_usable((struct run *)tag);
 	case KIND_HUGE:
-		if (((struct huge *)tag)->mem == mem)
-			return load_relaxed(&((struct huge *)tag)->nbytes);
-		break;
+		if (((struct huge *)tag)->mem != mem)
+			break;
+		if (UNLIKELY(load_hot(&deferred_first)) && is_waiting(mem, tag, call))
+			return 0;
+		return load_relaxed(&((struct huge *)tag)->nbytes);
 	case KIND_EARLY:
 		return early_usable(mem);
 	}

@@ -244,6 +244,10 @@ TEST(what_is_free_has_no_room)
 
 	EXPECT_ABORT(ask, waiting(CHUNK), "malloc_usable_size(): double free detected");
 	EXPECT_ABORT(resize_it, waiting(CHUNK), "realloc(): double free detected");
+	EXPECT_ABORT(ask, waiting(RUN), "malloc_usable_size(): double free detected");
+	EXPECT_ABORT(resize_it, waiting(RUN), "realloc(): double free detected");
+	EXPECT_ABORT(ask, waiting(HUGE), "malloc_usable_size(): double free detected");
+	EXPECT_ABORT(resize_it, waiting(HUGE), "realloc(): double free detected");
 	loam_free(loam_malloc(CHUNK));
 	loam_free(mem);
 	EXPECT_ABORT(resize_it, mem, "realloc(): double free detected");
