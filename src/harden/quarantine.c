@@ -2,6 +2,7 @@
 #include "harden/quarantine.h"
 
 #include "base/bits.h"
+#include "cache/cache.h"
 #include "os/check.h"
 #include "pages/metadata.h"
 
@@ -106,11 +107,17 @@ static size_t exchange(const struct inmate *in, size_t most,
 	return nbytes;
 }
 
+/* Not in a signal handler that interrupted its thread here or inside loam. */
+static bool may_lock(void)
+{
+	return !mine.inside && !lock_held(&quarantine_lock);
+}
+
 void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nbytes))
 {
 	struct inmate in = {mem, nbytes};
 
-	if (nbytes > quarantine.most || lock_held(&quarantine_lock))
+	if (nbytes > quarantine.most || !may_lock())
 		leave(mem, nbytes);
 	else
 		exchange(&in, quarantine.most, leave);
@@ -118,7 +125,7 @@ void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nb
 
 size_t quarantine_flush(void (*leave)(void *mem, size_t nbytes))
 {
-	return lock_held(&quarantine_lock) ? 0 : exchange(NULL, 0, leave);
+	return may_lock() ? exchange(NULL, 0, leave) : 0;
 }
 
 void quarantine_recover(void)

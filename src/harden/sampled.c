@@ -25,7 +25,8 @@ SEALED static bool is_on;
 struct lock sampled_lock = LOCK_INIT(LOCK_SAMPLED);
 
 static struct {
-	struct link free; /* the one freed longest ago first */
+	struct link free;     /* the one freed longest ago first */
+	struct link *waiting; /* freed where no lock may be taken; linked by `next`; atomic */
 	struct slot *slots;
 	uint64_t random;
 } sampled = {.free = {&sampled.free, &sampled.free}};
@@ -166,14 +167,41 @@ static bool count_anew(void)
 	return !is_first || mine.until_sampled == 1;
 }
 
-/* None in a signal handler that interrupted this. */
+/* Not in a signal handler that interrupted its thread here or inside loam. */
+static bool may_lock(void)
+{
+	return !mine.inside && !lock_held(&sampled_lock);
+}
+
+static void give_later(struct slot *s)
+{
+	struct link *first = load_relaxed(&sampled.waiting);
+
+	do
+		s->link.next = first;
+	while (!__atomic_compare_exchange_n(&sampled.waiting, &first, &s->link, true,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+static void list_waiting(void)
+{
+	struct link *l = __atomic_exchange_n(&sampled.waiting, NULL, __ATOMIC_ACQUIRE), *next;
+
+	ASSERT(lock_held(&sampled_lock));
+	for (; l; l = next) {
+		next = l->next;
+		list_push_back(&sampled.free, l);
+	}
+}
+
 static struct slot *take_slot(void)
 {
 	struct link *l;
 
-	if (lock_held(&sampled_lock))
+	if (!may_lock())
 		return NULL;
 	lock_acquire(&sampled_lock);
+	list_waiting();
 	l = list_empty(&sampled.free) ? NULL : list_pop(&sampled.free);
 	lock_release(&sampled_lock);
 	return l ? of_link(l) : NULL;
@@ -181,9 +209,11 @@ static struct slot *take_slot(void)
 
 static void give_slot(struct slot *s)
 {
-	if (lock_held(&sampled_lock))
-		return;
 	ASSERT(!in_use(s) && s->tag.kind == KIND_SAMPLED);
+	if (!may_lock()) {
+		give_later(s);
+		return;
+	}
 	lock_acquire(&sampled_lock);
 	list_push_back(&sampled.free, &s->link);
 	lock_release(&sampled_lock);

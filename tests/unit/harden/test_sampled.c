@@ -283,6 +283,34 @@ TEST(two_frees_at_once_give_a_slot_back_once)
 	EXPECT(loam_check());
 }
 
+/* As in a signal handler that interrupted its thread inside, where no lock may be taken. */
+TEST(inside_none_is_sampled_and_what_is_freed_serves_later)
+{
+	static char *later[1024];
+	char *mem = sample(100);
+	const struct slot *s = (const struct slot *)pagemap_get(mem);
+	int sampled_inside = 0, n = 0;
+
+	REQUIRE(cache_begin());
+	loam_free(mem);
+	for (int i = 0; i < 10 * RATE; i++) {
+		char *other = loam_malloc(100);
+
+		sampled_inside += is_sampled(other);
+		loam_free(other);
+	}
+	cache_end();
+	EXPECT_EQ(sampled_inside, 0);
+	EXPECT(!s->in_use);
+	do
+		later[n] = sample(100);
+	while (pagemap_get(later[n++]) != &s->tag && n < 1024);
+	EXPECT(s->in_use);
+	while (n)
+		loam_free(later[--n]);
+	EXPECT(loam_check());
+}
+
 TEST(a_guard_page_lies_before_the_first_slot)
 {
 	const struct slot *s = (const struct slot *)pagemap_get(take_all_slots());
