@@ -67,13 +67,17 @@ static void report_untagged(const void *mem, const char *call)
 		report_unknown_pointer(call, about);
 }
 
-/* Whether mem lies where objects are, with the tag of a slab or a run. */
+/* Whether mem lies where objects are, with the tag of a slab or a run: not if its lower bits alone
+   do, which are all that the page map looks at. */
 static bool is_inside(const void *mem, const struct descriptor *tag)
 {
 	const struct slab *s = (const struct slab *)tag;
+	const struct run *run = (const struct run *)tag;
 
-	return tag->kind == KIND_RUN ||
-	       (tag->kind == KIND_SLAB && slab_index(s, mem) < s->capacity);
+	if (tag->kind == KIND_RUN)
+		return (uintptr_t)mem - (uintptr_t)run_base(run) < run->npages << PAGE_SHIFT;
+	return tag->kind == KIND_SLAB && (uintptr_t)mem - s->base < ORDER_BYTES(s->order) &&
+	       slab_index(s, mem) < s->capacity;
 }
 
 void cache_report_bad(const void *mem, struct descriptor *tag, const char *call)

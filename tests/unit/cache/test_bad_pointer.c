@@ -93,6 +93,15 @@ TEST(in_a_free_block_of_the_zone)
 	EXPECT_ABORT(report, mem, "invalid pointer"); /* no object's start is known there */
 }
 
+/* Of these the page map sees the lower bits alone. */
+TEST(with_other_upper_bits)
+{
+	uintptr_t upper = (uintptr_t)0x41 << 56;
+
+	EXPECT_ABORT(report, (void *)((uintptr_t)an_object() | upper), "no allocator gave it");
+	EXPECT_ABORT(report, (void *)((uintptr_t)loam_malloc(RUN) | upper), "no allocator gave it");
+}
+
 TEST(nowhere)
 {
 	static char foreign[64] ALIGNED(16);
