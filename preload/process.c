@@ -11,12 +11,11 @@
 #include "code.h"
 #include "harden/fence.h"
 #include "harden/tools.h"
+#include "os/libc.h"
 #include "os/os.h"
 #include "os/process.h"
 #include "report/stack.h"
 #include "unwind/backtrace.h"
-
-#include <unistd.h>
 
 /* One that was only asked for by `loam prof` is left to it. */
 static bool is_profile_wanted(void)
@@ -47,21 +46,25 @@ static void finish_quickly(void *unused)
 	finish();
 }
 
-/* libc has not run its own constructor yet (-z initfirst).  What unwinds stacks is a library that
-   is opened for that, which runs it, with the environment that it finds. */
+/* libc has not run its own constructor yet (-z initfirst), and libc's backtrace() opens a library.
+   Under an auditor (LD_AUDIT) the dynamic linker would then clear libc's thread variables. */
+static void start_stacks(int argc, char **argv, char **environment)
+{
+	if (os_getenv("LD_AUDIT")) {
+		backtrace_start_inside();
+		return;
+	}
+	libc_construct(argc, argv, environment);
+	backtrace_start();
+}
+
 __attribute__((constructor)) static void begin(int argc, char **argv, char **environment)
 {
-	bool stacks;
-
-	(void)argc, (void)argv;
 	if (os_getenv("LOAM_OPTIONS"))
 		start();
-	stacks = sampling || options.report == REPORT_FULL;
 	stack_own_code(code_start(), code_end());
-	if (stacks && !__environ)
-		__environ = environment;
-	if (stacks)
-		backtrace_start();
+	if (sampling || options.report == REPORT_FULL)
+		start_stacks(argc, argv, environment);
 	if (options.stats == STATS_EXIT || options.metrics || options.leak || is_profile_wanted() ||
 	    load_relaxed(&recording) || fences)
 		os_at_quick_exit(finish_quickly);

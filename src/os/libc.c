@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "os/elf.h"
 
+#include <unistd.h>
+
 #define SONAME "libc.so.6"
 
 SEALED static struct {
@@ -91,4 +93,34 @@ bool libc_is_before_loam(void)
 		if (map->l_ld == _DYNAMIC)
 			return false;
 	return map;
+}
+
+typedef void constructor(int argc, char **argv, char **environment);
+
+/* The dynamic linker constructs libc when the first library is opened, with the arguments that libc
+   has noted: none before its constructor ran.  Then the program would have no name, which PAM
+   refuses and err() and syslog() print, and constructors of libraries that it opens no arguments.
+   The second time it runs, it finds the same arguments. */
+void libc_construct(int argc, char **argv, char **environment)
+{
+	constructor *first = NULL, *const *rest = NULL;
+	size_t n = 0;
+
+	search();
+	if (!libc.map || __environ)
+		return;
+	for (const ElfW(Dyn) *d = libc.map->l_ld; d->d_tag != DT_NULL; d++) {
+		uintptr_t address = libc.map->l_addr + d->d_un.d_ptr;
+
+		if (d->d_tag == DT_INIT)
+			first = (constructor *)address;
+		else if (d->d_tag == DT_INIT_ARRAY)
+			rest = (constructor *const *)address;
+		else if (d->d_tag == DT_INIT_ARRAYSZ)
+			n = d->d_un.d_val / sizeof *rest;
+	}
+	if (first)
+		first(argc, argv, environment);
+	for (size_t i = 0; rest && i < n; i++)
+		rest[i](argc, argv, environment);
 }
