@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "cache/cache.h"
 #include "code.h"
+#include "front.h"
 #include "harden/fence.h"
 #include "harden/tools.h"
 #include "os/libc.h"
@@ -46,11 +47,12 @@ static void finish_quickly(void *unused)
 	finish();
 }
 
-/* libc has not run its own constructor yet (-z initfirst), and libc's backtrace() opens a library.
-   Under an auditor (LD_AUDIT) the dynamic linker would then clear libc's thread variables. */
+/* libc has not run its own constructor yet (-z initfirst), and libc's backtrace() opens a library:
+   that allocates, where the process has a malloc of its own before that may be called; and under an
+   auditor (LD_AUDIT) the dynamic linker would clear libc's thread variables. */
 static void start_stacks(int argc, char **argv, char **environment)
 {
-	if (os_getenv("LD_AUDIT")) {
+	if (!front_is_malloc() || os_getenv("LD_AUDIT")) {
 		backtrace_start_inside();
 		return;
 	}
