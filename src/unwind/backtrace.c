@@ -26,15 +26,16 @@ void backtrace_start_inside(void)
 
 __thread unsigned backtrace_shut;
 
-/* libc's may allocate, under a lock of its own, where code was registered with its unwinder at run
-   time. If that is an allocation whose stack is wanted, its part that is found here is enough. */
+/* A stack of which loam's unwinder finds a part goes on through code made at run time, as a rule.
+   Where such code is registered with libc's unwinder, that may end the process (at LuaJIT's it
+   does): the part is enough. libc's may also allocate, under a lock of its own. */
 int backtrace_find(void **ret_frames, int most)
 {
 	int (*by)(void **, int) = load_relaxed(&libc_backtrace);
 	bool is_whole;
 	int n = unwind_stack(ret_frames, most, &is_whole);
 
-	if (is_whole || !by || backtrace_shut)
+	if (n || !by || backtrace_shut)
 		return n;
 	backtrace_shut++;
 	n = by(ret_frames, most);

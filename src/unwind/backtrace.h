@@ -1,6 +1,6 @@
 /*
- * The return addresses on the calling thread's stack: by unwind/unwind.h, or, where that does not
- * find the stack's end, all of them by libc's backtrace(). backtrace.c ships; tests link
+ * The return addresses on the calling thread's stack: by unwind/unwind.h, or, where that finds none
+ * (glibc 2.34, programs linked with -static), by libc's backtrace(). backtrace.c ships; tests link
  * os_sim_process.c in its place, where stacks are at the test's command.
  */
 #pragma once

@@ -28,3 +28,16 @@ TEST(an_allocation_of_the_unwinders_is_not_unwound_by_it)
 		free(block);
 	}
 }
+
+/* libgcc's unwinder ends the process at records that LuaJIT registers, and at these, which name a
+   register that there is none of. */
+TEST(records_that_no_unwinder_can_follow_end_nothing)
+{
+	records.code = (uint64_t)(uintptr_t)call_from_nowhere;
+	records.rest[4] = 120; /* where the return address is */
+	__register_frame(&records);
+	call_from_nowhere(allocate);
+	__deregister_frame(&records);
+	EXPECT(block != NULL);
+	free(block);
+}

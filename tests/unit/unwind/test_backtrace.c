@@ -27,7 +27,7 @@ static NOINLINE void count_frames(void)
 }
 
 /* As compilers at run time do it. */
-TEST(code_that_was_registered_with_the_unwinder_of_libc_is_passed)
+TEST(a_stack_goes_at_least_to_code_that_was_registered_with_the_unwinder_of_libc)
 {
 	int below;
 
@@ -38,7 +38,7 @@ TEST(code_that_was_registered_with_the_unwinder_of_libc_is_passed)
 	__register_frame(&records);
 	call_from_nowhere(count_frames);
 	__deregister_frame(&records);
-	EXPECT_EQ(depth, below + 1);
+	EXPECT(depth >= 1 && depth <= below + 1);
 }
 
 #endif
