@@ -108,7 +108,7 @@ static void *alloc_from_arena(struct cache *c, unsigned sc, size_t req, bool *ze
    pages. */
 static void *alloc_small(struct cache *c, size_t req, bool *zero)
 {
-	unsigned sc = class_of(req ? req : 1);
+	unsigned sc = class_of(req + !req); /* 0 bytes are 1 */
 	struct magazine *m = cache_magazine(c, sc);
 	struct object *o = NULL;
 
