@@ -5,6 +5,7 @@
 #include "os/syscall.h"
 
 #include <pthread.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -45,6 +46,15 @@ bool os_address_limits(size_t *ret_space, size_t *ret_data)
 	return read_limit(RLIMIT_AS, ret_space) && read_limit(RLIMIT_DATA, ret_data);
 }
 
+/* So many bytes of a set of signals are the kernel's.  libc copies the others from its stack, where
+   pointers of the program may have been, and a search for leaks would follow them. */
+#define SIGNALS_BYTES (64 / 8)
+
+static void clear_unwritten(sigset_t *set)
+{
+	memset((char *)set + SIGNALS_BYTES, 0, sizeof *set - SIGNALS_BYTES);
+}
+
 bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_before)
 {
 	static int (*set)(int, const struct sigaction *, struct sigaction *); /* atomic */
@@ -54,7 +64,11 @@ bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *
 		libc_find(&by, "sigaction");
 		store_relaxed(&set, by);
 	}
-	return by && by(signal, action, ret_before) == 0;
+	if (!by || by(signal, action, ret_before) != 0)
+		return false;
+	if (ret_before)
+		clear_unwritten(&ret_before->sa_mask);
+	return true;
 }
 
 bool os_at_quick_exit(void (*call)(void *))

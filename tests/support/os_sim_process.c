@@ -59,7 +59,13 @@ bool os_address_limits(size_t *ret_space, size_t *ret_data)
 
 bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_before)
 {
-	return !os_sim_refusals[OS_SIM_HANDLERS] && sigaction(signal, action, ret_before) == 0;
+	const size_t nbytes = 64 / 8; /* that the kernel writes of a set */
+
+	if (os_sim_refusals[OS_SIM_HANDLERS] || sigaction(signal, action, ret_before) != 0)
+		return false;
+	if (ret_before)
+		memset((char *)&ret_before->sa_mask + nbytes, 0, sizeof(sigset_t) - nbytes);
+	return true;
 }
 
 void os_send_signal(int signal, const siginfo_t *info)

@@ -108,6 +108,24 @@ TEST(a_signal_is_sent_again_as_it_came)
 	EXPECT(!os_sigaction(SIGKILL, &before, NULL));
 }
 
+static __attribute__((noinline)) void write_on_stack(void)
+{
+	volatile char stack[4 * KIB];
+
+	for (size_t i = 0; i < sizeof stack; i++)
+		stack[i] = 1;
+}
+
+TEST(of_a_set_of_signals_nothing_is_left_that_was_on_the_stack)
+{
+	static const sigset_t none;
+	struct sigaction before;
+
+	write_on_stack();
+	REQUIRE(os_sigaction(SIGUSR2, NULL, &before));
+	EXPECT(memcmp(&before.sa_mask, &none, sizeof none) == 0);
+}
+
 static void write_to(void *mem)
 {
 	int status = 0;
