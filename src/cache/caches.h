@@ -36,4 +36,4 @@ COLD void cache_reap_all(void);
 /* In every forked child: the calling thread keeps its cache. Those of other threads can be adopted,
    except where the thread was inside, and all of them where the caller is not the forker: they are
    lost. */
-COLD void cache_recover(bool forker);
+LATER void cache_recover(bool forker);

@@ -29,7 +29,7 @@ COLD bool libc_is_before_loam(void);
 
 /* Runs libc's own constructor before its turn, with what the program was started with, so that a
    library may be opened; nothing where it ran already, or in a static program. */
-COLD void libc_construct(int argc, char **argv, char **environment);
+LATER void libc_construct(int argc, char **argv, char **environment);
 
 /* Sets a pointer to a function to libc's of this name. */
 #define libc_find(pointer, name) (*(pointer) = (__typeof__(*(pointer)))libc_function(name))

@@ -32,14 +32,14 @@ size_t os_page_size(void);
 /* True when the program runs with rights that its user does not have (AT_SECURE). */
 bool os_secure(void);
 
-/* What random words are for. */
+/* What a random word is for. */
 enum os_random {
-	RANDOM_MARKS,
-	RANDOM_HEADERS,
-	RANDOM_FENCES,
-	RANDOM_RUNS,
-	RANDOM_PLACES,
-	RANDOM_SAMPLES,
+	RANDOM_MARKS,	/* of free objects of slabs */
+	RANDOM_HEADERS, /* of chunks */
+	RANDOM_FENCES,	/* behind objects, harden=2 */
+	RANDOM_RUNS,	/* fences of runs */
+	RANDOM_PLACES,	/* of blocks in a zone, harden=3 */
+	RANDOM_SAMPLES, /* guard=N */
 	RANDOM_PROFILE
 };
 
@@ -104,7 +104,7 @@ void *os_remap(void *mem, size_t old_nbytes, size_t new_nbytes, bool may_move);
 
 /* Moves a mapping onto another of new_nbytes, which it replaces; false, and both as they were, when
    the system refuses, and always for what is of several mappings. */
-bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes);
+LATER bool os_remap_onto(void *mem, size_t old_nbytes, void *onto, size_t new_nbytes);
 
 /* Gives the pages' memory back; they then read as zero.  False, and all as before, when the system
    refuses (locked memory, before Linux 5.18). */
