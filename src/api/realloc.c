@@ -47,8 +47,8 @@ static LATER void *stay(void *mem, size_t usable, size_t req, int error)
 	return mem;
 }
 
-/* What the program never wrote of an object may be the mark of the address that it is copied to, as
-   it was copied from there before: then a free there would be taken for a second one. */
+/* Clears the mark of to's address in the object that is about to be copied there. Memory that the
+   program never wrote may hold it, and free() of the copy would report a double free. */
 static void forget_mark(struct object *from, const struct object *to)
 {
 	if (UNLIKELY(from->key == slab_mark(to)))
@@ -93,8 +93,18 @@ static void *realloc_early(void *mem, size_t req)
 static LATER void *realloc_exact(void *mem, struct descriptor *tag, size_t req)
 {
 	size_t size = exact_size(mem, tag, "realloc");
+	void *moved;
 
-	return size == SIZE_MAX ? invalid_argument() : move(mem, size, req);
+	if (size == SIZE_MAX)
+		return invalid_argument();
+	if (size)
+		return move(mem, size, req);
+	/* A sampled one of no bytes lies where nothing can be read. */
+	moved = malloc_inline(req);
+	if (!moved)
+		return out_of_memory();
+	free_inline(mem);
+	return moved;
 }
 
 static LATER void *resize_counted(void *mem, struct descriptor *tag, size_t req, size_t *ret_usable)

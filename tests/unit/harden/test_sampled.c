@@ -100,6 +100,15 @@ TEST(whatever_the_function_and_the_size)
 		}
 }
 
+TEST(an_object_of_no_bytes_can_be_resized)
+{
+	char *mem = loam_realloc(sample(0), 100);
+
+	REQUIRE(mem);
+	memset(mem, 1, 100);
+	loam_free(mem);
+}
+
 TEST(all_functions_know_them)
 {
 	char *mem = sample(100);
