@@ -32,10 +32,10 @@ static size_t chunk_usable_in(const struct heap *h, const void *mem, const char 
 	return 0;
 }
 
-/* Whether a run or a huge object is among the frees that wait; reports it then. */
+/* Whether a run or a huge object is among the deferred frees; reports a double free then. */
 static LATER bool is_waiting(const void *mem, const struct descriptor *tag, const char *call)
 {
-	bool waits = deferred_has(mem);
+	bool waits = !tag->guarded && deferred_has(mem);
 
 	if (waits)
 		cache_report_double_free(mem, tag, call);

@@ -42,7 +42,7 @@
  */
 struct huge {
 	struct descriptor tag;
-	bool in_use;	      /* else another thread has freed it; huge lock */
+	bool in_use;	      /* in huge_table's list of that name; written under the huge lock */
 	struct link link;     /* in use or kept; huge lock */
 	char *mem;	      /* huge lock */
 	size_t nbytes;	      /* usable; written by whoever holds the object, under the huge lock */
@@ -60,8 +60,8 @@ void *huge_alloc_with_room(size_t nbytes);
 /* False, with nothing done, where another thread has just freed it. */
 bool huge_free(struct huge *h);
 
-/* The object, moved if need be, with room for nbytes; NULL, and all as before, without memory. For
-   fewer bytes it is never NULL. NULL, too, where another thread has just freed it. */
+/* The object, moved if need be, with room for nbytes. NULL, with nothing changed, where another
+   thread has just freed it, or where memory is missing, which only a larger size needs. */
 void *huge_resize(struct huge *h, size_t nbytes);
 
 /* The huge object, or the kept mapping, that an address lies in. NULL: none, or in a signal handler

@@ -243,10 +243,10 @@ void *huge_resize(struct huge *h, size_t nbytes)
 	nbytes = align_up(nbytes, os_page_size());
 	if (nbytes > h->nbytes && !retain_allows(nbytes - h->nbytes))
 		return NULL;
-	if (nbytes == h->nbytes || grow_into_room(h, nbytes) || resize_mapping(h, nbytes))
+	if (nbytes != h->nbytes && (grow_into_room(h, nbytes) || resize_mapping(h, nbytes)))
 		return h->mem;
-	/* A larger one stays as it is where the system refuses. */
-	return nbytes < h->nbytes && load_relaxed(&h->in_use) ? h->mem : NULL;
+	/* Where the system refuses, the object stays as it is, which serves fewer bytes. */
+	return nbytes <= h->nbytes && load_relaxed(&h->in_use) ? h->mem : NULL;
 }
 
 struct huge *huge_around(const void *mem, bool kept)
