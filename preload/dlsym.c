@@ -13,25 +13,20 @@ struct mallinfo __libc_mallinfo(void);
 
 uintptr_t dlsym_next, dlvsym_next;
 
-/* libc's functions and what is answered.  Filled by code: a table of pointers would be relocated in
- * every process. */
+/* libc's functions, and those that dlsym returns instead.  Filled by code: a table of pointers
+ * would be relocated in every process. */
 static struct place {
 	uintptr_t libc, answer;
 } places[20];
 
 static unsigned nplaces;
 
-/* Whether a whole allocator is in front of loam: a second loam, say.  What only wraps malloc has no
-   such name, and may look for libc's. */
-static COLD bool is_behind_allocator(void)
-{
-	return front_definition("__libc_malloc") != 0;
-}
-
+/* Of another allocator in front of loam, such as a second copy of it, the functions are the answer.
+   A library that only wraps malloc defines no __libc_malloc: it would find itself. */
 static COLD void add(unsigned *n, const char *name, void *own)
 {
 	uintptr_t libc = libc_function(name);
-	uintptr_t first = is_behind_allocator() ? front_definition(name) : 0;
+	uintptr_t first = front_definition_from("__libc_malloc", name);
 
 	if (libc)
 		places[(*n)++] = (struct place){libc, first ? first : (uintptr_t)own};

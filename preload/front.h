@@ -59,7 +59,11 @@ ALWAYS_INLINE void front_look(void)
    without one, and in libloam.a. */
 HIDDEN AT_START uintptr_t front_definition(const char *name);
 
-/* Whether loam's malloc is what others see under that name, where nothing is before it. */
+/* The same, from the first object on that defines `allocator`. In libloam.so only. */
+HIDDEN COLD uintptr_t front_definition_from(const char *allocator, const char *name);
+
+/* Whether loam's malloc is what others see under that name, where nothing is before it. Prints a
+   line in a program where it is not. */
 HIDDEN AT_START bool front_is_seen(uintptr_t own);
 
 /* Whether an object of that name (its soname) is before loam. */

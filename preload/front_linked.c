@@ -12,14 +12,18 @@ uintptr_t front_definition(const char *name)
 	return 0;
 }
 
-/* A library may have two heaps on purpose.  Of a program it is an error of the link that shows
-   late: where libc grows a block (getline), or libstdc++ frees one. */
+/* Says so if it is a program whose link hides malloc: that shows late, when libc grows a block
+   (getline) or libstdc++ frees one.  A library may hide it on purpose. */
 static COLD void tell_if_hidden(const struct link_map *program, bool is_seen)
 {
-	if (!is_seen && program->l_ld == _DYNAMIC)
-		line_say("malloc is hidden from the program's libraries, which use another: what "
-			 "one allocates and the other frees may end it; link libloam.a without "
-			 "--exclude-libs, and with malloc global in a version script");
+	static bool said;
+
+	if (!is_seen && program->l_ld == _DYNAMIC &&
+	    !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+		line_say("malloc is hidden from the program's libraries, which use another: a "
+			 "block that one side allocates and the other frees may end the program; "
+			 "link libloam.a without --exclude-libs, or with malloc global in the "
+			 "version script");
 }
 
 /* A link may have hidden ours (a version script, --exclude-libs): then the first definition that

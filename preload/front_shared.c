@@ -27,6 +27,21 @@ uintptr_t front_definition(const char *name)
 	return address;
 }
 
+uintptr_t front_definition_from(const char *allocator, const char *name)
+{
+	struct elf_symbols s;
+	uintptr_t address = 0;
+	bool found = false;
+
+	for (const struct link_map *m = libc_link_maps(); before_loam(m) && !address;
+	     m = m->l_next) {
+		elf_read(&s, m->l_addr, m->l_ld);
+		found = found || elf_definition(&s, allocator);
+		address = found ? elf_definition(&s, name) : 0;
+	}
+	return address;
+}
+
 bool front_is_seen(uintptr_t own)
 {
 	(void)own;

@@ -101,7 +101,8 @@ def tells_of_hiding(linker, archive, folder):
     for flags in ([], ['-Wl,--exclude-libs,ALL']):
         subprocess.run(['gcc', f'-fuse-ld={linker}', '-x', 'c', '-', '-x', 'none', '-fno-builtin', *flags, '-o', program,
                         '-Wl,-u,malloc', archive, '-pthread'], input=HIDER, text=True, check=True)
-        done = subprocess.run([program], capture_output=True, text=True, errors='replace')
+        done = subprocess.run([program], capture_output=True, text=True, errors='replace',
+                              env=os.environ | {'LOAM_OPTIONS': 'report=full'})
         said.append(f'{done.returncode} {done.stderr}')
     print(f'hidden malloc: {said}')
     return said[0] == '0 ' and re.fullmatch(r'0 loam: malloc is hidden from the program.* --exclude-libs.*\n', said[1])
