@@ -8,13 +8,18 @@
 #include "os/os.h"
 #include "os/process.h"
 
-static struct cache *starter; /* of the thread that began this one; NULL: unknown */
+static struct cache *starter; /* that of the process's first thread; NULL: that did not start it */
 
-/* Whether no other thread is left. That of the process's first thread is looked at first, since it
-   costs little, and that thread is there nearly always. */
+/* Whether no other thread is left. Threads are counted only when the one that began this one has
+   ended, which its robust mutex tells for less. */
 static bool is_last(void)
 {
-	return starter && !robust_is_held(&starter->holder, true) && proc_threads() - 1 < 2;
+	size_t n;
+
+	if (!starter || robust_is_held(&starter->holder, true))
+		return false;
+	n = proc_threads();
+	return n == 1 || n == 2; /* the second is the first thread, which counts though it ended */
 }
 
 static void keep_up(void)
@@ -37,7 +42,7 @@ void background_start(void)
 
 	if (self)
 		cache_leave(self);
-	starter = mine.cache;
+	starter = os_is_initial_thread() ? mine.cache : NULL;
 	if (!os_thread("loam", keep_up))
 		line_say("background: no thread can be started; memory goes back as the "
 			 "program's threads allocate and free");

@@ -137,6 +137,13 @@ ALWAYS_INLINE bool cache_begin(void)
 	return true;
 }
 
+/* Whether the thread may take a lock of a floor above: not in a signal handler that interrupted it
+   inside loam, or while it holds that lock. */
+static inline bool cache_may_lock(const struct lock *l)
+{
+	return !mine.inside && !lock_held(l);
+}
+
 ALWAYS_INLINE void cache_end(void)
 {
 	KEEP_ORDER();

@@ -107,17 +107,11 @@ static size_t exchange(const struct inmate *in, size_t most,
 	return nbytes;
 }
 
-/* Not in a signal handler that interrupted its thread here or inside loam. */
-static bool may_lock(void)
-{
-	return !mine.inside && !lock_held(&quarantine_lock);
-}
-
 void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nbytes))
 {
 	struct inmate in = {mem, nbytes};
 
-	if (nbytes > quarantine.most || !may_lock())
+	if (nbytes > quarantine.most || !cache_may_lock(&quarantine_lock))
 		leave(mem, nbytes);
 	else
 		exchange(&in, quarantine.most, leave);
@@ -125,7 +119,7 @@ void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nb
 
 size_t quarantine_flush(void (*leave)(void *mem, size_t nbytes))
 {
-	return may_lock() ? exchange(NULL, 0, leave) : 0;
+	return cache_may_lock(&quarantine_lock) ? exchange(NULL, 0, leave) : 0;
 }
 
 void quarantine_recover(void)

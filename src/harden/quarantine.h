@@ -16,7 +16,7 @@
 COLD bool quarantine_start(size_t nbytes);
 
 /* Takes an object in; those that leave for it are handed to `leave` with their bytes. In a signal
-   handler that interrupted its thread here or inside loam, the object passes through. */
+   handler that interrupted its thread here or inside loam, the object leaves at once. */
 void quarantine_put(void *mem, size_t nbytes, void (*leave)(void *mem, size_t nbytes));
 
 /* Lets all out; the bytes, 0 in such a handler. */

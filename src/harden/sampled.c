@@ -26,7 +26,7 @@ struct lock sampled_lock = LOCK_INIT(LOCK_SAMPLED);
 
 static struct {
 	struct link free;     /* the one freed longest ago first */
-	struct link *waiting; /* freed where no lock may be taken; linked by `next`; atomic */
+	struct link *waiting; /* freed without the lock; singly linked; atomic */
 	struct slot *slots;
 	uint64_t random;
 } sampled = {.free = {&sampled.free, &sampled.free}};
@@ -167,12 +167,7 @@ static bool count_anew(void)
 	return !is_first || mine.until_sampled == 1;
 }
 
-/* Not in a signal handler that interrupted its thread here or inside loam. */
-static bool may_lock(void)
-{
-	return !mine.inside && !lock_held(&sampled_lock);
-}
-
+/* Puts a free slot into the list that needs no lock; list_waiting() moves it to the free list. */
 static void give_later(struct slot *s)
 {
 	struct link *first = load_relaxed(&sampled.waiting);
@@ -198,7 +193,7 @@ static struct slot *take_slot(void)
 {
 	struct link *l;
 
-	if (!may_lock())
+	if (!cache_may_lock(&sampled_lock))
 		return NULL;
 	lock_acquire(&sampled_lock);
 	list_waiting();
@@ -210,7 +205,7 @@ static struct slot *take_slot(void)
 static void give_slot(struct slot *s)
 {
 	ASSERT(!in_use(s) && s->tag.kind == KIND_SAMPLED);
-	if (!may_lock()) {
+	if (!cache_may_lock(&sampled_lock)) {
 		give_later(s);
 		return;
 	}

@@ -9,5 +9,5 @@ void proc_program(char *buffer, size_t size);
 /* Bytes of the process that are in RAM, now and at most; 0 where the system does not say. */
 void proc_resident(size_t *ret_now, size_t *ret_most);
 
-/* How many threads the process has, its first one included for as long as it lives; 0: unknown. */
+/* How many threads the process has; the first one counts even when it has ended. 0: unknown. */
 size_t proc_threads(void);
