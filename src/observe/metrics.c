@@ -192,8 +192,8 @@ static void write_if_due(uint64_t now)
 		write_now();
 }
 
-/* Whether a file that took the name would remove more than a file; says so. root may do that even
-   to a device. */
+/* Whether the name is that of a link, a device, a pipe or a socket, and says so: renaming the new
+   file to it would remove that, as root even /dev/null. */
 static bool is_special(void)
 {
 	char name[PATH_MOST];
@@ -201,8 +201,7 @@ static bool is_special(void)
 	expand(name, "");
 	if (!os_is_special(name))
 		return false;
-	line_say("metrics: %s is a link, device or pipe, which a file would replace: nothing is "
-		 "written",
+	line_say("metrics: %s is a link, device or pipe, and is not replaced: nothing is written",
 		 name);
 	return true;
 }

@@ -4,7 +4,6 @@ STATIC is the same program, linked with libloam.a.
 """
 import json
 import os
-import pwd
 import re
 import stat
 import subprocess
@@ -18,7 +17,7 @@ from pathlib import Path
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-from target import ROOT, account, counters, ctl, environment, metrics, target
+from target import ROOT, account, counters, ctl, environment, metrics, process, target
 
 HOLDER, STATIC, *CHOSEN = sys.argv[1:]
 sys.argv[1:] = CHOSEN
@@ -185,7 +184,7 @@ class Metrics(unittest.TestCase):
                 self.assertIn(f'{path} is a link, device or pipe', metrics('--output', path, status=1))
                 done = subprocess.run([HOLDER, 'rest'], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
                                       env=environment(True, LOAM_OPTIONS=f'metrics={path}'))
-                self.assertEqual(done.stderr, f'loam: metrics: {path} is a link, device or pipe, which a file would replace:'
+                self.assertEqual(done.stderr, f'loam: metrics: {path} is a link, device or pipe, and is not replaced:'
                                  ' nothing is written\n')
             self.assertTrue(stat.S_ISFIFO(os.lstat(pipe).st_mode) and os.path.islink(link))
             self.assertEqual(len(os.listdir(folder)), 2)
@@ -193,7 +192,7 @@ class Metrics(unittest.TestCase):
     def test_one_user(self):
         with target(HOLDER) as made:
             self.assertNotIn(f'pid="{made.pid}"', metrics('--user', 'nobody'))
-            for user in (os.geteuid(), pwd.getpwuid(os.geteuid()).pw_name):
+            for user in {os.geteuid(), process.user_name(os.geteuid())}:
                 self.assertIn(f'pid="{made.pid}"', metrics('--user', user))
         self.assertIn('there is no user no-such-user', metrics('--user', 'no-such-user', status=2))
 

@@ -209,7 +209,7 @@ TEST(a_link_or_pipe_is_not_replaced)
 
 	REQUIRE(symlink("/dev/null", path_of("link")) == 0);
 	EXPECT_ABORT(say_and_end, path,
-		     "link is a link, device or pipe, which a file would replace");
+		     "link is a link, device or pipe, and is not replaced: nothing is written");
 	start("link");
 	metrics_finish();
 	EXPECT(lstat(path_of("link"), &about) == 0 && S_ISLNK(about.st_mode));
