@@ -391,7 +391,7 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-/* loam's header of a chunk, if that is the secret of headers. */
+/* loam's header of a chunk, for this secret of headers. */
 static uint64_t header_of(char *mem, uint64_t word, uint64_t secret)
 {
 	uint64_t sum = (word ^ (uint64_t)(mem - 16) ^ secret) * 0x9e3779b97f4a7c15;
@@ -399,8 +399,8 @@ static uint64_t header_of(char *mem, uint64_t word, uint64_t secret)
 	return word | sum >> 48 << 48;
 }
 
-/* A secret made of the fence of a run, as if all were made of one random word by steps that can be
-   undone. Of the fence's secret four bits are always set. */
+/* The secret of headers if it were mix(w + 1) and that of fences mix(w + 3), of one random word w.
+   Four bits of the fences' secret are always set, so `bits` guesses them. */
 static uint64_t secret_of_headers(uint64_t secret_of_fences, unsigned bits)
 {
 	static const int set[4] = {0, 7, 56, 63};
@@ -415,12 +415,13 @@ CASE(attack_forged_header_with_a_leak)
 {
 	char *run = take(SHORT_RUN), *b = take(FEW), *c = take(FEW), *got;
 	uint64_t fence = words(run + malloc_usable_size(run))[0] ^ (uint64_t)run << 8;
-	uint64_t word = words(b)[-1] << 16 >> 16;
+	uint64_t word = words(b)[-1] << 16 >> 16, next = words(c)[-1] << 16 >> 16;
 
 	for (unsigned bits = 0; bits < 16; bits++) {
 		uint64_t secret = secret_of_headers(fence, bits);
 
-		if (header_of(b, word, secret) == words(b)[-1])
+		if (header_of(b, word, secret) == words(b)[-1] &&
+		    header_of(c, next, secret) == words(c)[-1])
 			words(b)[-1] = header_of(b, word + size_of(b), secret);
 	}
 	give(b);

@@ -158,10 +158,10 @@ CASE(free_of_static_page)
 /* The page before it is not mapped. */
 static char *map_page(void)
 {
-	char *pages = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *pages = mmap(NULL, 131072, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	mprotect(pages + 4096, 4096, PROT_READ | PROT_WRITE);
-	return pages + 4096;
+	mprotect(pages + 65536, 65536, PROT_READ | PROT_WRITE);
+	return pages + 65536;
 }
 
 CASE(free_of_a_mapping)

@@ -8,6 +8,8 @@
 
 #include "process.h"
 
+#include <dlfcn.h>
+
 enum { ROUNDS = 20 };
 
 static void *volatile block;
@@ -29,10 +31,12 @@ TEST(an_allocation_of_the_unwinders_is_not_unwound_by_it)
 	}
 }
 
-/* libgcc's unwinder ends the process at records that LuaJIT registers, and at these, which name a
-   register that there is none of. */
+/* libgcc's unwinder ends the process at some records, such as LuaJIT's, and these, which name a
+   register that does not exist. */
 TEST(records_that_no_unwinder_can_follow_end_nothing)
 {
+	if (!dlsym(RTLD_DEFAULT, "_dl_find_object"))
+		test_skip("glibc 2.34 leaves all stacks to that unwinder");
 	records.code = (uint64_t)(uintptr_t)call_from_nowhere;
 	records.rest[4] = 120; /* where the return address is */
 	__register_frame(&records);
