@@ -5,10 +5,10 @@
  * A sanitizer's runtime that is linked into the program, as clang links it, is
  * in no such order: preload/foreign_linked.c has its functions.
  *
- * Behind libc, which hands on no pointer, loam is in a plugin, or is libloam.so
- * that a library needs and the program does not: the process has another
- * allocator, and that is the first in the order.  libloam.so that was opened
- * has libc behind it, too, and keeps to that.
+ * loam stands behind libc where a plugin has it, or where a library needs
+ * libloam.so and the program does not.  The process's allocator is then the
+ * first in the order, and gets these pointers.  A libloam.so that was opened by
+ * dlopen() finds libc behind itself, and takes that.
  */
 #include "api/foreign.h"
 #include "front.h"
@@ -40,7 +40,9 @@ static AT_START void *first_of(const char *name)
 	return (void *)address;
 }
 
-/* The next function of this name, or NULL when there is none but ours. */
+/* The function of this name that gets pointers which are not ours; NULL if there is only ours.
+   With libloam.a the first one where loam stands behind libc, else the next; with libloam.so the
+   next, or the first where there is no next. */
 static AT_START void *next_of(const char *name, uintptr_t ours)
 {
 	void *next = &foreign_linked ? first_of(name) : NULL;

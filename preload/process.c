@@ -47,9 +47,10 @@ static void finish_quickly(void *unused)
 	finish();
 }
 
-/* libc has not run its own constructor yet (-z initfirst), and libc's backtrace() opens a library:
-   that allocates, where the process has a malloc of its own before that may be called; and under an
-   auditor (LD_AUDIT) the dynamic linker would clear libc's thread variables. */
+/* libc's backtrace() opens a library, so libc's constructor, which has not run yet (-z initfirst),
+   runs first. Two kinds of process do without libc's backtrace(): a malloc of the program's own may
+   not work before main, and opening a library calls it; under an auditor (LD_AUDIT) the dynamic
+   linker would clear libc's thread variables. */
 static void start_stacks(int argc, char **argv, char **environment)
 {
 	if (!front_is_malloc() || os_getenv("LD_AUDIT")) {

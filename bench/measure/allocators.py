@@ -47,8 +47,8 @@ class Allocator:
 
 
 def with_loam_options(found, options):
-    """The allocators, loam with these LOAM_OPTIONS; a Failure where it says that one is wrong.  What
-    it says of them in a measured program is not shown."""
+    """The allocators, loam with these LOAM_OPTIONS.  A Failure if loam refuses one: its line would go to
+    the standard error of the measured program, which is not shown."""
     made = [one.with_options(LOAM_OPTIONS=options) if one.name == 'loam' else one for one in found]
     for one in made:
         with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +60,7 @@ def with_loam_options(found, options):
 
 
 def _started(allocator, folder):
-    """The simplest of programs that allocate, ended."""
+    """A small program that allocates, after its end."""
     return subprocess.run(['/bin/ls', '/'], env=allocator.environment(os.environ), cwd=folder,
                           capture_output=True, text=True, errors='replace', timeout=60)
 

@@ -21,8 +21,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* In reserved words, which are no macros of a program's.  Without __extension__ clang refuses bool
-   where it is told -std=c89 -pedantic -Werror. */
+/* Attributes in their reserved spelling, which no program defines as macros.  Without __extension__
+   clang -std=c89 -pedantic -Werror refuses bool. */
 #define LOAM_API	 __extension__ __attribute__((__visibility__("default"), __nothrow__))
 #define LOAM_NEW	 __attribute__((__malloc__, __warn_unused_result__))
 #define LOAM_USED	 __attribute__((__warn_unused_result__))
@@ -202,7 +202,7 @@ struct loam_stats {
    where size is 0 or no multiple of 8. Takes no lock and allocates nothing, in the time of a walk
    over arenas and thread caches; while other threads run, each figure is of some moment of it. */
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow" /* in C++, of the struct's constructor by the function */
+#pragma GCC diagnostic ignored "-Wshadow" /* C++: the function hides the struct */
 LOAM_API LOAM_NONNULL(1) int loam_stats(struct loam_stats *ret_stats, size_t size);
 #pragma GCC diagnostic pop
 

@@ -7,13 +7,13 @@
 
 #include "base/compiler.h"
 
-/* The allocator that the process would have without loam, or, where loam stands behind libc, has; a
-   function it lacks is NULL. */
+/* The next allocator: the one that the process would have without loam, or, if loam stands behind
+   libc, the process's own. A function that it lacks is NULL. */
 struct foreign_allocator {
 	void (*free)(void *mem);
 	void *(*realloc)(void *mem, size_t req);
 	size_t (*usable_size)(void *mem);
-	bool is_libc;
+	bool is_libc; /* free is libc's: the size of each block lies right before it */
 };
 
 /* Written by preload/foreign.c before main, then constant.  All NULL where nobody did: in a

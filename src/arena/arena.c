@@ -77,7 +77,7 @@ void *arena_alloc_hot(struct arena *a, unsigned sc, size_t alignment, size_t req
 	if (!mem)
 		mem = take_from_slabs(a, sc, true, ret_zero);
 	if (UNLIKELY(!mem))
-		a->uses[sc] = 0; /* it was refused, and waits again before it asks again */
+		a->uses[sc] = 0; /* refused: the class waits as before its first slab */
 	return mem;
 }
 

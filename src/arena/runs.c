@@ -43,8 +43,8 @@ static void push(struct runs *rs, struct run *run)
 	store_relaxed(&run->kept, true);
 }
 
-/* Takes the run in a slot out; reports one that was written to, and one that two threads freed at
-   once: it was kept twice, and taken since. */
+/* Takes the run in a slot out. Reports one that was written to, and one that is no longer kept: two
+   threads freed it at once, so it was in two slots. */
 static struct run *take_out(struct runs *rs, struct run **slot)
 {
 	struct run *run = *slot, **last = &rs->run[--rs->count];

@@ -67,8 +67,8 @@ static void report_untagged(const void *mem, const char *call)
 		report_unknown_pointer(call, about);
 }
 
-/* Whether mem lies where objects are, with the tag of a slab or a run: not if its lower bits alone
-   do, which are all that the page map looks at. */
+/* Whether mem lies among the objects of a slab, or in a run. The page map ignores the upper bits of
+   an address, so all of them are compared here. */
 static bool is_inside(const void *mem, const struct descriptor *tag)
 {
 	const struct slab *s = (const struct slab *)tag;

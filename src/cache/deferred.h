@@ -24,7 +24,7 @@ static inline uint64_t deferred_mark(const struct object *o)
 }
 
 /* Whether an object is one, as its mark says; only of kinds other than a slab's, whose free objects
-   bear a mark of their own. What is not aligned has none, and may end with the heap. */
+   bear a mark of their own. False if misaligned: the mark may then lie behind the heap. */
 static inline bool deferred_has(const struct object *o)
 {
 	return LIKELY(is_aligned((uintptr_t)o, GRANULE)) && UNLIKELY(o->key == deferred_mark(o));

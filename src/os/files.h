@@ -42,8 +42,8 @@ void os_unmap_file(const void *mem, size_t nbytes);
 /*
  * A descriptor to write by. The file is made for the user alone if it is not there; no symbolic
  * link is followed. OS_NEW: it must not be there yet, and can be mapped; OS_SHARED: the same, and
- * others may read it; OS_APPEND: what is written goes to its end, and nothing waits for who reads a
- * pipe: without a reader it is ENXIO.
+ * others may read it; OS_APPEND: what is written goes to its end, and never waits: of a pipe that
+ * nobody reads the error is ENXIO.
  */
 enum os_create { OS_NEW, OS_APPEND, OS_SHARED };
 int os_create(const char *path, enum os_create how);

@@ -97,10 +97,10 @@ bool libc_is_before_loam(void)
 
 typedef void constructor(int argc, char **argv, char **environment);
 
-/* The dynamic linker constructs libc when the first library is opened, with the arguments that libc
-   has noted: none before its constructor ran.  Then the program would have no name, which PAM
-   refuses and err() and syslog() print, and constructors of libraries that it opens no arguments.
-   The second time it runs, it finds the same arguments. */
+/* When a library is opened before libc's constructor has run, the dynamic linker runs that, with
+   the arguments that libc has noted, by then none: program_invocation_name would be empty (PAM
+   refuses a service without a name), and constructors of libraries would get no arguments.  The
+   dynamic linker still runs it again, which does no harm, since the arguments are the same. */
 void libc_construct(int argc, char **argv, char **environment)
 {
 	constructor *first = NULL, *const *rest = NULL;

@@ -101,7 +101,7 @@ bool os_secure(void)
 	return secure;
 }
 
-/* Who knows one of them has an equation with two unknown words. */
+/* One result alone does not determine the two words that all are made of. */
 uint64_t os_random(enum os_random use)
 {
 	return mix64(random_words[0] ^ mix64(random_words[1] + use));

@@ -134,9 +134,9 @@ static COLD void say_too_many(void)
 			 "vm.max_map_count");
 }
 
-/* Of a small mapping that was refused: a limit of memory may be the reason, or that there are too
-   many mappings.  The kernel looks at their number first, and then refuses this one for where it
-   is asked for. */
+/* Says so if a small mapping was refused because there are too many, not by a limit of memory.  A
+   mapping at an address within a page always fails: by ENOMEM if there are too many, which the
+   kernel looks at first, else by EINVAL. */
 static COLD void explain_refusal(void)
 {
 	const long no_page = 1, flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;

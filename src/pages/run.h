@@ -160,7 +160,7 @@ ALWAYS_INLINE bool run_is_marked(const struct run *run)
 /* Ends the program: an object that was freed has lost its mark. */
 _Noreturn COLD void run_report_written(const struct run *run);
 
-/* Ends the program: an object was freed twice, and is not kept any more. */
+/* Ends the program: two threads freed an object at once, and so it was kept twice. */
 _Noreturn COLD void run_report_twice(const struct run *run);
 
 /* Clears the mark, by which the next object would tell of the secret; reports one that is lost, and

@@ -26,9 +26,9 @@ void backtrace_start_inside(void)
 
 __thread unsigned backtrace_shut;
 
-/* A stack of which loam's unwinder finds a part goes on through code made at run time, as a rule.
-   Where such code is registered with libc's unwinder, that may end the process (at LuaJIT's it
-   does): the part is enough. libc's may also allocate, under a lock of its own. */
+/* A stack that loam's unwinder finds a part of is not searched again by libc's: the part ends at
+   code made at run time, as a rule, and if that is registered with libgcc's unwinder, libc's may
+   end the process there (LuaJIT's code does that), or allocate under a lock of its own. */
 int backtrace_find(void **ret_frames, int most)
 {
 	int (*by)(void **, int) = load_relaxed(&libc_backtrace);

@@ -10,7 +10,7 @@
 /* Makes libc's backtrace() ready too, which loads a library at its first call. */
 COLD void backtrace_start(void);
 
-/* The same in the middle of a call of malloc's, without libc's. */
+/* Makes loam's own unwinder ready, and leaves libc's alone: where no library may be opened. */
 COLD void backtrace_start_inside(void);
 
 /* Not 0: the thread is in libc's backtrace(), or holds a lock that malloc waits for, as libc's does

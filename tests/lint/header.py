@@ -13,7 +13,7 @@ MACROS = '#define malloc loam_malloc\n#define free loam_free\n'
 
 
 def said(compiler, language, standard, header, before):
-    """What the compiler says of a file that includes the header; an empty string where it is content."""
+    """What the compiler prints for a file that includes the header; empty without warnings."""
     command = [compiler, f'-std={standard}', *FLAGS, '-x', language, '-']
     done = subprocess.run(command, input=f'{before}#include "{header}"\n', capture_output=True, text=True)
     return done.stderr or ('failed' if done.returncode else '')

@@ -35,7 +35,7 @@ A wrong setting is reported in one line on standard error, and the value in forc
     loam: LOAM_OPTIONS: no option 'dirty_decay_ms', which is jemalloc's; here: decay_ms, retain_floor
 
 A variable like `LOAM_HARDEN` or `LOAM_OPTION` is reported as a slip if `LOAM_OPTIONS` is set too. A
-setuid program, or another with rights its user does not have, obeys `mallopt` alone.
+program that runs with rights its user does not have (setuid) takes settings from `mallopt` alone.
 
 Options with a * can also be set in a running process, by `loam ctl PID set NAME=VALUE`, which
 reports wrong settings in the same way; the others are read when a process starts.
@@ -47,9 +47,9 @@ reports wrong settings in the same way; the others are read when a process start
 
 A loop that does nothing but malloc and free 16 to 515 bytes takes 1.04 times as long with `prof` or
 `guard=50000`, 3 times with `perturb`, 4 with `record`, 8 with `harden=2`, 14 with `leak`, and 18
-with `harden=3`; of real programs a fraction of that ([harden and guard](security/README.md),
-[prof and leak](observing.md)). `verbose`, `stats`, `metrics`, `report_file`, `background`, `limit`,
-`arena_max`, `zones`, `thp` and `keep_deepbind` leave its time as it is.
+with `harden=3`. Real programs are slowed far less ([harden and guard](security/README.md), [prof
+and leak](observing.md)). `verbose`, `stats`, `metrics`, `report_file`, `background`, `limit`,
+`arena_max`, `zones`, `thp` and `keep_deepbind` do not slow this loop.
 
 ## Settings for glibc
 

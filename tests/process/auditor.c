@@ -1,4 +1,4 @@
-/* An auditor (LD_AUDIT) that has nothing to say. */
+/* An auditor (LD_AUDIT) that watches nothing. */
 #include <link.h>
 
 unsigned la_version(unsigned version);

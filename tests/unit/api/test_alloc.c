@@ -323,7 +323,7 @@ TEST(calloc_of_slab_objects_is_zero_whatever_was_there)
 	EXPECT(loam_check());
 }
 
-/* The mark is that of memory which was free, then a chunk that was never written, then copied. */
+/* Such a mark comes from memory that was a free object, then a chunk that was never written. */
 TEST(what_realloc_copies_is_not_taken_for_the_mark_of_a_free_object)
 {
 	struct object *first, *moved;
@@ -344,5 +344,5 @@ TEST(what_realloc_copies_is_not_taken_for_the_mark_of_a_free_object)
 	EXPECT_EQ(((uint64_t *)moved)[0], 1);
 	EXPECT_EQ(((uint64_t *)moved)[2], 3);
 	moved = loam_realloc(moved, 1900);
-	loam_free(moved); /* else a double free is reported */
+	loam_free(moved); /* reports no double free */
 }

@@ -105,7 +105,7 @@ TEST(who_holds_the_lock_neither_puts_nor_flushes)
 	EXPECT_EQ(quarantine_flush(leave), 0);
 	lock_release(&quarantine_lock);
 	EXPECT_EQ(left, 1);
-	REQUIRE(cache_begin()); /* other threads may wait with the lock for what is locked inside */
+	REQUIRE(cache_begin()); /* as in a handler inside loam, which takes no lock */
 	quarantine_put(&object[1], 16, leave);
 	EXPECT_EQ(left, 2);
 	EXPECT_EQ(quarantine_flush(leave), 0);
