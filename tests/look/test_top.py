@@ -260,6 +260,15 @@ class Colours(unittest.TestCase):
                 self.assertEqual(screen.Screen.style_of(shown, row), pair, row)
 
 
+class Keys(unittest.TestCase):
+    def test_one_that_comes_while_processes_are_looked_at_counts(self):
+        shown = mock.Mock(pressed=[])
+        shown.window.getch.side_effect = [ord('\r'), -1, ord('s')]
+        for n in range(2):
+            screen.Screen.tell_progress(shown, n, 2)
+        self.assertEqual([screen.Screen.next_key(shown, 1) for _ in range(2)], [ord('\r'), ord('s')])
+
+
 class Live(unittest.TestCase):
     def test_a_process(self):
         for term in ('xterm', 'vt100'):

@@ -103,6 +103,7 @@ class Screen:
         self.finder = page.Finder()
         self.views = [classes_view() if watched else processes_view()]
         self.found, self.took, self.shown = None, 0, []
+        self.pressed = []       # keys that came while processes were looked at
         self.paused, self.helping, self.said = False, False, ''
         self.colours()
         curses.curs_set(0) if curses.tigetstr('civis') else None
@@ -140,8 +141,16 @@ class Screen:
         self.put(0, 0, f'loam top: looking at {n + 1} of {of}; q quits'.ljust(60), curses.A_BOLD)
         self.window.refresh()
         self.window.timeout(0)
-        if self.window.getch() in (ord('q'), ord('Q')):
+        key = self.window.getch()
+        if key in (ord('q'), ord('Q')):
             raise SystemExit(0)
+        if key != -1:
+            self.pressed.append(key)
+
+    def next_key(self, timeout):
+        """-1 where none comes within so many milliseconds."""
+        self.window.timeout(timeout)
+        return self.pressed.pop(0) if self.pressed else self.window.getch()
 
     def look_again(self, gone):
         """After the process became another program, which may run on loam, too; or ended."""
@@ -303,8 +312,7 @@ class Screen:
                 self.look()
                 due = time.monotonic() + max(self.interval, self.took * REST)
             self.draw()
-            self.window.timeout(1000 if self.paused else max(int((due - time.monotonic()) * 1000), 1))
-            key = self.window.getch()
+            key = self.next_key(1000 if self.paused else max(int((due - time.monotonic()) * 1000), 1))
             if key != -1 and not self.press(key):
                 return 0
 
