@@ -181,7 +181,8 @@ class Crowd(Case):
         with self.running(CROWD, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as made:
             held, objects = map(int, made.stdout.readline().split())
             before = int(self.say(made, 'work')[0])
-            self.each_tool(made.pid, held * (1 - SHARE), held * (1 + SHARE) + BESIDE)
+            beside = held // PADDING + HEADER * objects + BESIDE
+            self.each_tool(made.pid, held * (1 - SHARE), held * (1 + SHARE) + beside)
             self.profile(made.pid, held)
             self.shows(made.pid, Path(CROWD).name)
             self.answers(made.pid)
