@@ -68,7 +68,8 @@
  * compiler can make them part of another instruction, of words that others access atomically; a sum
  * may lose one that another thread adds just then.  acquire_hot(p) after load_hot(p) makes that
  * load an acquire, without an instruction on x86-64.  left_by() and found_at() order what a thread
- * did before its end before what the finder of what it left does.
+ * did before its end before what the finder of what it left does, or before it unmapped addresses
+ * before what is done with them once they are mapped anew.
  */
 #if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
 void __tsan_acquire(void *address);

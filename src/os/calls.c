@@ -44,23 +44,33 @@ static long result_of(long returned, int saved)
 
 long call_mmap(void *address, size_t nbytes, int protection, int flags)
 {
+	long result;
+
 	flags |= MAP_PRIVATE | MAP_ANONYMOUS;
-	return code.mmap
-		       ? BY_LIBC(code.mmap(address, nbytes, protection, flags, -1, 0))
-		       : syscall6(SYS_mmap, (long)address, (long)nbytes, protection, flags, -1, 0);
+	result = code.mmap ? BY_LIBC(code.mmap(address, nbytes, protection, flags, -1, 0))
+			   : syscall6(SYS_mmap, (long)address, (long)nbytes, protection, flags, -1,
+				      0);
+	found_at(&code); /* another thread may have unmapped what was there */
+	return result;
 }
 
 long call_munmap(void *mem, size_t nbytes)
 {
+	left_by(&code);
 	return code.munmap ? BY_LIBC(code.munmap(mem, nbytes))
 			   : syscall3(SYS_munmap, (long)mem, (long)nbytes, 0);
 }
 
 long call_mremap(void *mem, size_t old_nbytes, size_t new_nbytes, int flags, void *onto)
 {
-	return code.mremap ? BY_LIBC(code.mremap(mem, old_nbytes, new_nbytes, flags, onto))
-			   : syscall6(SYS_mremap, (long)mem, (long)old_nbytes, (long)new_nbytes,
-				      flags, (long)onto, 0);
+	long result;
+
+	left_by(&code);
+	result = code.mremap ? BY_LIBC(code.mremap(mem, old_nbytes, new_nbytes, flags, onto))
+			     : syscall6(SYS_mremap, (long)mem, (long)old_nbytes, (long)new_nbytes,
+					flags, (long)onto, 0);
+	found_at(&code);
+	return result;
 }
 
 long call_madvise(void *mem, size_t nbytes, int advice)
