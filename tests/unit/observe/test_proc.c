@@ -76,7 +76,8 @@ static size_t threads_said_by(const char *stat)
 
 TEST(threads_are_counted_whatever_the_program_is_called)
 {
-	EXPECT(proc_threads() >= 1);
+	if (!test_emulated) /* qemu-user says 0 */
+		EXPECT(proc_threads() >= 1);
 	EXPECT_EQ(threads_said_by("7 (a) b) S 1 2 3 4 -1 6 7 8 9 10 11 12 13 14 20 -5 12 0"), 12);
 	EXPECT_EQ(threads_said_by("7 (a) S 1 2 3 4 -1 6 7 8 9 10 11 12 13 14 20 0"), 0);
 	EXPECT_EQ(threads_said_by(""), 0);
