@@ -12,7 +12,6 @@
  */
 #include "api/foreign.h"
 #include "front.h"
-#include "os/elf.h"
 #include "os/libc.h"
 
 #include <dlfcn.h>
@@ -29,15 +28,7 @@ static void *(*find)(void *, const char *); /* libc's dlsym() */
 /* The first function of this name; NULL where loam stands before libc. */
 static AT_START void *first_of(const char *name)
 {
-	const struct link_map *m = libc_is_before_loam() ? libc_link_maps() : NULL;
-	struct elf_symbols s;
-	uintptr_t address = 0;
-
-	for (; m && !address; m = m->l_next) {
-		elf_read(&s, m->l_addr, m->l_ld);
-		address = elf_definition(&s, name);
-	}
-	return (void *)address;
+	return libc_is_before_loam() ? (void *)libc_first_definition(name) : NULL;
 }
 
 /* The function of this name that gets pointers which are not ours; NULL if there is only ours.

@@ -30,17 +30,11 @@ static COLD void tell_if_hidden(const struct link_map *program, bool is_seen)
    others see is another. */
 bool front_is_seen(uintptr_t own)
 {
-	const struct link_map *all = libc_link_maps();
-	struct elf_symbols s;
-	uintptr_t seen = 0;
+	uintptr_t seen = libc_first_definition("malloc");
 
-	for (const struct link_map *m = all; m && !seen; m = m->l_next) {
-		elf_read(&s, m->l_addr, m->l_ld);
-		seen = elf_definition(&s, "malloc");
-	}
 	if (!seen) /* it is a static program */
 		return true;
-	tell_if_hidden(all, seen == own);
+	tell_if_hidden(libc_link_maps(), seen == own);
 	return seen == own;
 }
 

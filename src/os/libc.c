@@ -84,6 +84,18 @@ const struct link_map *libc_link_maps(void)
 	return libc.all;
 }
 
+uintptr_t libc_first_definition(const char *name)
+{
+	struct elf_symbols s;
+	uintptr_t address = 0;
+
+	for (const struct link_map *m = libc_link_maps(); m && !address; m = m->l_next) {
+		elf_read(&s, m->l_addr, m->l_ld);
+		address = elf_definition(&s, name);
+	}
+	return address;
+}
+
 bool libc_is_before_loam(void)
 {
 	const struct link_map *map;

@@ -24,6 +24,9 @@ COLD uintptr_t libc_function(const char *name);
    program. */
 COLD const struct link_map *libc_link_maps(void);
 
+/* The first definition of a name in that order; 0 when there is none. */
+COLD uintptr_t libc_first_definition(const char *name);
+
 /* Whether libc stands before loam in that order, as it does before a plugin that has loam in it. */
 COLD bool libc_is_before_loam(void);
 
