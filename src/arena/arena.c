@@ -88,6 +88,7 @@ void arena_tend(struct arena *a)
 	ASSERT(lock_held(&a->lock));
 	if (a->slabs) {
 		a->counts.demotions += slabs_demote_idle(a->slabs);
+		slabs_count_resting(a->slabs);
 		for (unsigned sc = 0; sc < CLASSES; sc++)
 			if (!slabs_serve(a->slabs, sc) && a->uses[sc] >= promote_after())
 				a->uses[sc] = 0;

@@ -13,9 +13,9 @@
  * Where much of a class has been free for a while, caches pack it (cache/magazine.h), or objects
  * that are freed and allocated in turn would keep every slab in use.
  *
- * A listed slab that has become sparse and has whole pages without an object in use is noted as
- * idle. These pages are purged while more is retained than the rule of pages/retain.h allows, of a
- * few slabs a call.
+ * A slab that has become sparse, or rests (no object of it came or went for decay_ms), and has
+ * whole pages without an object in use is noted as idle. These pages are purged while more is
+ * retained than the rule of pages/retain.h allows, of a few slabs a call.
  *
  * While a child of fork shares the memory, the slabs that it shares may be set aside: nothing is
  * taken from them, so that new objects lie together on pages that are copied already, or new.
@@ -149,6 +149,11 @@ COLD void slabs_purge(struct slabs *ss);
 /* Gives memory back while more is retained than the rule allows: pages of a few idle slabs, and
    when none is left, empty slabs. */
 COLD void slabs_obey_rule(struct slabs *ss);
+
+/* Called each decay_ms. Counts as retained what is free in slabs of which as many objects are out
+   as at the last call, though they are not sparse: of each class in the current one, which is
+   listed then, and in the first few listed ones. Nothing where huge pages are to stay whole. */
+LATER void slabs_count_resting(struct slabs *ss);
 
 COLD bool slabs_check(const struct slabs *ss);
 

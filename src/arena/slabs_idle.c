@@ -3,9 +3,13 @@
 
 #include "os/check.h"
 #include "pages/retain.h"
+#include "pages/thp.h"
 
 /* Idle slabs that one call purges, so that none takes long. */
 #define PURGES_MOST 4
+
+/* Listed slabs of a class that slabs_count_resting() looks at. */
+#define RESTING_LOOKS 16
 
 void slabs_keep_idle(struct slabs *ss, struct slab *s)
 {
@@ -97,4 +101,39 @@ void slabs_obey_rule(struct slabs *ss)
 	}
 	if (excess)
 		slabs_free_empty(ss, minus(ss->empty_bytes, excess));
+}
+
+/* Counts what is free in a slab that rests: as many objects were out at the last call. */
+static void count_resting(struct slabs *ss, struct slab *s)
+{
+	if (s->rested == s->out && s->swept != s->out && !s->retained) {
+		if (s->state == SLAB_CURRENT) {
+			ss->current[s->class] = NULL;
+			slabs_list(ss, s);
+		}
+		slabs_keep_idle(ss, s);
+	}
+	s->rested = s->out;
+}
+
+static void count_resting_of(struct slabs *ss, unsigned sc)
+{
+	struct slab *s = ss->current[sc];
+	unsigned looks = 0;
+
+	list_for_each (l, &ss->listed[sc]) {
+		if (looks++ == RESTING_LOOKS)
+			break;
+		if (slabs_of_link(l)->state == SLAB_LISTED)
+			count_resting(ss, slabs_of_link(l));
+	}
+	if (s && s->out && s->out < s->capacity)
+		count_resting(ss, s);
+}
+
+void slabs_count_resting(struct slabs *ss)
+{
+	for (unsigned sc = 0; sc < CLASSES && !thp_holds(); sc++)
+		if (slabs_serve(ss, sc))
+			count_resting_of(ss, sc);
 }

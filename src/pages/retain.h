@@ -4,9 +4,9 @@
  *	base + learned, base = max(retain_floor, used / retain_share)
  *
  * Retained are free blocks of the zone, kept runs and huge mappings, the depot, top, and the whole
- * free pages of chunk heaps (in chunks of two pages and more) and of sparse slabs. Live are blocks
- * handed out, without their pages that were purged; used is what is live without what is retained
- * within heaps and slabs.
+ * free pages of chunk heaps (in chunks of two pages and more) and of slabs that are sparse or rest.
+ * Live are blocks handed out, without their pages that were purged; used is what is live without
+ * what is retained within heaps and slabs.
  *
  * A free that crosses this line purges to half of base below it, so that purging costs little for
  * each byte freed. An allocation that must fault in memory checks the line as well: a process must

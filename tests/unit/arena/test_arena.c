@@ -439,6 +439,24 @@ TEST(what_is_tended_obeys_the_rule)
 	EXPECT(arena_check(a));
 }
 
+TEST(what_is_tended_counts_slabs_that_rest)
+{
+	struct arena *a = begin();
+	void *mems[40];
+
+	os_sim_need_small_pages();
+	use(a, 2000, options.promote_after);
+	for (int i = 0; i < 40; i++)
+		mems[i] = alloc(a, 2000);
+	for (int i = 0; i < 12; i++)
+		give(a, mems[i]);
+	tend(a);
+	EXPECT_EQ(a->slabs->retained, 0);
+	tend(a);
+	EXPECT(a->slabs->retained > 0);
+	EXPECT(arena_check(a));
+}
+
 TEST(trim_gives_back_pages_of_runs_chunks_and_slabs)
 {
 	struct arena *a = begin();

@@ -912,6 +912,121 @@ TEST(a_purge_that_is_refused_leaves_the_slab_where_it_is_and_is_not_repeated)
 	end(ss);
 }
 
+/* --- slabs that rest ------------------------------------------------------------------------ */
+
+#define RESTING_LOOKS 16
+
+/* A full slab of which half is free then, in whole pages: more than is sparse. */
+static struct slab *make_half(struct slabs *ss, unsigned sc)
+{
+	struct slab *s;
+
+	if (os_page_size() > PAGE_SIZE)
+		test_skip("the figures are those of pages of 4 KiB");
+	make_full(ss, sc, &s, 1);
+	thin_out(ss, s, s->capacity / 2);
+	REQUIRE(s->state == SLAB_LISTED && !s->retained);
+	return s;
+}
+
+TEST(a_slab_that_is_as_it_was_at_the_last_call_is_idle_though_not_sparse)
+{
+	struct slabs *ss = begin();
+	struct slab *s = make_half(ss, class_of(1024));
+
+	slabs_count_resting(ss);
+	EXPECT(!is_idle(ss, s));
+	thin_out(ss, s, s->out - 1);
+	slabs_count_resting(ss);
+	EXPECT(!is_idle(ss, s));
+	slabs_count_resting(ss);
+	EXPECT(is_idle(ss, s));
+	EXPECT_EQ(s->retained, BLOCK / 2);
+	EXPECT(slabs_check(ss));
+	end(ss);
+}
+
+TEST(a_slab_that_was_purged_and_rests_is_not_counted_again)
+{
+	struct slabs *ss = begin();
+	struct slab *s = make_half(ss, class_of(1024));
+
+	EXPECT(slabs_purge_one(ss, s) > 0);
+	slabs_count_resting(ss);
+	slabs_count_resting(ss);
+	EXPECT(!is_idle(ss, s));
+	end(ss);
+}
+
+TEST(a_current_slab_that_rests_is_listed_and_idle)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(1024);
+	struct slab *s = make_half(ss, sc);
+
+	EXPECT(next_current(ss, sc) == s);
+	slabs_count_resting(ss);
+	EXPECT_EQ(s->state, SLAB_CURRENT);
+	slabs_count_resting(ss);
+	EXPECT_EQ(s->state, SLAB_LISTED);
+	EXPECT(is_idle(ss, s) && !ss->current[sc]);
+	EXPECT(slabs_check(ss));
+	EXPECT(next_current(ss, sc) == s);
+	EXPECT(!is_idle(ss, s));
+	end(ss);
+}
+
+/* They are neither idle nor to be listed. */
+TEST(a_current_slab_that_is_full_or_unused_stays_current)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(1024);
+	struct slab *s;
+
+	slabs_promote(ss, sc);
+	s = fill_one(ss, sc);
+	slabs_count_resting(ss);
+	slabs_count_resting(ss);
+	EXPECT(ss->current[sc] == s && s->state == SLAB_CURRENT);
+	thin_out(ss, s, 0);
+	slabs_count_resting(ss);
+	slabs_count_resting(ss);
+	EXPECT(ss->current[sc] == s && s->state == SLAB_CURRENT);
+	end(ss);
+}
+
+TEST(where_huge_pages_are_to_stay_whole_slabs_that_rest_keep_their_pages)
+{
+	struct slabs *ss = begin();
+	struct slab *s = make_half(ss, class_of(1024));
+
+	options.thp = THP_ALWAYS;
+	slabs_count_resting(ss);
+	slabs_count_resting(ss);
+	EXPECT(!is_idle(ss, s));
+	end(ss);
+}
+
+TEST(of_each_class_the_first_sixteen_listed_are_looked_at)
+{
+	struct slabs *ss = begin();
+	unsigned sc = class_of(1024), other = class_of(2048), idle = 0;
+	struct slab *s[RESTING_LOOKS + 2], *half;
+
+	half = make_half(ss, other);
+	make_full(ss, sc, s, RESTING_LOOKS + 2);
+	for (unsigned i = 0; i < RESTING_LOOKS + 2; i++)
+		thin_out(ss, s[i], s[i]->capacity / 2);
+	slabs_count_resting(ss);
+	slabs_count_resting(ss);
+	for (unsigned i = 0; i < RESTING_LOOKS + 2; i++)
+		idle += is_idle(ss, s[i]);
+	EXPECT_EQ(idle, RESTING_LOOKS);
+	EXPECT(!is_idle(ss, s[0]) && !is_idle(ss, s[1])); /* listed last */
+	EXPECT(is_idle(ss, half));
+	end(ss);
+}
+
 /* --- empty slabs ---------------------------------------------------------------------------- */
 
 TEST(empty_slabs_stay_up_to_a_bound_and_the_oldest_go)
@@ -1231,6 +1346,8 @@ TEST(any_order_of_steps_loses_nothing)
 			slabs_purge(ss);
 		if (chance >> 50 == 1)
 			slabs_demote_idle(ss);
+		if (chance >> 50 < 8)
+			slabs_count_resting(ss);
 		if (step % 100 == 0)
 			REQUIRE(slabs_check(ss));
 	}

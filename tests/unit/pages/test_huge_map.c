@@ -7,7 +7,7 @@
 
 TEST(a_refused_move_leaves_what_is_behind)
 {
-	char *held = take(400 * MIB), *a = take(30 * MIB);
+	char *held = take(800 * MIB), *a = take(30 * MIB);
 
 	huge_free(huge_of(a));
 	EXPECT(huge_alloc_with_room(5 * MIB) == (void *)a);

@@ -9,7 +9,7 @@
 
 TEST(kept_mappings_side_by_side_become_one)
 {
-	char *held = take(400 * MIB), *a = take(30 * MIB);
+	char *held = take(800 * MIB), *a = take(30 * MIB);
 
 	huge_free(huge_of(a));
 	for (int i = 0; i < 3; i++)
@@ -55,7 +55,7 @@ static size_t kept_side_by_side(char *place, size_t lower_bytes, size_t upper_by
 
 TEST(kept_mappings_become_none_of_over_32_mib)
 {
-	char *held = take(400 * MIB), *place = take(64 * MIB);
+	char *held = take(800 * MIB), *place = take(64 * MIB);
 
 	huge_free(huge_of(place)); /* so large a one is unmapped */
 	EXPECT_EQ(kept_side_by_side(place, 16 * MIB, 16 * MIB), 1);
@@ -90,7 +90,7 @@ TEST(check_sees_what_is_wrong)
 /* A table that another thread was changing, as the child of a fork finds it. */
 TEST(lists_and_sums_are_made_anew)
 {
-	char *held = take(400 * MIB), *kept = take(8 * MIB); /* so much may be kept */
+	char *held = take(800 * MIB), *kept = take(8 * MIB); /* so much may be kept */
 
 	huge_free(huge_of(kept));
 	huge_table.in_use.prev = huge_table.kept.prev = NULL; /* lists are whole forwards alone */
@@ -106,7 +106,7 @@ TEST(lists_and_sums_are_made_anew)
 
 TEST(an_object_that_was_being_freed_is_kept)
 {
-	char *held = take(400 * MIB), *mem = take(6 * MIB);
+	char *held = take(800 * MIB), *mem = take(6 * MIB);
 
 	pagemap_set(mem, PAGE_SIZE, NULL);
 	EXPECT(!huge_check());

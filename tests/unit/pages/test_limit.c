@@ -127,6 +127,7 @@ TEST(near_it_less_is_retained)
 	retain_live = 92 * MIB;
 	retain_retained = 8 * MIB;
 	retain_regret = 100 * MIB;
+	options.retain_share = 8;
 	limit_read();
 	EXPECT_EQ(retain_excess(), 0);
 	retain_live = 110 * MIB; /* 10 are left of it */

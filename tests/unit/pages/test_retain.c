@@ -5,6 +5,7 @@
 
 static void reset(size_t live, size_t retained)
 {
+	options.retain_share = 8;
 	retain_live = retain_most = retain_peak = 0;
 	retain_retained = retain_idle = retain_tally = retain_regret = 0;
 	retain_low = retain_low_before = 0;
