@@ -58,8 +58,10 @@ static size_t fill(size_t size)
 /* Blocks of size b in a process of its own, after a fill of size a; a is 0 for none. */
 static size_t filled_after(size_t a, size_t b, uint64_t before)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	*filled = 0;
+	pid = fork();
 	if (pid == 0) {
 		struct rlimit space = {before + SPACE_BYTES, before + SPACE_BYTES};
 
@@ -69,7 +71,6 @@ static size_t filled_after(size_t a, size_t b, uint64_t before)
 		*filled = fill(b);
 		_exit(0);
 	}
-	*filled = 0;
 	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
 		workload_refuse("a process cannot be started");
 	return *filled;
