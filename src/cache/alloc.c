@@ -218,6 +218,8 @@ static void *alloc_pages(struct cache *c, size_t req, size_t alignment, bool *ze
 		mem = alloc_run(c, req, alignment, zero);
 	if (mem)
 		return mem;
+	if (UNLIKELY(req <= CLASS_SIZE_MAX))
+		huge_purge(SIZE_MAX); /* else kept mappings are used up, a page for each object */
 	*zero = wanted;
 	mem = huge_alloc(req, alignment, zero);
 	cache_obey_if_due(c);
@@ -241,7 +243,7 @@ static void *alloc_any(struct cache *c, size_t req, bool *zero)
 }
 
 /* *zero is as in cache_alloc(). */
-static COLD void *alloc_again(struct cache *c, size_t req, bool *zero)
+static LATER void *alloc_again(struct cache *c, size_t req, bool *zero)
 {
 	bool wanted = *zero;
 	void *mem = NULL;

@@ -563,6 +563,30 @@ TEST(a_kept_huge_object_is_unmapped_for_a_run)
 	EXPECT(loam_check());
 }
 
+/* Many fit into a slab that is mapped where the mapping was. */
+TEST(a_kept_huge_object_is_not_used_up_by_small_ones)
+{
+	size_t in_pages = 0, n = 0;
+
+	start_anew();
+	keep_all();
+	loam_free(alloc(8 * MIB));
+	exhaust();
+	for (struct descriptor *tag; n < 200000; n++) {
+		char *mem = alloc(1000);
+
+		if (!mem)
+			break;
+		tag = pagemap_get(mem);
+		in_pages += tag->kind == KIND_HUGE || tag->kind == KIND_RUN;
+	}
+	EXPECT(n > 8 * MIB / 1024 / 10 * 9);
+	EXPECT(in_pages < n / 100);
+	keep_little();
+	refresh();
+	EXPECT(loam_check());
+}
+
 /* What lies in the magazine pins a slab, and in the depot another. */
 TEST(caches_are_flushed_before_memory_is_refused)
 {
