@@ -60,3 +60,10 @@ uint64_t poisson_weight(size_t granules, size_t rate)
 	return (uint64_t)((double)POISSON_ONE / one_minus_exp(in_means((double)granules, rate)) +
 			  0.5);
 }
+
+/* It is sampled with probability p + q - p q, where p and q are the inverses of a and b. */
+uint64_t poisson_weight_of_both(uint64_t a, uint64_t b)
+{
+	ASSERT(a >= POISSON_ONE && b >= POISSON_ONE);
+	return (uint64_t)((double)a * (double)b / (double)(a + b - POISSON_ONE) + 0.5);
+}

@@ -185,13 +185,13 @@ void profile_freed(const void *mem)
 	cache_end();
 }
 
-static void resize_sample(const void *mem, const void *moved, size_t req)
+static void resize_sample(const void *mem, const void *moved, size_t req, size_t grown)
 {
 	if (!samples_may_have(mem) || !cache_begin())
 		return;
 	lock_acquire(&profile_lock);
 	if (profiling)
-		samples_resize(mem, moved, req, bytes_given(moved, req));
+		samples_resize(mem, moved, req, bytes_given(moved, req), grown);
 	lock_release(&profile_lock);
 	cache_end();
 }
@@ -199,15 +199,15 @@ static void resize_sample(const void *mem, const void *moved, size_t req)
 /* What it grew by had not been counted. */
 void profile_resized(const void *mem, const void *moved, size_t room, size_t req)
 {
-	size_t granules;
+	size_t grown = minus(req, room), granules;
 
-	resize_sample(mem, moved, req);
-	if (req <= room)
+	resize_sample(mem, moved, req, grown);
+	if (!grown)
 		return;
-	granules = chosen_granules(req - room);
+	granules = chosen_granules(grown);
 	mine.until_profiled -= (int64_t)granules;
 	if (is_due(granules))
-		note(moved, req, req - room);
+		note(moved, req, grown);
 }
 
 /* --- start and stop -------------------------------------------------------------------------- */

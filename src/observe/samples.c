@@ -302,7 +302,8 @@ bool samples_remove(const void *mem, uint64_t now)
 	return true;
 }
 
-bool samples_resize(const void *mem, const void *moved, size_t asked, size_t given)
+/* What it was before does not matter: it may have been larger, and have shrunk. */
+bool samples_resize(const void *mem, const void *moved, size_t asked, size_t given, size_t grown)
 {
 	struct sample **at = find(mem), *s = *at;
 
@@ -311,8 +312,8 @@ bool samples_resize(const void *mem, const void *moved, size_t asked, size_t giv
 	unlink_sample(at);
 	leave_use(s->site, stands_for(s));
 	PROBE1(otel_memory, free, mem);
-	if (asked > s->asked) /* what it grew by had its chance, too */
-		s->weight = weight_of(asked);
+	if (grown)
+		s->weight = poisson_weight_of_both(s->weight, weight_of(grown));
 	s->asked = asked;
 	s->given = given;
 	s->mem = (uintptr_t)moved;

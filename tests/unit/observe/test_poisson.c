@@ -27,6 +27,22 @@ TEST(a_weight_is_the_inverse_of_the_chance)
 	EXPECT_EQ(poisson_weight(1, 1), POISSON_ONE); /* all are sampled */
 }
 
+TEST(two_chances_are_as_one_of_the_sum)
+{
+	static const size_t granules[] = {1, 5, 700, MEAN / 2, 3 * MEAN, 40 * MEAN};
+
+	for (size_t i = 0; i < 6; i++)
+		for (size_t k = 0; k < 6; k++) {
+			uint64_t a = poisson_weight(granules[i], RATE),
+				 b = poisson_weight(granules[k], RATE);
+			uint64_t both = poisson_weight(granules[i] + granules[k], RATE);
+
+			EXPECT(is_near(poisson_weight_of_both(a, b), (double)both, 1e-4));
+			EXPECT(poisson_weight_of_both(a, b) >= POISSON_ONE);
+		}
+	EXPECT_EQ(poisson_weight_of_both(POISSON_ONE, POISSON_ONE), POISSON_ONE);
+}
+
 TEST(a_distance_is_at_least_one_and_has_an_end)
 {
 	EXPECT_EQ(poisson_gap(UINT64_MAX, RATE), 1);
