@@ -4,6 +4,7 @@ What happens in the middle of a look happens just behind the moment at which the
 runs in this process then, and what opens processes is wrapped.
 """
 import contextlib
+import ctypes
 import io
 import json
 import os
@@ -153,6 +154,35 @@ def is_of_kernel(pid):
             and not Path(f'/proc/{pid}/cmdline').read_bytes()
     except OSError:
         return False
+
+
+TRACEME, SYSCALL = 0, 24     # of ptrace()
+libc = ctypes.CDLL(None)
+
+
+class Starting(Case):
+    """It is stopped at each of its first system calls, as long as the dynamic linker is at work."""
+
+    def step(self, pid):
+        """To the next system call, or from it."""
+        self.assertEqual(libc.ptrace(SYSCALL, pid, None, None), 0)
+        self.assertTrue(os.WIFSTOPPED(os.waitpid(pid, 0)[1]))
+
+    def test_before_it_is_relocated(self):
+        """It is not damaged, and no list has it."""
+        with subprocess.Popen(['/bin/sleep', '100'], env=environment(True), stderr=subprocess.DEVNULL,
+                              preexec_fn=lambda: libc.ptrace(TRACEME, 0, None, None)) as made:
+            try:
+                os.waitpid(made.pid, 0)
+                while 'libloam' not in Path(f'/proc/{made.pid}/maps').read_text():
+                    self.step(made.pid)
+                for _ in range(20):     # until all of it is mapped
+                    self.step(made.pid)
+                said = subprocess.run((METRICS,), capture_output=True, text=True, timeout=240, check=True).stdout
+                self.assertNotIn(made.pid, listed(said))
+                self.each(made.pid, rf'process {made.pid} \(\w+\) has just been started, and its loam not yet: look again')
+            finally:
+                made.kill()
 
 
 class Damaged(Case):

@@ -56,6 +56,7 @@ ELF = struct.Struct('<4sBB10xHHIQQQIHHHHHH')
 SEGMENT = struct.Struct('<IIQQQQQQ')
 PT_LOAD, PT_NOTE = 1, 4
 SEGMENTS_MOST, NOTES_MOST = 256, 1 << 16    # bytes of notes; what has more is no program of ours
+OF_FILE = 1 << 32       # pointers below it are as the file has them, where that is mapped above it
 
 
 class Page:
@@ -198,6 +199,8 @@ def read_page(process, address, memory):
                           f' reads layout {LAYOUT}: use the `loam top` of that version', f'layout {layout}')
         if nbytes != NBYTES:
             raise damaged(process, f'it says that it has {nbytes} bytes')
+        if own < OF_FILE <= address:
+            raise Failure(f'{process} has just been started, and its loam not yet: look again')
         if own != address:
             raise damaged(process, f'it says that it lies at {own:#x}, and lies at {address:#x}')
         data = process.read(address, nbytes)
