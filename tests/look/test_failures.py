@@ -20,7 +20,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from target import CTL, MAP, METRICS, PROF, ROOT, TOP, account, environment, is_first_of_root, page, target
+from target import CTL, MAP, METRICS, PROF, ROOT, TOP, account, environment, is_first_of_root, page, process, target
 
 HOLDER, *CHOSEN = sys.argv[1:]
 sys.argv[1:] = CHOSEN
@@ -114,6 +114,14 @@ class Before(Case):
                                           capture_output=True, timeout=240, check=False)
                     self.one_line(tool, done.returncode, done.stderr, rf'process {made.pid} \(holder\S*\) may not be looked at:'
                                                                       ' it is of user root: ask as that user, or as root')
+
+    def test_tracing_that_is_forbidden(self):
+        """What to do about it depends on how: at 3 root cannot either."""
+        for scope, euid, pattern in ((3, 0, '3, with which .* everybody until the next boot'), (3, os.getuid(), '3, with which'),
+                                     (2, 0, 'refuses root as well'), (2, 12345, 'of user')):
+            with mock.patch.object(process, 'text_of', lambda _, scope=scope: f'{scope}\n'), \
+                    mock.patch('os.geteuid', lambda euid=euid: euid):
+                self.assertRegex(process.why_refused(os.getpid()), pattern)
 
     def test_names_of_any_bytes(self):
         """Ends of lines but the newline, which the kernel writes as they are, and what is no UTF-8."""

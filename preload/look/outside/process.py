@@ -73,6 +73,8 @@ def why_refused(pid):
         scope = int(text_of('/proc/sys/kernel/yama/ptrace_scope'))
     except (OSError, ValueError):
         scope = 0   # the kernel has no such limit
+    if scope >= 3:
+        return f'kernel.yama.ptrace_scope is {scope}, with which the kernel refuses everybody until the next boot'
     if os.geteuid() == 0:
         return 'the kernel refuses root as well: a container needs CAP_SYS_PTRACE (--cap-add=SYS_PTRACE); or ask from its host'
     if owner != os.geteuid():
