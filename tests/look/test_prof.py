@@ -19,7 +19,7 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 from target import PROF, environment
-from outside import failure, flame, profile, symbols
+from outside import failure, flame, profile, stacks, symbols
 
 PROFILED, REPLACING, *CHOSEN = *map(os.path.abspath, sys.argv[1:3]), *sys.argv[3:]
 sys.argv[1:] = CHOSEN
@@ -190,6 +190,18 @@ class Files(Case):
                     refused += 1
                     self.assertEqual(str(why).count('\n'), 0)
             self.assertTrue(MUTATIONS / 20 < refused < MUTATIONS * 0.9, refused)
+
+
+class Text(unittest.TestCase):
+    """A stack that has more calls than are noted is not shown as if it began there."""
+
+    def test_the_end_of_a_stack(self):
+        for depth, ends in ((profile.FRAMES_MOST - 1, False), (profile.FRAMES_MOST, True)):
+            one = profile.Sum(1, 100, 100)
+            found = profile.Profile('x', 1, 1, 0, 0, [], [profile.Site(tuple(range(1, depth + 1)), one, one, one, ())])
+            lines = stacks.table(found, Nameless([]), 'live', 1).splitlines()
+            self.assertEqual(len(lines), 3 + depth + ends)
+            self.assertEqual(lines[-1].strip() == '(callers not noted)', ends)
 
 
 class Nameless(symbols.Symbols):

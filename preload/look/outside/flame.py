@@ -3,14 +3,13 @@ import collections
 import html
 import zlib
 
+from .profile import CUT, FRAMES_MOST
 from .text import size
 
 WIDTH, ROW, MARGIN, HEAD = 1200, 18, 12, 64
 LEAST = 0.4         # pixels; what is narrower is left out
 LETTER = 6.6        # pixels, about, of the font
 FONT = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace'
-
-FRAMES_MOST = 40    # TRAIL_MOST of src/observe/samples.h
 
 # Colours by what the code is: the program's own, libraries', and what has no name.
 OWN, LIBRARY, NAMELESS = (28, 62, 68), (205, 38, 72), (220, 8, 82)     # hue, saturation, lightness
@@ -24,7 +23,7 @@ def stacks(profile, symbols, shown):
         names = [line.function for frame in site.frames for line in symbols.lines(frame - 1)]
         if nbytes:
             if len(site.frames) >= FRAMES_MOST:
-                names.append('(callers not noted)')
+                names.append(CUT)
             yield tuple(reversed(names)) or ('(no stack)',), nbytes
 
 

@@ -44,6 +44,10 @@ class Site:
         self.pinned += Sum(objects if share else 0, nbytes, nbytes)
 
 
+FRAMES_MOST = 40    # TRAIL_MOST of src/observe/samples.h
+CUT = '(callers not noted)'
+
+
 # What to show of a site, by name.
 SHOWN = {'live': 'in use', 'allocated': 'allocated so far', 'peak': 'in use at the peak',
          'pinned': 'free, in pages that objects in use pin'}

@@ -1,7 +1,7 @@
 """A heap profile as text: the stacks that hold most, each with its functions."""
 import os
 
-from .profile import SHOWN
+from .profile import CUT, FRAMES_MOST, SHOWN
 from .text import several, size
 
 AGES = ('10ms', '100ms', '1s', '10s', '100s', '1000s', '3h', 'more')   # lives end before, see samples_life()
@@ -31,6 +31,8 @@ def one(site, symbols, shown, total):
             yield f'{"":16}{place(line)}'
     if not site.frames:
         yield f'{"":16}(no stack)'
+    elif len(site.frames) >= FRAMES_MOST:
+        yield f'{"":16}{CUT}'
 
 
 def table(profile, symbols, shown, stacks_shown):
