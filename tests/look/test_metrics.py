@@ -5,6 +5,7 @@ STATIC is the same program, linked with libloam.a.
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-from target import ROOT, account, counters, ctl, environment, metrics, process, target
+from target import METRICS, ROOT, account, counters, ctl, environment, metrics, process, target
 
 HOLDER, STATIC, *CHOSEN = sys.argv[1:]
 sys.argv[1:] = CHOSEN
@@ -195,6 +196,14 @@ class Metrics(unittest.TestCase):
             for user in {os.geteuid(), process.user_name(os.geteuid())}:
                 self.assertIn(f'pid="{made.pid}"', metrics('--user', user))
         self.assertIn('there is no user no-such-user', metrics('--user', 'no-such-user', status=2))
+
+    def test_in_utf_8_whatever_the_locale(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = shutil.copy(HOLDER, Path(folder) / 'caf\u00e9')
+            with target(program) as made:
+                done = subprocess.run([METRICS], capture_output=True, timeout=240, check=True,
+                                      env=os.environ | {'PYTHONIOENCODING': 'latin-1'})
+                self.assertIn(f'program="caf\u00e9",pid="{made.pid}"', done.stdout.decode())
 
     def test_labels_are_escaped(self):
         found = dict.fromkeys(NAMES, 1)

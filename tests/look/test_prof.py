@@ -9,6 +9,7 @@ import math
 import os
 import random
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -317,6 +318,29 @@ class Refusals(Case):
     def test_where_it_cannot_be_written(self):
         with Program('threads') as made:
             self.assertIn('no/where.svg cannot be written', prof(made.pid, '-o', 'no/where.svg', status=1))
+
+    def test_a_file_is_written_whole_or_stays(self):
+        """As on a full disk, which a limit on files stands for."""
+        with Program('threads') as made:
+            before, link = made.path('a.heap'), made.path('b.heap')
+            before.write_text('precious')
+            link.symlink_to(before)
+            done = subprocess.run([PROF, str(made.pid), '-o', link], preexec_fn=lambda: resource.setrlimit(
+                resource.RLIMIT_FSIZE, (100, 100)), capture_output=True, text=True, timeout=240, check=False)
+            self.assertEqual((done.returncode, done.stderr), (1, f'loam: {link} cannot be written: File too large\n'))
+            self.assertEqual((before.read_text(), sorted(os.listdir(made.folder.name))), ('precious', ['a.heap', 'b.heap']))
+            prof(made.pid, '-o', link)
+            self.assertTrue(before.read_text().startswith('heap profile'))
+            self.assertTrue(link.is_symlink())
+            self.assertIn('<svg', prof(made.pid, '--format', 'svg', '-o', '/dev/stdout'))
+
+    def test_a_standard_output_that_is_closed(self):
+        with Program('threads') as made:
+            for argv in (), ('--format', 'pprof'), ('-o', made.path('of.svg')):
+                done = subprocess.run([PROF, str(made.pid), *argv], preexec_fn=lambda: os.close(1), stderr=subprocess.PIPE,
+                                      text=True, timeout=240, check=False)
+                self.assertEqual((done.returncode, done.stderr), (0, ''))
+            self.assertTrue(made.path('of.svg').read_text().endswith('</svg>\n'))
 
 
 if __name__ == '__main__':

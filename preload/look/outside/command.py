@@ -18,6 +18,23 @@ class Parser(argparse.ArgumentParser):
         raise Failure(f'{message} ({self.prog} --help tells the options)', status=2)
 
 
+def write(path, data):
+    """Bytes, whole or not at all; but what is no file, as a pipe, is written to as it is."""
+    whole = os.path.realpath(path) if os.path.isfile(path) or not os.path.exists(path) else None
+    beside = whole and f'{whole}.{os.getpid()}.new'
+    try:
+        with open(beside or path, 'xb' if beside else 'wb') as file:
+            file.write(data)
+        if beside:
+            os.replace(beside, whole)
+    except BaseException as error:
+        if beside and os.path.exists(beside):
+            os.unlink(beside)
+        if not isinstance(error, OSError):
+            raise
+        raise Failure(f'{path} cannot be written: {error.strerror}') from None
+
+
 def seconds(word):
     """An argument's value."""
     try:

@@ -33,11 +33,18 @@ class Torn(Exception):
     """Memory that makes no sense: it was changed while it was read, or is damaged."""
 
 
+def set_output(**how):
+    """How standard output encodes what is printed, where it is a file."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace', **how)    # a name may be in another encoding
+
+
 def run_main(main):
     """Ends the process with what main() returns; a Failure is printed, not traced."""
     try:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors='backslashreplace')   # a name may be in another encoding
+        if sys.stdout is None:      # it was closed before
+            sys.stdout = open(os.devnull, 'w', encoding='utf-8')    # pylint: disable=consider-using-with
+        set_output()
         status = main()
         if sys.stdout:
             sys.stdout.flush()
