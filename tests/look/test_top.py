@@ -21,7 +21,7 @@ from pathlib import Path
 from unittest import mock
 
 from target import KERNEL, ROOT, TOP, Refused, account, is_first_of_root, look, page, target, top
-from outside import screen, words
+from outside import screen, text, words
 
 HOLDER, STATIC, *CHOSEN = sys.argv[1:]
 sys.argv[1:] = CHOSEN
@@ -81,6 +81,10 @@ class Figures(unittest.TestCase):
         self.adds_up(found)
         self.assertAlmostEqual(found['heap']['untouched'], 100 * MIB + 500 * 30000, delta=4 * MIB)
         self.assertIn('of it never touched', found['words'])
+        heap = found['heap']    # what stands behind `live` adds up to it
+        line = next(line for line in text.summary(found) if line.startswith('  live'))
+        self.assertRegex(line, rf' {re.escape(text.size(heap["live_in_ram"]))}  slabs .*; 1\d\dM more are not in RAM$')
+        self.assertNotIn(f'huge {text.size(heap["live_by_floor"]["huge"])}', line)
         for one in found['classes']:    # of what is in RAM no more than all is in use
             self.assertLessEqual(one['percent'], 100, one)
 

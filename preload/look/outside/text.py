@@ -75,14 +75,15 @@ def summary(account):
     kernel, heap = account['kernel'], account['heap']
     floors, foreign = heap['free_by_floor'], heap['foreign']
     free = ', '.join(f'{name} {size(nbytes)}' for name, nbytes in floors.items() if nbytes)
-    live = ', '.join(f'{name} {size(nbytes)}' for name, nbytes in heap['live_by_floor'].items() if nbytes)
+    in_ram = heap.get('in_ram_by_floor', heap['live_by_floor'])     # a map of an older loam has the latter alone
+    live = ', '.join(f'{name} {size(nbytes)}' for name, nbytes in in_ram.items() if nbytes)
     rows = [('live', heap['live_in_ram'], live),
             ('cached', heap['cached'], 'free, in thread caches and the depot'), ('free', heap['free'], free),
             ('metadata', heap['metadata'], f"of {size(heap['metadata_mapped'])} mapped"),
             ('foreign', sum(foreign.values()), f"files {size(foreign['files'])}, shared {size(foreign['shared'])},"
              f" stacks and others' memory {size(foreign['anonymous'])}")]
     if heap['untouched']:
-        rows[0] = (*rows[0][:2], f"{live}; {size(heap['untouched'])} more are not in RAM")
+        rows[0] = (*rows[0][:2], f"{live}; {size(heap['untouched'])} more are not in RAM".removeprefix('; '))
     lines = [f"VIRT {size(kernel['virt'])} ({size(heap['mapped'])} of it loam's)   RSS {size(kernel['rss'])}   SWAP {size(kernel['swap'])}"
              f"   faults {count(kernel['minor_faults'])} minor, {count(kernel['major_faults'])} major"]
     lines += [f'  {name:<9}{size(nbytes):>8}  {what}'.rstrip() for name, nbytes, what in rows]
