@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -357,6 +358,31 @@ while True:
     libc.free(libc.malloc(ctypes.c_size_t(64)))
     time.sleep(0.001)
 '''.replace('libc.free(libc.malloc(ctypes.c_size_t(64)))', 'bytes(600)')
+
+
+class Headless(Case):
+    def test_a_process_whose_first_thread_has_ended(self):
+        """As by pthread_exit(): another thread goes on, and holds what there is; to the kernel it is a zombie."""
+        code = 'import ctypes, threading, time; libc = ctypes.CDLL(None)\n' \
+               f'libc.malloc(ctypes.c_size_t({40 * MIB}))\n' \
+               'threading.Thread(target=lambda: [(bytes(600), time.sleep(0.001)) for _ in range(10**6)]).start()\n' \
+               f'libc.syscall({60 if os.uname().machine == "x86_64" else 93}, 0)'
+        with subprocess.Popen(['/usr/bin/python3', '-c', code], env=environment(True, LOAM_OPTIONS=OPTIONS,
+                                                                                PYTHONMALLOC='malloc')) as made:
+            try:
+                while Path(f'/proc/{made.pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z':
+                    time.sleep(0.01)
+                for tool, pattern in (('top --once', r'held for (4\d\.\d) live'), ('map', r'held for (4\d\.\d) live'),
+                                      ('ctl stats', r': 4\d\.\d MiB in use'), ('prof', ': 4\\d.\\dM in use'),
+                                      ('ctl trim', '^done'), ('ctl set', '^done'), ('prof stop', '^done')):
+                    done = self.run_tool(tool, made.pid)
+                    self.assertEqual((done.returncode, done.stderr), (0, ''), tool)
+                    self.assertRegex(done.stdout, pattern)
+                for words in (METRICS,), (TOP, '--once'):
+                    self.assertIn(made.pid, listed(subprocess.run(words, capture_output=True, text=True, timeout=240,
+                                                                  check=True).stdout))
+            finally:
+                made.kill()
 
 
 class Forked(Case):

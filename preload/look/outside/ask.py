@@ -34,7 +34,7 @@ class Asker:
 
     def __enter__(self):
         try:
-            self.memory = os.open(f'/proc/{self.process.pid}/mem', os.O_RDWR | os.O_CLOEXEC)
+            self.memory = os.open(f'{self.process.folder}/mem', os.O_RDWR | os.O_CLOEXEC)
             self.folder = os.open(f'/proc/{self.process.pid}', os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             self.close()

@@ -44,6 +44,11 @@ def lines_of(path):
     return text_of(path).rstrip('\n').split('\n')
 
 
+def stat_fields(folder):
+    """What stands behind a name in /proc/PID/stat, or in that of a thread."""
+    return text_of(f'{folder}/stat').rpartition(')')[2].split()
+
+
 def name_of(pid):
     try:
         return printable(text_of(f'/proc/{pid}/comm').rstrip('\n'))
@@ -84,22 +89,40 @@ def why_refused(pid):
     return 'it does not let itself be looked at (PR_SET_DUMPABLE, or rights of its own): ask as root'
 
 
+def has_memory(folder):
+    try:
+        return bool(text_of(f'{folder}/maps'))
+    except OSError:
+        return False
+
+
+def folder_of(pid):
+    """Where /proc shows its memory: with a thread, where the first one has ended and others go on."""
+    first = f'/proc/{pid}'
+    try:
+        if stat_fields(first)[0] != 'Z':
+            return first
+        return next(filter(has_memory, (f'{first}/task/{number}' for number in os.listdir(f'{first}/task'))), first)
+    except (OSError, IndexError):
+        return first
+
+
 class Process:
     """An open process; close() it, or use it with `with`."""
 
     def __init__(self, pid):
         self.pid = pid
         self.memory = self.pagemap = -1
-        self.name = name_of(pid)
+        self.name, self.folder = name_of(pid), folder_of(pid)
         try:
             self.uid = os.stat(f'/proc/{pid}').st_uid
-            self.memory = os.open(f'/proc/{pid}/mem', os.O_RDONLY | os.O_CLOEXEC)
+            self.memory = os.open(f'{self.folder}/mem', os.O_RDONLY | os.O_CLOEXEC)
             self.read_mappings()
         except OSError as error:
             self.close()
             raise self.no_memory() if error.errno == errno.ESRCH else self.failure(error) from None
         try:
-            self.pagemap = os.open(f'/proc/{pid}/pagemap', os.O_RDONLY | os.O_CLOEXEC)
+            self.pagemap = os.open(f'{self.folder}/pagemap', os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             self.pagemap = -1   # the kernel was built without it
 
@@ -134,12 +157,12 @@ class Process:
         return self.gone()
 
     def gone(self):
-        there = os.path.exists(f'/proc/{self.pid}') and not self.is_dead()
+        there = os.path.exists(self.folder) and not self.is_dead()
         return Gone(f'{self} has become another program' if there else f'{self} has ended')
 
     def state_and_flags(self):
         """Its letter, and the kernel's flags of it."""
-        fields = self.stat_fields()
+        fields = stat_fields(self.folder)
         return fields[0], int(fields[6])
 
     def is_of_kernel(self):
@@ -224,7 +247,7 @@ class Process:
 
     def lines(self, name):
         try:
-            return lines_of(f'/proc/{self.pid}/{name}')
+            return lines_of(f'{self.folder}/{name}')
         except OSError as error:
             raise self.failure(error) from None
 
@@ -236,16 +259,12 @@ class Process:
 
     def read_mappings(self):
         found = []
-        for line in filter(None, lines_of(f'/proc/{self.pid}/maps')):
+        for line in filter(None, lines_of(f'{self.folder}/maps')):
             words = line.split(' ', 5)
             start, _, end = words[0].partition('-')
             found.append(Mapping(int(start, 16), int(end, 16), words[1], int(words[2], 16),
                                  (words[3], words[4]), ''.join(words[5:]).lstrip(' ')))
         return found
-
-    def stat_fields(self):
-        """What stands behind its name."""
-        return text_of(f'/proc/{self.pid}/stat').rpartition(')')[2].split()
 
     def real_uid(self):
         """The user that started it, also where its files in /proc are root's."""
@@ -260,7 +279,7 @@ class Process:
         if 'VmRSS' not in status:
             raise self.gone()
         try:
-            fields = self.stat_fields()
+            fields = stat_fields(f'/proc/{self.pid}')   # faults of all threads
         except OSError as error:
             raise self.failure(error) from None
         kib = {name: int(status.get(name, '0').split()[0]) * 1024
@@ -280,7 +299,7 @@ class Process:
     def program(self):
         """The path of what runs, as the kernel has it."""
         try:
-            return printable(os.readlink(f'/proc/{self.pid}/exe'))
+            return printable(os.readlink(f'{self.folder}/exe'))
         except OSError as error:
             raise self.failure(error) from None
 
