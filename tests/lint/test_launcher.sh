@@ -151,6 +151,8 @@ expect 'record where CDPATH has another folder' 0 '' \
 	env CDPATH="$PWD/paths" "$loam" record -o logs/made.trace ./thousand
 [ -e logs/made.trace ] || fail 'the trace is elsewhere'
 expect 'record dies as the program does' 143 '' "$loam" record -o death.trace sh -c 'kill -TERM $$'
+expect 'record of a program that is killed' 137 '' "$loam" record -o killed.trace sh -c 'kill -KILL $$' 2>/dev/null
+told 'killed.trace has '
 expect 'record passes standard input on' 0 "x$line" "$loam" record -o in.trace cat <<<x
 expect 'record with standard input closed' 0 "ran$line" "$loam" record -o closed.trace echo ran <&-
 cp thousand.trace old.trace.77
