@@ -273,6 +273,16 @@ class Keys(unittest.TestCase):
         self.assertEqual([screen.Screen.next_key(shown, 1) for _ in range(2)], [ord('\r'), ord('s')])
 
 
+class Lists(unittest.TestCase):
+    def test_a_library_that_is_written_over_between_two_looks(self):
+        """Where its page of figures lies is not remembered."""
+        shown = mock.Mock(watched=None)
+        for _ in range(2):
+            screen.Screen.look(shown)
+        first, second = (call.args[0] for call in shown.all_accounts.call_args_list)
+        self.assertIsNot(first, second)
+
+
 class Live(unittest.TestCase):
     def test_a_process(self):
         for term in ('xterm', 'vt100'):

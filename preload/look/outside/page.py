@@ -134,7 +134,7 @@ def distance_of_page(process, start):
 
 
 class Finder:
-    """Remembers which files hold loam, for many processes in a row."""
+    """Remembers which files hold loam, for many processes in a row: for one look, since files are written over."""
 
     def __init__(self):
         self.distances = {}

@@ -100,7 +100,6 @@ class Screen:
     def __init__(self, window, watched, all_accounts, interval):
         self.window, self.watched, self.all_accounts, self.interval = window, watched, all_accounts, interval
         self.has_list = watched is None
-        self.finder = page.Finder()
         self.views = [classes_view() if watched else processes_view()]
         self.found, self.took, self.shown = None, 0, []
         self.pressed = []       # keys that came while processes were looked at
@@ -133,7 +132,7 @@ class Screen:
                     raise
                 self.leave_process(str(failure))
         else:
-            self.found = self.all_accounts(self.finder, self.tell_progress)
+            self.found = self.all_accounts(page.Finder(), self.tell_progress)
         self.took = time.monotonic() - began
 
     def tell_progress(self, n, of):
@@ -157,7 +156,7 @@ class Screen:
         pid = self.watched.process.pid
         self.watched.close()
         try:
-            self.watched = account.Watched(pid, self.finder)
+            self.watched = account.Watched(pid)
             self.found = self.watched.look()
         except Failure as failure:
             said = gone if self.watched.process.is_dead() else failure
@@ -173,7 +172,7 @@ class Screen:
 
     def enter_process(self, row):
         try:
-            self.watched = account.Watched(row['pid'], self.finder)
+            self.watched = account.Watched(row['pid'])
         except Failure as failure:
             self.said = str(failure)
             return
