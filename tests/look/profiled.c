@@ -4,6 +4,7 @@
  *	profiled hold       alpha, beta and gamma hold memory; delta frees what it allocated
  *	profiled threads    alpha in four threads, each of which ends; beta frees it all
  *	profiled fork       alpha holds memory; a child frees that, and beta holds some there
+ *	profiled signal     alpha in a signal handler, at the first instruction of touch
  *
  * It prints the number of each process and, of each function, its name, the bytes that it holds and
  * those that it allocated; then a line "ready", and ends with its input.
@@ -11,9 +12,11 @@
 #include "linked.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,6 +105,30 @@ static void in_two(void)
 	tell("alpha", 16 * MIB, 16 * MIB);
 }
 
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+	(void)number, (void)context;
+	alpha(8 * MIB);
+	if (mprotect(info->si_addr, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE) != 0)
+		_exit(3);
+}
+
+__attribute__((noinline)) static void touch(char *byte)
+{
+	*byte = 1;
+	__asm__ volatile("");
+}
+
+static void in_signal(void)
+{
+	struct sigaction act = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+
+	sigaction(SIGSEGV, &act, NULL);
+	touch(mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0));
+	tell("alpha", 8 * MIB, 8 * MIB);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -110,6 +137,8 @@ int main(int argc, char **argv)
 		hold();
 	else if (strcmp(argv[1], "threads") == 0)
 		threads();
+	else if (strcmp(argv[1], "signal") == 0)
+		in_signal();
 	else
 		in_two();
 	wait_for_end();

@@ -117,6 +117,13 @@ class Shares(Case):
         with Program('threads') as made:
             self.agree_as_folded(made.pid, made.held[made.pid])
 
+    def test_a_signal_handler(self):
+        """Behind it stands the function that the signal came in, and not the one before that by address."""
+        with Program('signal') as made:
+            self.agree_as_folded(made.pid, made.held[made.pid])
+            names, _ = made.end()
+            self.assertIn(';main;in_signal;touch;(signal handler);on_fault;alpha;', prof(made.path(names[0]), '--format', 'folded'))
+
     def test_the_child_of_a_fork_has_its_own(self):
         with Program('fork') as made:
             names, _ = made.end()

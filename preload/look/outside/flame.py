@@ -17,10 +17,10 @@ OWN, LIBRARY, NAMELESS = (28, 62, 68), (205, 38, 72), (220, 8, 82)     # hue, sa
 
 def stacks(profile, symbols, shown):
     """Pairs of names, the outermost first, and bytes."""
-    symbols.look_up(frame - 1 for site in profile.sites for frame in site.frames)
+    symbols.look_up(address for site in profile.sites for address in symbols.code(site.frames))
     for site in profile.sites:
         nbytes = getattr(site, shown).asked
-        names = [line.function for frame in site.frames for line in symbols.lines(frame - 1)]
+        names = [line.function for address in symbols.code(site.frames) for line in symbols.lines(address)]
         if nbytes:
             if len(site.frames) >= FRAMES_MOST:
                 names.append(CUT)
@@ -88,10 +88,10 @@ def library_names(profile, symbols):
     """Functions of shared objects."""
     found = set()
     for site in profile.sites:
-        for address in site.frames:
-            mapping = symbols.mapping(address - 1)
+        for address in symbols.code(site.frames):
+            mapping = symbols.mapping(address)
             if mapping and '.so' in mapping.path:
-                found.update(line.function for line in symbols.lines(address - 1))
+                found.update(line.function for line in symbols.lines(address))
     return found
 
 

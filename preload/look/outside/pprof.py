@@ -63,9 +63,7 @@ class Encoder:
     def mapping(self, address):
         return next((i for i, m in enumerate(self.mappings, 1) if m.start <= address < m.end), 0)
 
-    def location(self, frame):
-        """Of a return address: that of the call before it."""
-        address = frame - 1
+    def location(self, address):
         if address not in self.locations:
             self.locations[address] = len(self.locations) + 1
             lines = b''.join(nested(4, number(1, self.function(line)) + number(2, line.number))
@@ -79,10 +77,10 @@ class Encoder:
                   round(site.peak.objects), site.peak.asked]
         if self.profile.has_pinned:
             values += [round(site.pinned.objects), site.pinned.asked]
-        return nested(2, packed(1, map(self.location, site.frames)) + packed(2, values))
+        return nested(2, packed(1, map(self.location, self.symbols.code(site.frames))) + packed(2, values))
 
     def encode(self):
-        self.symbols.look_up(frame - 1 for site in self.profile.sites for frame in site.frames)  # at once
+        self.symbols.look_up(address for site in self.profile.sites for address in self.symbols.code(site.frames))  # at once
         self.out += [self.value_type(1, *value) for value in VALUES + (PINNED if self.profile.has_pinned else ())]
         self.out += [self.sample(site) for site in self.profile.sites]
         for i, m in enumerate(self.mappings, 1):

@@ -26,8 +26,8 @@ def one(site, symbols, shown, total):
     yield f'{size(amount.asked):>8} {100 * amount.asked / total:5.1f}%  {several(amount.objects, "object")}' \
           f' {which} {size(amount.asked / amount.objects) if amount.objects else 0}; in use {size(site.live.asked)},' \
           f' allocated {size(site.allocated.asked)}, peak {size(site.peak.asked)}; {lived(site)}'
-    for frame in site.frames:
-        for line in symbols.lines(frame - 1):
+    for address in symbols.code(site.frames):
+        for line in symbols.lines(address):
             yield f'{"":16}{place(line)}'
     if not site.frames:
         yield f'{"":16}(no stack)'
@@ -39,7 +39,7 @@ def table(profile, symbols, shown, stacks_shown):
     """All stacks, or the first ones."""
     order = sorted(profile.sites, key=lambda site: -getattr(site, shown).asked)
     order = [site for site in order[:stacks_shown] if getattr(site, shown).asked]
-    symbols.look_up(frame - 1 for site in order for frame in site.frames)
+    symbols.look_up(address for site in order for address in symbols.code(site.frames))
     total = profile.total(shown)
     lines = [f'{profile.of}: {size(total.asked)} {SHOWN[shown]}, {several(total.objects, "object")};'
              f' {profile.samples:,} samples' + (f', one in {size(profile.rate)}' if profile.rate else '')

@@ -37,6 +37,9 @@ def segments(path):
             if s[0] == PT_LOAD]
 
 
+# What a signal handler returns to: SIGRETURN of src/unwind/registers.h, of x86-64 and of aarch64.
+SIGRETURN = bytes.fromhex('48c7c00f0000000f05'), bytes.fromhex('681180d2010000d4')
+
 SECTION = struct.Struct('<IIQQQQIIQQ')
 SYMBOL = struct.Struct('<IBBHQQ')
 SYMTAB, DYNSYM, FUNCTIONS = 2, 11, (2, 10)      # types of sections and of symbols
@@ -60,6 +63,16 @@ def exported(path):
     except (OSError, ValueError, struct.error, MemoryError):
         pass
     return sorted(found)
+
+
+def bytes_at(path, offset, nbytes):
+    """Of a file; none where it cannot be read."""
+    try:
+        with open(path, 'rb', buffering=0) as file:
+            file.seek(offset)
+            return file.read(nbytes)
+    except (OSError, ValueError):
+        return b''
 
 
 def is_inside(functions, at):
@@ -90,6 +103,7 @@ class Symbols:
         self.starts = [m.start for m in self.mappings]
         self.pid = pid
         self.found = {}     # lines by address
+        self.signals = {}   # whether a return address is where a signal handler returns to
 
     def mapping(self, address):
         i = bisect.bisect_right(self.starts, address) - 1
@@ -125,6 +139,24 @@ class Symbols:
         if not mapping.path.startswith('/'):
             return Line(f'{mapping.path or "[anonymous]"}', known=False)
         return Line(f'{os.path.basename(mapping.path)}+{address - mapping.start + mapping.offset:#x}', known=False)
+
+    def code(self, frames):
+        """Of return addresses, where each function was: in the call before, or right there where a signal came."""
+        found, in_call = [], True
+        for frame in frames:
+            found.append(frame - in_call)
+            in_call = not self.is_of_signal(frame)
+            if not in_call:
+                self.found[found[-1]] = [Line('(signal handler)', known=False)]
+        return found
+
+    def is_of_signal(self, frame):
+        if frame not in self.signals:
+            mapping = self.mapping(frame)
+            path = self.file_of(mapping) if mapping and mapping.path.startswith('/') else None
+            self.signals[frame] = path is not None and \
+                bytes_at(path, frame - mapping.start + mapping.offset, len(SIGRETURN[0])).startswith(SIGRETURN)
+        return self.signals[frame]
 
     def look_up(self, addresses):
         """Finds the lines of many addresses at once."""
