@@ -108,7 +108,7 @@ static void start_once(void)
 	if (may_map_much())
 		mappings_read();
 	if (retain_limit_is_auto())
-		limit_read();
+		limit_start();
 	nodes_note();
 	ring_start(may_use_brk());
 	zone_start();

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "os/check.h"
+#include "os/line.h"
 #include "os/memory_limits.h"
 #include "pages/retain.h"
 #include "pages/zone.h"
@@ -43,6 +44,17 @@ void limit_read(void)
 {
 	ASSERT(retain_limit_is_auto());
 	read_and_set(2);
+}
+
+void limit_start(void)
+{
+	size_t known;
+
+	limit_read();
+	if (load_relaxed(&retain_limit.known) == SIZE_MAX &&
+	    !memory_limits_read(retain_held(), spare(), &known))
+		line_say("limit=auto: /proc/self/statm cannot be read: the system's limit is not "
+			 "known, and no request is refused until it can be");
 }
 
 bool limit_read_for_request(void)

@@ -19,6 +19,9 @@
 
 #include "base/compiler.h"
 
+/* Reads it first, and prints a line where the system does not say. */
+COLD void limit_start(void);
+
 /* Reads it again; what the system does not say stays as it was. */
 COLD void limit_read(void);
 

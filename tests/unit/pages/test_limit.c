@@ -172,3 +172,21 @@ TEST(what_the_system_does_not_say_stays_as_it_was)
 	options.limit = 0;
 	EXPECT(retain_allows(SIZE_MAX));
 }
+
+static void start_without_files(void *unused)
+{
+	(void)unused;
+	os_sim_refuse(OS_SIM_FILES, 1);
+	limit_start();
+	abort();
+}
+
+TEST(a_limit_that_cannot_be_read_at_the_start_is_said)
+{
+	retain_limit.known = SIZE_MAX;
+	options.limit = LIMIT_AUTO;
+	EXPECT_ABORT(start_without_files, NULL,
+		     "loam: limit=auto: /proc/self/statm cannot be read: the system's limit is not "
+		     "known, and no request is refused until it can be\n");
+	options.limit = 0;
+}
