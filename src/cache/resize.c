@@ -101,7 +101,7 @@ static bool resize_run(struct cache *c, struct run *run, size_t req)
 	bool moves = false;
 
 	ASSERT(!run->kept);
-	if (req < options.mmap_threshold / 2)
+	if (req < smaller(options.mmap_threshold, HEAP_MAX_REQ) / 2)
 		return false;
 	if (run_pages_behind((uintptr_t)run->mem % PAGE_SIZE, req) > run->npages) {
 		a = ring_lock(&c->arena);

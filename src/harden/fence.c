@@ -118,42 +118,72 @@ static COLD void show(void *mem, struct descriptor *tag, size_t req, size_t usab
 	tools_allocated(mem, req, usable, is_zero);
 }
 
-/* An object with that many bytes before its guard page, if there is room for one; NULL without
-   memory. */
-static void *alloc_usable(size_t alignment, size_t nbytes, bool *zero)
+/* Whether an object of nbytes is likely to be pages, behind which a guard page is wanted. */
+static bool wants_guard(size_t alignment, size_t nbytes)
 {
 	size_t chunk = alignment > GRANULE ? nbytes + alignment
 					   : nbytes; /* as cache_alloc_aligned() has it */
-	bool pages = guard_pages && (cache_wants_pages(chunk) || alignment > PAGE_SIZE);
-	size_t guard = pages ? align_up(nbytes, os_page_size()) + os_page_size() - nbytes : 0;
 
-	return alignment <= GRANULE ? cache_alloc(nbytes + guard, zero)
-				    : cache_alloc_aligned(alignment, nbytes + guard);
+	return guard_pages &&
+	       (cache_wants_pages(chunk) || chunk > HEAP_MAX_REQ || alignment > PAGE_SIZE);
+}
+
+/* An object of nbytes, with `guard` and a page more; NULL without memory. */
+static void *alloc_with(size_t alignment, size_t nbytes, bool guard, bool *zero)
+{
+	size_t page = os_page_size();
+
+	if (guard)
+		nbytes = align_up(nbytes, page) + page;
+	return alignment <= GRANULE ? cache_alloc(nbytes, zero)
+				    : cache_alloc_aligned(alignment, nbytes);
+}
+
+/* False for pages, where so many bytes would leave no page for a guard. */
+static bool has_usable(const void *mem, size_t nbytes)
+{
+	struct descriptor *tag = pagemap_get(mem);
+
+	return !tag || tag->kind == KIND_EARLY || usable_of(mem, tag, "malloc") >= nbytes;
+}
+
+/* An object with that many bytes before its guard page, if there is room for one; NULL without
+   memory. Pages come unexpected where chunks had no memory, and where mmap_threshold is changed at
+   this moment. */
+static void *alloc_usable(size_t alignment, size_t nbytes, bool *zero)
+{
+	bool wanted = *zero, guard = wants_guard(alignment, nbytes);
+	void *mem = alloc_with(alignment, nbytes, guard, zero);
+
+	for (; mem && !has_usable(mem, nbytes); guard = true) {
+		ASSERT(guard_pages && !guard);
+		cache_release(mem, pagemap_get(mem), "malloc");
+		*zero = wanted;
+		mem = alloc_with(alignment, nbytes, true, zero);
+	}
+	return mem;
 }
 
 void *fence_alloc(size_t alignment, size_t req, bool *zero)
 {
+	size_t nbytes = req + FENCE_LEAST + TRAILER, usable;
 	bool wanted = *zero;
 	struct descriptor *tag;
-	size_t usable;
 	void *mem;
 
 	if (req > PTRDIFF_MAX - 2 * os_page_size() - FENCE_LEAST - TRAILER)
 		return NULL;
-	mem = alloc_usable(alignment, req + FENCE_LEAST + TRAILER, zero);
+	mem = alloc_usable(alignment, nbytes, zero);
 	if (!mem && fence_flush()) { /* what the quarantine holds is memory too */
 		*zero = wanted;
-		mem = alloc_usable(alignment, req + FENCE_LEAST + TRAILER, zero);
+		mem = alloc_usable(alignment, nbytes, zero);
 	}
 	tag = mem ? pagemap_get(mem) : NULL;
 	if (!tag || tag->kind == KIND_EARLY)
 		return mem;
 	usable = usable_of(mem, tag, "malloc");
-	if (usable < req + FENCE_LEAST + TRAILER) { /* pages, where chunks had no memory */
-		cache_release(mem, tag, "malloc");
-		return NULL;
-	}
-	ASSERT(is_aligned(usable, WORD) && is_aligned((uintptr_t)mem, alignment));
+	ASSERT(usable >= nbytes && is_aligned(usable, WORD));
+	ASSERT(is_aligned((uintptr_t)mem, alignment));
 	if (has_room_for_guard(tag))
 		guard_lay(tag, (char *)mem + usable, os_page_size());
 	if (alignment > GRANULE)

@@ -122,6 +122,22 @@ TEST(a_run_stays_a_run_down_to_half_the_threshold)
 	loam_free(mem);
 }
 
+/* No chunk is as large. */
+TEST(a_run_of_over_a_MiB_stays_one_below_any_threshold)
+{
+	size_t threshold = options.mmap_threshold, had;
+	char *mem;
+
+	options.mmap_threshold = 4 * MIB;
+	mem = loam_malloc(MIB + 1);
+	REQUIRE(pagemap_get(mem)->kind == KIND_RUN);
+	EXPECT(resize(mem, MIB + 100, &had) == mem);
+	EXPECT(resize(mem, MIB / 2, &had) == mem);
+	EXPECT(!resize(mem, MIB / 2 - 1, &had));
+	options.mmap_threshold = threshold;
+	loam_free(mem);
+}
+
 static void ask_usable(void *mem)
 {
 	usable(mem);

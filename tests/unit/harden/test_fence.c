@@ -242,6 +242,20 @@ TEST(pages_end_at_a_page_that_nobody_can_read)
 	EXPECT_ABORT(read_behind, make(5 << 20), "it could not be read");
 }
 
+/* Chunks serve no more than a MiB. */
+TEST(mmap_threshold_may_be_larger_than_any_chunk)
+{
+	size_t threshold = options.mmap_threshold;
+
+	options.mmap_threshold = 4 * MIB;
+	loam_free(make(MIB - 100));
+	for (size_t size = MIB - 40; size < 4 * MIB; size += size / 16)
+		loam_free(make(size));
+	EXPECT_ABORT(read_behind, make(3 * MIB), "it could not be read");
+	options.mmap_threshold = threshold;
+	EXPECT(loam_check());
+}
+
 TEST(objects_come_in_no_order)
 {
 	char *last = make(700), *mem;
