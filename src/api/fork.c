@@ -132,6 +132,7 @@ static void mend(bool forker)
 	for (size_t i = 0; i < sizeof recoveries / sizeof recoveries[0]; i++)
 		if (lock_recover(recoveries[i].lock) && recoveries[i].recover)
 			recoveries[i].recover();
+	retain_forget_claims();
 	thp_recover();
 	depot_recover();
 	ring_retire_locked();

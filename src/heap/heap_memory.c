@@ -31,24 +31,26 @@ static bool break_is_at(const struct heap *heap)
    alone: part of them may be its own. */
 static char *break_advance(char *at, size_t nbytes)
 {
-	char *end = os_break(), *mem;
-	size_t skip;
+	char *end = os_break(), *mem = NULL;
+	size_t skip, claim = retain_claim(nbytes);
 
-	if (!end || (at && end != at) || !retain_allows(nbytes))
+	if (claim == RETAIN_REFUSED)
 		return NULL;
 	skip = align_up((size_t)end, os_page_size()) - (size_t)end;
 	ASSERT(nbytes && is_aligned(nbytes, os_page_size()));
-	mem = end + skip;
-	if (!pagemap_reserve(mem, nbytes) || os_sbrk((intptr_t)(skip + nbytes)) != end)
-		return NULL;
-	thp_refuse(mem, nbytes);
-	retain_add_live((intptr_t)nbytes);
-	retain_faults(nbytes);
-	PROBE2(loam, break_grow, mem, nbytes);
+	if (end && (!at || end == at) && pagemap_reserve(end + skip, nbytes) &&
+	    os_sbrk((intptr_t)(skip + nbytes)) == end) {
+		mem = end + skip;
+		thp_refuse(mem, nbytes);
+		retain_add_live((intptr_t)nbytes);
+		retain_faults(nbytes);
+		PROBE2(loam, break_grow, mem, nbytes);
+	}
+	retain_unclaim(claim);
 	return mem;
 }
 
-/* The same with the pad, or without it when the system refuses that. */
+/* The same with the pad, or without it when that is refused. */
 static char *break_advance_padded(char *at, size_t need, size_t *ret_nbytes)
 {
 	size_t page = os_page_size();

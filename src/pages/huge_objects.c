@@ -134,27 +134,37 @@ static struct huge *map_new(size_t nbytes, size_t alignment)
 
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
 {
+	size_t claim;
 	void *mem;
 
 	ASSERT(nbytes && nbytes <= PTRDIFF_MAX && is_power_of_two(alignment));
 	nbytes = align_up(nbytes, os_page_size());
-	if (!retain_allows(nbytes))
+	claim = retain_claim(nbytes);
+	if (claim == RETAIN_REFUSED)
 		return NULL;
 	mem = *zero ? NULL : reuse(nbytes, alignment, false);
 	*zero = !mem;
-	return mem ? mem : hand_out(map_new(nbytes, alignment));
+	if (!mem)
+		mem = hand_out(map_new(nbytes, alignment));
+	retain_unclaim(claim);
+	return mem;
 }
 
 void *huge_alloc_with_room(size_t nbytes)
 {
+	size_t claim;
 	void *mem;
 
 	ASSERT(nbytes && nbytes <= PTRDIFF_MAX);
 	nbytes = align_up(nbytes, os_page_size());
-	if (!retain_allows(nbytes))
+	claim = retain_claim(nbytes);
+	if (claim == RETAIN_REFUSED)
 		return NULL;
 	mem = reuse(nbytes, PAGE_SIZE, true);
-	return mem ? mem : hand_out(huge_map(nbytes, PAGE_SIZE, huge_with_room(nbytes)));
+	if (!mem)
+		mem = hand_out(huge_map(nbytes, PAGE_SIZE, huge_with_room(nbytes)));
+	retain_unclaim(claim);
+	return mem;
 }
 
 bool huge_free(struct huge *h)
@@ -239,11 +249,17 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 
 void *huge_resize(struct huge *h, size_t nbytes)
 {
+	size_t claim;
+	bool done;
+
 	ASSERT(nbytes && h->tag.kind == KIND_HUGE);
 	nbytes = align_up(nbytes, os_page_size());
-	if (nbytes > h->nbytes && !retain_allows(nbytes - h->nbytes))
+	claim = nbytes > h->nbytes ? retain_claim(nbytes - h->nbytes) : 0;
+	if (claim == RETAIN_REFUSED)
 		return NULL;
-	if (nbytes != h->nbytes && (grow_into_room(h, nbytes) || resize_mapping(h, nbytes)))
+	done = nbytes != h->nbytes && (grow_into_room(h, nbytes) || resize_mapping(h, nbytes));
+	retain_unclaim(claim);
+	if (done)
 		return h->mem;
 	/* Where the system refuses, the object stays as it is, which serves fewer bytes. */
 	return nbytes <= h->nbytes && load_relaxed(&h->in_use) ? h->mem : NULL;

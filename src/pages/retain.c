@@ -9,6 +9,7 @@ size_t retain_most;
 size_t retain_peak;
 size_t retain_retained;
 size_t retain_idle;
+size_t retain_claimed;
 size_t retain_tally;
 size_t retain_low;
 size_t retain_low_before;
@@ -59,12 +60,42 @@ static size_t most_under_limit(void)
 	return smaller(most, larger(now / options.retain_share, options.retain_floor) / 8);
 }
 
-bool retain_is_below_limit(size_t nbytes)
+/* The same beside so much that is claimed. */
+static COLD LATER bool fits(size_t claimed, size_t nbytes)
 {
-	size_t held = retain_held();
+	size_t held = retain_held() + claimed;
 	size_t most = retain_limit_is_auto() ? load_relaxed(&retain_limit.step) : options.limit;
 
 	return held <= most && nbytes <= most - held;
+}
+
+LATER bool retain_is_below_limit(size_t nbytes)
+{
+	return fits(load_relaxed(&retain_claimed), nbytes);
+}
+
+/* What other threads claim is read before what is live: a claim ends after its bytes are counted
+   there. */
+LATER size_t retain_claim_under_limit(size_t nbytes)
+{
+	size_t claimed = load_acquire(&retain_claimed);
+
+	do
+		if (!fits(claimed, nbytes))
+			return RETAIN_REFUSED;
+	while (!__atomic_compare_exchange_n(&retain_claimed, &claimed, claimed + nbytes, true,
+					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	return nbytes;
+}
+
+/* In the child of a fork that a signal handler made in the middle, the claim is forgotten. */
+LATER void retain_end_claim(size_t claim)
+{
+	size_t claimed = load_relaxed(&retain_claimed);
+
+	while (!__atomic_compare_exchange_n(&retain_claimed, &claimed, minus(claimed, claim), true,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
 }
 
 /* Most calls find that there is none, without a division. */

@@ -31,7 +31,7 @@
  * half times decay_ms, and one that uses again and again what it retains keeps it.
  *
  * Under `limit` at most half of what is left of it is retained, whatever was learned, and a request
- * that would make live and retained bytes exceed it is refused (retain_allows): the caller gives
+ * that would make live and retained bytes exceed it is refused (retain_claim): the caller gives
  * back what is retained and tries again before it returns NULL. Blocks, addresses, and pages used
  * again after they were purged within slabs and chunks are such requests. With limit=auto the limit
  * is what the system said last (pages/limit.h), and while tasks wait for memory at most an eighth
@@ -149,12 +149,36 @@ static inline bool retain_limit_is_due(void)
 	return retain_held() - load_relaxed(&retain_limit.from) >= load_relaxed(&retain_limit.span);
 }
 
-/* Whether nbytes more may be live under `limit`; what is kept for reuse counts. */
+/* Whether nbytes more may be live under `limit`; what is kept for reuse counts, and what is
+   claimed. */
 COLD bool retain_is_below_limit(size_t nbytes);
 
-ALWAYS_INLINE bool retain_allows(size_t nbytes)
+/* Bytes that `limit` was asked for and allows, and that are not counted as live yet. */
+extern HIDDEN size_t retain_claimed;
+
+#define RETAIN_REFUSED SIZE_MAX
+
+COLD size_t retain_claim_under_limit(size_t nbytes);
+COLD void retain_end_claim(size_t claim);
+
+/* To be called before nbytes are taken that will be live: a claim, which retain_unclaim() must end
+   when they are counted, or could not be had; RETAIN_REFUSED: `limit` does not allow them. Of
+   threads that ask at once no more are allowed than there is room for. */
+ALWAYS_INLINE size_t retain_claim(size_t nbytes)
 {
-	return LIKELY(!options.limit) || retain_is_below_limit(nbytes);
+	return LIKELY(!options.limit) ? 0 : retain_claim_under_limit(nbytes);
+}
+
+ALWAYS_INLINE void retain_unclaim(size_t claim)
+{
+	if (UNLIKELY(claim))
+		retain_end_claim(claim);
+}
+
+/* In the child of a fork: the claims of threads that are not there have ended. */
+static inline void retain_forget_claims(void)
+{
+	store_relaxed(&retain_claimed, 0);
 }
 
 /* How many bytes are to be purged now: 0 below the line. */

@@ -257,11 +257,12 @@ static void *alloc(size_t npages, unsigned align_order, unsigned room_order, boo
 {
 	unsigned order = (unsigned)larger(log2_ceil(npages), align_order), roomy,
 		 node = nodes_here();
+	size_t claim = retain_claim(npages << PAGE_SHIFT);
 	void *mem = NULL;
 
 	ASSERT(npages && npages <= (size_t)1 << order);
 	ASSERT(order < ORDERS && !lock_held(&zone_lock));
-	if (!retain_allows(npages << PAGE_SHIFT))
+	if (claim == RETAIN_REFUSED)
 		return NULL;
 	lock_acquire(&zone_lock);
 	roomy = room_locked(zone_node(node), order, room_order);
@@ -277,6 +278,7 @@ static void *alloc(size_t npages, unsigned align_order, unsigned room_order, boo
 	ASSERT_SLOW(zone_check_step());
 	if (mem)
 		retain_add_live((intptr_t)(npages << PAGE_SHIFT));
+	retain_unclaim(claim);
 	return mem;
 }
 
@@ -329,12 +331,13 @@ void zone_free_pages(void *mem, size_t npages)
 bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
 {
 	struct pages more = {0, (unsigned)(new_npages - npages)};
+	size_t claim = retain_claim((size_t)more.count << PAGE_SHIFT);
 	struct zone_change change;
 	struct region *r;
 	bool taken;
 
 	ASSERT(npages && npages < new_npages);
-	if (!retain_allows((size_t)more.count << PAGE_SHIFT))
+	if (claim == RETAIN_REFUSED)
 		return false;
 	lock_acquire(&zone_lock);
 	r = region_of(mem);
@@ -348,6 +351,7 @@ bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
 	ASSERT_SLOW(zone_check_step());
 	if (taken)
 		retain_add_live((intptr_t)((size_t)more.count << PAGE_SHIFT));
+	retain_unclaim(claim);
 	return taken;
 }
 

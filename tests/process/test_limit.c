@@ -6,6 +6,8 @@
 
 #include "process.h"
 
+#include <pthread.h>
+
 enum { LIMIT_KIB = 64 << 10, MOST = 1 << 20, BESIDE_KIB = (6 << 10) + (MOST >> 7) };
 
 static unsigned char *blocks[MOST];
@@ -95,4 +97,43 @@ TEST(phases_that_free_at_random_stay_below_it)
 	EXPECT(most <= LIMIT_KIB + BESIDE_KIB);
 	while (nleft)
 		free(left[--nleft]);
+}
+
+enum { THREADS = 32, ROUNDS = 100, AT_ONCE = 3000000 };
+
+static pthread_barrier_t meeting;
+
+static void *ask_at_once(void *slot)
+{
+	for (int round = 0; round < ROUNDS; round++) {
+		pthread_barrier_wait(&meeting);
+		*(void **)slot = malloc(AT_ONCE);
+		pthread_barrier_wait(&meeting);
+		pthread_barrier_wait(&meeting);
+		free(*(void **)slot);
+	}
+	return NULL;
+}
+
+/* None is allowed what another one is about to take. */
+TEST(threads_that_ask_at_once_have_the_limit_and_no_more)
+{
+	pthread_t threads[THREADS];
+	void *taken[THREADS];
+
+	pthread_barrier_init(&meeting, NULL, THREADS + 1);
+	for (int i = 0; i < THREADS; i++)
+		MUST(pthread_create(&threads[i], NULL, ask_at_once, &taken[i]) == 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		size_t bytes = 0;
+
+		pthread_barrier_wait(&meeting);
+		pthread_barrier_wait(&meeting);
+		for (int i = 0; i < THREADS; i++)
+			bytes += taken[i] ? AT_ONCE : 0;
+		EXPECT(bytes >> 10 <= LIMIT_KIB);
+		pthread_barrier_wait(&meeting);
+	}
+	for (int i = 0; i < THREADS; i++)
+		MUST(pthread_join(threads[i], NULL) == 0);
 }

@@ -225,16 +225,62 @@ TEST(below_the_limit_half_of_what_is_left_of_it_may_be_retained)
 	reset(0, 0);
 }
 
+/* Whether `limit` leaves so many bytes to a request. */
+static bool allows(size_t nbytes)
+{
+	size_t claim = retain_claim(nbytes);
+
+	if (claim == RETAIN_REFUSED)
+		return false;
+	retain_unclaim(claim);
+	return true;
+}
+
 TEST(what_is_retained_counts_against_the_limit)
 {
 	reset(60 * MIB, 10 * MIB);
-	EXPECT(retain_allows(SIZE_MAX)); /* there is none */
+	EXPECT(allows(SIZE_MAX)); /* there is none */
 	options.limit = 100 * MIB;
-	EXPECT(retain_allows(30 * MIB));
-	EXPECT(!retain_allows(30 * MIB + 1));
-	EXPECT(!retain_allows(SIZE_MAX));
+	EXPECT(allows(30 * MIB));
+	EXPECT(!allows(30 * MIB + 1));
+	EXPECT(!allows(SIZE_MAX));
 	options.limit = 0;
 	reset(0, 0);
+}
+
+TEST(what_was_allowed_and_is_not_live_yet_counts_against_the_limit)
+{
+	size_t first, second;
+
+	reset(60 * MIB, 10 * MIB);
+	options.limit = 100 * MIB;
+	first = retain_claim(20 * MIB);
+	EXPECT(!allows(10 * MIB + 1));
+	EXPECT(!retain_is_below_limit(10 * MIB + 1));
+	second = retain_claim(10 * MIB);
+	EXPECT(!allows(1));
+	retain_add_live(20 * MIB);
+	retain_unclaim(first);
+	EXPECT(!allows(1));
+	retain_unclaim(second); /* it could not be had */
+	EXPECT(allows(10 * MIB));
+	options.limit = 0;
+	reset(0, 0);
+}
+
+/* The thread may find in the child that its own is forgotten. */
+TEST(a_forgotten_claim_is_not_ended)
+{
+	size_t claim;
+
+	reset(0, 0);
+	options.limit = 100 * MIB;
+	claim = retain_claim(60 * MIB);
+	retain_forget_claims();
+	EXPECT(allows(100 * MIB));
+	retain_unclaim(claim);
+	EXPECT(allows(100 * MIB));
+	options.limit = 0;
 }
 
 TEST(the_peak_fades_towards_what_is_used)
