@@ -147,6 +147,8 @@ void top_move_over_clean(struct chunk_heap *ch, struct chunk *c, size_t clean)
 
 	heap_restore_clean(ch); /* without a fault: nothing was used */
 	top_move(ch, c);
+	if (options.trim_threshold)
+		retain_faults(clean); /* top keeps it, so it was purged in vain */
 	if (clean < CLEAN_MUCH || options.trim_threshold)
 		return;
 	done = top_trim(ch, top_pad(ch));

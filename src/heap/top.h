@@ -64,13 +64,14 @@ ALWAYS_INLINE void top_move(struct chunk_heap *ch, struct chunk *c)
    memory. */
 COLD void top_move_over_clean(struct chunk_heap *ch, struct chunk *c, size_t clean);
 
-/* Bytes of top beyond the pad that may hold memory. */
+/* Bytes of top that may hold memory, beyond the pad, or beyond trim_threshold where that is set:
+   what top then keeps is no reason to purge anything else. */
 static inline size_t top_retained(const struct chunk_heap *ch)
 {
 	size_t dirty = ch->top ? (size_t)(ch->top_clean - (char *)ch->top) : 0;
 
 	ASSERT(!ch->top || (ch->top_clean > (char *)ch->top && ch->top_clean <= ch->top_heap->end));
-	return minus(dirty, top_pad(ch));
+	return minus(dirty, larger(top_pad(ch), options.trim_threshold));
 }
 
 /* Gives back a heap that is nothing but top; false when there is none, or the system refuses. */

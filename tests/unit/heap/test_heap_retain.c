@@ -451,3 +451,55 @@ TEST(of_top_goes_what_the_rule_asks_for_and_no_more)
 	EXPECT(heap_check(ch));
 	options = defaults;
 }
+
+enum { ROUND_CHUNKS = 200, ROUND_BYTES = 100000 };
+
+/* Chunks that are all freed again, in this order or the other; how many bytes were purged. */
+static size_t round_of_chunks(struct chunk_heap *ch, bool in_order)
+{
+	static char *mems[ROUND_CHUNKS];
+	size_t before = ch->purged_bytes;
+
+	for (int i = 0; i < ROUND_CHUNKS; i++) {
+		REQUIRE(mems[i] = heap_malloc(ch, ROUND_BYTES, NULL));
+		memset(mems[i], 1, ROUND_BYTES);
+	}
+	for (int i = 0; i < ROUND_CHUNKS; i++)
+		heap_free(ch, mems[in_order ? i : ROUND_CHUNKS - 1 - i]);
+	return ch->purged_bytes - before;
+}
+
+/* Else all that is retained elsewhere would be purged beside it, again and again. */
+TEST(what_top_keeps_under_trim_threshold_is_not_retained)
+{
+	struct chunk_heap *ch = fresh(true);
+	struct options defaults = options;
+
+	os_sim_need_small_pages();
+	zone_purge(SIZE_MAX);
+	options.trim_threshold = GIB;
+	EXPECT_EQ(round_of_chunks(ch, false), 0);
+	EXPECT(top_size(ch) >= (size_t)ROUND_CHUNKS * ROUND_BYTES);
+	EXPECT_EQ(top_retained(ch), 0);
+	options.trim_threshold = 10 * MIB;
+	EXPECT(top_retained(ch) > 8 * MIB);
+	options = defaults;
+	EXPECT(heap_check(ch));
+}
+
+TEST(what_was_purged_before_it_became_top_is_kept_the_next_time)
+{
+	struct chunk_heap *ch = fresh(true);
+	struct options defaults = options;
+	size_t first;
+
+	os_sim_need_small_pages();
+	zone_purge(SIZE_MAX);
+	options.trim_threshold = GIB;
+	first = round_of_chunks(ch, true);
+	EXPECT(first > 8 * MIB);
+	round_of_chunks(ch, true);
+	EXPECT(round_of_chunks(ch, true) < first / 4);
+	options = defaults;
+	EXPECT(heap_check(ch));
+}
