@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "cache/cache.h"
 #include "os/check.h"
+#include "os/line.h"
 #include "pages/metadata.h"
 
 #define BYTES_AN_OBJECT ((size_t)256) /* how large objects are, for the size of the ring */
@@ -33,8 +34,11 @@ bool quarantine_start(size_t nbytes)
 		capacity = RING_LEAST;
 	capacity = (size_t)1 << log2_ceil(capacity);
 	quarantine.ring = metadata_alloc(capacity * sizeof(struct inmate));
-	if (!quarantine.ring)
+	if (!quarantine.ring) {
+		line_say("quarantine: no memory for its table; what is freed is used again at "
+			 "once: set a smaller one");
 		return false;
+	}
 	ASSERT(is_power_of_two(capacity)); /* slot() masks */
 	quarantine.capacity = capacity;
 	quarantine.most = nbytes;

@@ -12,7 +12,8 @@
 #include "base/compiler.h"
 #include "os/lock.h"
 
-/* Holds that many bytes at most; false without memory for the ring, and then nothing stays. */
+/* Holds that many bytes at most; false without memory for the ring: nothing stays then, and a line
+   says so. */
 COLD bool quarantine_start(size_t nbytes);
 
 /* Takes an object in; those that leave for it are handed to `leave` with their bytes. In a signal

@@ -6,6 +6,8 @@
 #include "os_sim.h"
 #include "test.h"
 
+#include <unistd.h>
+
 static char object[20000];
 static size_t left, left_bytes;
 
@@ -16,15 +18,29 @@ static void leave(void *mem, size_t nbytes)
 	left_bytes += nbytes;
 }
 
+/* What is said where the ring cannot be had. */
+static const char *said_without_memory(void)
+{
+	static char said[200];
+	int fds[2], err = dup(2);
+
+	REQUIRE(pipe(fds) == 0 && dup2(fds[1], 2) == 2);
+	os_sim_fail_from(1);
+	EXPECT(!quarantine_start(MIB));
+	os_sim_fail_from(0);
+	dup2(err, 2);
+	close(fds[1]);
+	REQUIRE(read(fds[0], said, sizeof said - 1) >= 0);
+	return said;
+}
+
 TEST(nothing_stays_before_there_is_a_ring)
 {
 	left = 0;
 	quarantine_put(&object[0], 100, leave);
 	EXPECT_EQ(left, 1);
 	EXPECT_EQ(quarantine_flush(leave), 0);
-	os_sim_fail_from(1);
-	EXPECT(!quarantine_start(MIB));
-	os_sim_fail_from(0);
+	EXPECT_STR(said_without_memory(), "loam: quarantine: no memory for its table; ");
 	quarantine_put(&object[1], 100, leave);
 	EXPECT_EQ(left, 2);
 }
