@@ -50,8 +50,8 @@ struct huge {
 	bool reserved;	      /* in reserved huge pages; constant while it is mapped */
 };
 
-/* NULL without memory.  *zero says before that zeros are wanted, which come from a new mapping, and
-   after that all reads as zero. */
+/* NULL without memory.  *zero says before that zeros are wanted, for which a kept mapping must be
+   large enough as it is, and after that all reads as zero: else the caller writes them. */
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero);
 
 /* The same for an object that is going to grow. */

@@ -10,6 +10,9 @@
 #include "pages/metadata.h"
 #include "pages/retain.h"
 
+/* What an object is for. */
+enum use { PLAIN, ZEROED, GROWING };
+
 /* Whether a is the better start for an object of nbytes: the smallest that holds it, else the
    largest. */
 static bool is_better(const struct huge *a, const struct huge *b, size_t nbytes)
@@ -20,17 +23,18 @@ static bool is_better(const struct huge *a, const struct huge *b, size_t nbytes)
 				   : a->nbytes > b->nbytes;
 }
 
-/* Whether a kept mapping can become an object of nbytes. A reserved one stays as large as it is. */
-static bool serves(const struct huge *h, size_t nbytes, size_t alignment, bool grows)
+/* Whether a kept mapping can become an object of nbytes. A reserved one stays as large as it is;
+   zeros are not written to pages that hold no memory. */
+static bool serves(const struct huge *h, size_t nbytes, size_t alignment, enum use use)
 {
-	if (!is_aligned((uintptr_t)h->mem, alignment))
+	if (!is_aligned((uintptr_t)h->mem, alignment) || (use == ZEROED && h->dirty < nbytes))
 		return false;
 	return LIKELY(!h->reserved) ||
-	       (!grows && h->mapped >= nbytes && h->mapped - nbytes <= nbytes / 2);
+	       (use != GROWING && h->mapped >= nbytes && h->mapped - nbytes <= nbytes / 2);
 }
 
 /* The best of the kept mappings, off the list; NULL: none.  Huge lock. */
-static struct huge *take_kept(size_t nbytes, size_t alignment, bool grows)
+static struct huge *take_kept(size_t nbytes, size_t alignment, enum use use)
 {
 	struct huge *best = NULL;
 	unsigned looks = HUGE_LOOKS;
@@ -39,7 +43,7 @@ static struct huge *take_kept(size_t nbytes, size_t alignment, bool grows)
 	list_for_each (l, &huge_table.kept) {
 		struct huge *h = huge_of_link(l);
 
-		if (serves(h, nbytes, alignment, grows) && is_better(h, best, nbytes))
+		if (serves(h, nbytes, alignment, use) && is_better(h, best, nbytes))
 			best = h;
 		if (--looks == 0)
 			break;
@@ -108,15 +112,16 @@ static struct huge *fit(struct huge *h, size_t nbytes, size_t alignment)
 }
 
 /* An object of a kept mapping; NULL: there is none.  One that grows gets it whole. */
-static void *reuse(size_t nbytes, size_t alignment, bool grows)
+static void *reuse(size_t nbytes, size_t alignment, enum use use)
 {
+	bool grows = use == GROWING;
 	void *mem = NULL;
 	struct huge *h;
 
 	if (nbytes > HUGE_KEPT_MOST)
 		return NULL;
 	lock_acquire(&huge_lock);
-	h = take_kept(nbytes, alignment, grows);
+	h = take_kept(nbytes, alignment, use);
 	if (h && h->dirty >= nbytes && (grows || h->dirty - nbytes <= nbytes / 8)) {
 		h->nbytes = grows ? nbytes : h->dirty;
 		mem = hand_out_locked(h);
@@ -142,7 +147,7 @@ void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
 	claim = retain_claim(nbytes);
 	if (claim == RETAIN_REFUSED)
 		return NULL;
-	mem = *zero ? NULL : reuse(nbytes, alignment, false);
+	mem = reuse(nbytes, alignment, *zero ? ZEROED : PLAIN);
 	*zero = !mem;
 	if (!mem)
 		mem = hand_out(map_new(nbytes, alignment));
@@ -160,7 +165,7 @@ void *huge_alloc_with_room(size_t nbytes)
 	claim = retain_claim(nbytes);
 	if (claim == RETAIN_REFUSED)
 		return NULL;
-	mem = reuse(nbytes, PAGE_SIZE, true);
+	mem = reuse(nbytes, PAGE_SIZE, GROWING);
 	if (!mem)
 		mem = hand_out(huge_map(nbytes, PAGE_SIZE, huge_with_room(nbytes)));
 	retain_unclaim(claim);
