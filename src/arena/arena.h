@@ -98,9 +98,8 @@ COLD bool arena_check(struct arena *a);
 static inline bool arena_check_step(struct arena *a)
 {
 	static uint32_t left;
+	size_t objects = a->slabs ? a->slabs->nbytes / CACHE_LINE : 0;
 
-	if (!step_is_due(&left))
-		return runs_check(&a->runs);
-	step_wait(&left, heap_chunks(&a->chunks) + (a->slabs ? slabs_objects(a->slabs) : 0));
-	return arena_check(a);
+	return step_is_due(&left, heap_chunks(&a->chunks) + objects) ? arena_check(a)
+								     : runs_check(&a->runs);
 }

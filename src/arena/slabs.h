@@ -157,16 +157,6 @@ LATER void slabs_count_resting(struct slabs *ss);
 
 COLD bool slabs_check(const struct slabs *ss);
 
-/* How many objects the slabs have, at most. */
-static inline size_t slabs_objects(const struct slabs *ss)
-{
-	size_t objects = 0;
-
-	for (unsigned sc = 0; sc < CLASSES; sc++)
-		objects += ss->count[sc] * (ORDER_BYTES(class_order(sc)) / class_size(sc));
-	return objects;
-}
-
 /* --- between the files of slabs.h ------------------------------------------------------------ */
 
 /* Lists a slab with a free object that is in no list. */

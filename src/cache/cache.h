@@ -249,13 +249,9 @@ static inline bool cache_check_step(const struct cache *c)
 {
 	static uint32_t left;
 	bool is_open = c == mine.cache && c->magazines, ok;
-	size_t parts = CLASSES + FAST_GRANULES;
 
-	if (!step_is_due(&left))
+	if (!step_is_due(&left, CLASSES + FAST_GRANULES + c->total / CACHE_LINE))
 		return true;
-	for (unsigned sc = 0; sc < CLASSES; sc++)
-		parts += cache_magazine(c, sc) ? magazine_count(cache_magazine(c, sc)) : 0;
-	step_wait(&left, parts);
 	if (is_open)
 		cache_shut_doors();
 	ok = cache_check(c);

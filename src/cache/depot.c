@@ -134,10 +134,7 @@ static bool check_step(const struct shelf *shelf, unsigned sc)
 	unsigned shard = (unsigned)(shelf - depot_shelves[0]) / CLASSES;
 	static uint32_t left;
 
-	if (!step_is_due(&left))
-		return true;
-	step_wait(&left, load_relaxed(&shelf->objects));
-	return check_shelf(shard, sc);
+	return !step_is_due(&left, load_relaxed(&shelf->objects)) || check_shelf(shard, sc);
 }
 
 /* Links a crate; the shelf's lock. */

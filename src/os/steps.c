@@ -18,16 +18,10 @@ static bool is_wanted(void)
 	return known == 1;
 }
 
-bool step_is_due(uint32_t *left)
+bool step_is_due(uint32_t *left, size_t parts)
 {
 	uint32_t n = load_relaxed(left);
 
-	if (n)
-		store_relaxed(left, n - 1);
+	store_relaxed(left, n ? n - 1 : (uint32_t)(parts / STEP_PARTS));
 	return n == 0 && is_wanted();
-}
-
-void step_wait(uint32_t *left, size_t parts)
-{
-	store_relaxed(left, (uint32_t)(parts / STEP_PARTS));
 }

@@ -16,9 +16,6 @@
 
 #define STEP_PARTS 16
 
-/* Whether the whole structure is proved at the step that just ended. *left counts the steps until
-   then, one counter for each place that asks. */
-bool step_is_due(uint32_t *left);
-
-/* Sets that counter anew: the structure has so many parts now. */
-void step_wait(uint32_t *left, size_t parts);
+/* Whether the whole structure, of about so many parts, is proved at the step that just ended. *left
+   counts the steps until then, one counter for each place that asks. */
+bool step_is_due(uint32_t *left, size_t parts);

@@ -71,10 +71,7 @@ static inline bool huge_check_step(void)
 {
 	static uint32_t left;
 
-	if (!step_is_due(&left))
-		return true;
-	step_wait(&left, load_relaxed(&huge_table.sizes.count) * 4);
-	return huge_check();
+	return !step_is_due(&left, load_relaxed(&huge_table.sizes.count) * 4) || huge_check();
 }
 
 /* Releases the lock after a change. */

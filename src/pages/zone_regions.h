@@ -95,8 +95,5 @@ static inline bool zone_check_step(void)
 {
 	static uint32_t left;
 
-	if (!step_is_due(&left))
-		return true;
-	step_wait(&left, load_relaxed(&zone.slots) * REGION_PAGES);
-	return zone_check();
+	return !step_is_due(&left, load_relaxed(&zone.slots) * REGION_PAGES) || zone_check();
 }

@@ -27,10 +27,7 @@ static int due(const char *entry)
 
 	os_sim_environment(environment);
 	for (int i = 0; i < 100; i++)
-		if (step_is_due(&left)) {
-			found++;
-			step_wait(&left, 160);
-		}
+		found += step_is_due(&left, 160);
 	return found;
 }
 
@@ -46,23 +43,20 @@ TEST(a_small_structure_is_proved_at_each_step)
 {
 	uint32_t left = 0;
 
-	for (size_t parts = 0; parts < STEP_PARTS; parts++) {
-		EXPECT(step_is_due(&left));
-		step_wait(&left, parts);
-	}
+	for (size_t parts = 0; parts < STEP_PARTS; parts++)
+		EXPECT(step_is_due(&left, parts));
 }
 
 TEST(each_place_counts_for_itself)
 {
+	const size_t two = (size_t)2 * STEP_PARTS;
 	uint32_t one = 0, other = 0;
 
-	EXPECT(step_is_due(&one));
-	step_wait(&one, (size_t)2 * STEP_PARTS);
-	EXPECT(step_is_due(&other));
-	step_wait(&other, STEP_PARTS);
-	EXPECT(!step_is_due(&other));
-	EXPECT(step_is_due(&other));
-	EXPECT(!step_is_due(&one));
-	EXPECT(!step_is_due(&one));
-	EXPECT(step_is_due(&one));
+	EXPECT(step_is_due(&one, two));
+	EXPECT(step_is_due(&other, STEP_PARTS));
+	EXPECT(!step_is_due(&other, STEP_PARTS));
+	EXPECT(step_is_due(&other, STEP_PARTS));
+	EXPECT(!step_is_due(&one, two));
+	EXPECT(!step_is_due(&one, two));
+	EXPECT(step_is_due(&one, two));
 }
