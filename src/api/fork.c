@@ -93,7 +93,7 @@ static const struct {
 	{&zone_lock, zone_recover},
 	{&huge_lock, huge_recover},
 	{&caches_lock, NULL},
-	{&ring_list_lock, ring_recover_list},
+	{&ring_list_lock, NULL},
 	{&sampled_lock, sampled_recover},
 	{&profile_lock, samples_recover},
 	{&quarantine_lock, quarantine_recover},

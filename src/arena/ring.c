@@ -12,9 +12,7 @@ struct arena arena_main;
 struct lock ring_list_lock = LOCK_INIT(LOCK_RING);
 
 struct arena *ring_surplus;
-struct arena *ring_all;	 /* newest first; ring lock, release-published */
-static uint32_t count;	 /* ring lock; read relaxed */
-static uint32_t retired; /* of these; written in a forked child while it has one thread */
+struct arena *ring_all; /* newest first; ring lock, release-published */
 static struct pool pool = POOL_INIT(struct arena);
 
 void ring_start(bool brk)
@@ -23,17 +21,18 @@ void ring_start(bool brk)
 	arena_init(&arena_main, brk && os_memory_limit() >= OS_MEMORY_SCARCE, 1);
 	arena_main.node = (uint8_t)nodes_here();
 	store_release(&ring_all, &arena_main);
-	count = 1;
-}
-
-size_t ring_count(void)
-{
-	return load_relaxed(&count);
 }
 
 struct arena *ring_next(const struct arena *a)
 {
 	return a ? a->next : load_acquire(&ring_all);
+}
+
+size_t ring_count(void)
+{
+	const struct arena *newest = ring_next(NULL);
+
+	return newest ? newest->number : 0;
 }
 
 struct arena *ring_at(size_t number)
@@ -88,13 +87,14 @@ static struct arena *of_node(unsigned node)
    arena_max all have so many together, but each has one. */
 static bool may_make(unsigned node)
 {
-	size_t n = 0;
+	size_t all = 0, here = 0;
 
-	if (options.arena_max)
-		return count - retired < options.arena_max || !of_node(node);
 	ring_for_each (a)
-		n += a->node == node && !load_relaxed(&a->retired);
-	return n < os_cpus();
+		if (!load_relaxed(&a->retired)) {
+			all++;
+			here += a->node == node;
+		}
+	return options.arena_max ? all < options.arena_max || !here : here < os_cpus();
 }
 
 /* Makes an arena of a node, locked; NULL: it has enough, or there is no memory. */
@@ -106,13 +106,11 @@ static struct arena *make(unsigned node)
 	if (may_make(node))
 		a = pool_alloc(&pool);
 	if (a) {
-		arena_init(a, false, count + 1);
+		arena_init(a, false, (uint32_t)ring_count() + 1);
 		a->node = (uint8_t)node;
 		a->next = ring_all;
 		lock_acquire(&a->lock);
 		store_release(&ring_all, a);
-		ASSERT(a->number == count + 1 && retired <= count);
-		store_relaxed(&count, count + 1);
 		PROBE1(loam, arena_new, a->number);
 	}
 	lock_release(&ring_list_lock);
@@ -183,15 +181,6 @@ struct arena *ring_join(size_t nthreads)
 	return a ? a : next_for_thread();
 }
 
-void ring_recover_list(void)
-{
-	uint32_t n = 0;
-
-	ring_for_each (a)
-		n++;
-	store_relaxed(&count, n);
-}
-
 void ring_retire(struct arena *a)
 {
 	ASSERT(!a->retired && load_relaxed(&a->lock.word) == LOCK_FREE);
@@ -205,6 +194,5 @@ void ring_retire_locked(void)
 		if (!a->retired && lock_recover(&a->lock)) {
 			ring_retire(a);
 			arena_forget(a);
-			retired++;
 		}
 }

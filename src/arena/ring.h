@@ -90,10 +90,6 @@ size_t ring_count(void);
 
 extern HIDDEN struct lock ring_list_lock;
 
-/* In the child of a fork at which another thread held that lock: counts the ring, which is
-   whole. */
-COLD void ring_recover_list(void);
-
 /* In every child: retires the arenas that another thread had locked, since they may be half
    changed. */
 COLD void ring_retire_locked(void);

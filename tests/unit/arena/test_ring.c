@@ -450,8 +450,7 @@ TEST_ALONE(without_memory_for_one_a_thread_stays)
 
 static void recover(void)
 {
-	if (lock_recover(&ring_list_lock))
-		ring_recover_list();
+	lock_recover(&ring_list_lock);
 	ring_retire_locked();
 }
 
