@@ -110,22 +110,20 @@ static void take(struct region *r, enum state state, unsigned page, unsigned ord
 static unsigned give(struct region *r, unsigned page, unsigned order)
 {
 	struct pages pages = {page, 1u << order};
-	unsigned merged = order, dirty = region_dirty(r, pages);
+	unsigned merges = 0, dirty = region_dirty(r, pages);
 	enum state all = dirty ? DIRTY : CLEAN, state;
 
 	ASSERT(order < ORDERS && is_aligned(page, pages.count));
 	r->free_pages += pages.count;
 	r->dirty_pages += dirty;
-	for (; merged < ORDER_MAX; merged++) {
-		if (!is_free(r, (page ^ 1u << merged) & ~0u << merged, merged, &state))
-			break;
+	for (; order < ORDER_MAX && is_free(r, page ^ 1u << order, order, &state); order++) {
+		remove(r, state, page ^ 1u << order, order);
+		page &= ~(1u << order);
 		all = state == DIRTY ? DIRTY : all; /* B3 */
+		merges++;
 	}
-	insert(r, all, page & ~0u << merged, merged);
-	for (unsigned o = order; o < merged; o++)
-		if (is_free(r, (page ^ 1u << o) & ~0u << o, o, &state))
-			remove(r, state, (page ^ 1u << o) & ~0u << o, o);
-	return merged - order;
+	insert(r, all, page, order);
+	return merges;
 }
 
 unsigned region_highest(const struct region *r, enum state state, unsigned order)
