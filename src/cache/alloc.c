@@ -124,11 +124,15 @@ static void *alloc_small(struct cache *c, size_t req, bool *zero)
 	return o;
 }
 
-static void *alloc_chunk(struct cache *c, size_t req, bool *ret_zero)
+static void *alloc_chunk(struct cache *c, size_t alignment, size_t req, bool *ret_zero)
 {
 	struct arena *a = ring_lock(&c->arena);
-	void *mem = a ? heap_malloc(&a->chunks, req, ret_zero) : NULL;
+	void *mem = NULL;
 
+	if (a && alignment > GRANULE)
+		mem = heap_memalign(&a->chunks, alignment, req);
+	else if (a)
+		mem = heap_malloc(&a->chunks, req, ret_zero);
 	if (a)
 		ring_unlock(a);
 	cache_obey_if_due(c);
@@ -235,7 +239,7 @@ static void *alloc_any(struct cache *c, size_t req, bool *zero)
 	if (req <= CLASS_SIZE_MAX)
 		mem = alloc_small(c, req, zero);
 	else if (!cache_wants_pages(req))
-		mem = alloc_chunk(c, req, zero);
+		mem = alloc_chunk(c, GRANULE, req, zero);
 	if (mem)
 		return mem;
 	*zero = wanted;
@@ -346,17 +350,6 @@ static void *alloc_hot(struct cache *c, size_t alignment, size_t req, size_t siz
 	return mem;
 }
 
-static void *alloc_aligned_chunk(struct cache *c, size_t alignment, size_t req)
-{
-	struct arena *a = ring_lock(&c->arena);
-	void *mem = a ? heap_memalign(&a->chunks, alignment, req) : NULL;
-
-	if (a)
-		ring_unlock(a);
-	cache_obey_if_due(c);
-	return mem;
-}
-
 static void *alloc_aligned(struct cache *c, size_t alignment, size_t req, size_t size)
 {
 	void *mem = size ? alloc_hot(c, alignment, req, size) : NULL;
@@ -364,7 +357,7 @@ static void *alloc_aligned(struct cache *c, size_t alignment, size_t req, size_t
 
 	/* Over a page: what a chunk would be cut from is larger than pages that are alone there. */
 	if (!mem && alignment <= PAGE_SIZE && !cache_wants_pages(req + alignment))
-		mem = alloc_aligned_chunk(c, alignment, req);
+		mem = alloc_chunk(c, alignment, req, &zero);
 	return mem ? mem : alloc_pages(c, req, alignment, &zero);
 }
 
