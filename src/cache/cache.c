@@ -317,12 +317,6 @@ void cache_empty_depot(void)
 
 /* --- the last steps of the fast path ---------------------------------------------------------- */
 
-void *cache_wake_then_return(struct lock *waited, void *mem)
-{
-	lock_wake(waited);
-	return mem;
-}
-
 void *cache_wake_then_lay_out(struct lock *waited, struct run *run, size_t lead, size_t req)
 {
 	if (waited)

@@ -281,9 +281,6 @@ COLD void cache_settle_depot(bool everywhere);
 /* Gives home all objects of the depot. */
 COLD void cache_empty_depot(void);
 
-/* Wakes one that waits for a lock, then returns mem. */
-COLD void *cache_wake_then_return(struct lock *waited, void *mem);
-
 /* Makes a run that was kept the object of req bytes that begins that far behind the start of its
    pages, after waking one that waits for a lock; NULL: nobody does. */
 NOINLINE void *cache_wake_then_lay_out(struct lock *waited, struct run *run, size_t lead,

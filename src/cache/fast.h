@@ -196,13 +196,14 @@ ALWAYS_INLINE void *fast_take_newest(size_t req, size_t npages, bool small, size
 	waited = fast_unlock(a, alone);
 	cache_leave(c);
 	ASSERT(small || !run->usable);
-	if (small && UNLIKELY(waited || !run->usable || (uintptr_t)run->mem % PAGE_SIZE != lead))
+	if (UNLIKELY(waited) ||
+	    (small && UNLIKELY(!run->usable || (uintptr_t)run->mem % PAGE_SIZE != lead)))
 		return cache_wake_then_lay_out(waited ? &a->lock : NULL, run, lead, req);
 	if (small) {
 		run_unmark(run);
 		run_set_size(run, req);
 	}
-	return UNLIKELY(waited) ? cache_wake_then_return(&a->lock, run->mem) : run->mem;
+	return run->mem;
 }
 
 /* malloc of more than RUN_MARKED_PAGES: no kept run with fences has as many. */
