@@ -88,6 +88,11 @@ COLD struct arena *ring_at(size_t number);
 
 size_t ring_count(void);
 
+/* The last attempt before malloc returns NULL: what is free in any arena, of any size and any class
+   that holds req, without a call of the system. An arena may have much that it cannot give back,
+   because of what lies around it, or that other classes have. */
+COLD void *ring_alloc_held(size_t alignment, size_t req);
+
 extern HIDDEN struct lock ring_list_lock;
 
 /* In every child: retires the arenas that another thread had locked, since they may be half

@@ -4,7 +4,6 @@
 #include "arena/early.h"
 #include "base/bits.h"
 #include "cache/depot.h"
-#include "cache/last_resort.h"
 #include "cache/upkeep.h"
 #include "os/check.h"
 #include "os/os.h"
@@ -260,7 +259,7 @@ static LATER void *alloc_again(struct cache *c, size_t req, bool *zero)
 	if (mem)
 		return mem;
 	*zero = false;
-	return cache_alloc_held(GRANULE, req);
+	return ring_alloc_held(GRANULE, req);
 }
 
 void *cache_alloc(size_t req, bool *zero)
@@ -383,7 +382,7 @@ void *cache_alloc_aligned(size_t alignment, size_t req)
 		mem = alloc_aligned(c, alignment, req, size);
 	}
 	if (UNLIKELY(!mem))
-		mem = cache_alloc_held(alignment, req);
+		mem = ring_alloc_held(alignment, req);
 	cache_leave(c);
 	ASSERT(is_aligned((uintptr_t)mem, alignment));
 	return mem;

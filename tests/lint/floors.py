@@ -53,7 +53,6 @@ NO_UNIT_TEST = {
     'heap/heap_check.c': 'tests/unit/heap/test_heap.c calls it after every step',
     'pages/huge_purge.c': 'tests/unit/pages/test_huge_objects.c tests it',
     'arena/slabs_aside.c': 'tests/unit/cache/test_shared_pages.c tests it',
-    'cache/last_resort.c': 'tests/unit/cache/test_alloc.c tests it',
     'arena/slabs_check.c': 'tests/unit/arena/test_slabs.c shows it each fault',
     'arena/slabs_idle.c': 'tests/unit/arena/test_slabs.c tests it',
     'unwind/cfi_expression.c': 'tests/unit/unwind/test_cfi.c tests it',
