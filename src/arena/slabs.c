@@ -211,13 +211,6 @@ static struct slab *choose(const struct slabs *ss, unsigned sc)
 	return best;
 }
 
-/* Gives the zone nbytes of empty slabs, the oldest first, which are of other classes. The others
-   stay for their classes: where many classes have a few objects each, these are wanted in turn. */
-static void spare_for(struct slabs *ss, size_t nbytes)
-{
-	slabs_free_empty(ss, minus(ss->empty_bytes, nbytes));
-}
-
 /* Makes a slab with free objects current: a listed one, or a new one. False without memory; without
    may_map also where memory would have to be mapped. The first slab of a class is small. */
 static bool refill(struct slabs *ss, unsigned sc, bool may_map)
@@ -229,7 +222,9 @@ static bool refill(struct slabs *ss, unsigned sc, bool may_map)
 		make_current(ss, s);
 		return true;
 	}
-	spare_for(ss, ORDER_BYTES(class_order(sc)));
+	/* As many bytes of empty slabs go first, which are of other classes. The rest stays for its
+	   classes: where many have a few objects each, their slabs are wanted in turn. */
+	slabs_free_empty(ss, minus(ss->empty_bytes, ORDER_BYTES(class_order(sc))));
 	if (!may_map && !slab_is_ready(sc))
 		return false;
 	s = slab_new(ss->owner, sc, ss->count[sc] ? class_order(sc) : class_first_order(sc));

@@ -15,8 +15,6 @@
 /* How many caches of the newest threads are remembered: a new thread looks there first. */
 #define RECENT 32
 
-static struct cache cache_first; /* of the thread that starts loam */
-
 struct lock caches_lock = LOCK_INIT(LOCK_CACHES);
 struct cache *cache_all;	     /* newest first; caches lock, release-published */
 static struct cache *cursor;	     /* where the next look begins; a hint */
@@ -158,19 +156,15 @@ static bool add(struct cache *c)
 
 static struct cache *make(void)
 {
-	static bool first_is_taken;
-	bool is_first = !__atomic_exchange_n(&first_is_taken, true, __ATOMIC_RELAXED);
-	struct cache *c = is_first ? &cache_first : pool_alloc(&caches);
+	struct cache *c = pool_alloc(&caches);
 
 	if (!c)
 		return NULL;
 	c->arena = ring_join(load_relaxed(&nthreads) + 1);
-	if (!add(c)) {
-		if (!is_first)
-			pool_free(&caches, c);
-		return NULL;
-	}
-	return c;
+	if (add(c))
+		return c;
+	pool_free(&caches, c);
+	return NULL;
 }
 
 struct cache *cache_bind(void)
