@@ -142,7 +142,7 @@ void bins_insert(struct bins *bins, struct chunk *c, uint64_t word)
 	} else {
 		tree_insert(&bins->first[index], bins_top_bit(index), c, csize);
 		bit_set(bins->map, index);
-		bins_count(bins, 1);
+		add_hot(&bins->count, 1);
 	}
 }
 
@@ -168,7 +168,7 @@ void bins_remove(struct bins *bins, struct chunk *c, uint64_t word)
 		tree_remove(&bins->first[index], c);
 		if (!bins->first[index])
 			bit_clear(bins->map, index);
-		bins_count(bins, (size_t)-1);
+		add_hot(&bins->count, (size_t)-1);
 	}
 }
 

@@ -73,11 +73,6 @@ static inline unsigned bins_top_bit(unsigned index)
 	return index == BINS_LAST ? CHUNK_WORD_BITS - 1 : 7 + (index - BINS_LARGE) / 4;
 }
 
-ALWAYS_INLINE void bins_count(struct bins *bins, size_t n)
-{
-	add_hot(&bins->count, n);
-}
-
 /* Puts c last into the ring of first, with which it is equal. */
 ALWAYS_INLINE void bins_ring_push(struct chunk *first, struct chunk *c)
 {
@@ -112,7 +107,7 @@ ALWAYS_INLINE void bins_push(struct bins *bins, unsigned index, struct chunk *c)
 	struct chunk *first = bins->first[index];
 
 	ASSERT(index < BINS_LARGE && bit_test(bins->map, index) == (first != NULL));
-	bins_count(bins, 1);
+	add_hot(&bins->count, 1);
 	if (first) {
 		bins_ring_push(first, c);
 		return;
@@ -127,7 +122,7 @@ ALWAYS_INLINE void bins_unlink(struct bins *bins, unsigned index, struct chunk *
 
 	ASSERT(index < BINS_LARGE && bins->first[index] && bins->count);
 	bins_ring_remove(c);
-	bins_count(bins, (size_t)-1);
+	add_hot(&bins->count, (size_t)-1);
 	if (bins->first[index] != c)
 		return;
 	bins->first[index] = next == c ? NULL : next;

@@ -49,7 +49,7 @@ struct heap {
 	COUNTER(purged_bytes)                                                                      \
 	COUNTER(trims)
 
-/* All written by the owner alone. */
+/* All written by the owner alone; other threads may read what is counted by add_hot(). */
 struct chunk_heap {
 	struct chunk *top; /* the free end of top_heap; NULL: no heap has a top */
 	struct heap *top_heap;
@@ -70,9 +70,3 @@ struct chunk_heap {
 #undef COUNTER
 	struct bins bins;
 };
-
-/* Counts up a field of the owner's that other threads may read. */
-ALWAYS_INLINE void heap_count(size_t *counter, size_t n)
-{
-	add_hot(counter, n);
-}

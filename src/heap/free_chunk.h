@@ -47,7 +47,7 @@ static inline size_t free_chunk_absorb(struct chunk_heap *ch, struct chunk *c, u
 {
 	ASSERT(!(word & CHUNK_IN_USE));
 	bins_remove(&ch->bins, c, word);
-	heap_count(&ch->merges, 1);
+	add_hot(&ch->merges, 1);
 	return chunk_clean(c, chunk_word_size(word));
 }
 

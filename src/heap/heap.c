@@ -29,7 +29,7 @@ ALWAYS_INLINE size_t split(struct chunk_heap *ch, struct chunk *c, size_t csize,
 		return csize;
 	}
 	free_chunk_put(ch, chunk_at(c, need), csize - need, dirty, 0, CHUNK_UNSORTED | CHUNK_RECUT);
-	heap_count(&ch->splits, 1);
+	add_hot(&ch->splits, 1);
 	return need;
 }
 
@@ -39,7 +39,7 @@ static void *carve(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t 
 	ASSERT(need >= CHUNK_LEAST && need <= csize);
 	need = split(ch, c, csize, need, chunk_dirty(c, csize));
 	chunk_set(c, need | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
-	heap_count(&ch->in_use, need);
+	add_hot(&ch->in_use, need);
 	return chunk_mem(c);
 }
 
@@ -63,7 +63,7 @@ static NOINLINE void merge(struct chunk_heap *ch, struct chunk *c, uint64_t word
 			top_move_over_clean(ch, c, clean);
 		else
 			top_move(ch, c);
-		heap_count(&ch->merges, 1);
+		add_hot(&ch->merges, 1);
 		heap_obey(ch);
 		return;
 	}
@@ -84,7 +84,7 @@ ALWAYS_INLINE void release(struct chunk_heap *ch, struct chunk *c, uint64_t word
 	uint64_t next_word = chunk_word(next);
 
 	ASSERT(csize <= ch->in_use);
-	heap_count(&ch->in_use, -csize);
+	add_hot(&ch->in_use, -csize);
 	if (UNLIKELY(!(next_word & CHUNK_PREV_IN_USE)))
 		chunk_report_header(next);
 	if (csize >= CHUNK_LARGE || !(word & CHUNK_PREV_IN_USE) || !(next_word & CHUNK_IN_USE)) {
@@ -131,11 +131,11 @@ static void *sweep(struct chunk_heap *ch, size_t need, unsigned most)
 		    !ch->bins.first[BINS_UNSORTED] && csize >= need + CHUNK_LEAST &&
 		    may_use(c, csize, need)) {
 			ch->last_remainder = chunk_at(c, need);
-			heap_count(&ch->remainder_hits, 1);
+			add_hot(&ch->remainder_hits, 1);
 			return carve(ch, c, csize, need);
 		}
 		if (csize == need && may_use(c, csize, need)) {
-			heap_count(&ch->unsorted_hits, 1);
+			add_hot(&ch->unsorted_hits, 1);
 			return carve(ch, c, csize, need);
 		}
 		chunk_set(c, word & ~CHUNK_UNSORTED);
@@ -161,7 +161,7 @@ static void *take_best(struct chunk_heap *ch, size_t need)
 	bins_remove(&ch->bins, c, word);
 	if (need < CHUNK_LARGE && csize >= need + CHUNK_LEAST)
 		ch->last_remainder = chunk_at(c, need);
-	heap_count(csize < CHUNK_LARGE ? &ch->small_hits : &ch->large_hits, 1);
+	add_hot(csize < CHUNK_LARGE ? &ch->small_hits : &ch->large_hits, 1);
 	return carve(ch, c, csize, need);
 }
 
@@ -218,8 +218,8 @@ ALWAYS_INLINE void *take(struct chunk_heap *ch, size_t need, bool *ret_zero)
 	next = chunk_at(c, need);
 	chunk_set(next, chunk_word(next) | CHUNK_PREV_IN_USE);
 	chunk_set(c, need | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
-	heap_count(&ch->in_use, need);
-	heap_count(&ch->small_hits, 1);
+	add_hot(&ch->in_use, need);
+	add_hot(&ch->small_hits, 1);
 	return chunk_mem(c);
 }
 
@@ -311,7 +311,7 @@ static NOINLINE bool grow(struct chunk_heap *ch, struct chunk *c, uint64_t word,
 	free_chunk_absorb(ch, next, next_word);
 	need = split(ch, c, whole, need, dirty);
 	chunk_set(c, need | (word & CHUNK_FLAGS));
-	heap_count(&ch->in_use, need - csize);
+	add_hot(&ch->in_use, need - csize);
 	return true;
 }
 
@@ -326,7 +326,7 @@ static NOINLINE bool grow_into_top(struct chunk_heap *ch, struct chunk *c, uint6
 		return false;
 	chunk_set(c, need | (word & CHUNK_FLAGS));
 	top_move(ch, chunk_at(c, need));
-	heap_count(&ch->in_use, more);
+	add_hot(&ch->in_use, more);
 	return true;
 }
 

@@ -131,8 +131,8 @@ static void enlist(struct chunk_heap *ch, struct heap *heap)
 		heap->next->prev = heap;
 	ch->heaps = heap;
 	pagemap_set(heap->base, nbytes, &heap->tag);
-	heap_count(&ch->system, nbytes);
-	heap_count(&ch->in_use, CHUNK_END);
+	add_hot(&ch->system, nbytes);
+	add_hot(&ch->in_use, CHUNK_END);
 }
 
 struct heap *heap_obtain(struct chunk_heap *ch, size_t need, bool *ret_clean)
@@ -142,9 +142,9 @@ struct heap *heap_obtain(struct chunk_heap *ch, size_t need, bool *ret_clean)
 	if (!heap)
 		return NULL;
 	if (ch->brk && obtain_break(heap, need, ret_clean)) {
-		heap_count(&ch->top_grown_brk, 1);
+		add_hot(&ch->top_grown_brk, 1);
 	} else if (obtain_block(ch, heap, need, ret_clean)) {
-		heap_count(&ch->top_grown_block, 1);
+		add_hot(&ch->top_grown_block, 1);
 	} else {
 		pool_free(&heap_pool, heap);
 		return NULL;
@@ -192,8 +192,8 @@ bool heap_release(struct chunk_heap *ch, struct heap *heap, size_t touched)
 	if (heap->next)
 		heap->next->prev = heap->prev;
 	*(heap->prev ? &heap->prev->next : &ch->heaps) = heap->next;
-	heap_count(&ch->system, -nbytes);
-	heap_count(&ch->in_use, -CHUNK_END);
+	add_hot(&ch->system, -nbytes);
+	add_hot(&ch->in_use, -CHUNK_END);
 	pool_free(&heap_pool, heap);
 	return true;
 }

@@ -34,7 +34,7 @@ static bool purge_chunk(struct chunk_heap *ch, struct chunk *c, size_t csize)
 	ASSERT(chunk_size(c) == csize && !(chunk_header(c) & CHUNK_IN_USE) && c->dirty);
 	if (!os_purge(from, nbytes))
 		return false;
-	heap_count(&ch->purged_bytes, c->dirty);
+	add_hot(&ch->purged_bytes, c->dirty);
 	ch->bins.dirty -= c->dirty;
 	ch->bins.clean += c->dirty;
 	c->clean += c->dirty;

@@ -34,8 +34,8 @@ void *top_malloc(struct chunk_heap *ch, size_t need, bool *ret_zero)
 		*ret_zero = ch->top_clean == (char *)chunk_mem(c);
 	chunk_set(c, need | CHUNK_IN_USE | CHUNK_PREV_IN_USE);
 	top_move(ch, chunk_at(c, need));
-	heap_count(&ch->in_use, need);
-	heap_count(&ch->top_hits, 1);
+	add_hot(&ch->in_use, need);
+	add_hot(&ch->top_hits, 1);
 	return chunk_mem(c);
 }
 
@@ -75,8 +75,8 @@ bool top_extend(struct chunk_heap *ch, size_t need)
 	nbytes = ch->top_heap ? heap_extend(ch->top_heap, need - room) : 0;
 	if (!nbytes)
 		return false;
-	heap_count(&ch->system, nbytes);
-	heap_count(&ch->top_grown_brk, 1);
+	add_hot(&ch->system, nbytes);
+	add_hot(&ch->top_grown_brk, 1);
 	top_move(ch, ch->top);
 	return true;
 }
@@ -96,7 +96,7 @@ static size_t purge_top(struct chunk_heap *ch, char *from)
 	if (end >= ch->top_clean)
 		ch->top_clean = from;
 	ch->top_purged += (size_t)(end - from);
-	heap_count(&ch->purged_bytes, (size_t)(end - from));
+	add_hot(&ch->purged_bytes, (size_t)(end - from));
 	return (size_t)(end - from);
 }
 
@@ -109,7 +109,7 @@ bool top_release(struct chunk_heap *ch)
 		return false;
 	store_relaxed(&ch->top, NULL);
 	store_relaxed(&ch->top_heap, NULL);
-	heap_count(&ch->trims, 1);
+	add_hot(&ch->trims, 1);
 	return true;
 }
 
@@ -133,8 +133,8 @@ size_t top_trim(struct chunk_heap *ch, size_t pad)
 	store_relaxed(&heap->end, from);
 	if (ch->top_clean > from)
 		ch->top_clean = from;
-	heap_count(&ch->system, -nbytes);
-	heap_count(&ch->trims, 1);
+	add_hot(&ch->system, -nbytes);
+	add_hot(&ch->trims, 1);
 	top_move(ch, ch->top);
 	return nbytes;
 }
