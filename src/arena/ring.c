@@ -2,7 +2,6 @@
 #include "arena/ring.h"
 
 #include "base/probe.h"
-#include "os/check.h"
 #include "os/os.h"
 #include "pages/metadata.h"
 #include "pages/nodes.h"

@@ -4,8 +4,6 @@
 #include "base/bits.h"
 #include "os/check.h"
 #include "cache/array.h"
-#include "cache/shards.h"
-#include "os/lock.h"
 #include "os/steps.h"
 #include "pages/retain.h"
 

@@ -1,7 +1,6 @@
 /* Magazines; see magazine.h. */
 #include "cache/magazine.h"
 
-#include "os/check.h"
 #include "cache/array.h"
 #include "os/os.h"
 

@@ -1,8 +1,6 @@
 /* Trees of large chunks, and the ways into and out of all bins; see bins.h. */
 #include "heap/bins.h"
 
-#include "os/check.h"
-
 #define BIT_LEAST 3 /* the bits above it are those by which sizes differ */
 
 /* What is below a node on one side, or NULL. */

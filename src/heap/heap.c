@@ -3,7 +3,6 @@
 
 #include "heap/free_chunk.h"
 #include "heap/heap_memory.h"
-#include "heap/heap_retain.h"
 #include "heap/top.h"
 #include "os/check.h"
 

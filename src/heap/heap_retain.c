@@ -2,7 +2,6 @@
 #include "heap/heap_retain.h"
 
 #include "base/options.h"
-#include "heap/top.h"
 #include "os/check.h"
 #include "os/os.h"
 #include "pages/zone.h"

@@ -3,7 +3,6 @@
 
 #include "heap/free_chunk.h"
 #include "heap/heap_memory.h"
-#include "os/check.h"
 #include "os/os.h"
 #include "pages/retain.h"
 

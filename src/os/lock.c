@@ -1,7 +1,6 @@
 /* Locks; see lock.h. */
 #include "os/lock.h"
 
-#include "os/check.h"
 #include "os/os.h"
 
 #define SPINS 100

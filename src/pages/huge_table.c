@@ -2,7 +2,6 @@
 #include "pages/huge_table.h"
 
 #include "base/bits.h"
-#include "os/check.h"
 #include "pages/hugetlb.h"
 
 struct lock huge_lock = LOCK_INIT(LOCK_HUGE);

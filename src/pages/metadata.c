@@ -7,7 +7,6 @@
 
 #include "base/bits.h"
 #include "os/check.h"
-#include "os/lock.h"
 #include "os/os.h"
 #include "pages/pagemap.h"
 #include "pages/place.h"

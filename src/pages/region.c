@@ -1,7 +1,6 @@
 /* The buddy of one region; see region.h. */
 #include "pages/region.h"
 
-#include "base/bits.h"
 #include "os/check.h"
 
 #include <string.h>

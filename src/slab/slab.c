@@ -3,7 +3,6 @@
 
 #include "pages/guard.h"
 #include "pages/metadata.h"
-#include "pages/retain.h"
 #include "pages/zone.h"
 #include "report/report.h"
 
