@@ -35,7 +35,6 @@
 #include "pages/huge.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
-#include "pages/thp.h"
 #include "pages/zone.h"
 #include "report/report.h"
 
@@ -133,7 +132,6 @@ static void mend(bool forker)
 		if (lock_recover(recoveries[i].lock) && recoveries[i].recover)
 			recoveries[i].recover();
 	retain_forget_claims();
-	thp_recover();
 	depot_recover();
 	ring_retire_locked();
 	cache_recover(forker || os_is_initial_thread());

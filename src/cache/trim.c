@@ -4,7 +4,6 @@
 #include "cache/upkeep.h"
 #include "pages/huge.h"
 #include "pages/retain.h"
-#include "pages/thp.h"
 #include "pages/zone.h"
 
 /* Bytes from the system that hold memory, those of them that are in RAM, as far as they were
@@ -29,11 +28,9 @@ size_t trim_all(struct cache *self, size_t pad, bool *ret_any)
 {
 	struct sums before = sum_up(), after;
 
-	thp_give_all_begin();
 	cache_trim_arenas(self, pad);
 	huge_purge(SIZE_MAX);
 	zone_purge(SIZE_MAX);
-	thp_give_all_end();
 	zone_unmap_free(false);
 	zone_start(); /* as classes find it that are promoted next */
 	retain_forget();

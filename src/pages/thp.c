@@ -4,8 +4,7 @@
 #include "os/os.h"
 #include "pages/pagemap.h"
 
-static bool refused;	   /* relaxed: the system has refused advice */
-static unsigned give_alls; /* atomic: calls that give all back */
+static bool refused; /* relaxed: the system has refused advice */
 
 void thp_tell(void *mem, size_t nbytes, bool wanted)
 {
@@ -13,24 +12,7 @@ void thp_tell(void *mem, size_t nbytes, bool wanted)
 		store_relaxed(&refused, true);
 }
 
-void thp_give_all_begin(void)
-{
-	add_relaxed(&give_alls, 1);
-}
-
-void thp_give_all_end(void)
-{
-	if (load_relaxed(&give_alls)) /* else this is a child, in which thp_recover() was called */
-		add_relaxed(&give_alls, (unsigned)-1);
-}
-
-void thp_recover(void)
-{
-	store_relaxed(&give_alls, 0);
-}
-
 bool thp_holds_now(void)
 {
-	return !options.limit && !load_relaxed(&give_alls) && !load_relaxed(&refused) &&
-	       os_page_size() == PAGE_SIZE;
+	return !options.limit && !load_relaxed(&refused) && os_page_size() == PAGE_SIZE;
 }

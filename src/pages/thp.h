@@ -11,7 +11,7 @@
  *
  * The system may refuse advice, as it does where it has no huge pages: it is not asked again.
  *
- * Nothing is held back while all is to be given back (malloc_trim), and under `limit`.
+ * Nothing is held back where all is to be given back (zone_purge), and under `limit`.
  */
 #pragma once
 
@@ -34,13 +34,6 @@ static inline void thp_refuse(void *mem, size_t nbytes)
 	if (UNLIKELY(options.thp == THP_NEVER))
 		thp_tell(mem, nbytes, false);
 }
-
-/* Between these nothing is held back. */
-COLD void thp_give_all_begin(void);
-COLD void thp_give_all_end(void);
-
-/* In the child of a fork: threads that gave all back are not there. */
-COLD void thp_recover(void);
 
 /* Whether purging of parts of huge pages may have to be held back. */
 COLD bool thp_holds_now(void);

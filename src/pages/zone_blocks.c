@@ -137,9 +137,10 @@ static void give_locked(struct region *r, struct pages pages)
 	zone_change_end(&change);
 }
 
-/* The dirty block to be purged next: the largest of the newest region, or one that splits no huge
-   page that is to stay whole; NULL when none is left. */
-static struct region *choose_dirty(unsigned least, unsigned *ret_page, unsigned *ret_order)
+/* The dirty block to be purged next: the largest of the newest region, or unless all are to go, one
+   that splits no huge page that is to stay whole; NULL when none is left. */
+static struct region *choose_dirty(bool all, unsigned least, unsigned *ret_page,
+				   unsigned *ret_order)
 {
 	const struct zone_node *n = zone_dirtiest();
 	struct region *r;
@@ -149,7 +150,7 @@ static struct region *choose_dirty(unsigned least, unsigned *ret_page, unsigned 
 	*ret_order = highest_bit(n->orders[DIRTY]);
 	r = zone_highest(n, DIRTY, *ret_order);
 	*ret_page = region_highest(r, DIRTY, *ret_order);
-	if (!thp_holds() || !thp_keeps_free(r, (struct pages){*ret_page, 1u << *ret_order}))
+	if (all || !thp_holds() || !thp_keeps_free(r, (struct pages){*ret_page, 1u << *ret_order}))
 		return r;
 	if (zone.look_pause) {
 		zone.look_pause--;
@@ -163,10 +164,10 @@ static struct region *choose_dirty(unsigned least, unsigned *ret_page, unsigned 
 
 /* Purges one dirty block, or unmaps it where memory is locked and the system purges none that is;
    false when none is left or allowed. */
-static bool purge_one(size_t *purged)
+static bool purge_one(bool all, size_t *purged)
 {
 	unsigned least = zone_order_least(), order, page;
-	struct region *r = choose_dirty(least, &page, &order);
+	struct region *r = choose_dirty(all, least, &page, &order);
 	struct zone_change change;
 
 	if (!r)
@@ -191,16 +192,16 @@ static bool purge_one(size_t *purged)
    over the line goes on with the next call. */
 static size_t purge_locked(size_t nbytes)
 {
+	bool all = nbytes == SIZE_MAX;
 	size_t purged = 0;
 
 	ASSERT(lock_held(&zone_lock));
-	if (nbytes != SIZE_MAX)
-		nbytes = smaller(nbytes, PURGE_STEP);
+	nbytes = all ? nbytes : smaller(nbytes, PURGE_STEP);
 	if (nbytes && zone.purge_pause) {
 		zone.purge_pause--;
 		return 0;
 	}
-	while (purged < nbytes && purge_one(&purged))
+	while (purged < nbytes && purge_one(all, &purged))
 		;
 	zone.sizes.purged += purged;
 	retain_purged(purged);

@@ -17,7 +17,6 @@
 #include "pages/metadata.h"
 #include "os/os.h"
 #include "pages/retain.h"
-#include "pages/thp.h"
 #include "pages/zone.h"
 #include "test.h"
 
@@ -130,34 +129,6 @@ static bool none_locked(void)
 		if (load_relaxed(&depot_shelves[0][sc].lock.word))
 			return false;
 	return true;
-}
-
-static int child_holds_huge_pages(void)
-{
-	return thp_holds_now() == (os_page_size() == PAGE_SIZE) ? 0 : 1;
-}
-
-TEST(a_child_of_a_process_that_trims_holds_huge_pages_back_again)
-{
-	thp_give_all_begin(); /* as another thread does */
-	expect_child(child_holds_huge_pages, true);
-	thp_give_all_end();
-	EXPECT_EQ(thp_holds_now(), os_page_size() == PAGE_SIZE);
-}
-
-static int child_ends_what_its_parent_began(void)
-{
-	thp_give_all_end();
-	thp_give_all_begin();
-	return thp_holds_now() ? 1 : 0;
-}
-
-/* As from a signal handler that interrupted a trim. */
-TEST(a_trim_may_end_in_the_child)
-{
-	thp_give_all_begin();
-	expect_child(child_ends_what_its_parent_began, true);
-	thp_give_all_end();
 }
 
 /* As of a signal handler that interrupted its thread: it goes on in the child. */
