@@ -10,7 +10,7 @@
 #include "pages/metadata.h"
 #include "pages/retain.h"
 
-/* What an object is for. */
+/* What the caller of reuse() needs: any bytes, zeros, or room to grow. */
 enum use { PLAIN, ZEROED, GROWING };
 
 /* Whether a is the better start for an object of nbytes: the smallest that holds it, else the
@@ -23,8 +23,8 @@ static bool is_better(const struct huge *a, const struct huge *b, size_t nbytes)
 				   : a->nbytes > b->nbytes;
 }
 
-/* Whether a kept mapping can become an object of nbytes. A reserved one stays as large as it is;
-   zeros are not written to pages that hold no memory. */
+/* Whether a kept mapping can become an object of nbytes. A reserved one stays as large as it is.
+   For zeros nbytes of it must be dirty: clearing would fault in untouched pages. */
 static bool serves(const struct huge *h, size_t nbytes, size_t alignment, enum use use)
 {
 	if (!is_aligned((uintptr_t)h->mem, alignment) || (use == ZEROED && h->dirty < nbytes))
@@ -230,12 +230,15 @@ static bool grow_into_room(struct huge *h, size_t nbytes)
 /* The object is out of use while its mapping changes. */
 static bool resize_mapping(struct huge *h, size_t nbytes)
 {
+	size_t held = 0;
 	bool done;
 
 	lock_acquire(&huge_lock);
 	done = h->in_use;
-	if (done)
+	if (done) {
+		held = retain_hold(h->nbytes);
 		huge_leave_use(h);
+	}
 	huge_unlock();
 	if (!done)
 		return false;
@@ -249,6 +252,7 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 	}
 	huge_enter_use(h);
 	huge_unlock();
+	retain_unclaim(held);
 	return done;
 }
 

@@ -60,7 +60,7 @@ static size_t most_under_limit(void)
 	return smaller(most, larger(now / options.retain_share, options.retain_floor) / 8);
 }
 
-/* The same beside so much that is claimed. */
+/* Whether nbytes fit under `limit` beside what is live, retained and `claimed`. */
 static COLD LATER bool fits(size_t claimed, size_t nbytes)
 {
 	size_t held = retain_held() + claimed;
@@ -74,8 +74,8 @@ LATER bool retain_is_below_limit(size_t nbytes)
 	return fits(load_relaxed(&retain_claimed), nbytes);
 }
 
-/* What other threads claim is read before what is live: a claim ends after its bytes are counted
-   there. */
+/* Reads the claims before the live bytes: a claim ends after its bytes are counted as live, so
+   each allowed byte is seen in one of the two. */
 LATER size_t retain_claim_under_limit(size_t nbytes)
 {
 	size_t claimed = load_acquire(&retain_claimed);
@@ -85,11 +85,15 @@ LATER size_t retain_claim_under_limit(size_t nbytes)
 			return RETAIN_REFUSED;
 	while (!__atomic_compare_exchange_n(&retain_claimed, &claimed, claimed + nbytes, true,
 					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
-	return nbytes;
+	if (fits(claimed, nbytes)) /* again: what was claimed and ended meanwhile is live by now */
+		return nbytes;
+	retain_unclaim_under_limit(nbytes);
+	return RETAIN_REFUSED;
 }
 
-/* In the child of a fork that a signal handler made in the middle, the claim is forgotten. */
-LATER void retain_end_claim(size_t claim)
+/* The sum may be less than the claim: a signal handler may have forked since it was made, and the
+   child drops all claims. */
+LATER void retain_unclaim_under_limit(size_t claim)
 {
 	size_t claimed = load_relaxed(&retain_claimed);
 

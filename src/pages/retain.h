@@ -149,21 +149,21 @@ static inline bool retain_limit_is_due(void)
 	return retain_held() - load_relaxed(&retain_limit.from) >= load_relaxed(&retain_limit.span);
 }
 
-/* Whether nbytes more may be live under `limit`; what is kept for reuse counts, and what is
-   claimed. */
+/* Whether nbytes more fit under `limit` beside what is live, retained and claimed. */
 COLD bool retain_is_below_limit(size_t nbytes);
 
-/* Bytes that `limit` was asked for and allows, and that are not counted as live yet. */
+/* Bytes that were allowed under `limit` and are not counted as live yet; atomic. */
 extern HIDDEN size_t retain_claimed;
 
 #define RETAIN_REFUSED SIZE_MAX
 
+/* The slow paths of retain_claim() and retain_unclaim(). */
 COLD size_t retain_claim_under_limit(size_t nbytes);
-COLD void retain_end_claim(size_t claim);
+COLD void retain_unclaim_under_limit(size_t claim);
 
-/* To be called before nbytes are taken that will be live: a claim, which retain_unclaim() must end
-   when they are counted, or could not be had; RETAIN_REFUSED: `limit` does not allow them. Of
-   threads that ask at once no more are allowed than there is room for. */
+/* Claims nbytes under `limit` before they are taken, so that concurrent requests do not exceed it
+   together. Returns the claim, 0 without a limit, or RETAIN_REFUSED. The caller ends the claim by
+   retain_unclaim(), after the bytes are counted as live or the system has refused them. */
 ALWAYS_INLINE size_t retain_claim(size_t nbytes)
 {
 	return LIKELY(!options.limit) ? 0 : retain_claim_under_limit(nbytes);
@@ -172,10 +172,19 @@ ALWAYS_INLINE size_t retain_claim(size_t nbytes)
 ALWAYS_INLINE void retain_unclaim(size_t claim)
 {
 	if (UNLIKELY(claim))
-		retain_end_claim(claim);
+		retain_unclaim_under_limit(claim);
 }
 
-/* In the child of a fork: the claims of threads that are not there have ended. */
+/* The same for bytes that are live, before they are not counted for a while: never refused. */
+ALWAYS_INLINE size_t retain_hold(size_t nbytes)
+{
+	if (LIKELY(!options.limit))
+		return 0;
+	add_relaxed(&retain_claimed, nbytes);
+	return nbytes;
+}
+
+/* In the child of a fork: drops all claims, since the threads that made them do not exist there. */
 static inline void retain_forget_claims(void)
 {
 	store_relaxed(&retain_claimed, 0);
