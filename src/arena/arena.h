@@ -94,7 +94,7 @@ COLD void arena_forget(struct arena *a);
 COLD bool arena_check(struct arena *a);
 
 /* What a step may have changed of an arena, called before its lock is released: kept runs, and the
-   rest now and then (os/steps.h). */
+   rest now and then (os/steps.h). How many objects there are is estimated: one a cache line. */
 static inline bool arena_check_step(struct arena *a)
 {
 	static uint32_t left;

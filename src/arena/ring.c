@@ -180,7 +180,8 @@ struct arena *ring_join(size_t nthreads)
 	return a ? a : next_for_thread();
 }
 
-static COLD void *object_of(struct arena *a, size_t alignment, size_t req)
+/* A free object of an arena's slabs, of the smallest class that fits and has one; NULL: none. */
+static COLD void *take_object(struct arena *a, size_t alignment, size_t req)
 {
 	size_t size = alignment <= CLASS_SIZE_MAX ? class_size_aligned(alignment, req) : 0;
 	void *mem = NULL;
@@ -201,7 +202,7 @@ void *ring_alloc_held(size_t alignment, size_t req)
 			continue;
 		mem = heap_memalign_held(&a->chunks, alignment, req);
 		if (!mem)
-			mem = object_of(a, alignment, req);
+			mem = take_object(a, alignment, req);
 		ring_unlock(a);
 	}
 	if (!mem)

@@ -86,10 +86,12 @@ struct arena *ring_next(const struct arena *a);
 /* The arena of that number, from 1 to ring_count(). */
 COLD struct arena *ring_at(size_t number);
 
+/* How many arenas there are. It is the newest one's number: they are numbered from 1, and never
+   freed. */
 size_t ring_count(void);
 
-/* The last attempt before malloc returns NULL: what is free in any arena, of any size and any class
-   that holds req, without a call of the system. An arena may have much that it cannot give back,
+/* The last attempt before malloc returns NULL: a free chunk or slab object of any arena that holds
+   req bytes, of any size; maps no memory. An arena may have much that it cannot give back,
    because of what lies around it, or that other classes have. */
 COLD void *ring_alloc_held(size_t alignment, size_t req);
 

@@ -222,8 +222,8 @@ static bool refill(struct slabs *ss, unsigned sc, bool may_map)
 		make_current(ss, s);
 		return true;
 	}
-	/* As many bytes of empty slabs go first, which are of other classes. The rest stays for its
-	   classes: where many have a few objects each, their slabs are wanted in turn. */
+	/* Empty slabs of other classes make room, as many bytes as a new slab takes. The others
+	   stay cached: where many classes have a few objects each, they are reused in turn. */
 	slabs_free_empty(ss, minus(ss->empty_bytes, ORDER_BYTES(class_order(sc))));
 	if (!may_map && !slab_is_ready(sc))
 		return false;

@@ -13,9 +13,9 @@
  * Where much of a class has been free for a while, caches pack it (cache/magazine.h), or objects
  * that are freed and allocated in turn would keep every slab in use.
  *
- * A slab that has become sparse, or rests (no object of it came or went for decay_ms), and has
- * whole pages without an object in use is noted as idle. These pages are purged while more is
- * retained than the rule of pages/retain.h allows, of a few slabs a call.
+ * A slab with whole pages free is noted as idle when it has become sparse, or rests: as many of its
+ * objects are out as decay_ms before. These pages are purged while more is retained than the rule
+ * of pages/retain.h allows, of a few slabs a call.
  *
  * While a child of fork shares the memory, the slabs that it shares may be set aside: nothing is
  * taken from them, so that new objects lie together on pages that are copied already, or new.
@@ -150,9 +150,9 @@ COLD void slabs_purge(struct slabs *ss);
    when none is left, empty slabs. */
 COLD void slabs_obey_rule(struct slabs *ss);
 
-/* Called each decay_ms. Counts as retained what is free in slabs of which as many objects are out
-   as at the last call, though they are not sparse: of each class in the current one, which is
-   listed then, and in the first few listed ones. Nothing where huge pages are to stay whole. */
+/* Called each decay_ms, and where all is trimmed. Counts the free pages of slabs that rest as
+   retained: of each class the current slab, which is then listed, and the first few listed ones.
+   Does nothing where huge pages are to stay whole (thp_holds). */
 LATER void slabs_count_resting(struct slabs *ss);
 
 COLD bool slabs_check(const struct slabs *ss);

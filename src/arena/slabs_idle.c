@@ -103,17 +103,17 @@ void slabs_obey_rule(struct slabs *ss)
 		slabs_free_empty(ss, minus(ss->empty_bytes, excess));
 }
 
-/* Counts what is free in a slab that rests: as many objects were out at the last call. */
+/* Counts the free pages of a slab as retained if as many objects are out as at the last call. */
 static void count_resting(struct slabs *ss, struct slab *s)
 {
-	if (s->rested == s->out && s->swept != s->out && !s->retained) {
+	if (s->last_out == s->out && s->swept != s->out && !s->retained) {
 		if (s->state == SLAB_CURRENT) {
 			ss->current[s->class] = NULL;
 			slabs_list(ss, s);
 		}
 		slabs_keep_idle(ss, s);
 	}
-	s->rested = s->out;
+	s->last_out = s->out;
 }
 
 static void count_resting_of(struct slabs *ss, unsigned sc)

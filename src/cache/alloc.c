@@ -210,6 +210,14 @@ static bool wastes_addresses(size_t req)
 	       ((size_t)1 << log2_ceil(nbytes)) - nbytes > nbytes / 8;
 }
 
+/* Called where a small object is to be pages, since the system refuses a slab: gives kept mappings
+   back, which would be used up, a page for each object. The largest alignments are always pages. */
+static LATER void spare_kept(size_t alignment)
+{
+	if (alignment <= RUN_MAX)
+		huge_purge(SIZE_MAX);
+}
+
 /* *zero is as in cache_alloc(). */
 static void *alloc_pages(struct cache *c, size_t req, size_t alignment, bool *zero)
 {
@@ -222,7 +230,7 @@ static void *alloc_pages(struct cache *c, size_t req, size_t alignment, bool *ze
 	if (mem)
 		return mem;
 	if (UNLIKELY(req <= CLASS_SIZE_MAX))
-		huge_purge(SIZE_MAX); /* else kept mappings are used up, a page for each object */
+		spare_kept(alignment);
 	*zero = wanted;
 	mem = huge_alloc(req, alignment, zero);
 	cache_obey_if_due(c);

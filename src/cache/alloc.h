@@ -10,7 +10,7 @@
 /* Whether a request gets pages of its own, not a chunk: from mmap_threshold on.  A chunk loses no
    part of a page, and what is left of its neighbours serves any size; but it is cut, merged and
    purged under the arena's lock each time, while a run is kept and taken again as it is.  Requests
-   over HEAP_MAX_REQ get pages below the threshold, too, since chunks have no memory for them. */
+   over HEAP_MAX_REQ get pages even where this is false: heap_malloc() refuses them. */
 static inline bool cache_wants_pages(size_t req)
 {
 	return req >= options.mmap_threshold && (req >= SCARCE_PAGES_FROM || !zone_is_scarce());

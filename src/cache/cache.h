@@ -244,7 +244,8 @@ ALWAYS_INLINE void cache_pay_if_owed(struct cache *c)
 		cache_pay(c);
 }
 
-/* A signal handler must not change the magazines meanwhile. */
+/* A signal handler must not change the magazines meanwhile. How many objects they have is estimated
+   from their bytes: one a cache line. */
 static inline bool cache_check_step(const struct cache *c)
 {
 	static uint32_t left;
@@ -281,8 +282,8 @@ COLD void cache_settle_depot(bool everywhere);
 /* Gives home all objects of the depot. */
 COLD void cache_empty_depot(void);
 
-/* Makes a run that was kept the object of req bytes that begins that far behind the start of its
-   pages, after waking one that waits for a lock; NULL: nobody does. */
+/* Makes a kept run the object of req bytes that begins `lead` bytes behind the start of its pages.
+   Before that it wakes a thread that waits for a lock; NULL: none does. */
 NOINLINE void *cache_wake_then_lay_out(struct lock *waited, struct run *run, size_t lead,
 				       size_t req);
 

@@ -118,7 +118,7 @@ static COLD void show(void *mem, struct descriptor *tag, size_t req, size_t usab
 	tools_allocated(mem, req, usable, is_zero);
 }
 
-/* Whether an object of nbytes is likely to be pages, behind which a guard page is wanted. */
+/* Whether to ask for a guard page: an object of nbytes is expected to get pages of its own. */
 static bool wants_guard(size_t alignment, size_t nbytes)
 {
 	size_t chunk = alignment > GRANULE ? nbytes + alignment
@@ -128,7 +128,7 @@ static bool wants_guard(size_t alignment, size_t nbytes)
 	       (cache_wants_pages(chunk) || chunk > HEAP_MAX_REQ || alignment > PAGE_SIZE);
 }
 
-/* An object of nbytes, with `guard` and a page more; NULL without memory. */
+/* An object of nbytes, and of a page more if a guard page is wanted; NULL without memory. */
 static void *alloc_with(size_t alignment, size_t nbytes, bool guard, bool *zero)
 {
 	size_t page = os_page_size();
@@ -139,7 +139,8 @@ static void *alloc_with(size_t alignment, size_t nbytes, bool guard, bool *zero)
 				    : cache_alloc_aligned(alignment, nbytes);
 }
 
-/* False for pages, where so many bytes would leave no page for a guard. */
+/* Whether an object has nbytes before its guard page. All have but one that got pages of its own
+   without asking for the guard. */
 static bool has_usable(const void *mem, size_t nbytes)
 {
 	struct descriptor *tag = pagemap_get(mem);
@@ -147,9 +148,9 @@ static bool has_usable(const void *mem, size_t nbytes)
 	return !tag || tag->kind == KIND_EARLY || usable_of(mem, tag, "malloc") >= nbytes;
 }
 
-/* An object with that many bytes before its guard page, if there is room for one; NULL without
-   memory. Pages come unexpected where chunks had no memory, and where mmap_threshold is changed at
-   this moment. */
+/* An object with nbytes before its guard page, if it has one; NULL without memory. Tries again with
+   a guard page where the object unexpectedly got pages of its own: because chunks had no memory, or
+   another thread has just changed mmap_threshold. */
 static void *alloc_usable(size_t alignment, size_t nbytes, bool *zero)
 {
 	bool wanted = *zero, guard = wants_guard(alignment, nbytes);

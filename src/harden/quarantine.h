@@ -12,8 +12,8 @@
 #include "base/compiler.h"
 #include "os/lock.h"
 
-/* Holds that many bytes at most; false without memory for the ring: nothing stays then, and a line
-   says so. */
+/* Sets how many bytes it holds at most. False without memory for its ring: then it holds nothing,
+   and a line says so. */
 COLD bool quarantine_start(size_t nbytes);
 
 /* Takes an object in; those that leave for it are handed to `leave` with their bytes. In a signal

@@ -50,7 +50,8 @@ static char *break_advance(char *at, size_t nbytes)
 	return mem;
 }
 
-/* The same with the pad, or without it when that is refused. */
+/* break_advance() by need and top_pad, or by need alone where that is refused; *ret_nbytes says by
+   how much. */
 static char *break_advance_padded(char *at, size_t need, size_t *ret_nbytes)
 {
 	size_t page = os_page_size();

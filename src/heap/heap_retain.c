@@ -103,7 +103,7 @@ void heap_obey_rule(struct chunk_heap *ch)
 		excess = retain_excess();
 		before = 0;
 	}
-	done = before - top_retained(ch);
+	done = minus(before, top_retained(ch));
 	if (done < excess)
 		done += purge_chunks(ch, ch->purge_from ? ch->purge_from : BINS_LAST, excess - done,
 				     VISITS_MOST * CLEAN_A_VISIT);

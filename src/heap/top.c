@@ -138,8 +138,8 @@ size_t top_trim(struct chunk_heap *ch, size_t pad)
 	return nbytes;
 }
 
-/* What is clean of top lies at its end: where much is that came before, top is trimmed, so that it
-   does not count as retained; a little does. */
+/* Clean pages of the chunk lie before top's clean end, and so count as retained again. Where they
+   are many, top is trimmed at once, unless trim_threshold is set. */
 void top_move_over_clean(struct chunk_heap *ch, struct chunk *c, size_t clean)
 {
 	size_t done;

@@ -17,8 +17,8 @@ COLD uint64_t poisson_gap(uint64_t random, size_t rate);
    at least POISSON_ONE. */
 COLD uint64_t poisson_weight(size_t granules, size_t rate);
 
-/* The weight of an object that had two chances of being sampled, which alone would give it the
-   weights a and b. */
+/* The weight of an object that either of two independent draws may sample, whose weights are a and
+   b. */
 COLD uint64_t poisson_weight_of_both(uint64_t a, uint64_t b);
 
 #define POISSON_ONE ((uint64_t)1 << 16)

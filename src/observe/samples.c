@@ -302,7 +302,7 @@ bool samples_remove(const void *mem, uint64_t now)
 	return true;
 }
 
-/* What it was before does not matter: it may have been larger, and have shrunk. */
+/* Sizes before and after do not give the weight: the object may have been larger once. */
 bool samples_resize(const void *mem, const void *moved, size_t asked, size_t given, size_t grown)
 {
 	struct sample **at = find(mem), *s = *at;

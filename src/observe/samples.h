@@ -108,8 +108,8 @@ COLD bool samples_add(const struct sampled_object *object);
 /* Forgets the sample of an object that is freed; false: there is none. */
 COLD bool samples_remove(const void *mem, uint64_t now);
 
-/* The object was resized, and moved perhaps, and is the same; false: it is not sampled. `grown` are
-   the bytes of its growth that are counted, and so may be sampled by themselves. */
+/* Updates the sample of an object that was resized, and perhaps moved; false: it is not sampled.
+   `grown`: the bytes by which it grew that are counted, so that they may be sampled as well. */
 COLD bool samples_resize(const void *mem, const void *moved, size_t asked, size_t given,
 			 size_t grown);
 

@@ -16,6 +16,7 @@
 
 #define STEP_PARTS 16
 
-/* Whether the whole structure, of about so many parts, is proved at the step that just ended. *left
-   counts the steps until then, one counter for each place that asks. */
+/* Whether the whole structure is proved at the step that just ended. *left counts the steps until
+   the next proof, one counter for each place that asks; it begins anew from `parts`, about how many
+   parts the structure has. */
 bool step_is_due(uint32_t *left, size_t parts);

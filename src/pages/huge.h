@@ -50,8 +50,9 @@ struct huge {
 	bool reserved;	      /* in reserved huge pages; constant while it is mapped */
 };
 
-/* NULL without memory.  *zero says before that zeros are wanted, for which a kept mapping must be
-   large enough as it is, and after that all reads as zero: else the caller writes them. */
+/* An object of nbytes; NULL without memory.  *zero says before the call that zeros are wanted: then
+   a kept mapping is reused only if nbytes of it may hold memory.  After the call it says that all
+   reads as zero; if not, the caller clears it. */
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero);
 
 /* The same for an object that is going to grow. */

@@ -19,7 +19,7 @@
 
 #include "base/compiler.h"
 
-/* Reads it first, and prints a line where the system does not say. */
+/* Reads the limit for the first time; prints a line if it cannot be read. */
 COLD void limit_start(void);
 
 /* Reads it again; what the system does not say stays as it was. */

@@ -11,7 +11,7 @@
  *
  * The system may refuse advice, as it does where it has no huge pages: it is not asked again.
  *
- * Nothing is held back where all is to be given back (zone_purge), and under `limit`.
+ * Nothing is held back by zone_purge(SIZE_MAX), nor under `limit`.
  */
 #pragma once
 

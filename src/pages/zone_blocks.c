@@ -137,8 +137,8 @@ static void give_locked(struct region *r, struct pages pages)
 	zone_change_end(&change);
 }
 
-/* The dirty block to be purged next: the largest of the newest region, or unless all are to go, one
-   that splits no huge page that is to stay whole; NULL when none is left. */
+/* The dirty block to purge next, and its region; NULL: none is left. The largest of the newest
+   region, or, unless all are to go, one that splits no huge page that is to stay whole. */
 static struct region *choose_dirty(bool all, unsigned least, unsigned *ret_page,
 				   unsigned *ret_order)
 {

@@ -109,7 +109,7 @@ struct slab {
 	struct link idle;  /* in the arena's list while retained != 0 */
 	uint32_t retained; /* its free bytes that are counted as retained (pages/retain.h) */
 	uint32_t swept;	   /* `out` at the last purge, if the slab was LISTED ever since */
-	uint32_t rested;   /* `out` when slabs_count_resting() last saw it */
+	uint32_t last_out; /* `out` when slabs_count_resting() last looked at the slab */
 	bool was_closed;   /* S3 */
 	uint8_t class;	   /* constant */
 	uint8_t order;	   /* constant */

@@ -247,8 +247,8 @@ template <size_t size> static Block large()
 // A mapping is kept where much else is in use.
 static Block a_kept_mapping()
 {
-	take_all(9, HUGE_SIZE);
-	return freed(blocks[8], HUGE_SIZE);
+	take_all(18, HUGE_SIZE);
+	return freed(blocks[17], HUGE_SIZE);
 }
 
 static Block a_run_given_back()

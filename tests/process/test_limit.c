@@ -106,16 +106,16 @@ static pthread_barrier_t meeting;
 static void *ask_at_once(void *slot)
 {
 	for (int round = 0; round < ROUNDS; round++) {
-		pthread_barrier_wait(&meeting);
+		pthread_barrier_wait(&meeting); /* all begin at once */
 		*(void **)slot = malloc(AT_ONCE);
-		pthread_barrier_wait(&meeting);
-		pthread_barrier_wait(&meeting);
+		pthread_barrier_wait(&meeting); /* all have an answer */
+		pthread_barrier_wait(&meeting); /* it is counted */
 		free(*(void **)slot);
 	}
 	return NULL;
 }
 
-/* None is allowed what another one is about to take. */
+/* What one thread was allowed and has yet to take is not allowed to another. */
 TEST(threads_that_ask_at_once_have_the_limit_and_no_more)
 {
 	pthread_t threads[THREADS];

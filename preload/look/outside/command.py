@@ -2,6 +2,7 @@
 import argparse
 import os
 import re
+import shutil
 
 from . import account, process
 from .failure import Failure, Refused, Unreadable
@@ -19,17 +20,22 @@ class Parser(argparse.ArgumentParser):
 
 
 def write(path, data):
-    """Bytes, whole or not at all; but what is no file, as a pipe, is written to as it is."""
-    whole = os.path.realpath(path) if os.path.isfile(path) or not os.path.exists(path) else None
-    beside = whole and f'{whole}.{os.getpid()}.new'
+    """Writes a file whole or not at all, by renaming a new one over it; writes to a pipe, a device, or a file in a folder
+    where none can be made, directly."""
+    target = os.path.realpath(path)
+    renames = (os.path.isfile(path) or not os.path.exists(path)) and os.access(os.path.dirname(target), os.W_OK)
+    temporary, made = f'{target}.{os.getpid()}.new', False
     try:
-        with open(beside or path, 'xb' if beside else 'wb') as file:
+        with open(temporary if renames else path, 'xb' if renames else 'wb') as file:
+            made = renames
             file.write(data)
-        if beside:
-            os.replace(beside, whole)
+        if renames:
+            if os.path.exists(target):
+                shutil.copymode(target, temporary)
+            os.replace(temporary, target)
     except BaseException as error:
-        if beside and os.path.exists(beside):
-            os.unlink(beside)
+        if made:
+            os.unlink(temporary)
         if not isinstance(error, OSError):
             raise
         raise Failure(f'{path} cannot be written: {error.strerror}') from None

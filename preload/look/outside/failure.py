@@ -34,7 +34,7 @@ class Torn(Exception):
 
 
 def set_output(**how):
-    """How standard output encodes what is printed, where it is a file."""
+    """Sets how standard output encodes what is printed; a StringIO in its place stays as it is."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors='backslashreplace', **how)    # a name may be in another encoding
 
@@ -42,7 +42,7 @@ def set_output(**how):
 def run_main(main):
     """Ends the process with what main() returns; a Failure is printed, not traced."""
     try:
-        if sys.stdout is None:      # it was closed before
+        if sys.stdout is None:      # the process was started without one
             sys.stdout = open(os.devnull, 'w', encoding='utf-8')    # pylint: disable=consider-using-with
         set_output()
         status = main()

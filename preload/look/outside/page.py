@@ -56,7 +56,7 @@ ELF = struct.Struct('<4sBB10xHHIQQQIHHHHHH')
 SEGMENT = struct.Struct('<IIQQQQQQ')
 PT_LOAD, PT_NOTE = 1, 4
 SEGMENTS_MOST, NOTES_MOST = 256, 1 << 16    # bytes of notes; what has more is no program of ours
-OF_FILE = 1 << 32       # pointers below it are as the file has them, where that is mapped above it
+RELOCATED_FROM = 1 << 32    # a lower pointer in a page of figures that lies above is not relocated yet
 
 
 class Page:
@@ -134,7 +134,7 @@ def distance_of_page(process, start):
 
 
 class Finder:
-    """Remembers which files hold loam, for many processes in a row: for one look, since files are written over."""
+    """Remembers which files hold loam, for one look at many processes; not for longer, since files are written over."""
 
     def __init__(self):
         self.distances = {}
@@ -199,7 +199,7 @@ def read_page(process, address, memory):
                           f' reads layout {LAYOUT}: use the `loam top` of that version', f'layout {layout}')
         if nbytes != NBYTES:
             raise damaged(process, f'it says that it has {nbytes} bytes')
-        if own < OF_FILE <= address:
+        if own < RELOCATED_FROM <= address:
             raise Failure(f'{process} has just been started, and its loam not yet: look again')
         if own != address:
             raise damaged(process, f'it says that it lies at {own:#x}, and lies at {address:#x}')

@@ -45,7 +45,7 @@ def lines_of(path):
 
 
 def stat_fields(folder):
-    """What stands behind a name in /proc/PID/stat, or in that of a thread."""
+    """The fields behind the name in the `stat` of a process's folder, or of a thread's."""
     return text_of(f'{folder}/stat').rpartition(')')[2].split()
 
 
@@ -97,7 +97,7 @@ def has_memory(folder):
 
 
 def folder_of(pid):
-    """Where /proc shows its memory: with a thread, where the first one has ended and others go on."""
+    """The folder that shows a process's memory: that of a living thread if the first one has ended, else its own."""
     first = f'/proc/{pid}'
     try:
         if stat_fields(first)[0] != 'Z':

@@ -37,7 +37,7 @@ def segments(path):
             if s[0] == PT_LOAD]
 
 
-# What a signal handler returns to: SIGRETURN of src/unwind/registers.h, of x86-64 and of aarch64.
+# The instructions that a signal handler returns to, on x86-64 and aarch64: SIGRETURN of src/unwind/registers.h.
 SIGRETURN = bytes.fromhex('48c7c00f0000000f05'), bytes.fromhex('681180d2010000d4')
 
 SECTION = struct.Struct('<IIQQQQIIQQ')
@@ -66,7 +66,7 @@ def exported(path):
 
 
 def bytes_at(path, offset, nbytes):
-    """Of a file; none where it cannot be read."""
+    """Bytes of a file; none where it cannot be read."""
     try:
         with open(path, 'rb', buffering=0) as file:
             file.seek(offset)
@@ -103,7 +103,7 @@ class Symbols:
         self.starts = [m.start for m in self.mappings]
         self.pid = pid
         self.found = {}     # lines by address
-        self.signals = {}   # whether a return address is where a signal handler returns to
+        self.signals = {}   # is_of_signal() by return address
 
     def mapping(self, address):
         i = bisect.bisect_right(self.starts, address) - 1
@@ -141,16 +141,18 @@ class Symbols:
         return Line(f'{os.path.basename(mapping.path)}+{address - mapping.start + mapping.offset:#x}', known=False)
 
     def code(self, frames):
-        """Of return addresses, where each function was: in the call before, or right there where a signal came."""
+        """An address within the instruction that each frame executed: its call, which ends at the return address,
+        or behind a signal handler the one that was interrupted, which begins there."""
         found, in_call = [], True
         for frame in frames:
-            found.append(frame - in_call)
+            found.append(frame - 1 if in_call else frame)
             in_call = not self.is_of_signal(frame)
             if not in_call:
                 self.found[found[-1]] = [Line('(signal handler)', known=False)]
         return found
 
     def is_of_signal(self, frame):
+        """Whether a signal handler returns to that address."""
         if frame not in self.signals:
             mapping = self.mapping(frame)
             path = self.file_of(mapping) if mapping and mapping.path.startswith('/') else None

@@ -745,8 +745,6 @@ static void *slowly(size_t req)
 /* Where no kept run was found, one is made. */
 TEST(without_a_kept_run_the_slow_path_begins_with_nothing_held)
 {
-	ALIGNED(PAGE_SIZE) static char page[PAGE_SIZE];
-	struct run run = {.mem = page, .npages = 1};
 	struct lock lock = LOCK_INIT(LOCK_ARENA);
 	struct cache *c = cache_enter();
 
@@ -754,5 +752,13 @@ TEST(without_a_kept_run_the_slow_path_begins_with_nothing_held)
 	EXPECT(cache_leave_then_alloc(c, &lock, 3, slowly) == slowly(3));
 	EXPECT(!lock_held(&lock));
 	EXPECT(slowly(3));
+}
+
+TEST(a_kept_run_without_fences_is_returned_as_it_is)
+{
+	ALIGNED(PAGE_SIZE) static char page[PAGE_SIZE];
+	struct run run = {.mem = page, .npages = 1};
+	struct lock lock = LOCK_INIT(LOCK_ARENA);
+
 	EXPECT(cache_wake_then_lay_out(&lock, &run, 0, PAGE_SIZE) == page);
 }

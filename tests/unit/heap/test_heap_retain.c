@@ -454,7 +454,7 @@ TEST(of_top_goes_what_the_rule_asks_for_and_no_more)
 
 enum { ROUND_CHUNKS = 200, ROUND_BYTES = 100000 };
 
-/* Chunks that are all freed again, in this order or the other; how many bytes were purged. */
+/* Allocates chunks and frees all, in this order or in reverse; how many bytes were purged. */
 static size_t round_of_chunks(struct chunk_heap *ch, bool in_order)
 {
 	static char *mems[ROUND_CHUNKS];
@@ -469,7 +469,7 @@ static size_t round_of_chunks(struct chunk_heap *ch, bool in_order)
 	return ch->purged_bytes - before;
 }
 
-/* Else all that is retained elsewhere would be purged beside it, again and again. */
+/* If it were, all other free memory would be purged for it, again and again. */
 TEST(what_top_keeps_under_trim_threshold_is_not_retained)
 {
 	struct chunk_heap *ch = fresh(true);

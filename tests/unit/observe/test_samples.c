@@ -250,7 +250,7 @@ TEST(a_byte_that_counted_too_many_stays)
 	EXPECT_EQ(samples.in_use, 0);
 }
 
-/* Two chances one behind the other are that of the sum; in weights, which are rounded. */
+/* 2,048 bytes and then 6,144 have the chance of 8,192, but for the rounding of weights. */
 TEST(what_grows_in_place_has_the_chance_of_its_new_size)
 {
 	struct site *s;
@@ -269,7 +269,7 @@ TEST(what_grows_in_place_has_the_chance_of_its_new_size)
 	remove_all();
 }
 
-/* What it lost again had its chance, too, and what it has room for had none. */
+/* The bytes that it lost again were counted; growth within its room is not. */
 TEST(what_shrank_before_it_grew_keeps_the_chance_that_it_had)
 {
 	struct site *s;

@@ -268,7 +268,7 @@ TEST(what_was_allowed_and_is_not_live_yet_counts_against_the_limit)
 	reset(0, 0);
 }
 
-/* The thread may find in the child that its own is forgotten. */
+/* As in a child that a signal handler forked while its thread held a claim. */
 TEST(a_forgotten_claim_is_not_ended)
 {
 	size_t claim;

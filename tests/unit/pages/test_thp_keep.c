@@ -158,7 +158,7 @@ TEST(whole_huge_pages_go)
 	end();
 }
 
-TEST(a_trim_and_a_limit_take_all)
+TEST(nothing_is_held_back_from_a_purge_of_all_nor_under_a_limit)
 {
 	begin(THP_ALWAYS);
 	fill_region();
