@@ -179,8 +179,8 @@ class Starting(Case):
 
     def test_before_it_is_relocated(self):
         """It is not damaged, and no list has it."""
-        with subprocess.Popen(['/bin/sleep', '100'], env=environment(True), stderr=subprocess.DEVNULL,
-                              preexec_fn=lambda: libc.ptrace(TRACEME, 0, None, None)) as made:
+        with started() as other, subprocess.Popen(['/bin/sleep', '100'], env=environment(True), stderr=subprocess.DEVNULL,
+                                                  preexec_fn=lambda: libc.ptrace(TRACEME, 0, None, None)) as made:
             try:
                 os.waitpid(made.pid, 0)
                 while 'libloam' not in Path(f'/proc/{made.pid}/maps').read_text():
@@ -189,7 +189,8 @@ class Starting(Case):
                     self.step(made.pid)
                 said = subprocess.run((METRICS,), capture_output=True, text=True, timeout=240, check=True).stdout
                 self.assertNotIn(made.pid, listed(said))
-                self.each(made.pid, rf'process {made.pid} \(\w+\) has just been started, and its loam not yet: look again')
+                self.assertIn(other.pid, listed(said))
+                self.each(made.pid, rf'process {made.pid} \(\w+\) has just been started, and loam in it is not ready: look again')
             finally:
                 made.kill()
 

@@ -122,7 +122,8 @@ class Shares(Case):
         with Program('signal') as made:
             self.agree_as_folded(made.pid, made.held[made.pid])
             names, _ = made.end()
-            self.assertIn(';main;in_signal;touch;(signal handler);on_fault;alpha;', prof(made.path(names[0]), '--format', 'folded'))
+            self.assertRegex(prof(made.path(names[0]), '--format', 'folded'),
+                             r';main;in_signal;touch;\(signal handler\);on_fault;alpha[; ]')   # which clang leaves by a jump
 
     def test_the_child_of_a_fork_has_its_own(self):
         with Program('fork') as made:

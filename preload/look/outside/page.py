@@ -200,7 +200,7 @@ def read_page(process, address, memory):
         if nbytes != NBYTES:
             raise damaged(process, f'it says that it has {nbytes} bytes')
         if own < RELOCATED_FROM <= address:
-            raise Failure(f'{process} has just been started, and its loam not yet: look again')
+            raise Failure(f'{process} has just been started, and loam in it is not ready: look again')
         if own != address:
             raise damaged(process, f'it says that it lies at {own:#x}, and lies at {address:#x}')
         data = process.read(address, nbytes)
