@@ -50,15 +50,15 @@ static bool can_choose_place(void)
 	return child_wait(pid) == 0;
 }
 
-static _Noreturn void execute(char **argv, const char *preload, int place)
+static _Noreturn void execute(char **argv, bool preloads, int place)
 {
 	int null = open("/dev/null", O_WRONLY);
 
 	choose_place(place);
 	dup2(null, 1);
 	unsetenv("LD_PRELOAD");
-	if (preload)
-		setenv("LD_PRELOAD", preload, 1);
+	/* Both with as much on the stack: it may need a page more for a long path. */
+	setenv(preloads ? "LD_PRELOAD" : "NO_PRELOAD", getenv("LOAM_SO"), 1);
 	MUST(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
 	raise(SIGSTOP);
 	execv(argv[0], argv);
@@ -73,14 +73,14 @@ static size_t number_of(pid_t pid, const char *file, const char *name)
 	return proc_number(path, name);
 }
 
-static struct footprint measure(char **argv, const char *preload, int place)
+static struct footprint measure(char **argv, bool preloads, int place)
 {
 	struct footprint result = {0, 0, 0};
 	pid_t pid = fork();
 	int status;
 
 	if (pid == 0)
-		execute(argv, preload, place);
+		execute(argv, preloads, place);
 	MUST(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
 	MUST(ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL) == 0);
 	for (int deliver = 0;; deliver = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status)) {
@@ -117,8 +117,8 @@ static void measure_both(char **argv, int count, struct footprint *without, stru
 	struct footprint plain = {0, 0, 0}, preloaded = {0, 0, 0};
 
 	for (int i = 0; i < count; i++) {
-		add(&plain, measure(argv, NULL, i));
-		add(&preloaded, measure(argv, getenv("LOAM_SO"), i));
+		add(&plain, measure(argv, false, i));
+		add(&preloaded, measure(argv, true, i));
 	}
 	*without = mean(plain, count);
 	*with = mean(preloaded, count);
