@@ -133,7 +133,9 @@ static void count_resting_of(struct slabs *ss, unsigned sc)
 
 void slabs_count_resting(struct slabs *ss)
 {
-	for (unsigned sc = 0; sc < CLASSES && !thp_holds(); sc++)
+	if (thp_holds())
+		return;
+	for (unsigned sc = 0; sc < CLASSES; sc++)
 		if (slabs_serve(ss, sc))
 			count_resting_of(ss, sc);
 }

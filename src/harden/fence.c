@@ -156,7 +156,7 @@ static void *alloc_usable(size_t alignment, size_t nbytes, bool *zero)
 	bool wanted = *zero, guard = wants_guard(alignment, nbytes);
 	void *mem = alloc_with(alignment, nbytes, guard, zero);
 
-	for (; mem && !has_usable(mem, nbytes); guard = true) {
+	if (mem && !has_usable(mem, nbytes)) {
 		ASSERT(guard_pages && !guard);
 		cache_release(mem, pagemap_get(mem), "malloc");
 		*zero = wanted;

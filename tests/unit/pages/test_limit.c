@@ -5,6 +5,7 @@
 #include "os_sim.h"
 #include "pages/retain.h"
 #include "test.h"
+#include "claims.h"
 
 static char group_max[32], group_current[32], statm[80];
 static char pressure[80] = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
@@ -30,17 +31,6 @@ static void set(size_t max, size_t held, size_t others)
 	snprintf(statm, sizeof statm, "%zu %zu 0 0 0 %zu 0\n", resident, resident, resident);
 	os_sim_texts(texts);
 	options.limit = LIMIT_AUTO;
-}
-
-/* Whether `limit` leaves so many bytes to a request. */
-static bool allows(size_t nbytes)
-{
-	size_t claim = retain_claim(nbytes);
-
-	if (claim == RETAIN_REFUSED)
-		return false;
-	retain_unclaim(claim);
-	return true;
 }
 
 TEST(half_of_what_is_left_may_be_taken_before_it_is_read_again)

@@ -2,6 +2,7 @@
 #include "pages/retain.h"
 
 #include "test.h"
+#include "claims.h"
 
 static void reset(size_t live, size_t retained)
 {
@@ -223,17 +224,6 @@ TEST(below_the_limit_half_of_what_is_left_of_it_may_be_retained)
 	options.limit = 0;
 	EXPECT_EQ(retain_excess(), 0);
 	reset(0, 0);
-}
-
-/* Whether `limit` leaves so many bytes to a request. */
-static bool allows(size_t nbytes)
-{
-	size_t claim = retain_claim(nbytes);
-
-	if (claim == RETAIN_REFUSED)
-		return false;
-	retain_unclaim(claim);
-	return true;
 }
 
 TEST(what_is_retained_counts_against_the_limit)
