@@ -198,7 +198,7 @@ void zone_change_end(const struct zone_change *before)
 	ASSERT_SLOW(region_check(r) & check_sets(r, r->slot));
 }
 
-/* Whether a region of that node may have that number; the numbers below it are taken. */
+/* Whether a region of that node may have that number. */
 static bool is_free(size_t slot, unsigned node)
 {
 	const struct part *part = parts[slot / ZONE_PART];
@@ -218,25 +218,24 @@ static bool make_part(struct part **part, unsigned node)
 	return true;
 }
 
-static bool make_node(unsigned node)
+static struct zone_node *make_node(unsigned node)
 {
-	struct zone_node *made = metadata_alloc(sizeof *made);
-
-	if (made)
-		nodes[node] = made;
-	return made;
+	return nodes[node] = metadata_alloc(sizeof(struct zone_node));
 }
 
 /* A number counts before the region has it: those of other nodes may lie in between. */
 bool zone_note_region(struct region *r)
 {
+	struct zone_node *n = zone_node(r->node);
 	struct part **part;
-	size_t slot = 0;
+	size_t slot;
 
 	ASSERT(lock_held(&zone_lock));
-	while (slot < SLOTS && !is_free(slot, r->node))
-		slot++;
-	if (slot == SLOTS || (!zone_node(r->node) && !make_node(r->node)))
+	if (!n && !(n = make_node(r->node)))
+		return false;
+	while ((slot = n->free_from) < SLOTS && !is_free(slot, r->node))
+		n->free_from++;
+	if (slot == SLOTS)
 		return false;
 	part = &parts[slot / ZONE_PART];
 	ASSERT(is_aligned((uintptr_t)r->base, REGION_SIZE) && !*pagemap_region(r->base));
@@ -258,6 +257,7 @@ void zone_forget_region(struct region *r)
 	ASSERT(zone.sizes.regions && *pagemap_region(r->base) == r); /* Z2 */
 	zone.sizes.regions--;
 	*pagemap_region(r->base) = NULL;
+	zone_node(r->node)->free_from = smaller(zone_node(r->node)->free_from, r->slot);
 	KEEP_ORDER();
 	parts[r->slot / ZONE_PART]->regions[r->slot % ZONE_PART] = NULL;
 	KEEP_ORDER();

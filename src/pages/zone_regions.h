@@ -31,6 +31,7 @@ struct zone_node {
 	/* bit o: with[][o] is not empty; written atomically, for zone_is_ready() */
 	uint16_t orders[STATES];
 	struct zone_set with[STATES][ORDERS]; /* Z3: parts with such a region */
+	size_t free_from;		      /* numbers below it are taken, or other nodes' */
 };
 
 struct zone {

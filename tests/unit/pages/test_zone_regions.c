@@ -43,6 +43,35 @@ TEST(regions_beyond_the_first_part_of_the_table_are_found)
 	EXPECT(zone_check());
 }
 
+/* That of one that was unmapped; and nobody searches the numbers below it. */
+TEST(a_new_region_takes_the_lowest_number_that_is_free)
+{
+	enum { REGIONS = 4 };
+	unsigned slots[REGIONS];
+	char *held[REGIONS];
+	bool clean;
+
+	zone_unmap_free(false);
+	for (int i = 0; i < REGIONS; i++) {
+		REQUIRE(held[i] = zone_alloc(ORDER_MAX, &clean));
+		slots[i] = (*pagemap_region(held[i]))->slot;
+		EXPECT(zone_node(0)->free_from >= slots[i]);
+	}
+	for (int i = 1; i < REGIONS; i++)
+		EXPECT(slots[i] > slots[i - 1]);
+	for (int i = REGIONS - 2; i > 0; i--)
+		zone_free(held[i], ORDER_MAX, 0);
+	zone_unmap_free(false);
+	for (int i = 1; i < REGIONS - 1; i++) {
+		REQUIRE(held[i] = zone_alloc(ORDER_MAX, &clean));
+		EXPECT_EQ((*pagemap_region(held[i]))->slot, slots[i]);
+	}
+	for (int i = 0; i < REGIONS; i++)
+		zone_free(held[i], ORDER_MAX, 0);
+	zone_unmap_free(false);
+	EXPECT(zone_check());
+}
+
 /* In this order: dirty pages in a region further on, any pages beside dirty ones, nothing. */
 TEST(a_stretch_is_looked_for_in_sixteen_regions)
 {
