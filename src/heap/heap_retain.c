@@ -7,9 +7,11 @@
 #include "pages/zone.h"
 
 /* Chunks that one call purges, so that none takes long; it may look at CLEAN_A_VISIT times as many
-   that are purged already. */
+   that are purged already. For each CLEAN_A_CALL of these, chunks are left alone for a call after
+   the last bin: else, where most are purged, each call would do little but look at them. */
 #define VISITS_MOST   256
 #define CLEAN_A_VISIT 16
+#define CLEAN_A_CALL  256
 
 struct purge {
 	struct chunk_heap *ch;
@@ -47,8 +49,10 @@ static bool visit_chunk(struct chunk *c, size_t csize, void *arg)
 	size_t dirty = chunk_dirty(c, csize);
 
 	purge->bin = chunk_header(c) & CHUNK_UNSORTED ? BINS_UNSORTED : bins_index(csize);
-	if (csize < CHUNK_BIG || !dirty)
+	if (csize < CHUNK_BIG || !dirty) {
+		purge->ch->purge_vain++;
 		return spend(purge, 1);
+	}
 	if (!purge_chunk(purge->ch, c, csize))
 		return false;
 	purge->done += dirty;
@@ -67,7 +71,21 @@ static size_t purge_chunks(struct chunk_heap *ch, unsigned from, size_t wanted, 
 		return 0;
 	bins_visit(&ch->bins, from, least, visit_chunk, &purge);
 	ch->purge_from = purge.looks || purge.bin <= least ? 0 : purge.bin - 1;
+	if (!ch->purge_from) {
+		ch->purge_pause = ch->purge_vain / CLEAN_A_CALL;
+		ch->purge_vain = 0;
+	}
 	return purge.done;
+}
+
+static size_t purge_by_rule(struct chunk_heap *ch, size_t wanted)
+{
+	if (ch->purge_pause) {
+		ch->purge_pause--;
+		return 0;
+	}
+	return purge_chunks(ch, ch->purge_from ? ch->purge_from : BINS_LAST, wanted,
+			    VISITS_MOST * CLEAN_A_VISIT);
 }
 
 void heap_count_retained(struct chunk_heap *ch, intptr_t change)
@@ -105,8 +123,7 @@ void heap_obey_rule(struct chunk_heap *ch)
 	}
 	done = minus(before, top_retained(ch));
 	if (done < excess)
-		done += purge_chunks(ch, ch->purge_from ? ch->purge_from : BINS_LAST, excess - done,
-				     VISITS_MOST * CLEAN_A_VISIT);
+		done += purge_by_rule(ch, excess - done);
 	retain_purged(done);
 	heap_count_changes(ch);
 	if (done < excess)

@@ -424,6 +424,43 @@ TEST(a_call_looks_past_as_many_purged_chunks_as_it_may_and_the_next_goes_on)
 	expect_purge_behind(4200, 2);
 }
 
+/* The dirty ones are last in the ring of a size, behind more than a call looks at. */
+TEST(where_most_chunks_are_purged_few_calls_look_at_them)
+{
+	enum { MOST = 5120, FEW = 200, LOOKS = 4096, CALLS = 100 };
+	struct chunk_heap *ch = fresh(false);
+	struct options defaults = options;
+	static char *clean[MOST], *few[FEW];
+	int looked = 0;
+
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	spaced(ch, clean, MOST, 16000);
+	spaced(ch, few, FEW, 16000);
+	for (int i = 0; i < MOST; i++)
+		heap_free(ch, clean[i]);
+	heap_trim(ch, 0);
+	for (int i = 0; i < FEW; i++)
+		heap_free(ch, few[i]);
+	while (ch->bins.first[BINS_UNSORTED])
+		REQUIRE(heap_malloc(ch, 70000, NULL));
+	retain_forget();
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	for (int i = 0; i < CALLS; i++) {
+		uint32_t pause = ch->purge_pause;
+
+		heap_obey_rule(ch);
+		looked += !ch->purge_pause || ch->purge_pause > pause;
+	}
+	EXPECT(ch->bins.dirty >= FEW * PAGE_SIZE && retain_excess());
+	EXPECT(looked <= CALLS / (LOOKS / 256) * 3);
+	EXPECT(heap_trim(ch, 0) >= FEW * PAGE_SIZE);
+	EXPECT_EQ(ch->bins.dirty, 0);
+	EXPECT(heap_check(ch));
+	options = defaults;
+}
+
 TEST(of_top_goes_what_the_rule_asks_for_and_no_more)
 {
 	enum { CHUNKS = 200 };
