@@ -33,14 +33,14 @@ static bool serves(const struct huge *h, size_t nbytes, size_t alignment, enum u
 	       (use != GROWING && h->mapped >= nbytes && h->mapped - nbytes <= nbytes / 2);
 }
 
-/* The best of the kept mappings, off the list; NULL: none.  Huge lock. */
-static struct huge *take_kept(size_t nbytes, size_t alignment, enum use use)
+/* The best of a list; NULL: none.  Huge lock. */
+static struct huge *best_of(const struct link *list, size_t nbytes, size_t alignment, enum use use)
 {
 	struct huge *best = NULL;
 	unsigned looks = HUGE_LOOKS;
 
 	ASSERT(lock_held(&huge_lock));
-	list_for_each (l, &huge_table.kept) {
+	list_for_each (l, list) {
 		struct huge *h = huge_of_link(l);
 
 		if (serves(h, nbytes, alignment, use) && is_better(h, best, nbytes))
@@ -48,6 +48,16 @@ static struct huge *take_kept(size_t nbytes, size_t alignment, enum use use)
 		if (--looks == 0)
 			break;
 	}
+	return best;
+}
+
+/* The best of the kept mappings, those that are purged last, off its list; NULL: none. */
+static struct huge *take_kept(size_t nbytes, size_t alignment, enum use use)
+{
+	struct huge *best = best_of(&huge_table.kept, nbytes, alignment, use);
+
+	if (!best)
+		best = best_of(&huge_table.purged, nbytes, alignment, use);
 	if (best)
 		huge_unlist_kept(best);
 	return best;
@@ -208,7 +218,7 @@ static void set_size(struct huge *h, size_t nbytes)
 	if (nbytes > h->dirty && nbytes <= HUGE_KEPT_MOST)
 		retain_faults(nbytes - h->dirty);
 	huge_count_use(0, (intptr_t)(nbytes - h->nbytes));
-	huge_count_kept((intptr_t)(dirty - nbytes - room));
+	huge_count_rooms((intptr_t)(dirty - nbytes - room));
 	h->dirty = dirty;
 	KEEP_ORDER();
 	store_relaxed(&h->nbytes, nbytes);
@@ -274,19 +284,29 @@ void *huge_resize(struct huge *h, size_t nbytes)
 	return nbytes <= h->nbytes && load_relaxed(&h->in_use) ? h->mem : NULL;
 }
 
-struct huge *huge_around(const void *mem, bool kept)
+static struct huge *around(const struct link *list, const void *mem, bool kept)
 {
 	struct huge *found = NULL;
 
-	if (lock_held(&huge_lock))
-		return NULL;
-	lock_acquire(&huge_lock);
-	list_for_each (l, kept ? &huge_table.kept : &huge_table.in_use) {
+	list_for_each (l, list) {
 		struct huge *h = huge_of_link(l);
 
 		if ((uintptr_t)mem - (uintptr_t)h->mem < (kept ? h->mapped : h->nbytes))
 			found = h;
 	}
+	return found;
+}
+
+struct huge *huge_around(const void *mem, bool kept)
+{
+	struct huge *found;
+
+	if (lock_held(&huge_lock))
+		return NULL;
+	lock_acquire(&huge_lock);
+	found = around(kept ? &huge_table.kept : &huge_table.in_use, mem, kept);
+	if (kept && !found)
+		found = around(&huge_table.purged, mem, kept);
 	lock_release(&huge_lock);
 	return found;
 }
@@ -297,6 +317,8 @@ void huge_visit(void (*visit)(const struct huge *h, bool kept, void *arg), void 
 	list_for_each (l, &huge_table.in_use)
 		visit(huge_of_link(l), false, arg);
 	list_for_each (l, &huge_table.kept)
+		visit(huge_of_link(l), true, arg);
+	list_for_each (l, &huge_table.purged)
 		visit(huge_of_link(l), true, arg);
 	lock_release(&huge_lock);
 }

@@ -27,8 +27,8 @@ size_t huge_unmap(struct huge *h)
 		pool_free(&huge_pool, h);
 		return dirty;
 	}
-	if (!h->reserved && os_purge(h->mem, h->mapped))
-		h->dirty = os_page_size(); /* some are, of what is kept (G3) */
+	if (dirty && !h->reserved && os_purge(h->mem, h->mapped))
+		h->dirty = 0;
 	dirty -= h->dirty;
 	if (h->dirty <= HUGE_KEPT_MOST) {
 		lock_acquire(&huge_lock);
@@ -49,7 +49,7 @@ static size_t give_room(struct huge *h, bool unmap)
 	if (!nbytes || h->reserved)
 		return 0;			       /* G4 */
 	ASSERT(h->nbytes <= dirty && dirty <= mapped); /* G3 */
-	huge_count_kept(-(intptr_t)(dirty - h->nbytes));
+	huge_count_rooms(-(intptr_t)(dirty - h->nbytes));
 	h->dirty = h->nbytes;
 	KEEP_ORDER();
 	if (unmap)
@@ -59,7 +59,7 @@ static size_t give_room(struct huge *h, bool unmap)
 	h->mapped = mapped;
 	KEEP_ORDER();
 	h->dirty = dirty;
-	huge_count_kept((intptr_t)(dirty - h->nbytes));
+	huge_count_rooms((intptr_t)(dirty - h->nbytes));
 	return 0;
 }
 
@@ -70,7 +70,7 @@ static size_t give_rooms(size_t nbytes, bool unmap)
 
 	lock_acquire(&huge_lock);
 	list_for_each (l, &huge_table.in_use) {
-		if (given >= nbytes || !(unmap || huge_table.sizes.kept))
+		if (given >= nbytes || !(unmap || huge_table.rooms))
 			break;
 		given += give_room(huge_of_link(l), unmap);
 	}
@@ -78,43 +78,59 @@ static size_t give_rooms(size_t nbytes, bool unmap)
 	return given;
 }
 
-/* The kept mapping that was freed longest ago, off the list; NULL: none. */
-static struct huge *take_oldest(void)
+/* The one of a list that was freed longest ago, off it; NULL: none. */
+static struct huge *take_oldest(const struct link *list)
 {
 	struct huge *h = NULL;
 
 	lock_acquire(&huge_lock);
-	if (!list_empty(&huge_table.kept))
-		huge_unlist_kept(h = huge_of_link(huge_table.kept.prev));
+	if (!list_empty(list))
+		huge_unlist_kept(h = huge_of_link(list->prev));
 	huge_unlock();
 	return h;
 }
 
-static size_t count_kept(void)
+/* How many are on a list, `most` at most. */
+static size_t count(const struct link *list, size_t most)
 {
 	size_t n = 0;
 
 	lock_acquire(&huge_lock);
-	list_for_each (l, &huge_table.kept)
-		n++;
+	list_for_each (l, list)
+		if (n++ == most)
+			break;
 	huge_unlock();
-	return n;
+	return smaller(n, most);
 }
 
-/* What cannot be unmapped becomes the newest, and each is tried once; in vain, as one that is
-   purged already, a few times a call. */
-size_t huge_purge(size_t nbytes)
+/* Unmaps those of a list, oldest first, until nbytes are given back. What cannot be unmapped is
+   listed as the newest; each is tried once where all are to go, else a few a call in vain. */
+static size_t unmap_listed(const struct link *list, size_t nbytes)
 {
-	size_t purged = 0, left = count_kept(), vain = nbytes == SIZE_MAX ? SIZE_MAX : VAIN_MOST;
+	bool all = nbytes == SIZE_MAX;
+	size_t purged = 0, tries = count(list, all ? SIZE_MAX : VAIN_MOST);
 	struct huge *h;
 
-	for (; left && purged < nbytes && vain && (h = take_oldest()); left--) {
+	while (tries && purged < nbytes && (h = take_oldest(list))) {
 		size_t given = huge_unmap(h);
 
 		purged += given;
-		vain -= !given;
+		tries -= all || !given;
 	}
-	return purged < nbytes ? purged + give_rooms(nbytes - purged, false) : purged;
+	return purged;
+}
+
+/* Purged ones first, lest those that become so now are tried twice. */
+size_t huge_purge(size_t nbytes)
+{
+	size_t purged = nbytes == SIZE_MAX ? unmap_listed(&huge_table.purged, nbytes) : 0;
+
+	purged += unmap_listed(&huge_table.kept, nbytes);
+	if (purged < nbytes)
+		purged += give_rooms(nbytes - purged, false);
+	if (purged < nbytes && nbytes < SIZE_MAX)
+		unmap_listed(&huge_table.purged, nbytes);
+	return purged;
 }
 
 size_t huge_purge_unneeded(void)

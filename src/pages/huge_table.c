@@ -9,6 +9,7 @@ struct lock huge_lock = LOCK_INIT(LOCK_HUGE);
 struct huge_table huge_table = {
 	.in_use = {&huge_table.in_use, &huge_table.in_use},
 	.kept = {&huge_table.kept, &huge_table.kept},
+	.purged = {&huge_table.purged, &huge_table.purged},
 };
 
 struct pool huge_pool = POOL_INIT(struct huge);
@@ -53,7 +54,7 @@ void huge_list_kept(struct huge *h)
 
 	ASSERT(lock_held(&huge_lock));
 	ASSERT(h->dirty <= h->mapped && h->dirty <= HUGE_KEPT_MOST);
-	ASSERT(h->dirty && !pagemap_get(h->mem));
+	ASSERT(!pagemap_get(h->mem));
 	while ((other = neighbour(h))) {
 		huge_unlist_kept(other);
 		h = join(h, other);
@@ -65,7 +66,7 @@ void huge_list_alone(struct huge *h)
 {
 	ASSERT(lock_held(&huge_lock) && h->dirty <= HUGE_KEPT_MOST && !pagemap_get(h->mem));
 	h->nbytes = h->dirty;
-	list_push(&huge_table.kept, &h->link);
+	list_push(h->dirty ? &huge_table.kept : &huge_table.purged, &h->link);
 	huge_count_kept((intptr_t)h->dirty);
 }
 
@@ -77,7 +78,7 @@ void *huge_enter_use(struct huge *h)
 	store_relaxed(&h->in_use, true);
 	list_push(&huge_table.in_use, &h->link);
 	huge_count_use(1, (intptr_t)h->nbytes);
-	huge_count_kept((intptr_t)(h->dirty - h->nbytes));
+	huge_count_rooms((intptr_t)(h->dirty - h->nbytes));
 	pagemap_set(h->mem, PAGE_SIZE, &h->tag);
 	return h->mem;
 }
@@ -91,23 +92,25 @@ void huge_leave_use(struct huge *h)
 	store_relaxed(&h->in_use, false);
 	list_remove(&h->link);
 	huge_count_use(-1, -(intptr_t)h->nbytes);
-	huge_count_kept(-(intptr_t)(h->dirty - h->nbytes));
+	huge_count_rooms(-(intptr_t)(h->dirty - h->nbytes));
 }
 
-/* The sizes, of which those that G2 is of are summed up anew. */
-static COLD struct huge_sizes sum_up(void)
+/* The table, of which the sums that G2 is of are made anew; its lists are not to be followed. */
+static COLD struct huge_table sum_up(void)
 {
-	struct huge_sizes s = huge_table.sizes;
+	struct huge_table t = huge_table;
+	struct huge_sizes *s = &t.sizes;
 
-	s.count = s.nbytes = s.kept = 0;
+	s->count = s->nbytes = t.rooms = 0;
 	list_for_each (l, &huge_table.in_use) {
-		s.count++;
-		s.nbytes += huge_of_link(l)->nbytes;
-		s.kept += huge_of_link(l)->dirty - huge_of_link(l)->nbytes;
+		s->count++;
+		s->nbytes += huge_of_link(l)->nbytes;
+		t.rooms += huge_of_link(l)->dirty - huge_of_link(l)->nbytes;
 	}
+	s->kept = t.rooms;
 	list_for_each (l, &huge_table.kept)
-		s.kept += huge_of_link(l)->dirty;
-	return s;
+		s->kept += huge_of_link(l)->dirty;
+	return t;
 }
 
 static COLD bool check_reserved(const struct huge *h)
@@ -115,9 +118,15 @@ static COLD bool check_reserved(const struct huge *h)
 	return expect_eq("G4", h->reserved && !is_aligned(h->mapped, HUGETLB_PAGE), false);
 }
 
+static COLD bool check_kept(const struct huge *h, bool dirty)
+{
+	return expect_eq("G3", h->nbytes == h->dirty && h->dirty <= h->mapped, true) &
+	       expect_eq("G3", h->dirty != 0, dirty) & check_reserved(h);
+}
+
 bool huge_check(void)
 {
-	struct huge_sizes sums;
+	struct huge_table sums;
 	bool ok = true;
 
 	lock_acquire(&huge_lock);
@@ -129,16 +138,15 @@ bool huge_check(void)
 		ok &= expect_eq("G4", h->reserved && h->nbytes != h->dirty, false);
 		ok &= check_reserved(h);
 	}
-	list_for_each (l, &huge_table.kept) {
-		struct huge *h = huge_of_link(l);
-
-		ok &= expect_eq("G3", h->nbytes == h->dirty && h->dirty <= h->mapped, true);
-		ok &= check_reserved(h);
-	}
+	list_for_each (l, &huge_table.kept)
+		ok &= check_kept(huge_of_link(l), true);
+	list_for_each (l, &huge_table.purged)
+		ok &= check_kept(huge_of_link(l), false);
 	sums = sum_up();
-	ok &= expect_eq("G2", sums.kept, huge_table.sizes.kept);
-	ok &= expect_eq("G2", sums.count, huge_table.sizes.count);
-	ok &= expect_eq("G2", sums.nbytes, huge_table.sizes.nbytes);
+	ok &= expect_eq("G2", sums.sizes.kept, huge_table.sizes.kept);
+	ok &= expect_eq("G2", sums.sizes.count, huge_table.sizes.count);
+	ok &= expect_eq("G2", sums.sizes.nbytes, huge_table.sizes.nbytes);
+	ok &= expect_eq("G2", sums.rooms, huge_table.rooms);
 	lock_release(&huge_lock);
 	return ok;
 }
@@ -165,11 +173,15 @@ static COLD void keep_untagged(void)
 void huge_recover(void)
 {
 	struct huge_sizes before = huge_table.sizes;
+	struct huge_table sums;
 
 	list_repair(&huge_table.in_use);
 	list_repair(&huge_table.kept);
+	list_repair(&huge_table.purged);
 	keep_untagged();
-	huge_table.sizes = sum_up();
+	sums = sum_up();
+	huge_table.sizes = sums.sizes;
+	huge_table.rooms = sums.rooms;
 	retain_add_live((intptr_t)(huge_table.sizes.nbytes - before.nbytes));
 	retain_add((intptr_t)(huge_table.sizes.kept - before.kept));
 }

@@ -15,8 +15,9 @@
 #define HUGE_LOOKS 64 /* how many kept mappings are looked at */
 
 struct huge_table {
-	struct link in_use, kept; /* kept: the oldest is last */
-	struct huge_sizes sizes;  /* G2 */
+	struct link in_use, kept, purged; /* the oldest is last; purged: kept, and not dirty */
+	struct huge_sizes sizes;	  /* G2 */
+	size_t rooms;			  /* G2: dirty bytes behind objects in use, of those kept */
 };
 
 extern HIDDEN struct huge_table huge_table;
@@ -44,6 +45,12 @@ static inline void huge_count_kept(intptr_t nbytes)
 {
 	ASSERT(lock_held(&huge_lock) && (nbytes >= 0 || huge_table.sizes.kept >= (size_t)-nbytes));
 	retain_with(retain_add, &huge_table.sizes.kept, nbytes);
+}
+
+static inline void huge_count_rooms(intptr_t nbytes)
+{
+	huge_table.rooms += (size_t)nbytes;
+	huge_count_kept(nbytes);
 }
 
 /* Keeps a mapping that is on no list, joined with its neighbours. */
