@@ -56,7 +56,8 @@ struct huge {
    reads as zero; if not, the caller clears it. */
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero);
 
-/* The same for an object that is going to grow. */
+/* The same for an object that is going to grow. NULL also where there is memory for its bytes, but
+   not for its room. */
 void *huge_alloc_with_room(size_t nbytes);
 
 /* False, with nothing done, where another thread has just freed it. */

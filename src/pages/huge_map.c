@@ -62,8 +62,6 @@ struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped)
 	if (!h)
 		return NULL;
 	mem = map(mapped, alignment);
-	if (!mem && mapped > nbytes)
-		mem = map(mapped = nbytes, alignment);
 	if (mem)
 		mapped = without_locked_room(mem, nbytes, mapped);
 	if (mem && nbytes <= HUGE_KEPT_MOST)
@@ -141,8 +139,6 @@ bool huge_move(struct huge *h, size_t nbytes)
 
 	ASSERT(nbytes > h->mapped && !pagemap_get(h->mem) && !h->reserved);
 	mem = move_to(h, mapped);
-	if (!mem && mapped > nbytes)
-		mem = move_to(h, mapped = nbytes);
 	if (!mem)
 		return grow_anywhere(h, nbytes);
 	h->mem = mem;

@@ -7,7 +7,7 @@
 /* What is mapped for an object of nbytes that grows. */
 size_t huge_with_room(size_t nbytes);
 
-/* A new mapping for nbytes, `mapped` bytes long or at least nbytes; NULL without memory. */
+/* A new mapping for nbytes, `mapped` bytes long; NULL without memory. */
 struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped);
 
 /* The same in reserved huge pages; NULL where there are not enough of them, or it would be small or

@@ -63,13 +63,13 @@ static struct huge *take_kept(size_t nbytes, size_t alignment, enum use use)
 	return best;
 }
 
-/* What is over nbytes becomes a kept mapping of its own, unless it is little. */
+/* What is over nbytes, which is more than a little, becomes a kept mapping of its own. */
 static void split(struct huge *h, size_t nbytes)
 {
 	struct huge *rest;
 
 	ASSERT(nbytes && nbytes <= h->dirty && is_aligned(nbytes, os_page_size()));
-	if (h->reserved || h->dirty - nbytes <= nbytes / 8)
+	if (h->reserved)
 		return;
 	rest = pool_alloc(&huge_pool);
 	if (!rest)

@@ -310,7 +310,7 @@ static void give_back(void *mem, size_t npages, size_t touched)
 	lock_acquire(&zone_lock);
 	r = region_of(mem);
 	page = region_page_of(r, mem);
-	region_touch(r, (struct pages){page, (unsigned)(zone.locked ? npages : touched)});
+	region_touch(r, (struct pages){page, (unsigned)touched});
 	give_locked(r, (struct pages){page, (unsigned)npages});
 	retain_add_live(-(intptr_t)(npages << PAGE_SHIFT));
 	purge_locked(retain_excess());
