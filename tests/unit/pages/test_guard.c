@@ -4,6 +4,7 @@
 #include "os/mappings.h"
 #include "os_sim.h"
 #include "pages/huge_table.h"
+#include "pages/zone.h"
 #include "test.h"
 
 #define GUARDS_MOST (MAPPINGS_BY_DEFAULT / 4)
@@ -68,6 +69,19 @@ TEST(a_refusal_leaves_all_as_before)
 	EXPECT(!guard_lift(&tag, page, os_page_size()) && tag.guarded);
 	EXPECT(guard_lift(&tag, page, os_page_size()) && !tag.guarded);
 	page[0] = 1;
+	os_unmap(page, os_page_size());
+}
+
+TEST(free_blocks_are_unmapped_for_a_page_that_is_refused)
+{
+	char *page = os_map(os_page_size(), OS_PAGES);
+	struct descriptor tag = {.kind = KIND_RUN};
+
+	zone_start();
+	guard_lay(&tag, page, os_page_size());
+	os_sim_fail_once(1);
+	EXPECT(guard_lift(&tag, page, os_page_size()) && !tag.guarded);
+	EXPECT_EQ(zone_unmap_free(true), 0);
 	os_unmap(page, os_page_size());
 }
 

@@ -219,6 +219,18 @@ TEST(a_freed_mapping_of_32_mib_is_kept_and_a_larger_one_goes)
 	EXPECT(huge_check());
 }
 
+TEST(an_object_of_over_32_mib_takes_no_kept_mapping)
+{
+	char *mem;
+
+	huge_purge(SIZE_MAX);
+	huge_free(huge_of(take(20 * MIB)));
+	REQUIRE(mem = take(33 * MIB));
+	EXPECT_EQ(sizes().kept, 20 * MIB);
+	huge_free(huge_of(mem));
+	huge_purge(SIZE_MAX);
+}
+
 /* One of 3 MiB is the oldest of 65, then of 64. */
 TEST(the_64_mappings_that_were_kept_last_are_looked_at)
 {
@@ -464,9 +476,26 @@ TEST(an_object_that_grows_has_no_room_where_memory_is_locked)
 	os_sim_lock(false);
 	REQUIRE(mem = huge_resize(huge_of(mem), 12 * MIB));
 	EXPECT_EQ(huge_of(mem)->mapped, 18 * MIB);
+	REQUIRE(mem = huge_resize(huge_of(mem), 6 * MIB));
+	os_sim_lock(true);
+	EXPECT(huge_resize(huge_of(mem), 10 * MIB) == mem); /* where it was larger before */
+	EXPECT_EQ(huge_of(mem)->mapped, 10 * MIB);
+	os_sim_lock(false);
 	huge_free(huge_of(mem));
 	huge_purge(SIZE_MAX);
 	EXPECT(huge_check());
+}
+
+TEST(an_object_that_grows_has_no_room_where_addresses_are_dear)
+{
+	char *mem;
+
+	os_sim_set_memory_limit(GIB);
+	REQUIRE(mem = huge_alloc_with_room(6 * MIB));
+	EXPECT_EQ(huge_of(mem)->mapped, 6 * MIB);
+	os_sim_set_memory_limit(SIZE_MAX);
+	huge_free(huge_of(mem));
+	huge_purge(SIZE_MAX);
 }
 
 TEST(one_that_grows_takes_a_kept_mapping_whole)
@@ -503,6 +532,57 @@ TEST(one_that_grows_takes_a_kept_mapping_whole)
 	huge_purge(SIZE_MAX);
 	EXPECT_EQ(retain_live, 0);
 	EXPECT_EQ(retain_retained, 0);
+}
+
+TEST(of_what_was_kept_all_the_time_goes_what_exceeds_the_rule)
+{
+	enum { N = 3 };
+	size_t floor = options.retain_floor;
+	char *kept[N], *between[N];
+
+	huge_purge(SIZE_MAX);
+	retain_forget();
+	options.retain_floor = GIB;
+	for (int i = 0; i < N; i++)
+		REQUIRE((kept[i] = take(10 * MIB)) && (between[i] = take(5 * MIB)));
+	for (int i = 0; i < N; i++)
+		huge_free(huge_of(kept[i]));
+	EXPECT_EQ(huge_purge_unneeded(), 0);
+	options.retain_floor = 25 * MIB;
+	EXPECT_EQ(huge_purge_unneeded(), 20 * MIB); /* to half of that, two of three */
+	huge_free(huge_of(take(10 * MIB)));
+	options.retain_floor = 0;
+	EXPECT_EQ(huge_purge_unneeded(), 0); /* it was used */
+	EXPECT_EQ(huge_purge_unneeded(), 10 * MIB);
+	for (int i = 0; i < N; i++)
+		huge_free(huge_of(between[i]));
+	huge_purge(SIZE_MAX);
+	options.retain_floor = floor;
+	EXPECT(huge_check());
+}
+
+/* An object that grows, with MIB of its room in RAM. */
+static char *take_with_dirty_room(size_t nbytes)
+{
+	huge_free(huge_of(take(nbytes + MIB)));
+	return huge_alloc_with_room(nbytes);
+}
+
+TEST(no_more_rooms_are_purged_than_is_needed)
+{
+	size_t floor = options.retain_floor;
+	char *a, *b;
+
+	huge_purge(SIZE_MAX);
+	options.retain_floor = GIB;
+	REQUIRE((a = take_with_dirty_room(5 * MIB)) && (b = take_with_dirty_room(7 * MIB)));
+	EXPECT_EQ(sizes().kept, 2 * MIB);
+	EXPECT_EQ(huge_purge(PAGE_SIZE), MIB);
+	EXPECT_EQ(sizes().kept, MIB);
+	huge_free(huge_of(a));
+	huge_free(huge_of(b));
+	huge_purge(SIZE_MAX);
+	options.retain_floor = floor;
 }
 
 TEST(rooms_and_kept_mappings_are_unmapped_where_addresses_are_short)

@@ -35,8 +35,9 @@ static size_t count_kept(void)
 	return n;
 }
 
-/* How many mappings are kept after two that lie side by side from there on were freed. */
-static size_t kept_side_by_side(char *place, size_t lower_bytes, size_t upper_bytes)
+/* How many mappings are kept after two that lie side by side from there on were freed, of which the
+   lower one may pass for a reserved one. */
+static size_t kept_side_by_side(char *place, size_t lower_bytes, size_t upper_bytes, bool reserved)
 {
 	char *lower, *upper;
 
@@ -46,6 +47,7 @@ static size_t kept_side_by_side(char *place, size_t lower_bytes, size_t upper_by
 	os_sim_map_at(place + lower_bytes);
 	upper = take(upper_bytes);
 	REQUIRE(lower == place && upper == place + lower_bytes);
+	huge_of(lower)->reserved = reserved;
 	huge_free(huge_of(lower));
 	huge_free(huge_of(upper));
 	EXPECT_EQ(sizes().kept, lower_bytes + upper_bytes);
@@ -53,13 +55,14 @@ static size_t kept_side_by_side(char *place, size_t lower_bytes, size_t upper_by
 	return count_kept();
 }
 
-TEST(kept_mappings_become_none_of_over_32_mib)
+TEST(kept_mappings_become_none_of_over_32_mib_or_of_both_kinds)
 {
 	char *held = take(800 * MIB), *place = take(64 * MIB);
 
 	huge_free(huge_of(place)); /* so large a one is unmapped */
-	EXPECT_EQ(kept_side_by_side(place, 16 * MIB, 16 * MIB), 1);
-	EXPECT_EQ(kept_side_by_side(place, 16 * MIB, 17 * MIB), 2);
+	EXPECT_EQ(kept_side_by_side(place, 16 * MIB, 16 * MIB, false), 1);
+	EXPECT_EQ(kept_side_by_side(place, 16 * MIB, 17 * MIB, false), 2);
+	EXPECT_EQ(kept_side_by_side(place, 16 * MIB, 16 * MIB, true), 2);
 	huge_free(huge_of(held));
 	huge_purge(SIZE_MAX);
 	EXPECT_EQ(sizes().kept, 0);
@@ -117,4 +120,16 @@ TEST(an_object_that_was_being_freed_is_kept)
 	huge_free(huge_of(mem));
 	huge_free(huge_of(held));
 	EXPECT(huge_check());
+}
+
+TEST(one_of_over_32_mib_that_was_being_freed_is_not)
+{
+	char *mem = take(33 * MIB);
+
+	huge_purge(SIZE_MAX);
+	pagemap_set(mem, PAGE_SIZE, NULL);
+	huge_recover();
+	EXPECT(huge_check());
+	EXPECT_EQ(huge_table.sizes.kept, 0);
+	EXPECT_EQ(huge_table.sizes.count, 0);
 }

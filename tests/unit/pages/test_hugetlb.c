@@ -69,7 +69,7 @@ TEST(small_and_far_aligned_ones_and_those_that_grow_do_not)
 	char *mem[3];
 
 	begin(64 * MIB);
-	REQUIRE(mem[0] = huge_alloc(MIB, 8 * MIB, &zero));
+	REQUIRE(mem[0] = huge_alloc(MIB, PAGE_SIZE, &zero));
 	REQUIRE(mem[1] = huge_alloc(5 * MIB, 4 * MIB, &zero));
 	REQUIRE(mem[2] = huge_alloc_with_room(5 * MIB));
 	EXPECT_EQ(os_sim_reserved(), 64 * MIB);
@@ -98,7 +98,7 @@ TEST(a_kept_one_is_used_again_as_it_is)
 	c = take_zeros(7 * MIB, false);
 	EXPECT(c == a || c == b);
 	EXPECT_EQ(huge_of(c)->nbytes, 8 * MIB);
-	a = huge_alloc(7 * MIB, PAGE_SIZE, &zero);
+	a = huge_alloc(6 * MIB, PAGE_SIZE, &zero);
 	EXPECT(!zero && huge_of(a)->reserved);
 	EXPECT(huge_check());
 	for (const struct link *l = huge_table.in_use.next; l != &huge_table.in_use;

@@ -4,6 +4,7 @@
 #include "os/memory_limits.h"
 #include "os_sim.h"
 #include "pages/retain.h"
+#include "pages/zone.h"
 #include "test.h"
 #include "claims.h"
 
@@ -160,6 +161,21 @@ TEST(while_tasks_wait_for_memory_an_eighth_of_the_share_is_retained)
 	EXPECT_EQ(retain_excess(), 0);
 	options.limit = LIMIT_AUTO;
 	EXPECT_EQ(excess_under_pressure("0.00"), 0);
+}
+
+TEST(mapped_pages_that_hold_no_memory_are_left_of_a_limit_of_addresses)
+{
+	struct zone_sizes sizes;
+
+	zone_start();
+	zone_sizes(&sizes);
+	EXPECT(sizes.free_clean > 0);
+	set(1024 * MIB, 20 * MIB, 0);
+	retain_live = 15 * MIB;
+	os_sim_set_address_limits(100 * MIB, SIZE_MAX);
+	limit_read();
+	EXPECT_EQ(retain_limit.known, 95 * MIB + sizes.free_clean);
+	os_sim_set_address_limits(SIZE_MAX, SIZE_MAX);
 }
 
 TEST(what_the_system_does_not_say_stays_as_it_was)

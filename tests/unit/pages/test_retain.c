@@ -164,6 +164,17 @@ TEST(what_was_retained_all_the_time_was_not_needed)
 	EXPECT_EQ(retain_excess(), 40 * MIB - options.retain_floor);
 }
 
+TEST(what_has_just_gone_was_not_retained_all_the_time)
+{
+	reset(100 * MIB, 20 * MIB);
+	retain_fade();
+	retain_fade();
+	retain_add(-(intptr_t)(18 * MIB));
+	retain_regret = 40 * MIB;
+	retain_fade();
+	EXPECT_EQ(retain_regret, 28 * MIB);
+}
+
 TEST(what_was_not_needed_goes_at_half_if_it_is_most)
 {
 	reset(800 * MIB, 100 * MIB);

@@ -103,6 +103,25 @@ TEST(a_run_with_room_grows_where_it_is)
 	EXPECT_EQ(retain_live, 0);
 }
 
+TEST(a_run_with_room_is_put_where_it_can_grow_to_a_mebibyte)
+{
+	size_t floor = options.retain_floor;
+	bool clean, zero;
+	char *held = zone_alloc(9, &clean), *mem;
+
+	REQUIRE(held);
+	zone_purge(SIZE_MAX);
+	options.retain_floor = 64 * MIB;
+	zone_free_pages(held, RUN_ROOM / 2 / PAGE_SIZE);
+	zone_free_pages(held + RUN_ROOM, RUN_ROOM / PAGE_SIZE);
+	mem = run_alloc_with_room(33 * PAGE_SIZE, &zero);
+	EXPECT_EQ((uintptr_t)mem, (uintptr_t)(held + RUN_ROOM));
+	run_free(run_of(mem));
+	zone_free_pages(held + RUN_ROOM / 2, RUN_ROOM / 2 / PAGE_SIZE);
+	options.retain_floor = floor;
+	EXPECT_EQ(retain_live, 0);
+}
+
 /* --- fences ---------------------------------------------------------------------------------- */
 
 /* Offset in its page of an object of that size and alignment; its pages are those expected. */

@@ -102,6 +102,21 @@ TEST(a_block_of_another_huge_page_goes_in_its_place)
 	end();
 }
 
+TEST(a_page_of_another_huge_page_goes_in_its_place)
+{
+	begin(THP_ALWAYS);
+	fill_region();
+	free_blocks(1, 4);
+	EXPECT_EQ(zone_purge(MIB), 4 * BLOCK_BYTES);
+	free_blocks(HALF + 2, 1);
+	zone_free_pages(blocks[0] + 5 * PAGE_SIZE, 1);
+	EXPECT_EQ(zone_purge(MIB), PAGE_SIZE);
+	zone_free_pages(blocks[0], 5);
+	zone_free_pages(blocks[0] + 6 * PAGE_SIZE, (1 << ORDER) - 6);
+	blocks[0] = NULL;
+	end();
+}
+
 /* Of frees that find none, each 256th looks; what needs no look goes at once. */
 TEST(a_look_in_vain_is_not_repeated_at_once)
 {

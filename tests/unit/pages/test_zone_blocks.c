@@ -48,6 +48,9 @@ TEST(an_address_in_a_free_block_is_told)
 	EXPECT(!zone_is_free(&local));
 	EXPECT(!zone_is_free(NULL));
 	EXPECT(!zone_is_free(freed + ((uintptr_t)1 << ADDRESS_BITS)));
+	lock_acquire(&zone_lock); /* as a signal handler finds it */
+	EXPECT(!zone_is_free(freed));
+	lock_release(&zone_lock);
 	zone_free(used, 2, PAGE_SIZE);
 }
 
@@ -73,10 +76,13 @@ TEST(no_more_is_retained_than_the_rule_allows)
 {
 	enum { BLOCKS = 64 };
 	void *blocks[BLOCKS];
+	size_t purged, tally;
 	bool clean;
 
 	for (int i = 0; i < BLOCKS; i++)
 		blocks[i] = zone_alloc(8, &clean);
+	purged = sizes().purged;
+	tally = retain_tally;
 	for (int i = 0; i < BLOCKS; i++) {
 		memset(blocks[i], 1, ORDER_BYTES(8));
 		zone_free(blocks[i], 8, ORDER_BYTES(8));
@@ -84,7 +90,8 @@ TEST(no_more_is_retained_than_the_rule_allows)
 		EXPECT_EQ(retain_retained, sizes().free_dirty);
 	}
 	EXPECT(zone_check());
-	EXPECT(sizes().purged > 0);
+	EXPECT(sizes().purged > purged);
+	EXPECT_EQ(retain_tally - tally, sizes().purged - purged);
 }
 
 /* Others wait for the lock. */
@@ -203,6 +210,22 @@ TEST(a_short_piece_is_put_where_one_was_though_the_pages_behind_it_are_in_use)
 	EXPECT_EQ((uintptr_t)zone_alloc_pages(16, 6, &clean), (uintptr_t)mem);
 	EXPECT(!clean);
 	zone_free_pages(mem, 64);
+	EXPECT_EQ(retain_live, 0);
+}
+
+TEST(one_page_is_taken_where_it_splits_the_smallest_block)
+{
+	bool clean;
+	char *mem = zone_alloc(6, &clean), *page;
+
+	REQUIRE(mem);
+	page = mem + 33 * PAGE_SIZE;
+	zone_purge(SIZE_MAX);
+	zone_free_pages(mem + 8 * PAGE_SIZE, 8);
+	zone_free_pages(page, 1);
+	EXPECT_EQ((uintptr_t)zone_alloc(0, &clean), (uintptr_t)page);
+	zone_free_pages(mem, 8);
+	zone_free_pages(mem + 16 * PAGE_SIZE, 48);
 	EXPECT_EQ(retain_live, 0);
 }
 

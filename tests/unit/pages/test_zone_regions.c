@@ -276,3 +276,19 @@ TEST(a_region_that_was_being_noted_or_forgotten_is_found)
 	zone_free(block, 0, PAGE_SIZE);
 	EXPECT(zone_check());
 }
+
+TEST(an_aligned_stretch_need_be_no_whole_block)
+{
+	struct pages pages = {.count = 3};
+	bool clean;
+	char *held;
+
+	zone_purge(SIZE_MAX);
+	REQUIRE(held = zone_alloc(ORDER_MAX, &clean));
+	zone_free_pages(held + 8 * PAGE_SIZE, 3);
+	EXPECT_EQ((uintptr_t)zone_find(zone_node(0), 4, &pages), (uintptr_t)*pagemap_region(held));
+	EXPECT_EQ(pages.first, 8);
+	zone_free_pages(held, 8);
+	zone_free_pages(held + 11 * PAGE_SIZE, REGION_PAGES - 11);
+	EXPECT(zone_check());
+}
