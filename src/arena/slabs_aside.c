@@ -44,8 +44,7 @@ bool slabs_close(struct slabs *ss)
 {
 	uint32_t left = STEP;
 
-	for_all_slabs(ss, close_slab, &left);
-	for_each_slab(ss, &ss->aside, close_slab, &left);
+	for_all_slabs(ss, close_slab, &left); /* those aside are closed */
 	return false;
 }
 

@@ -17,7 +17,7 @@ static bool is_mostly_used(const struct region *r, unsigned start)
 bool thp_keeps_free(const struct region *r, struct pages pages)
 {
 	ASSERT(lock_held(&zone_lock) && pages.count && is_power_of_two(pages.count));
-	return pages.count < THP_PAGES && is_mostly_used(r, pages.first & ~(THP_PAGES - 1));
+	return is_mostly_used(r, pages.first & ~(THP_PAGES - 1));
 }
 
 struct region *thp_purgeable(unsigned least, unsigned *ret_page, unsigned *ret_order)
