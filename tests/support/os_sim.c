@@ -25,6 +25,7 @@ static struct {
 	size_t calls, fail_from, fail_once; /* atomic */
 	size_t mapped;			    /* atomic */
 	size_t most_mapped, page_size, memory_limit;
+	unsigned cpus;
 	void *place; /* of the next mapping, or NULL; atomic */
 	void *moved; /* where the next one that is moved goes, or NULL; atomic */
 	bool locked, secure;
@@ -32,7 +33,7 @@ static struct {
 	uintptr_t stack_end;
 	const char *const *environment;
 	void (*at_start)(void);
-} sim = {.most_mapped = SIZE_MAX, .page_size = 4096, .memory_limit = SIZE_MAX};
+} sim = {.most_mapped = SIZE_MAX, .page_size = 4096, .memory_limit = SIZE_MAX, .cpus = 2};
 
 int os_sim_refusals[OS_SIM_REFUSALS];
 
@@ -195,7 +196,12 @@ void os_where(unsigned *ret_cpu, unsigned *ret_node)
 
 unsigned os_cpus(void)
 {
-	return 2;
+	return sim.cpus;
+}
+
+void os_sim_set_cpus(unsigned n)
+{
+	sim.cpus = n;
 }
 
 size_t os_memory_limit(void)

@@ -53,6 +53,9 @@ void os_sim_map_limit(size_t nbytes);
 /* A larger hardware page from here on; before anything is mapped. */
 void os_sim_set_page_size(size_t nbytes);
 
+/* What os_cpus() says; 2 at first. */
+void os_sim_set_cpus(unsigned n);
+
 /* What os_memory_limit() says; SIZE_MAX at first. */
 void os_sim_set_memory_limit(size_t nbytes);
 

@@ -678,3 +678,19 @@ TEST_ALONE(without_the_option_too_a_lost_arena_makes_room_for_another)
 	in_child(child_makes_one_by_default);
 	let_go(&h);
 }
+
+/* --- the last resort ------------------------------------------------------------------------- */
+
+TEST_ALONE(a_free_object_of_a_larger_class_serves_if_its_size_is_aligned)
+{
+	bool zero;
+
+	start();
+	options.promote_after = 1;
+	REQUIRE(ring_lock_this(&arena_main));
+	REQUIRE(arena_use(&arena_main, class_of(80)));
+	REQUIRE(arena_alloc_hot(&arena_main, class_of(80), GRANULE, 80, &zero));
+	ring_unlock(&arena_main);
+	EXPECT(!ring_alloc_held(64, 64));
+	EXPECT(ring_alloc_held(GRANULE, 64) != NULL);
+}

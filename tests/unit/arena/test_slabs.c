@@ -711,6 +711,27 @@ TEST(a_slab_of_objects_of_pages_is_idle_from_three_quarters_on)
 	}
 }
 
+TEST(a_slab_that_is_set_aside_is_not_idle)
+{
+	struct slabs *ss = begin();
+	size_t idle = retain_idle;
+	struct slab *s;
+
+	os_sim_need_small_pages();
+	make_full(ss, class_of(1024), &s, 1);
+	thin_out(ss, s, s->capacity / 4);
+	REQUIRE(is_idle(ss, s));
+	while (slabs_set_aside(ss))
+		;
+	EXPECT_EQ(s->state, SLAB_ASIDE);
+	EXPECT(!is_idle(ss, s));
+	EXPECT_EQ(retain_idle, idle);
+	while (slabs_take_back(ss))
+		;
+	EXPECT(is_idle(ss, s));
+	end(ss);
+}
+
 TEST(whole_free_pages_of_a_slab_of_small_objects_are_idle)
 {
 	struct slabs *ss = begin();
@@ -952,6 +973,13 @@ TEST(a_slab_that_was_purged_and_rests_is_not_counted_again)
 	struct slab *s = make_half(ss, class_of(1024));
 
 	EXPECT(slabs_purge_one(ss, s) > 0);
+	slabs_count_resting(ss);
+	slabs_count_resting(ss);
+	EXPECT(!is_idle(ss, s));
+	s = make_half(ss, class_of(2048));
+	os_sim_refuse(OS_SIM_PURGE, EINVAL); /* nor if that was refused */
+	EXPECT_EQ(slabs_purge_one(ss, s), 0);
+	os_sim_refuse(OS_SIM_PURGE, 0);
 	slabs_count_resting(ss);
 	slabs_count_resting(ss);
 	EXPECT(!is_idle(ss, s));

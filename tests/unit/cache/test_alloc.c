@@ -247,6 +247,7 @@ TEST(where_memory_is_limited_what_wastes_over_an_eighth_of_itself_is_mapped_alon
 	os_sim_set_memory_limit(GIB);
 	EXPECT_EQ(kind(alloc(2 * MIB - 256 * KIB)), KIND_HUGE);
 	EXPECT_EQ(kind(alloc(2 * MIB - 192 * KIB)), KIND_RUN);
+	EXPECT_EQ(kind(cache_alloc_aligned(2 * PAGE_SIZE, 5 * PAGE_SIZE)), KIND_RUN); /* small */
 	os_sim_set_memory_limit(SIZE_MAX);
 	EXPECT_EQ(kind(alloc(2 * MIB - 256 * KIB)), KIND_RUN);
 }

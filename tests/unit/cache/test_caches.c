@@ -429,6 +429,25 @@ TEST(once_many_threads_have_ended_magazines_grow_as_before)
 	free(stayers);
 }
 
+TEST(more_threads_that_can_run_at_once_have_more_shards)
+{
+	enum { THREADS = 8 };
+	struct stayer stayers[THREADS];
+
+	start_anew();
+	EXPECT_EQ(shards_now(), 1);
+	os_sim_set_cpus(THREADS);
+	for (int i = 0; i < THREADS; i++)
+		stayer_begin(&stayers[i]);
+	EXPECT_EQ(shards_now(), THREADS / SHARD_THREADS);
+	for (int i = 0; i < THREADS; i++)
+		stayer_end(&stayers[i]);
+	cache_reap_all();
+	os_sim_set_cpus(2);
+	start_anew();
+	shards_log = 0;
+}
+
 static void *unreadable;
 static const struct cache *reaped;
 static bool reaped_is_inside;
@@ -531,6 +550,26 @@ static void check_child_inside_itself(void *unused)
 	EXPECT(!mine.cache->lost);
 	mine.cache->inside = false;
 	EXPECT(loam_check());
+}
+
+static void check_magazines_of_child(void *unused)
+{
+	(void)unused;
+	EXPECT(magazine_is_short(MAGAZINES_BYTES / 2));
+	fork_recover();
+	EXPECT(!magazine_is_short(MAGAZINES_BYTES / 2));
+}
+
+TEST(magazines_of_a_child_grow_as_those_of_one_thread)
+{
+	enum { THREADS = 20 };
+	struct stayer stayers[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		stayer_begin(&stayers[i]);
+	EXPECT_EQ(child_of(check_magazines_of_child, NULL), 0);
+	for (int i = 0; i < THREADS; i++)
+		stayer_end(&stayers[i]);
 }
 
 TEST(a_child_keeps_its_cache_and_adopts_those_of_threads_that_are_not_there)

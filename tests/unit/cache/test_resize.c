@@ -7,6 +7,7 @@
 #include "cache/deferred.h"
 #include "os_sim.h"
 #include "pages/huge.h"
+#include "pages/hugetlb.h"
 #include "threads.h"
 
 #include <string.h>
@@ -316,4 +317,28 @@ TEST(a_small_run_grows_within_its_pages)
 	EXPECT(resize(mem, 40000, &had) == mem);
 	EXPECT(!resize(mem, 80000, &had));
 	loam_free(mem);
+}
+
+/* It could not, whatever was given back. */
+TEST(nothing_is_given_back_for_a_huge_object_in_reserved_pages)
+{
+	struct huge_sizes sizes;
+	char *kept, *mem;
+	size_t had;
+
+	os_sim_reserve(HUGE);
+	hugetlb_wanted = true;
+	REQUIRE(mem = loam_malloc(HUGE));
+	hugetlb_wanted = false;
+	REQUIRE(((struct huge *)pagemap_get(mem))->reserved);
+	keep_all();
+	REQUIRE(kept = loam_malloc(5 * MIB));
+	loam_free(kept);
+	EXPECT(!resize(mem, 2 * HUGE, &had));
+	huge_sizes(&sizes);
+	EXPECT_EQ(sizes.kept, 5 * MIB);
+	keep_little();
+	loam_free(mem);
+	huge_unmap_free();
+	os_sim_reserve(0);
 }

@@ -228,6 +228,40 @@ TEST(one_look_takes_two_steps_of_purging)
 	options = defaults;
 }
 
+/* In the second of three, which is not the caller's. */
+TEST(what_is_idle_in_other_arenas_goes_in_turn)
+{
+	struct options defaults = options;
+	struct cache *self;
+	struct slabs *ss;
+	size_t idle;
+
+	settle();
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	options.arena_max = 3;
+	while (ring_count() < 3)
+		ring_join(SIZE_MAX);
+	mine.cache->arena = ring_at(2);
+	allocate_objects(OBJECTS / 2);
+	thin_out_objects(OBJECTS / 2);
+	mine.cache->arena = &arena_main;
+	ss = ring_at(2)->slabs;
+	idle = count_idle(ss);
+	REQUIRE(idle > 16);
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	store_relaxed(&retain_needed, SIZE_MAX);
+	self = cache_enter();
+	for (int i = 0; i < 4; i++)
+		cache_obey_rule(self);
+	cache_leave(self);
+	EXPECT(count_idle(ss) < idle);
+	options.retain_floor = GIB;
+	free_objects(OBJECTS / 2);
+	options = defaults;
+}
+
 TEST(what_an_arena_keeps_of_runs_is_told_exactly)
 {
 	void *mem;
@@ -615,7 +649,17 @@ TEST(decay_ms_says_how_long_that_second_is)
 	options.decay_ms = 1000;
 }
 
-/* Beyond what a single step does: from each arena, the zone and the mappings of huge objects. */
+/* Two threads with caches, if `another` is not NULL. */
+static void *begin(void *another)
+{
+	loam_free(loam_malloc(1));
+	if (another)
+		in_thread(begin, NULL);
+	return NULL;
+}
+
+/* Beyond what a single step does: from each arena, the zone, the mappings of huge objects and the
+   caches of threads that are gone. */
 TEST(all_that_is_due_is_done_for_whom_nobody_waits)
 {
 	struct cache *self;
@@ -634,10 +678,13 @@ TEST(all_that_is_due_is_done_for_whom_nobody_waits)
 		run_free((struct run *)pagemap_get(mems[i]));
 	huge_free((struct huge *)pagemap_get(huge));
 	EXPECT(load_relaxed(&retain_retained) >= 16 * MIB);
+	in_thread(begin, &huge);
 	retain_forget();
 	self = cache_enter();
 	cache_do_all_due(self);
 	cache_leave(self);
+	for (const struct cache *c = NULL; (c = cache_next(c));)
+		EXPECT(c == mine.cache || c->reaped);
 	EXPECT(load_relaxed(&retain_retained) <= options.retain_floor);
 	EXPECT(loam_check());
 }

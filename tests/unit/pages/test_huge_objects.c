@@ -341,6 +341,7 @@ TEST(a_kept_mapping_is_split_across_leaves_of_the_page_map)
 
 TEST(a_kept_mapping_is_made_to_fit)
 {
+	size_t regret;
 	bool zero = false;
 	char *held = take(400 * MIB), *a = take(30 * MIB), *b;
 
@@ -349,8 +350,11 @@ TEST(a_kept_mapping_is_made_to_fit)
 	EXPECT(take(10 * MIB) == a);
 	EXPECT_EQ(sizes().kept, 20 * MIB);
 	EXPECT_EQ(huge_of(a)->nbytes, 10 * MIB);
+	retain_tally = 64 * MIB;
+	regret = retain_regret;
 	b = huge_alloc(25 * MIB, 16, &zero);
 	EXPECT(!zero);
+	EXPECT_EQ(retain_regret - regret, 5 * MIB); /* what is behind 20 is faulted in */
 	EXPECT_EQ(sizes().kept, 0);
 	EXPECT_EQ(b[20 * MIB - 1], 0x77);
 	EXPECT_EQ(b[20 * MIB], 0);

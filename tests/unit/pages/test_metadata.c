@@ -98,3 +98,17 @@ TEST(a_refusal_is_no_object_and_loses_nothing)
 	os_sim_fail_from(0);
 	EXPECT(pool_alloc(&things) != NULL);
 }
+
+/* A call that can do without waits until others are refused as well. */
+TEST(where_an_area_is_full_8_calls_in_turn_get_none)
+{
+	for (int i = 0; i < 2; i++) {
+		os_sim_fail_from(1);
+		while (pool_alloc(&things))
+			;
+		os_sim_fail_from(0);
+		for (int calls = 0; calls < PATIENCE; calls++)
+			EXPECT(!pool_alloc_patiently(&things));
+		EXPECT(pool_alloc_patiently(&things) != NULL);
+	}
+}

@@ -83,6 +83,14 @@ TEST(never_refuses_for_all)
 	unmap_each(block, huge);
 }
 
+TEST(purges_are_held_back_where_pages_are_small)
+{
+	options.thp = THP_ALWAYS;
+	EXPECT_EQ(thp_holds(), os_page_size() == PAGE_SIZE);
+	options.thp = THP_AUTO;
+	EXPECT(!thp_holds());
+}
+
 /* The last test: a refusal stands. */
 TEST(a_system_without_huge_pages_is_asked_once)
 {
