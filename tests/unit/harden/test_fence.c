@@ -7,6 +7,7 @@
 #include "cache/resize.h"
 #include "os_sim.h"
 #include "pages/run.h"
+#include "pages/zone_regions.h"
 #include "test.h"
 
 #include <loam/loam.h>
@@ -271,6 +272,69 @@ TEST(objects_come_in_no_order)
 
 /* Where nothing more is mapped, a small object may be tried as a run with fences of its own, in
    which no page is left for a guard. */
+TEST(pages_come_in_no_order)
+{
+	loam_free(make(1));
+	EXPECT(zone.scatter != 0);
+}
+
+static void write_before_and_free(void *mem)
+{
+	memset((char *)mem - 8, 0x41, 8);
+	loam_free(mem);
+}
+
+/* It is the trailer of another. */
+TEST(what_is_written_before_an_object_is_seen)
+{
+	char *mem[100], *behind = NULL;
+
+	for (int i = 0; i < 100; i++)
+		mem[i] = make(700);
+	for (int i = 0; i < 100 * 100; i++)
+		if (mem[i / 100] + ((const struct slab *)pagemap_get(mem[0]))->size == mem[i % 100])
+			behind = mem[i % 100];
+	REQUIRE(behind);
+	EXPECT_ABORT(write_before_and_free, behind, "heap buffer overflow");
+}
+
+TEST(what_cannot_be_guarded_is_wiped)
+{
+	char *mem = make(200000);
+
+	os_sim_fail_from(1);
+	loam_free(mem);
+	os_sim_fail_from(0);
+	EXPECT_EQ(mem[0], 0);
+}
+
+TEST(what_was_written_after_free_is_wiped_again)
+{
+	char *mem = make(700);
+
+	options.harden_action = 1;
+	loam_free(mem);
+	mem[20] = 'y';
+	fence_flush();
+	EXPECT_EQ(mem[20], 0);
+	options.harden_action = 0;
+}
+
+TEST(where_memory_is_out_the_quarantine_is_emptied)
+{
+	void *freed[4];
+
+	for (int i = 0; i < 4; i++)
+		freed[i] = make(200000);
+	for (int i = 0; i < 4; i++)
+		loam_free(freed[i]);
+	os_sim_map_limit(0);
+	while (loam_malloc(200000))
+		;
+	os_sim_map_limit(SIZE_MAX);
+	EXPECT_EQ(fence_flush(), 0);
+}
+
 TEST(all_that_is_handed_out_near_a_limit_has_a_fence)
 {
 	struct run run = {.tag = {.kind = KIND_RUN}};

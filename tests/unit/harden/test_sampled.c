@@ -44,6 +44,21 @@ static char *sample(size_t size)
 	return NULL;
 }
 
+/* By far more than chance has. */
+TEST(so_many_lie_between_on_average)
+{
+	enum { N = 20000 };
+	int n = 0;
+
+	for (int i = 0; i < N; i++) {
+		void *mem = loam_malloc(100);
+
+		n += is_sampled(mem);
+		loam_free(mem);
+	}
+	EXPECT(n > N / RATE / 10 * 8 && n < N / RATE / 10 * 12);
+}
+
 TEST(one_in_so_many_is_sampled)
 {
 	void *mem[OBJECTS];
@@ -98,6 +113,48 @@ TEST(whatever_the_function_and_the_size)
 			}
 			EXPECT(n > OBJECTS / RATE / 2 && n < OBJECTS / RATE * 2);
 		}
+}
+
+static void *sample_first(void *ret_sampled)
+{
+	void *mem = loam_malloc(100);
+
+	*(bool *)ret_sampled = is_sampled(mem);
+	loam_free(mem);
+	return NULL;
+}
+
+TEST(at_a_rate_of_1_a_threads_first_object_is_sampled)
+{
+	bool sampled = false;
+	pthread_t thread;
+
+	options.guard = 1;
+	REQUIRE(pthread_create(&thread, NULL, sample_first, &sampled) == 0);
+	pthread_join(thread, NULL);
+	options.guard = RATE;
+	EXPECT(sampled);
+}
+
+/* Slots begin at pages, and an object is moved down for its alignment. */
+TEST(beyond_a_page_of_alignment_none_is)
+{
+	for (int i = 0; i < 100 * RATE; i++) {
+		void *mem = loam_memalign(8 * KIB, 16 * KIB - 100);
+
+		EXPECT(!is_sampled(mem));
+		loam_free(mem);
+	}
+}
+
+TEST(each_is_aligned_as_any_object)
+{
+	for (int i = 0; i < 100 * RATE; i++) {
+		void *mem = loam_memalign(8, 100);
+
+		EXPECT(is_aligned((uintptr_t)mem, 16));
+		loam_free(mem);
+	}
 }
 
 TEST(an_object_of_no_bytes_can_be_resized)
@@ -315,9 +372,23 @@ TEST(inside_none_is_sampled_and_what_is_freed_serves_later)
 		later[n] = sample(100);
 	while (pagemap_get(later[n++]) != &s->tag && n < 1024);
 	EXPECT(s->in_use);
+	EXPECT(n > 1); /* those freed before it come first */
+	EXPECT_EQ(s->freed.thread, 0);
 	while (n)
 		loam_free(later[--n]);
 	EXPECT(loam_check());
+}
+
+/* So that a use after free is seen for long. */
+TEST(what_was_freed_last_serves_last)
+{
+	char *mem = sample(100), *other;
+	const void *slot = pagemap_get(mem);
+
+	loam_free(mem);
+	other = sample(100);
+	EXPECT(pagemap_get(other) != slot);
+	loam_free(other);
 }
 
 TEST(a_guard_page_lies_before_the_first_slot)
@@ -326,4 +397,25 @@ TEST(a_guard_page_lies_before_the_first_slot)
 
 	EXPECT(pagemap_get(s->start - 1) == &s->tag);
 	EXPECT(test_is_unreadable(s->start - 1));
+}
+
+/* The last test: what lay there can be read, and is not free for others. */
+TEST(a_slot_that_cannot_be_guarded_serves_no_more)
+{
+	static void *mem[40000];
+	char *lost = sample(100);
+	const void *slot = pagemap_get(lost);
+	int n = 0;
+
+	os_sim_fail_from(1);
+	loam_free(lost);
+	os_sim_fail_from(0);
+	for (size_t i = 0; i < sizeof mem / sizeof *mem; i++) {
+		mem[i] = loam_malloc(64);
+		n += is_sampled(mem[i]);
+		EXPECT(pagemap_get(mem[i]) != slot);
+	}
+	EXPECT(n > 1000 && n < 1024);
+	for (size_t i = 0; i < sizeof mem / sizeof *mem; i++)
+		loam_free(mem[i]);
 }

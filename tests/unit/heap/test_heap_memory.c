@@ -17,9 +17,12 @@
 TEST(brk_grows_with_a_pad_and_goes_on_where_it_was)
 {
 	struct chunk_heap *ch = fresh(true);
-	char *before = os_break(), *mem = heap_malloc(ch, 1000, NULL);
+	char *before = os_break(), *mem;
+	size_t regret = retain_regret;
 
-	REQUIRE(mem);
+	retain_tally = MIB;
+	REQUIRE(mem = heap_malloc(ch, 1000, NULL));
+	EXPECT_EQ(retain_regret - regret, (size_t)(ch->top_heap->end - ch->top_heap->base));
 	EXPECT(mem >= before && mem < before + 2 * os_page_size());
 	EXPECT((char *)os_break() == ch->top_heap->end);
 	EXPECT(top_size(ch) >= PAD);

@@ -461,6 +461,76 @@ TEST(where_most_chunks_are_purged_few_calls_look_at_them)
 	options = defaults;
 }
 
+TEST(a_purged_chunk_of_a_block_that_goes_back_was_not_used)
+{
+	struct chunk_heap *ch = fresh(false);
+	char *mem = heap_malloc(ch, 100000, NULL), *last = heap_malloc(ch, 2000, NULL);
+	size_t regret;
+
+	os_sim_need_small_pages();
+	REQUIRE(mem && last && heap_malloc(ch, MIB, NULL)); /* in a block of its own */
+	heap_free(ch, mem);
+	heap_trim(ch, 0);
+	EXPECT(ch->bins.clean > 80000);
+	retain_purged(ch->bins.clean);
+	regret = retain_regret;
+	heap_free(ch, last);
+	EXPECT(ch->heaps && !ch->heaps->next);
+	heap_trim(ch, 0);
+	EXPECT_EQ(retain_regret, regret);
+}
+
+TEST(what_goes_with_the_block_of_top_is_purged_once)
+{
+	struct chunk_heap *ch = fresh(false);
+	struct options defaults = options;
+	struct zone_sizes before, after;
+	char *mem;
+
+	os_sim_need_small_pages();
+	zone_purge(SIZE_MAX);
+	retain_forget();
+	options.retain_floor = GIB;
+	REQUIRE(mem = heap_malloc(ch, 100000, NULL));
+	memset(mem, 1, 100000);
+	heap_free(ch, mem);
+	zone_purge(SIZE_MAX);
+	zone_sizes(&before);
+	retain_tally = 0;
+	options.retain_floor = 0;
+	retain_add(64 * MIB); /* of others */
+	heap_obey_rule(ch);
+	retain_add(-64 * (intptr_t)MIB);
+	EXPECT(!ch->top);
+	zone_sizes(&after);
+	EXPECT(after.purged > before.purged);
+	EXPECT_EQ(retain_tally, after.purged - before.purged);
+	options = defaults;
+}
+
+/* Nothing of it is a pad any more. */
+TEST(a_top_that_cannot_grow_is_purged)
+{
+	struct chunk_heap *ch = fresh(true);
+	struct options defaults = options;
+	char *mem;
+
+	os_sim_need_small_pages();
+	zone_purge(SIZE_MAX);
+	options.retain_floor = GIB;
+	REQUIRE(mem = heap_malloc(ch, 100000, NULL));
+	memset(mem, 1, 100000);
+	heap_free(ch, mem);
+	EXPECT_EQ(top_retained(ch), 0);
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	REQUIRE(os_sim_foreign_sbrk(4096));
+	REQUIRE(heap_malloc(ch, 300000, NULL));
+	EXPECT(ch->purged_bytes > 90000);
+	EXPECT(heap_check(ch));
+	options = defaults;
+}
+
 TEST(of_top_goes_what_the_rule_asks_for_and_no_more)
 {
 	enum { CHUNKS = 200 };
@@ -518,6 +588,10 @@ TEST(what_top_keeps_under_trim_threshold_is_not_retained)
 	EXPECT_EQ(round_of_chunks(ch, false), 0);
 	EXPECT(top_size(ch) >= (size_t)ROUND_CHUNKS * ROUND_BYTES);
 	EXPECT_EQ(top_retained(ch), 0);
+	retain_add(64 * MIB);
+	heap_obey_rule(ch); /* what others retain is no reason to trim it */
+	retain_add(-64 * (intptr_t)MIB);
+	EXPECT(top_size(ch) >= (size_t)ROUND_CHUNKS * ROUND_BYTES);
 	options.trim_threshold = 10 * MIB;
 	EXPECT(top_retained(ch) > 8 * MIB);
 	options = defaults;
