@@ -65,6 +65,23 @@ static NOINLINE void direct(void)
 	free(malloc(77));
 }
 
+/* Each depth is a stack of its own. */
+static NOINLINE void lose_at_depth(size_t depth, size_t bytes)
+{
+	if (depth)
+		lose_at_depth(depth - 1, bytes);
+	else
+		memset(malloc(bytes), 1, bytes);
+	definitely(depth ? 0 : bytes, !depth);
+}
+
+/* 30 stacks, of which neither the first nor the last is the largest. */
+static NOINLINE void depths(void)
+{
+	for (size_t i = 0; i < 30; i++)
+		lose_at_depth(i, 1000 + i * 7 % 30 * 10);
+}
+
 static NOINLINE void many(void)
 {
 	for (size_t i = 0; i < 1000; i++) {
@@ -320,7 +337,8 @@ static const struct {
 	     {"interior", interior}, {"protected", protected}, {"specific", specific},
 	     {"tls", tls},	     {"plugin", plugin},       {"mapping", mapping},
 	     {"stacks", stacks},     {"joined", joined},       {"register", in_register},
-	     {"frame", in_frame},    {"quick", in_quick_exit}, {"other", in_other_thread}};
+	     {"frame", in_frame},    {"quick", in_quick_exit}, {"other", in_other_thread},
+	     {"depths", depths}};
 
 int main(int argc, char **argv)
 {

@@ -42,7 +42,7 @@ def wrong_on_loam(program, kind, options):
     if done.returncode != (0 if kind in ('register', 'frame', 'quick', 'other') else STATUS):
         yield f'{kind}, {options}: status {done.returncode}'
     by_stack = [int(number) for line in lines
-                for number in re.findall(r'(\d+) bytes in \d+ blocks (?:definitely|indirectly) lost,', line)]
+                for number in re.findall(r'(\d+) bytes in \d+ blocks (?:definitely lost|indirectly lost|more),', line)]
     if sum(by_stack) != expected[0] + expected[2]:
         yield f'{kind}, {options}: {sum(by_stack)} bytes by stack'
 
@@ -70,6 +70,12 @@ def wrong_lines(program):
     names = [line.split()[3].split('+')[0] for line in lines if re.match(r'loam:     #0', line)]
     if names != ['huge', 'huge', 'list']:
         yield f'names: {names}'
+    lines = on_loam(program, 'depths', 'leak=1').stderr.splitlines()
+    lost = [int(re.search(r'(\d+) bytes', line)[1]) for line in lines if line.endswith('allocated here:')]
+    if lost != list(range(1290, 1090, -10)):
+        yield f'the largest of many: {lost}'
+    if lines[-1] != 'loam: leak: 10450 bytes in 10 blocks more, of 10 other stacks':
+        yield f'the others: {lines[-1]}'
     if on_loam(program, 'huge', 'prof=64M,prof_file=/dev/null/none').stderr.count('leak'):
         yield 'something is said without the option'
     sampled = on_loam(program, 'many', 'leak=1,prof=64G,prof_file=/dev/null/none').stderr.splitlines()
