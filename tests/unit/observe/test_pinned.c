@@ -100,6 +100,7 @@ TEST(survivors_pin_their_pages_in_slabs)
 	allocate(SIZE, OBJECTS);
 	look(0x1000, &objects, &before);
 	EXPECT(before < OBJECTS * SIZE / 20);
+	EXPECT(objects < OBJECTS / 4);
 	keep_one_of(40, OBJECTS);
 	look(0x1000, &objects, &nbytes);
 	EXPECT(is_about(objects, OBJECTS / 40));
@@ -115,7 +116,8 @@ TEST(survivors_pin_the_ends_of_their_chunks)
 {
 	enum { COUNT = 64 };
 	size_t threshold = options.mmap_threshold;
-	uint64_t objects, nbytes;
+	uint64_t objects, nbytes, expected = 0;
+	uintptr_t start, end;
 
 	skip_unless_pages_are_the_kernels();
 	call_from(0x3000);
@@ -125,8 +127,28 @@ TEST(survivors_pin_the_ends_of_their_chunks)
 	keep_one_of(4, COUNT);
 	look(0x3000, &objects, &nbytes);
 	EXPECT_EQ(objects, COUNT / 4);
-	EXPECT(nbytes >= COUNT / 4 * 900 && nbytes < COUNT / 4 * 8192);
+	for (int i = 0; i < COUNT; i += 4) {
+		start = (uintptr_t)mem[i] - 8;
+		end = (uintptr_t)mem[i] + loam_malloc_usable_size(mem[i]);
+		expected += start % PAGE_SIZE + PAGE_SIZE - end % PAGE_SIZE;
+	}
+	EXPECT(is_about(nbytes, expected));
 	for (int i = 0; i < COUNT; i += 4)
+		loam_free(mem[i]);
+}
+
+/* Of each a part is on a page, and the rest on the next. */
+TEST(nothing_pins_a_page_that_others_fill)
+{
+	enum { COUNT = 256, BYTES = 3072 };
+	uint64_t objects, nbytes;
+
+	skip_unless_pages_are_the_kernels();
+	call_from(0x5000);
+	allocate(BYTES, COUNT);
+	look(0x5000, &objects, &nbytes);
+	EXPECT(nbytes < COUNT * BYTES / 20);
+	for (int i = 0; i < COUNT; i++)
 		loam_free(mem[i]);
 }
 
