@@ -14,6 +14,7 @@
 #include <loam/loam.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SECOND = 1000000000 };
@@ -71,6 +72,65 @@ TEST(a_file_that_cannot_be_written_is_said)
 }
 
 /* A daemon has closed it, and opened a file of its own. */
+static void fail_twice(void *name)
+{
+	dprintf(2, "BEGIN\n");
+	metrics_start(name);
+	metrics_finish();
+	dprintf(2, "END\n");
+	os_abort();
+}
+
+static void fail_before_and_after(void *name)
+{
+	metrics_start(name);
+	for (int i = 0; i < 2; i++) {
+		os_sim_refuse(OS_SIM_WRITES, ENOSPC);
+		dprintf(2, "BEGIN\n");
+		metrics_finish();
+		dprintf(2, "END\n");
+		os_sim_refuse(OS_SIM_WRITES, 0);
+		metrics_finish();
+	}
+	os_abort();
+}
+
+TEST(an_error_is_said_once_until_it_was_written)
+{
+	char said[300];
+
+	EXPECT_ABORT(
+		fail_twice, (void *)(uintptr_t) "/nowhere/x",
+		"BEGIN\nloam: metrics: /nowhere/x cannot be written: No such file or directory\n"
+		"END\n");
+	path_of("again.prom");
+	snprintf(said, sizeof said,
+		 "END\nBEGIN\nloam: metrics: %s cannot be written: No space left on device\nEND\n",
+		 path);
+	EXPECT_ABORT(fail_before_and_after, path, said);
+	EXPECT(take("again.prom"));
+}
+
+TEST(a_child_is_named_by_its_own_number)
+{
+	char name[40], label[40];
+	pid_t child;
+
+	start("%p.child.prom");
+	snprintf(name, sizeof name, "%d.child.prom", (int)getpid());
+	EXPECT(take(name));
+	child = fork();
+	if (child == 0) {
+		metrics_finish();
+		_exit(0);
+	}
+	EXPECT(waitpid(child, NULL, 0) == child);
+	snprintf(name, sizeof name, "%d.child.prom", (int)child);
+	snprintf(label, sizeof label, "pid=\"%d\"", (int)child);
+	REQUIRE(take(name));
+	EXPECT_STR(text, label);
+}
+
 TEST(nothing_is_said_into_a_file_that_took_the_place_of_standard_error)
 {
 	static char name[sizeof path];
@@ -117,6 +177,7 @@ TEST(the_text_format_names_counters_as_their_values)
 TEST(it_is_written_once_in_an_interval)
 {
 	options.metrics_interval = 5;
+	os_sim_advance(10 * (uint64_t)SECOND);
 	start("often.prom");
 	REQUIRE(take("often.prom"));
 	tick();
