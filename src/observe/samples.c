@@ -29,7 +29,6 @@ static bool make_table(void)
 static void forget_site(struct site *site)
 {
 	site->allocated = site->live = site->peak = (struct sum){0};
-	site->peak_noted = 0;
 	for (unsigned i = 0; i < LIVES; i++)
 		site->lives[i] = 0;
 	store_release(&site->samples, 0);

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/options.h"
+#include "observe/profile.h"
 #include "os_sim.h"
 #include "report/report.h"
 #include "test.h"
@@ -397,6 +398,14 @@ TEST(a_guard_page_lies_before_the_first_slot)
 
 	EXPECT(pagemap_get(s->start - 1) == &s->tag);
 	EXPECT(test_is_unreadable(s->start - 1));
+}
+
+TEST(objects_are_sampled_after_a_profile_too)
+{
+	REQUIRE(profile_start(MIB));
+	profile_stop();
+	REQUIRE(sampling);
+	loam_free(sample(100));
 }
 
 /* The last test: what lay there can be read, and is not free for others. */
