@@ -199,6 +199,13 @@ TEST(a_flag_is_said_in_many_ways)
 	}
 }
 
+TEST(a_profile_alone_has_a_rate)
+{
+	READ("LOAM_OPTIONS=prof");
+	EXPECT_EQ(left->options.prof, PROF_ALONE);
+	expect_said("");
+}
+
 TEST(a_word_is_one_of_its_row)
 {
 	READ("LOAM_OPTIONS=stats=exit");
@@ -228,6 +235,9 @@ TEST(each_text_may_have_1000_bytes)
 	READ(entry);
 	expect_said("");
 	EXPECT(left->options.metrics && left->options.record);
+	strcat(entry, ",record=y"); /* beyond what is kept of names */
+	READ(entry);
+	EXPECT_STR(said, "record=y is not a name of at most 1000 bytes; it stays xxx");
 	name[1000] = 'x';
 	snprintf(entry, sizeof entry, "LOAM_OPTIONS=metrics=%s", name);
 	READ(entry);

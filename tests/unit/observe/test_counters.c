@@ -66,6 +66,25 @@ TEST(cached_objects_are_free_and_not_live)
 	EXPECT_EQ(collect().of[COUNTER_cached_objects], 0);
 }
 
+TEST(objects_that_leave_a_magazine_are_cached)
+{
+	struct counters before, cs;
+	struct magazine *m;
+	void *mem = NULL;
+
+	for (int i = 0; i < COUNT; i++)
+		REQUIRE(mem = loam_malloc(SIZE)); /* until slabs serve */
+	REQUIRE(m = cache_magazine(mine.cache, class_of(SIZE)));
+	magazine_set_packing(m, true);
+	before = collect();
+	loam_free(mem);
+	EXPECT_EQ(magazine_leaving(m), 1);
+	cs = collect();
+	EXPECT_EQ(counter(&cs, cached_objects), counter(&before, cached_objects) + 1);
+	EXPECT_EQ(counter(&cs, slab_objects), counter(&before, slab_objects) - 1);
+	magazine_set_packing(m, false);
+}
+
 TEST(a_field_is_read_from_its_place_with_its_size)
 {
 	struct counters before = collect(), after;

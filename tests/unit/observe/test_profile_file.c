@@ -121,3 +121,19 @@ TEST(where_none_can_be_made_a_line_says_so)
 		     "heap cannot be made: Permission denied; name a file that can");
 	os_sim_refuse(OS_SIM_FILES, 0);
 }
+
+/* An object of as many bytes as the rate stands for 1.58. */
+TEST(counts_are_rounded_and_time_ends_with_the_profile)
+{
+	snprintf(prefix, sizeof prefix, "%s/stopped", test_folder());
+	REQUIRE(samples_start(1600));
+	add((void *)48, 1600, 0x1000, 1);
+	os_sim_advance(7 * OS_SECOND);
+	samples_stop();
+	os_sim_advance(90 * OS_SECOND);
+	profile_write(prefix);
+	EXPECT_STR(contents(1),
+		   "heap profile: 2: 2531 [2: 2531] @ heapprofile\n"
+		   "# loam " CONFIG_VERSION " prof=1600 samples 1 lost 0 after 7 seconds\n");
+	EXPECT(!strstr(text, "0: 0 [0: 0]")); /* sites of the profiles before */
+}
