@@ -330,6 +330,14 @@ TEST(a_slip_spoils_nothing_beside_it)
 	EXPECT_EQ(lines_said(), 2);
 }
 
+TEST(of_names_that_are_near_the_nearest_is_named)
+{
+	READ("LOAM_OPTIONS=prof_=1");
+	EXPECT_STR(said, "did you mean 'prof'?");
+	READ("LOAM_OPTIONS=prof_fil=x");
+	EXPECT_STR(said, "did you mean 'prof_file'?");
+}
+
 TEST(a_long_name_is_cut)
 {
 	char entry[400] = "LOAM_OPTIONS=";

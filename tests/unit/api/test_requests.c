@@ -155,3 +155,12 @@ TEST(the_hot_path_is_opened_unless_calls_are_watched)
 	ask(REQUEST_trim, "");
 	EXPECT_EQ(fast_limit, 0);
 }
+
+TEST(a_program_with_more_rights_than_its_user_answers_nothing)
+{
+	requests_serve = NULL;
+	os_sim_set_secure(true);
+	requests_start();
+	os_sim_set_secure(false);
+	EXPECT(requests.refused && !requests_serve);
+}

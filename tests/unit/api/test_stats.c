@@ -121,6 +121,7 @@ TEST(mallinfo_adds_up)
 {
 	void *mem[100];
 	struct mallinfo2 m;
+	struct counters cs;
 
 	for (size_t i = 0; i < 100; i++)
 		mem[i] = loam_malloc(i * i * 20);
@@ -129,6 +130,9 @@ TEST(mallinfo_adds_up)
 	m = loam_mallinfo2();
 	EXPECT_EQ(m.arena, m.uordblks + m.fordblks);
 	EXPECT(m.uordblks > 0 && m.fordblks > 0);
+	counters_collect(&cs);
+	REQUIRE(ring_count() == 1 && arena_main.chunks.top);
+	EXPECT_EQ(m.ordblks, counter(&cs, free_chunks) + 1);
 	for (size_t i = 1; i < 100; i += 2)
 		loam_free(mem[i]);
 }

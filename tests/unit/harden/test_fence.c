@@ -315,6 +315,7 @@ TEST(what_was_written_after_free_is_wiped_again)
 	options.harden_action = 1;
 	loam_free(mem);
 	mem[20] = 'y';
+	EXPECT_EQ(loam_malloc_usable_size(mem), 0);
 	fence_flush();
 	EXPECT_EQ(mem[20], 0);
 	options.harden_action = 0;
