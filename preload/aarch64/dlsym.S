@@ -3,8 +3,17 @@
 	.text
 	.globl	\name
 	.type	\name, %function
-\name:
+	.globl	\name\()_oldest, \name\()_libc
+	.type	\name\()_oldest, %function
+	.type	\name\()_libc, %function
 	.cfi_startproc
+/* A linker that finds all at one address drops the name without a version. */
+\name\()_oldest:
+\name\()_libc:
+	hint	#34			/* bti c */
+	.symver	\name\()_oldest, \name@GLIBC_2.17, remove
+	.symver	\name\()_libc, \name@GLIBC_2.34, remove
+\name:
 	hint	#34			/* bti c */
 	add	x16, x0, #1		/* RTLD_NEXT is -1, RTLD_DEFAULT 0 */
 	cmp	x16, #1
@@ -31,6 +40,8 @@
 2:	b	\by_handle
 	.cfi_endproc
 	.size	\name, . - \name
+	.size	\name\()_oldest, . - \name\()_oldest
+	.size	\name\()_libc, . - \name\()_libc
 	.endm
 
 	.hidden	dlsym_next

@@ -3,8 +3,17 @@
 	.text
 	.globl	\name
 	.type	\name, @function
-\name:
+	.globl	\name\()_oldest, \name\()_libc
+	.type	\name\()_oldest, @function
+	.type	\name\()_libc, @function
 	.cfi_startproc
+/* A linker that finds all at one address drops the name without a version. */
+\name\()_oldest:
+\name\()_libc:
+	endbr64
+	.symver	\name\()_oldest, \name@GLIBC_2.2.5, remove
+	.symver	\name\()_libc, \name@GLIBC_2.34, remove
+\name:
 	endbr64
 	lea	1(%rdi), %rax		/* RTLD_NEXT is -1, RTLD_DEFAULT 0 */
 	cmp	$1, %rax
@@ -29,6 +38,8 @@
 	jmp	*%rax
 	.cfi_endproc
 	.size	\name, . - \name
+	.size	\name\()_oldest, . - \name\()_oldest
+	.size	\name\()_libc, . - \name\()_libc
 	.endm
 
 	.hidden	dlsym_next

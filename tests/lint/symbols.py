@@ -11,11 +11,12 @@ from pathlib import Path
 
 NAMES = Path(__file__).resolve().parents[2] / 'preload/names.txt'
 # How a name stands in libloam.so and in libloam.a, by the word in names.txt; None: not at all.
-SHARED = {'strong': 'T', 'weak': 'T', 'so': 'T', 'old': 'T@GLIBC_2.2.5', 'c23': 'T@GLIBC_2.43'}
-ARCHIVE = {'strong': 'T', 'weak': 'W', 'so': None, 'old': None, 'c23': None}
+SHARED = {'strong': 'T', 'weak': 'T', 'so': 'T', 'old': 'T@GLIBC_2.2.5', 'c23': 'T@GLIBC_2.43',
+          'dl': 'T@GLIBC_2.2.5@GLIBC_2.34'}
+ARCHIVE = {'strong': 'T', 'weak': 'W', 'so': None, 'old': None, 'c23': None, 'dl': None}
 # A weak name's strong twin, where that is no __loam_<name>.
 STRONG = {'mallinfo': '__libc_mallinfo'} # libc's headers call it deprecated
-OLDEST = {'@GLIBC_2.17': '@GLIBC_2.2.5'} # of aarch64
+OLDEST = '@GLIBC_2.17', '@GLIBC_2.2.5' # of aarch64
 NEEDED = {'libc.so.6', 'ld-linux-x86-64.so.2', 'ld-linux-aarch64.so.1'}
 
 
@@ -24,13 +25,13 @@ def output(*command):
 
 
 def defined(*options):
-    """Type and version of what others can link with, by name.  A version is itself a name."""
+    """Type and versions of what others can link with, by name.  A version is itself a name."""
     lines = output('nm', '--defined-only', '--extern-only', *options).splitlines()
     found = {}
-    for kind, name in (words[1:] for words in map(str.split, lines) if len(words) == 3):
+    for kind, name in sorted(words[1:] for words in map(str.split, lines) if len(words) == 3):
         name, at, version = name.partition('@')
         if kind != 'A':
-            found[name] = kind, at + version
+            found[name] = kind, found.get(name, (kind, ''))[1] + at + version
     return found
 
 
@@ -44,7 +45,7 @@ def disagreements(library, given, expected):
 
 def main(shared, archive):
     words = dict(re.findall(r'^(\w+) +(\w+)$', NAMES.read_text(), re.M))
-    of_shared = {name: kind + OLDEST.get(version, version)
+    of_shared = {name: kind + version.replace(*OLDEST)
                  for name, (kind, version) in defined('--dynamic', shared).items()}
     of_archive = {name: kind for name, (kind, _) in defined(archive).items()}
     in_archive = {name: ARCHIVE[how] for name, how in words.items()}

@@ -57,6 +57,22 @@ TEST(malloc_and_its_like_are_loams)
 	EXPECT_STR(library_of(dlvsym(libc(), "cfree", OLDEST_GLIBC)), "libloam");
 }
 
+/* As an overlay with a dlsym of its own finds the next. */
+TEST(dlvsym_finds_loams_dlsym)
+{
+	static const char *const versions[] = {OLDEST_GLIBC, "GLIBC_2.34"};
+
+	for (int i = 0; i < 2; i++) {
+		void *volatile next = dlvsym(RTLD_NEXT, "dlsym", versions[i]);
+		void *volatile next_versioned = dlvsym(RTLD_NEXT, "dlvsym", versions[i]);
+
+		EXPECT_STR(library_of(next), "libloam");
+		EXPECT_STR(library_of(next_versioned), "libloam");
+		EXPECT(((void *(*)(void *, const char *))next)(libc(), "free") == (void *)free);
+	}
+	EXPECT_STR(library_of(dlsym(RTLD_DEFAULT, "dlsym")), "libloam");
+}
+
 TEST(what_is_found_does_its_work)
 {
 	void (*release)(void *) = dlsym(libc(), "free");
