@@ -125,21 +125,35 @@ size_t stats_by_arena(struct arena_stats *ret_stats, size_t first, size_t most,
 
 /* --- stats=exit ------------------------------------------------------------------------------ */
 
+static void put_mib(struct text *t, size_t nbytes, const char *end)
+{
+	text_printf(t, "%zu.%zu%s", nbytes / MIB, nbytes % MIB * 10 / MIB, end);
+}
+
 /* How much, and is it fragmentation: what the program holds beside what the process has in RAM. */
 static void print_sum(const struct counters *cs)
 {
 	size_t in_use = counter(cs, live_bytes), metadata = counter(cs, metadata_bytes);
 	size_t kept = counter(cs, free_bytes) + counter(cs, cached_bytes), now, most;
 	char program[256];
+	struct line line;
 
 	proc_program(program, sizeof program);
 	proc_resident(&now, &most);
-	line_say("%s, process %zu: %zu.%zu MiB in use, %zu.%zu free and kept, %zu.%zu metadata; "
-		 "the process "
-		 "holds %zu.%zu MiB (RSS), at most %zu.%zu",
-		 program, (size_t)os_process(), in_use / MIB, in_use % MIB * 10 / MIB, kept / MIB,
-		 kept % MIB * 10 / MIB, metadata / MIB, metadata % MIB * 10 / MIB, now / MIB,
-		 now % MIB * 10 / MIB, most / MIB, most % MIB * 10 / MIB);
+	line_begin(&line);
+	text_printf(&line.text, "%s, process %zu: ", program, (size_t)os_process());
+	put_mib(&line.text, in_use, " MiB in use, ");
+	put_mib(&line.text, kept, " free and kept, ");
+	put_mib(&line.text, metadata, " metadata; the process ");
+	if (now) {
+		text_put(&line.text, "holds ");
+		put_mib(&line.text, now, " MiB (RSS), at most ");
+		put_mib(&line.text, most, "");
+	} else {
+		text_put(&line.text, "held at most ");
+		put_mib(&line.text, most, " MiB (RSS); without /proc it is unknown how much now");
+	}
+	line_end(&line);
 }
 
 void stats_print(void)

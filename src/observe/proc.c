@@ -8,9 +8,12 @@
 
 void proc_program(char *buffer, size_t size)
 {
+	struct text name = {.buffer = buffer, .capacity = size - 1};
 	long n = os_read_link("/proc/self/exe", buffer, size - 1);
 
-	buffer[n < 0 ? 0 : n] = '\0';
+	if (n < 0 && os_program())
+		text_put(&name, os_program());
+	buffer[n < 0 ? name.length : (size_t)n] = '\0';
 }
 
 void proc_resident(size_t *ret_now, size_t *ret_most)

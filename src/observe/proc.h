@@ -3,7 +3,8 @@
 
 #include "base/compiler.h"
 
-/* The path of the running program into a buffer, cut off if it is longer; always a string. */
+/* The path of the running program into a buffer, cut off if it is longer; always a string. Without
+   /proc the name by which it was started. */
 void proc_program(char *buffer, size_t size);
 
 /* Bytes of the process that are in RAM, now and at most; 0 where the system does not say. */

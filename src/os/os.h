@@ -32,6 +32,9 @@ size_t os_page_size(void);
 /* True when the program runs with rights that its user does not have (AT_SECURE). */
 bool os_secure(void);
 
+/* The name by which the program was started; NULL: unknown. */
+const char *os_program(void);
+
 /* What a random word is for. */
 enum os_random {
 	RANDOM_MARKS,	/* of free objects of slabs */

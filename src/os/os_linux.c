@@ -26,6 +26,7 @@ extern void *__libc_stack_end __attribute__((weak));
 /* Set by os_start(), then constant. */
 SEALED static size_t page_size = 4096;
 SEALED static bool secure;
+SEALED static const char *program;
 SEALED static unsigned cpus = 1;
 SEALED static uintptr_t stack_end;
 SEALED static uint64_t random_words[2];
@@ -75,7 +76,8 @@ static AT_START void read_auxiliary_vector(void)
 	vdso_start(value_of(AT_SYSINFO_EHDR));
 	secure = value_of(AT_SECURE);
 	start_random((const unsigned char *)value_of(AT_RANDOM));
-	stack_end = align_up(value_of(AT_EXECFN), page_size); /* the last string on the stack */
+	program = (const char *)value_of(AT_EXECFN);
+	stack_end = align_up((uintptr_t)program, page_size); /* the last string on the stack */
 }
 
 AT_START void os_start(void)
@@ -99,6 +101,11 @@ size_t os_page_size(void)
 bool os_secure(void)
 {
 	return secure;
+}
+
+const char *os_program(void)
+{
+	return program;
 }
 
 /* One result alone does not determine the two words that all are made of. */

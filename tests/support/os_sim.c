@@ -152,6 +152,11 @@ bool os_secure(void)
 	return sim.secure;
 }
 
+const char *os_program(void)
+{
+	return "/sim/program";
+}
+
 uint64_t os_random(enum os_random use)
 {
 	return mix64(0x9e3779b97f4a7c15u + use);

@@ -155,6 +155,19 @@ TEST(a_line_a_floor_is_printed)
 	EXPECT_ABORT(print_and_abort, NULL, "loam: objects of pages: ");
 }
 
+static void print_without_files_and_abort(void *unused)
+{
+	os_sim_refuse(OS_SIM_FILES, ENOENT);
+	print_and_abort(unused);
+}
+
+TEST(without_proc_it_is_said_what_is_unknown)
+{
+	EXPECT_ABORT(print_without_files_and_abort, NULL, "loam: /sim/program, process ");
+	EXPECT_ABORT(print_without_files_and_abort, NULL,
+		     "MiB (RSS); without /proc it is unknown how much now\n");
+}
+
 /* What the program holds, as mallinfo2 has it. */
 static size_t held(void)
 {

@@ -38,7 +38,9 @@ TEST(where_no_file_can_be_opened_nothing_is_said_of_it)
 
 	os_sim_refuse(OS_SIM_FILES, EMFILE);
 	proc_program(name, sizeof name);
-	EXPECT_EQ(name[0], 0);
+	EXPECT(!strcmp(name, "/sim/program"));
+	proc_program(name, 5);
+	EXPECT(!strcmp(name, "/sim"));
 	proc_resident(&now, &most);
 	EXPECT_EQ(now, 0);
 	EXPECT(most > 0); /* that is no file's */

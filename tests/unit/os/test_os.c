@@ -124,6 +124,7 @@ TEST(facts_are_those_of_the_kernel)
 	EXPECT_EQ(os_page_size(), sysconf(_SC_PAGESIZE));
 	EXPECT_EQ(os_is_emulated(), test_emulated);
 	EXPECT_EQ(os_secure(), getauxval(AT_SECURE));
+	EXPECT_STR(os_program(), "unit-os-os");
 	EXPECT(os_cpus() >= 1 && os_cpus() <= sysconf(_SC_NPROCESSORS_CONF));
 }
 
