@@ -35,7 +35,7 @@ struct sizes {
 
 static struct {
 	bool found;		   /* places[] are set */
-	bool complained;	   /* of a number that is none */
+	bool complained;	   /* of a number that is none, or of groups that are not mounted */
 	size_t files;		   /* limits that could be read so far, at most */
 	struct place places[2];	   /* version 1, version 2 */
 	char path[PATH_MOST + 32]; /* of the file that is read */
@@ -119,11 +119,10 @@ static void enter_mount(struct place *place, const char *root, const char *point
 }
 
 /* Of several mounts the first. */
-static void find_places(void)
+static void find_mounts(void)
 {
 	const char *root, *point;
 
-	find_groups();
 	if (!open_lines("/proc/self/mountinfo"))
 		return;
 	while (next_line()) {
@@ -131,6 +130,32 @@ static void find_places(void)
 
 		if (version && *place_of(version)->folder && !place_of(version)->point_bytes)
 			enter_mount(place_of(version), root, point);
+	}
+}
+
+static bool has_group(void)
+{
+	return *state.places[0].folder || *state.places[1].folder;
+}
+
+static bool has_mount(void)
+{
+	return (*state.places[0].folder && state.places[0].point_bytes) ||
+	       (*state.places[1].folder && state.places[1].point_bytes);
+}
+
+/* Prints a line where the process is in a group whose files are out of its sight. */
+static void find_places(void)
+{
+	bool in_group;
+
+	find_groups();
+	in_group = has_group();
+	find_mounts();
+	if (in_group && !has_mount() && !state.complained) {
+		line_say("limit=auto: no mount shows the process's memory cgroup: its limit is not "
+			 "known, and only ulimit -v and -d are obeyed");
+		state.complained = true;
 	}
 }
 

@@ -227,6 +227,17 @@ TEST(what_is_no_number_is_said_and_limits_nothing)
 		"is ignored\n");
 }
 
+TEST(a_group_that_no_mount_shows_is_said)
+{
+	static struct os_sim_text texts[] = {PROCESS("0::/a\n", "20 1 8:1 / / rw - ext4 x rw\n"),
+					     {NULL, NULL}};
+
+	set_sizes(60 * MIB, 10 * MIB, 50 * MIB);
+	EXPECT_ABORT(read_twice, texts,
+		     "loam: limit=auto: no mount shows the process's memory cgroup: its limit is "
+		     "not known, and only ulimit -v and -d are obeyed\n");
+}
+
 TEST(one_reader_at_a_time)
 {
 	static const struct os_sim_text texts[] = {PROCESS("", ""), {NULL, NULL}};
