@@ -5,13 +5,14 @@
 #include "os/check.h"
 #include "os/os.h"
 #include "os/process.h"
+#include "pages/metadata.h"
 
 #include <string.h>
 
 /* Defined by seal.ld, each at the start of a page. */
 extern HIDDEN char seal_begin[], seal_options[], seal_end[];
 
-static bool open = true; /* the options */
+static bool open = true; /* the options; after the start under metadata_lock */
 
 struct span {
 	char *mem;
@@ -41,14 +42,11 @@ void seal(bool for_good)
 }
 
 /* By a copy that is moved there: a program may run under a filter that knows no mprotect. */
-bool seal_open_options(void)
+static LATER bool open_locked(void)
 {
 	struct span sealed = pages_between(seal_options, seal_end);
-	char *copy;
+	char *copy = os_map(sealed.nbytes, OS_METADATA);
 
-	if (open)
-		return true;
-	copy = os_map(sealed.nbytes, OS_METADATA);
 	if (!copy)
 		return false;
 	memcpy(copy, sealed.mem, sealed.nbytes);
@@ -56,4 +54,15 @@ bool seal_open_options(void)
 	if (!open)
 		os_unmap(copy, sealed.nbytes);
 	return open;
+}
+
+/* One thread at a time: a second copy would take back what was set since the first. */
+bool seal_open_options(void)
+{
+	bool done;
+
+	lock_acquire(&metadata_lock);
+	done = open || open_locked();
+	lock_release(&metadata_lock);
+	return done;
 }

@@ -7,6 +7,7 @@
 #include "slab/slab.h"
 #include "test.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,4 +68,37 @@ TEST(options_can_be_opened_again)
 	options.mmap_threshold = before + 1;
 	EXPECT_EQ(options.mmap_threshold, before + 1);
 	EXPECT_EQ(signal_of_write(&sealed_word), os_page_size() == 4096 ? SIGSEGV : 0);
+}
+
+static pthread_barrier_t both;
+
+static void *open_and_set(void *option)
+{
+	pthread_barrier_wait(&both);
+	if (seal_open_options())
+		store_relaxed((size_t *)option, 12345);
+	return NULL;
+}
+
+/* Whether two threads that open the options at once both find later what they set. */
+static bool keeps_both(void)
+{
+	size_t *set[] = {&options.mmap_threshold, &options.top_pad};
+	pthread_t threads[2];
+
+	*set[0] = *set[1] = 1;
+	seal(false);
+	REQUIRE(pthread_barrier_init(&both, NULL, 2) == 0);
+	for (int i = 0; i < 2; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, open_and_set, set[i]) == 0);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	return *set[0] == 12345 && *set[1] == 12345;
+}
+
+TEST(threads_that_open_them_at_once_lose_no_value)
+{
+	EXPECT(seal_open_options());
+	for (int i = 0; i < 2000; i++)
+		REQUIRE(keeps_both());
 }
