@@ -209,6 +209,15 @@ static COLD void say_value(const struct option *o)
 	option_line_say(&line);
 }
 
+/* What harden=2 and above decide, whatever was set: every class is promoted at once, since what
+   slabs hold is checked best, and huge objects have fences, which are not laid in huge pages. */
+static COLD void settle_hardened(void)
+{
+	option_set(option_find(word_of("promote_after")), 1, "harden");
+	if (options.hugetlb)
+		option_set(option_find(word_of("hugetlb")), 0, "harden");
+}
+
 void options_read(void)
 {
 	const char *settings;
@@ -221,6 +230,8 @@ void options_read(void)
 		read_settings(settings);
 		complain_of_variables();
 	}
+	if (options.harden >= 2)
+		settle_hardened();
 	if (options.verbose)
 		options_say_meaningless();
 	for (unsigned i = 0; options.help && i < option_count; i++)

@@ -532,6 +532,16 @@ TEST(a_later_source_wins_and_is_named)
 	EXPECT_EQ(left->options.arena_max, 4);
 }
 
+TEST(what_hardening_decides_is_confirmed)
+{
+	READ("LOAM_OPTIONS=confirm,harden=2,hugetlb,promote_after=7");
+	EXPECT_STR(said, "loam: promote_after=1 (harden)\n");
+	EXPECT_STR(said, "loam: hugetlb=no (harden)\n");
+	READ("LOAM_OPTIONS=confirm,harden=1,hugetlb,promote_after=7");
+	EXPECT_STR(said, "loam: promote_after=7 (LOAM_OPTIONS)\n");
+	EXPECT_STR(said, "loam: hugetlb=yes (LOAM_OPTIONS)\n");
+}
+
 static void read_and_mallopt(const void *environment)
 {
 	read_environment(environment);
