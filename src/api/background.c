@@ -1,6 +1,7 @@
 /* The thread that gives memory back; see background.h. */
 #include "api/background.h"
 
+#include "base/bits.h"
 #include "base/options.h"
 #include "cache/upkeep.h"
 #include "observe/proc.h"
@@ -22,15 +23,24 @@ static bool is_last(void)
 	return n == 1 || n == 2; /* the second is the first thread, which counts though it ended */
 }
 
+/* Sleeps for decay_ms; returns false when no other thread is left. Looks each second, since
+   decay_ms may be a day, and the process ends only when this thread does. */
+static bool sleep_between(void)
+{
+	for (size_t slept = 0, step; slept < options.decay_ms; slept += step) {
+		step = smaller(options.decay_ms - slept, 1000);
+		os_sleep(step * OS_MS);
+		if (is_last())
+			return false;
+	}
+	return true;
+}
+
 static void keep_up(void)
 {
-	for (;;) {
-		struct cache *self;
+	while (sleep_between()) {
+		struct cache *self = cache_enter();
 
-		os_sleep(options.decay_ms * OS_MS);
-		if (is_last())
-			return;
-		self = cache_enter();
 		cache_do_all_due(self);
 		cache_leave(self);
 	}

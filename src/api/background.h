@@ -4,8 +4,8 @@
  * does neither keeps what it learned to keep.
  *
  * The thread sleeps decay_ms at a time, takes no signal, and is called "loam".  Nothing waits for
- * it: the process may end while it runs.  When all other threads have called
- * pthread_exit(), it ends too, and so does the process, which only SIGKILL could end otherwise.
+ * it: the process may end while it runs.  When all other threads have called pthread_exit(), it
+ * ends within a second, and so does the process, which only SIGKILL could end otherwise.
  */
 #pragma once
 
