@@ -68,6 +68,16 @@ executable('cxx_static', 'main.cc', dependencies: static)
 executable('c_all_static', 'main.c', dependencies: static, link_args: '-static')
 executable('idle_shared', 'idle.c', dependencies: shared)
 '''
+RISCV = '''
+[binaries]
+c = 'cc'
+cpp = 'c++'
+[host_machine]
+system = 'linux'
+cpu_family = 'riscv64'
+cpu = 'riscv64'
+endian = 'little'
+'''
 OBJECTS = ['/usr/bin/env', 'PYTHONMALLOC=malloc', '/usr/bin/python3', '-c',
            'print(len([[i] * 10 for i in range(20000)]))']
 
@@ -169,6 +179,22 @@ class Install(unittest.TestCase):
                        '-ex', 'loam what held', '-ex', 'loam arena', '-ex', 'loam what main', self.dir / 'held')
         self.assertRegex(said, r'(?s)\n(chunk|object) of \d+ bytes at 0x\w+, arena 1: in use\n.*ARENA +LIVE.*\n +1 '
                                r'.*0x\w+ is not loam\'s')
+
+    # ---- Building.
+
+    def test_what_it_is_not_built_for_or_by(self):
+        """One line says what is wrong, before anything is built."""
+        cross = self.dir / 'cross.ini'
+        cross.write_text(RISCV)
+        for options, env, words in (([f'--cross-file={cross}'], {}, 'not on linux, riscv64'),
+                                    ([], {'CC_LD': 'mold'}, 'ld.mold cannot do what preload/cold.ld asks')):
+            said = run('meson', 'setup', *options, self.dir / words.split()[-1], self.source, status=1,
+                       env=environment(**env))
+            self.assertEqual(len(re.findall(f'ERROR: .*loam .*{words}', said)), 1, said)
+
+    def test_unity(self):
+        run('meson', 'setup', '-Dunity=on', '-Dtests=false', self.dir / 'unity', self.source)
+        run('ninja', '-C', self.dir / 'unity', 'src/libloam-hot.a', 'preload/libloam-preload.a')
 
     # ---- Linking.
 
