@@ -145,7 +145,7 @@ static bool read_number(struct trace_reader *r, uint64_t *number)
 /* An address that is not NULL, as the difference to the one before; its lowest four bits are 0. */
 static bool read_address(struct trace_reader *r, uint64_t *address)
 {
-	uint64_t begin = r->at, zigzag;
+	uint64_t begin = r->at, zigzag = 0;
 
 	if (!read_number(r, &zigzag))
 		return false;

@@ -9,7 +9,7 @@ TEST(null_has_no_size)
 TEST(malloc_of_nothing_gives_distinct_objects)
 {
 	enum { BLOCKS = 2000 };
-	static char *blocks[BLOCKS];
+	static void *blocks[BLOCKS];
 
 	for (int i = 0; i < BLOCKS; i++) {
 		blocks[i] = malloc(0);

@@ -4,7 +4,11 @@
  */
 #include "lib_names.h"
 
-#include <stdlib.h>
+#include <stddef.h>
+
+/* stdlib.h may declare libc's under these names. */
+void *malloc(size_t size);
+void free(void *mem);
 
 static int own_calls;
 
