@@ -48,8 +48,8 @@ def links(linker, sources, archive):
         if (linker, kind) in LACKING:
             continue
         for drop in ([], ['-Wl,--gc-sections']):
-            flags = ['-O1', '-ffunction-sections', '-fdata-sections', '-fno-builtin', INCLUDE, *compile_flags,
-                     *link_flags]
+            flags = ['-O1', '-ffunction-sections', '-fdata-sections', '-fno-builtin', '-D_GNU_SOURCE', INCLUDE,
+                     *compile_flags, *link_flags]
             yield ' '.join([kind, *drop]), ['gcc', f'-fuse-ld={linker}', *flags, *sources, *drop, '-Wl,-u,malloc',
                                             archive, '-pthread', *(['-lstdc++'] if kind == 'static-c++' else [])]
 

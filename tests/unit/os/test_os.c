@@ -825,10 +825,12 @@ static void on_abort(int signal)
 	os_write(2, "handled", 7);
 }
 
+/* Where the signal is blocked, too, glibc 2.41 and newer do not call the handler. */
 static void die_handled(void *arg)
 {
+	(void)arg;
 	signal(SIGABRT, on_abort);
-	die(arg);
+	os_abort();
 }
 
 TEST(abort_ends_the_process_blocked_ignored_or_handled)
