@@ -23,11 +23,16 @@ apt_get()
 	done
 }
 
-# apt_install LOG PACKAGE...: the lists are read anew, and the packages installed.
+# apt_install LOG PACKAGE...: the lists are read anew, and the packages installed.  Where the lists
+# could not be had, apt-get goes on without them, and LOG ends with the reason.
 apt_install()
 {
-	local log=$1
+	local log=$1 status=0 warnings
 	shift
 
-	apt_get "$log" update && apt_get "$log" install -y --no-install-recommends "$@"
+	apt_get "$log" update || return
+	warnings=$(grep '^[WE]:' "$log") || :
+	apt_get "$log" install -y --no-install-recommends "$@" || status=$?
+	((status == 0)) || [ -z "$warnings" ] || echo "$warnings" >>"$log"
+	return $status
 }

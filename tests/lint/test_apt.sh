@@ -53,6 +53,17 @@ held 1 'Unable to locate package hello'
 ! install || fail 'an error that is no lock was lost'
 [ "$(wc -l <calls)" = 1 ] || fail "tried an error again: $(cat calls)"
 
+# Without the network update warns and succeeds; what is said of packages then does not tell why.
+cat >bin/apt-get <<-'END'
+	#!/bin/sh
+	case "$*" in
+	*update) echo "W: Failed to fetch http://a/b  Temporary failure resolving 'a'" ;;
+	*) echo 'E: Unable to locate package hello' && exit 100 ;;
+	esac
+END
+! install || fail 'an installation without lists succeeded'
+[[ $(cat log) = *'locate package hello'*'W: Failed to fetch'* ]] || fail "lost the reason: $(cat log)"
+
 # A dpkg-query that knows no package, so that all are missing.
 held 0 ''
 printf '#!/bin/sh\nexit 1\n' >bin/dpkg-query
@@ -61,6 +72,10 @@ PATH="$dir/bin:$PATH" "$root/tests/run" --list >out 2>err || fail "--list: $(cat
 grep -q '^release ' out || fail "--list lists nothing: $(cat out)"
 ! PATH="$dir/bin:$PATH" "$root/tests/run" no-such >out 2>err || fail 'no-such is a configuration'
 grep -q 'no configuration no-such' err || fail "no-such: $(cat err)"
+# A PATH without Python.
+ln -s "$(type -P bash)" "$(type -P dirname)" "$(type -P readlink)" bin
+! PATH="$dir/bin" "$BASH" "$root/tests/run" --list >out 2>err || fail '--list needs no Python'
+[ "$(cat err)" = 'tests/run --list needs python3: install it' ] || fail "--list said: $(cat err)"
 [ ! -s calls ] || fail "installed something: $(cat calls)"
 
 echo "$failures failed"
