@@ -293,9 +293,11 @@ for name in gcc g++ meson ninja; do
 done
 cat >>stand-ins/meson <<'END'
 while [ $# -gt 2 ]; do shift; done
+[ ! -e "$1/meson-private" ] || exit 0 # as the real one does: "Directory already configured"
 mkdir -p "$1/meson-private" && : >"$1/build.ninja"
 END
 cat >>stand-ins/ninja <<END
+[ -e "\$2/build.ninja" ] || exit 1
 mkdir -p "\$2/preload" && cp "$dir/libloam.so" "\$2/preload/"
 END
 chmod +x stand-ins/*
@@ -312,6 +314,9 @@ built()
 built tree "meson setup "
 sleep 0.1
 built tree "ninja -C $dir/tree/build/release"
+rm tree/build/release/build.ninja # a setup that was killed
+sleep 0.1
+built tree "meson setup "
 cp -r tree copied
 built copied "/copied/build/release $dir/copied"
 rm -r tree copied
