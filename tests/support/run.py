@@ -6,6 +6,7 @@ last lines, which are all that some keep.  A build that fails, and a configurati
 ran, count as one failed.
 """
 import argparse
+import fcntl
 import json
 import os
 import pathlib
@@ -98,7 +99,7 @@ def environment(configuration):
 def build(configuration, env):
     """Returns the output of the step that failed and its command, or None."""
     folder = configuration.folder
-    again = ['--reconfigure'] if (folder / 'build.ninja').exists() else []
+    again = ['--reconfigure'] if (folder / 'meson-private/coredata.dat').exists() else []
     for command in (['meson', 'setup', *again, *configuration.options.split(), folder, ROOT],
                     ['meson', 'compile', '-C', folder]):
         step = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, text=True,
@@ -189,6 +190,22 @@ def report(outcomes):
     return 1 if total.failed else 0
 
 
+def lock_builds():
+    """Returns a file that is locked while it is open: two runs would spoil each other's build folders."""
+    file = ROOT / 'build/tests.lock'
+    try:
+        file.parent.mkdir(exist_ok=True)
+        lock = file.open('a')
+    except OSError as error:
+        sys.exit(f'tests/run builds in {file.parent}, which cannot be written to: {error.strerror}')
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        progress('waiting for another tests/run in this tree to end')
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 def main():
     parser = argparse.ArgumentParser(prog='tests/run', description='Runs the tests of loam.',
                                      allow_abbrev=False)
@@ -208,6 +225,11 @@ def main():
         return 0
     if arguments.check:     # the command line, before anything is installed for it
         return 0
+    with lock_builds():
+        return run_all(arguments, known)
+
+
+def run_all(arguments, known):
     if arguments.coverage:
         for counters in COVERAGE.folder.rglob('*.gcda'):
             counters.unlink()
@@ -218,4 +240,7 @@ def main():
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit('tests/run: interrupted; another run goes on with what is built')
