@@ -16,6 +16,8 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
+from tree import listed
+
 ROOT = Path(sys.argv[1]) if __name__ == '__main__' and sys.argv[1:] else Path(__file__).resolve().parents[2]
 
 # Logs and printed tables: what they name may be gone since.
@@ -34,12 +36,6 @@ OTHERS = re.compile(r'.*\bNAME\.')
 
 def read(path):
     return (ROOT / path).read_text()
-
-
-def tracked(*patterns):
-    done = subprocess.run(['git', 'ls-files', '--cached', '--others', '--exclude-standard', *patterns],
-                          cwd=ROOT, capture_output=True, text=True, check=True)
-    return [name for name in done.stdout.split() if (ROOT / name).exists()]
 
 
 def exists(path, beside):
@@ -93,10 +89,10 @@ def rows_of_table():
 
 def wrong_labels():
     table = {label: row.header for label, row in rows_of_table().items()}
-    headers = {label: name.removeprefix('src/') for name in tracked('src/*.h')
+    headers = {label: name.removeprefix('src/') for name in listed('src/*.h')
                for label in LABEL.findall(read(name))}
     printed = {}
-    for name in tracked('src/*.c', 'src/*.h'):
+    for name in listed('src/*.c', 'src/*.h'):
         for label in re.findall(r'"([A-Z]\d+)"', read(name)):
             printed.setdefault(label, set()).add(name.split('/')[1])
     for label in sorted({*table, *headers}):
@@ -110,9 +106,9 @@ def wrong_labels():
 
 
 def main():
-    documents = [name for name in tracked('*.md') if name not in HISTORY]
-    sources = tracked('src/*.c', 'src/*.h', 'preload/*', 'include/*.h')
-    words = set(re.findall(r'\w+', '\n'.join(read(name) for name in tracked(
+    documents = [name for name in listed('*.md') if name not in HISTORY]
+    sources = listed('src/*.c', 'src/*.h', 'preload/*', 'include/*.h')
+    words = set(re.findall(r'\w+', '\n'.join(read(name) for name in listed(
         'src/*', 'preload/*', 'include/*', 'tests/*.c', 'tests/*.h', 'tests/*.py', 'meson_options.txt'))))
     wrong = [*wrong_ranks(), *wrong_labels()]
     for name in documents:

@@ -14,19 +14,18 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tree import SKIPPED, listed
+
 ROOT = Path(__file__).resolve().parents[2]
 FORMATTED = ('src', 'preload', 'include', 'tests', 'bench')
 SUFFIXES = ('*.c', '*.h', '*.cc')
 VERSION = '14'  # another version breaks other lines
-SKIPPED = 77
 
 
 def sources(folders):
     patterns = [f'{folder}/{suffix}' if (ROOT / folder).is_dir() else folder
                 for folder in folders for suffix in SUFFIXES]
-    done = subprocess.run(['git', 'ls-files', *dict.fromkeys(patterns)], cwd=ROOT,
-                          capture_output=True, text=True, check=True)
-    return [name for name in done.stdout.split() if (ROOT / name).exists()]
+    return listed(*dict.fromkeys(patterns))
 
 
 def formatted(name):

@@ -5,6 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tree import listed
+
 HERE = Path(__file__).resolve()
 ROOT = HERE.parents[2]
 TABLE = 'docs/invariants.md'
@@ -24,12 +26,9 @@ BROKEN = (
 
 
 def copy(to):
-    names = subprocess.run(['git', 'ls-files', '--cached', '--others', '--exclude-standard'],
-                           cwd=ROOT, capture_output=True, text=True, check=True).stdout.split('\n')
-    for name in filter(None, names):
-        if (ROOT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            (to / name).write_bytes((ROOT / name).read_bytes())
+    for name in listed():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        (to / name).write_bytes((ROOT / name).read_bytes())
     subprocess.run(['git', 'init', '-q', to], check=True)
 
 
