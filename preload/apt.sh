@@ -23,8 +23,8 @@ apt_get()
 	done
 }
 
-# apt_install LOG PACKAGE...: the lists are read anew, and the packages installed.  Where the lists
-# could not be had, apt-get goes on without them, and LOG ends with the reason.
+# apt_install LOG PACKAGE...: reads the lists anew and installs the packages.  Where update warned
+# and the installation then fails, LOG ends with the warnings: apt-get goes on without lists.
 apt_install()
 {
 	local log=$1 status=0 warnings

@@ -3,9 +3,10 @@
  * given back unasked is otherwise given back by whoever allocates or frees next; a program that
  * does neither keeps what it learned to keep.
  *
- * The thread sleeps decay_ms at a time, takes no signal, and is called "loam".  Nothing waits for
- * it: the process may end while it runs.  When all other threads have called pthread_exit(), it
- * ends within a second, and so does the process, which only SIGKILL could end otherwise.
+ * The thread does this each decay_ms, takes no signal, and is called "loam".  It wakes each second,
+ * if decay_ms is longer, to see whether it is the last.  Nothing waits for it: the process may end
+ * while it runs.  When all other threads have called pthread_exit(), it ends within a second, and
+ * so does the process, which only SIGKILL could end otherwise.
  */
 #pragma once
 

@@ -224,9 +224,21 @@ int options_mallopt(int parameter, int value)
 	}
 }
 
+/* Takes a lock that a signal handler's malloc may need, which then finds the thread inside. */
+static bool open_options(void)
+{
+	bool done;
+
+	if (!cache_begin())
+		return false;
+	done = seal_open_options();
+	cache_end();
+	return done;
+}
+
 int loam_mallopt(int parameter, int value)
 {
 	if (!start())
 		return 1;
-	return seal_open_options() ? options_mallopt(parameter, value) : 0;
+	return open_options() ? options_mallopt(parameter, value) : 0;
 }

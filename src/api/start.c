@@ -47,7 +47,7 @@ static void start_report(void)
 	report_details = describe;
 }
 
-/* Classes are promoted at once, since what slabs hold is checked best. */
+/* Under tools every class is promoted at once, too, as settle_hardened() has it for harden=2. */
 static void start_fences(void)
 {
 	size_t nbytes = options.harden == 3 || tools ? 64 * MIB : MIB;

@@ -151,7 +151,7 @@ static void print_sum(const struct counters *cs)
 		put_mib(&line.text, most, "");
 	} else {
 		text_put(&line.text, "held at most ");
-		put_mib(&line.text, most, " MiB (RSS); without /proc it is unknown how much now");
+		put_mib(&line.text, most, " MiB (RSS); what it holds now is unknown without /proc");
 	}
 	line_end(&line);
 }

@@ -95,6 +95,7 @@ void arena_tend(struct arena *a)
 	}
 	runs_flush(&a->runs);
 	heap_share(&a->chunks);
+	heap_end_pause(&a->chunks);
 	arena_obey_rule(a);
 }
 

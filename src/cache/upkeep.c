@@ -27,6 +27,16 @@ static void obey_in(struct arena *a)
 	ring_unlock(a);
 }
 
+/* The same at the caller's leisure. */
+static LATER void obey_slowly_in(struct arena *a)
+{
+	if (!ring_try(a))
+		return;
+	heap_end_pause(&a->chunks);
+	arena_obey_rule(a);
+	ring_unlock(a);
+}
+
 void cache_obey_rule(struct cache *c)
 {
 	static struct arena *other; /* release-published, as ring_all: any thread goes on from it */
@@ -168,7 +178,7 @@ void cache_do_all_due(struct cache *c)
 	do {
 		before = load_relaxed(&retain_retained);
 		ring_for_each (a)
-			obey_in(a);
+			obey_slowly_in(a);
 		zone_purge(retain_excess());
 		if (retain_excess())
 			retain_purged(huge_purge(retain_excess()));

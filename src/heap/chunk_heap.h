@@ -65,9 +65,8 @@ struct chunk_heap {
 	bool brk;	      /* may use the data segment; set once, by who makes it */
 	uint32_t number;      /* of its arena, for reports; from 1 on, 0: of none */
 	uint32_t purge_from;  /* the bin in which the next purge begins; 0: the last */
-	uint32_t
-		purge_vain; /* chunks that were looked at since the last bin, and had been purged */
-	uint32_t purge_pause; /* calls of the rule that are to leave chunks alone */
+	uint32_t purge_vain;  /* chunks found purged already since the last bin */
+	uint32_t purge_pause; /* calls of the rule that are to skip chunks */
 #define COUNTER(name) size_t name;
 	HEAP_COUNTERS(COUNTER)
 #undef COUNTER

@@ -6,9 +6,10 @@
 #include "os/os.h"
 #include "pages/zone.h"
 
-/* Chunks that one call purges, so that none takes long; it may look at CLEAN_A_VISIT times as many
-   that are purged already. For each CLEAN_A_CALL of these, chunks are left alone for a call after
-   the last bin: else, where most are purged, each call would do little but look at them. */
+/* Chunks that one call purges, so that none takes long. It may look at CLEAN_A_VISIT times as many
+   that are purged already. After the last bin the rule skips chunks for one call for each
+   CLEAN_A_CALL of these: else, where most are purged, each call would only look at them. What is
+   done each decay_ms, and what obeys a limit, skips none. */
 #define VISITS_MOST   256
 #define CLEAN_A_VISIT 16
 #define CLEAN_A_CALL  256
@@ -50,7 +51,7 @@ static bool visit_chunk(struct chunk *c, size_t csize, void *arg)
 
 	purge->bin = chunk_header(c) & CHUNK_UNSORTED ? BINS_UNSORTED : bins_index(csize);
 	if (csize < CHUNK_BIG || !dirty) {
-		purge->ch->purge_vain++;
+		purge->ch->purge_vain += csize >= CHUNK_BIG;
 		return spend(purge, 1);
 	}
 	if (!purge_chunk(purge->ch, c, csize))
@@ -80,7 +81,7 @@ static size_t purge_chunks(struct chunk_heap *ch, unsigned from, size_t wanted, 
 
 static size_t purge_by_rule(struct chunk_heap *ch, size_t wanted)
 {
-	if (ch->purge_pause) {
+	if (ch->purge_pause && !options.limit) {
 		ch->purge_pause--;
 		return 0;
 	}
@@ -159,6 +160,7 @@ size_t heap_trim(struct chunk_heap *ch, size_t pad)
 
 	heap_count_changes(ch);
 	done = top_trim(ch, pad) + purge_chunks(ch, BINS_LAST, SIZE_MAX, SIZE_MAX);
+	heap_end_pause(ch); /* all are purged: what is dirty from now on is new */
 	heap_count_changes(ch);
 	return done;
 }

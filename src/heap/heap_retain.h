@@ -13,6 +13,12 @@
 NOINLINE void heap_obey_slowly(struct chunk_heap *ch);
 NOINLINE void heap_obey_with_slowly(struct chunk_heap *ch, struct chunk *c);
 
+/* The next call of the rule looks at chunks, however many it has found to be purged already. */
+static inline void heap_end_pause(struct chunk_heap *ch)
+{
+	ch->purge_pause = 0;
+}
+
 #define HEAP_COUNT_STEP ((intptr_t)(64 * KIB)) /* changes below it are not worth an atomic add */
 
 /* Counts `change` bytes more, or fewer, as retained by the heap in pages/retain.h. */

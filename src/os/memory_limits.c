@@ -144,7 +144,8 @@ static bool has_mount(void)
 	       (*state.places[1].folder && state.places[1].point_bytes);
 }
 
-/* Prints a line where the process is in a group whose files are out of its sight. */
+/* Finds the process's groups and their mounts. Prints a line where it has a group and none is
+   mounted. */
 static void find_places(void)
 {
 	bool in_group;
@@ -153,8 +154,9 @@ static void find_places(void)
 	in_group = has_group();
 	find_mounts();
 	if (in_group && !has_mount() && !state.complained) {
-		line_say("limit=auto: no mount shows the process's memory cgroup: its limit is not "
-			 "known, and only ulimit -v and -d are obeyed");
+		line_say(
+			"limit=auto: the process's memory cgroup is not mounted here; its limit is "
+			"unknown, and only ulimit -v and -d are obeyed");
 		state.complained = true;
 	}
 }

@@ -18,8 +18,8 @@
  *	G1  the tag of an object's first page is its descriptor;
  *	G2  the sums are those of the objects in use, and of what is kept: the dirty
  *	    bytes of kept mappings, and those behind objects in use;
- *	G3  nbytes <= dirty <= mapped; of kept mappings nbytes is dirty, and 0 of those that are
- *	    purged because they could not be unmapped, which are on a list of their own;
+ *	G3  nbytes <= dirty <= mapped; of kept mappings nbytes is dirty: not 0 on the list
+ *	    `kept`, 0 on the list `purged`, of those that could not be unmapped;
  *	G4  a reserved mapping is of whole huge pages, and none of it is retained behind an object.
  *
  * Locking: the huge lock, held around the table, and around no system call but the purging and

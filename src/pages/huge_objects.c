@@ -29,6 +29,8 @@ static bool serves(const struct huge *h, size_t nbytes, size_t alignment, enum u
 {
 	if (!is_aligned((uintptr_t)h->mem, alignment) || (use == ZEROED && h->dirty < nbytes))
 		return false;
+	if (!h->dirty && h->mapped < nbytes) /* nothing in RAM is worth a move */
+		return false;
 	return LIKELY(!h->reserved) ||
 	       (use != GROWING && h->mapped >= nbytes && h->mapped - nbytes <= nbytes / 2);
 }

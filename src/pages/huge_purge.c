@@ -103,8 +103,9 @@ static size_t count(const struct link *list, size_t most)
 	return smaller(n, most);
 }
 
-/* Unmaps those of a list, oldest first, until nbytes are given back. What cannot be unmapped is
-   listed as the newest; each is tried once where all are to go, else a few a call in vain. */
+/* Unmaps mappings of a list, oldest first, until nbytes are given back; returns how many were. What
+   cannot be unmapped is listed as the newest. Where all are to go each is tried once; else the call
+   ends after VAIN_MOST that gave no dirty bytes back. */
 static size_t unmap_listed(const struct link *list, size_t nbytes)
 {
 	bool all = nbytes == SIZE_MAX;
@@ -120,7 +121,7 @@ static size_t unmap_listed(const struct link *list, size_t nbytes)
 	return purged;
 }
 
-/* Purged ones first, lest those that become so now are tried twice. */
+/* Where all are to go, the purged ones first: what this call itself purges is not tried again. */
 size_t huge_purge(size_t nbytes)
 {
 	size_t purged = nbytes == SIZE_MAX ? unmap_listed(&huge_table.purged, nbytes) : 0;

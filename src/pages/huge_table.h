@@ -15,9 +15,10 @@
 #define HUGE_LOOKS 64 /* how many kept mappings are looked at */
 
 struct huge_table {
-	struct link in_use, kept, purged; /* the oldest is last; purged: kept, and not dirty */
-	struct huge_sizes sizes;	  /* G2 */
-	size_t rooms;			  /* G2: dirty bytes behind objects in use, of those kept */
+	struct link in_use;
+	struct link kept, purged; /* freed, dirty or not; the oldest is last */
+	struct huge_sizes sizes;  /* G2 */
+	size_t rooms;		  /* G2: the part of sizes.kept that lies behind objects in use */
 };
 
 extern HIDDEN struct huge_table huge_table;

@@ -42,6 +42,7 @@ void *metadata_alloc(size_t nbytes);
 /* Bytes mapped for metadata so far; read relaxed. */
 extern HIDDEN size_t metadata_bytes;
 
-/* Held around every change of a pool.  What it protects is whole after each single store: the child
-   of a fork has nothing to mend, but an object that was on its way is lost. */
+/* Held around every change of a pool, and while options become writable (api/seal.c).  What it
+   protects is whole after each single store: the child of a fork has nothing to mend, but an object
+   that was on its way is lost. */
 extern HIDDEN struct lock metadata_lock;

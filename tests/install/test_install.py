@@ -188,6 +188,8 @@ class Install(unittest.TestCase):
         cross.write_text(RISCV)
         for options, env, words in (([f'--cross-file={cross}'], {}, 'not on linux, riscv64'),
                                     ([], {'CC_LD': 'mold'}, 'ld.mold cannot do what preload/cold.ld asks')):
+            if env and not shutil.which('ld.mold'):
+                continue
             said = run('meson', 'setup', *options, self.dir / words.split()[-1], self.source, status=1,
                        env=environment(**env))
             self.assertEqual(len(re.findall(f'ERROR: .*loam .*{words}', said)), 1, said)

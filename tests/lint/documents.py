@@ -11,14 +11,18 @@
 usage: documents.py [ROOT], of another tree
 """
 import re
-import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
 
-from tree import listed
+import tree
 
 ROOT = Path(sys.argv[1]) if __name__ == '__main__' and sys.argv[1:] else Path(__file__).resolve().parents[2]
+
+
+def listed(*patterns):
+    return tree.listed(*patterns, root=ROOT)
+
 
 # Logs and printed tables: what they name may be gone since.
 HISTORY = ('docs/performance/experiments.md', 'docs/performance/results.md',

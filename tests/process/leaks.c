@@ -65,7 +65,8 @@ static NOINLINE void direct(void)
 	free(malloc(77));
 }
 
-/* Each depth is a stack of its own. */
+/* Each depth is a stack of its own. The call at the end keeps the recursion from being a tail
+   call. */
 static NOINLINE void lose_at_depth(size_t depth, size_t bytes)
 {
 	if (depth)

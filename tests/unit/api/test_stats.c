@@ -165,7 +165,7 @@ TEST(without_proc_it_is_said_what_is_unknown)
 {
 	EXPECT_ABORT(print_without_files_and_abort, NULL, "loam: /sim/program, process ");
 	EXPECT_ABORT(print_without_files_and_abort, NULL,
-		     "MiB (RSS); without /proc it is unknown how much now\n");
+		     "MiB (RSS); what it holds now is unknown without /proc\n");
 }
 
 /* What the program holds, as mallinfo2 has it. */

@@ -649,12 +649,12 @@ TEST(decay_ms_says_how_long_that_second_is)
 	options.decay_ms = 1000;
 }
 
-/* Two threads with caches, if `another` is not NULL. */
-static void *begin(void *another)
+/* Makes a cache for this thread, and for a second thread if `another` is not NULL. */
+static void *make_cache(void *another)
 {
 	loam_free(loam_malloc(1));
 	if (another)
-		in_thread(begin, NULL);
+		in_thread(make_cache, NULL);
 	return NULL;
 }
 
@@ -678,7 +678,7 @@ TEST(all_that_is_due_is_done_for_whom_nobody_waits)
 		run_free((struct run *)pagemap_get(mems[i]));
 	huge_free((struct huge *)pagemap_get(huge));
 	EXPECT(load_relaxed(&retain_retained) >= 16 * MIB);
-	in_thread(begin, &huge);
+	in_thread(make_cache, &huge);
 	retain_forget();
 	self = cache_enter();
 	cache_do_all_due(self);

@@ -270,8 +270,6 @@ TEST(objects_come_in_no_order)
 	EXPECT(loam_check());
 }
 
-/* Where nothing more is mapped, a small object may be tried as a run with fences of its own, in
-   which no page is left for a guard. */
 TEST(pages_come_in_no_order)
 {
 	loam_free(make(1));
@@ -336,6 +334,8 @@ TEST(where_memory_is_out_the_quarantine_is_emptied)
 	EXPECT_EQ(fence_flush(), 0);
 }
 
+/* Where nothing more is mapped, a small object may be tried as a run with fences of its own, in
+   which no page is left for a guard. */
 TEST(all_that_is_handed_out_near_a_limit_has_a_fence)
 {
 	struct run run = {.tag = {.kind = KIND_RUN}};

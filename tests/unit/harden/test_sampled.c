@@ -10,6 +10,7 @@
 #include "unwind/backtrace.h"
 
 #include <loam/loam.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -45,8 +46,8 @@ static char *sample(size_t size)
 	return NULL;
 }
 
-/* By far more than chance has. */
-TEST(so_many_lie_between_on_average)
+/* About 2,000 are expected; a fifth more or less is far beyond chance. */
+TEST(the_mean_distance_is_the_rate)
 {
 	enum { N = 20000 };
 	int n = 0;

@@ -59,6 +59,8 @@ static void tick(void)
 	cache_leave(c);
 }
 
+static char nowhere[] = "/nowhere/x";
+
 static void say_and_end(void *name)
 {
 	metrics_start(name);
@@ -67,11 +69,10 @@ static void say_and_end(void *name)
 
 TEST(a_file_that_cannot_be_written_is_said)
 {
-	EXPECT_ABORT(say_and_end, (void *)(uintptr_t) "/nowhere/x",
+	EXPECT_ABORT(say_and_end, nowhere,
 		     "loam: metrics: /nowhere/x cannot be written: No such file or directory");
 }
 
-/* A daemon has closed it, and opened a file of its own. */
 static void fail_twice(void *name)
 {
 	dprintf(2, "BEGIN\n");
@@ -100,7 +101,7 @@ TEST(an_error_is_said_once_until_it_was_written)
 	char said[300];
 
 	EXPECT_ABORT(
-		fail_twice, (void *)(uintptr_t) "/nowhere/x",
+		fail_twice, nowhere,
 		"BEGIN\nloam: metrics: /nowhere/x cannot be written: No such file or directory\n"
 		"END\n");
 	path_of("again.prom");
@@ -114,23 +115,26 @@ TEST(an_error_is_said_once_until_it_was_written)
 TEST(a_child_is_named_by_its_own_number)
 {
 	char name[40], label[40];
+	int status = -1;
 	pid_t child;
 
 	start("%p.child.prom");
 	snprintf(name, sizeof name, "%d.child.prom", (int)getpid());
 	EXPECT(take(name));
-	child = fork();
+	REQUIRE((child = fork()) >= 0);
 	if (child == 0) {
 		metrics_finish();
 		_exit(0);
 	}
-	EXPECT(waitpid(child, NULL, 0) == child);
+	EXPECT(waitpid(child, &status, 0) == child);
+	EXPECT_EQ(status, 0);
 	snprintf(name, sizeof name, "%d.child.prom", (int)child);
 	snprintf(label, sizeof label, "pid=\"%d\"", (int)child);
 	REQUIRE(take(name));
 	EXPECT_STR(text, label);
 }
 
+/* A daemon has closed it, and opened a file of its own. */
 TEST(nothing_is_said_into_a_file_that_took_the_place_of_standard_error)
 {
 	static char name[sizeof path];

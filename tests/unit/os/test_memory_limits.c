@@ -234,8 +234,8 @@ TEST(a_group_that_no_mount_shows_is_said)
 
 	set_sizes(60 * MIB, 10 * MIB, 50 * MIB);
 	EXPECT_ABORT(read_twice, texts,
-		     "loam: limit=auto: no mount shows the process's memory cgroup: its limit is "
-		     "not known, and only ulimit -v and -d are obeyed\n");
+		     "loam: limit=auto: the process's memory cgroup is not mounted here; its limit "
+		     "is unknown, and only ulimit -v and -d are obeyed\n");
 }
 
 TEST(one_reader_at_a_time)

@@ -101,7 +101,7 @@ TEST(of_what_was_purged_16_are_tried_a_call)
 	EXPECT(huge_check());
 }
 
-/* However many there are, and they are not retained. */
+/* Purged mappings are not retained, and dirty ones are tried before them. */
 TEST(what_was_purged_does_not_hold_up_what_is_dirty)
 {
 	enum { KEPT = 40 };

@@ -195,7 +195,7 @@ TEST(memory_is_scarce_while_it_is_limited_locked_or_refused)
 /* A region that is mapped is in RAM as a whole, so little is mapped ahead, and none is clean. */
 TEST(what_is_mapped_while_memory_is_locked_counts_as_dirty)
 {
-	enum { BLOCKS = 15 }; /* of 16 in all, steps of several would be as much */
+	enum { BLOCKS = 15 }; /* not 16: mapping several regions a step would give the same sum */
 	void *held[BLOCKS], *before;
 	size_t mapped, retained = retain_retained;
 	bool clean;
