@@ -98,13 +98,15 @@ static bool claim_decay(uint64_t now, int64_t decay)
 /* The work of each decay_ms. */
 static void decay_all(void)
 {
+	size_t unneeded;
+
 	if (UNLIKELY(retain_limit_is_auto()))
 		limit_read();
-	retain_fade();
-	if (retain_excess()) /* else its code is not paged in */
+	unneeded = retain_fade();
+	if (retain_is_over_floor()) /* else its code is not paged in */
 		retain_purged(huge_purge_unneeded());
 	tend_all();
-	zone_purge(larger(load_relaxed(&retain_retained) / 8, retain_excess()));
+	zone_purge(larger(unneeded / 8, retain_excess()));
 }
 
 void cache_tick_slowly(struct cache *c)
@@ -126,7 +128,6 @@ void cache_tick_slowly(struct cache *c)
 	store_relaxed(&c->ticked, now);
 	if (UNLIKELY(load_relaxed(&nodes_many)))
 		ring_follow(&c->arena);
-	retain_note_low();
 	cache_owe(c, shrink ? OWED_SWEEP | OWED_SHRINK : OWED_SWEEP);
 	decays = claim_decay(now, (int64_t)decay);
 	cache_settle_depot(decays); /* then of shards whose threads sleep, too */

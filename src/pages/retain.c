@@ -150,21 +150,11 @@ void retain_faults(size_t nbytes)
 	store_relaxed(&retain_regret, load_relaxed(&retain_regret) + lost);
 }
 
-void retain_note_low(void)
-{
-	size_t now = load_relaxed(&retain_retained);
-
-	if (now < load_relaxed(&retain_low))
-		store_relaxed(&retain_low, now);
-}
-
 /* A half of decay_ms ends: what was retained for all of it and of the one before. */
 static size_t end_half(void)
 {
-	size_t low, before = load_relaxed(&retain_low_before);
+	size_t low = load_relaxed(&retain_low), before = load_relaxed(&retain_low_before);
 
-	retain_note_low();
-	low = load_relaxed(&retain_low);
 	store_relaxed(&retain_low_before, low);
 	store_relaxed(&retain_low, load_relaxed(&retain_retained));
 	return smaller(low, before);
@@ -189,15 +179,16 @@ void retain_half(bool long_enough)
 		let_go(low);
 }
 
-void retain_fade(void)
+size_t retain_fade(void)
 {
-	size_t now = used_or_none(), peak = load_relaxed(&retain_peak);
+	size_t now = used_or_none(), peak = load_relaxed(&retain_peak), unneeded = end_half();
 
 	store_relaxed(&retain_tally, load_relaxed(&retain_tally) / 4 * 3);
 	store_relaxed(&retain_regret, load_relaxed(&retain_regret) / 4 * 3);
-	let_go(end_half());
+	let_go(unneeded);
 	if (peak > now)
 		store_relaxed(&retain_peak, peak - (peak - now) / 4);
+	return unneeded;
 }
 
 void retain_forget(void)

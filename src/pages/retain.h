@@ -50,10 +50,10 @@
 extern HIDDEN size_t retain_live; /* in blocks, runs and huge objects handed out, brk included */
 extern HIDDEN size_t retain_most; /* the highest that retain_live was */
 extern HIDDEN size_t retain_peak; /* the most that was used; fading */
-extern HIDDEN size_t retain_retained; /* free and resident */
-extern HIDDEN size_t retain_idle;     /* of that: in blocks handed out, to heaps and slabs */
-extern HIDDEN size_t retain_tally;    /* purged by the rule, and not taken again */
-extern HIDDEN size_t retain_low; /* the least retained that was seen in this half of decay_ms */
+extern HIDDEN size_t retain_retained;	/* free and resident */
+extern HIDDEN size_t retain_idle;	/* of that: in blocks handed out, to heaps and slabs */
+extern HIDDEN size_t retain_tally;	/* purged by the rule, and not taken again */
+extern HIDDEN size_t retain_low;	/* the least that was retained in this half of decay_ms */
 extern HIDDEN size_t retain_low_before; /* and in the half before */
 extern HIDDEN size_t retain_needed;	/* more was not, of late; SIZE_MAX: it is not known */
 extern HIDDEN size_t retain_regret; /* purged, and taken again; approximate where threads race */
@@ -83,7 +83,10 @@ static inline void retain_restore_live(size_t nbytes)
 
 static inline void retain_add(intptr_t nbytes)
 {
-	add_inside(&retain_retained, (size_t)nbytes);
+	size_t now = add_inside(&retain_retained, (size_t)nbytes) + (size_t)nbytes;
+
+	if (nbytes < 0 && now < load_relaxed(&retain_low))
+		store_relaxed(&retain_low, now);
 }
 
 /* The same for what is free within a block, and so is live and retained at once. */
@@ -199,15 +202,13 @@ void retain_purged(size_t nbytes);
 /* nbytes were taken that are not in RAM. */
 void retain_faults(size_t nbytes);
 
-/* Called many times within decay_ms: what is retained at all of them was not needed. */
-void retain_note_low(void);
-
 /* The first half of decay_ms has passed: what was retained for all of it, and of the second half
    before, goes if it is most, and if both were long enough to be decay_ms. */
 COLD void retain_half(bool long_enough);
 
-/* The second half has passed: what was learned fades, and what was not needed goes. */
-COLD void retain_fade(void);
+/* The second half has passed: what was learned fades, and what was retained for all of decay_ms
+   goes; returns that. */
+COLD size_t retain_fade(void);
 
 /* What was learned is forgotten: the user has asked for memory to be given back. */
 COLD void retain_forget(void);

@@ -155,7 +155,6 @@ TEST(what_was_retained_all_the_time_was_not_needed)
 	EXPECT_EQ(retain_excess(), 0);
 	EXPECT_EQ(retain_regret, 150 * MIB);
 	retain_add(-(intptr_t)(60 * MIB));
-	retain_note_low();
 	retain_add(50 * MIB);
 	retain_half(true);
 	EXPECT_EQ(retain_excess(), 0);
@@ -182,7 +181,6 @@ TEST(what_was_not_needed_goes_at_half_if_it_is_most)
 	retain_fade();
 	EXPECT_EQ(retain_needed, SIZE_MAX); /* it has been there for a half */
 	retain_add(-(intptr_t)(60 * MIB));
-	retain_note_low();
 	retain_add(60 * MIB);
 	retain_half(true); /* 40 of 100 MiB are not most */
 	EXPECT_EQ(retain_needed, SIZE_MAX);
