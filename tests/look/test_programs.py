@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from target import MAP, PROF, command, counters, ctl, environment, metrics, top
@@ -468,13 +469,17 @@ class Compiler(Case):
         return Counted(0, 0, 0)
 
     def moving(self, pid):
-        """While it runs: within the bound of what was counted before and after."""
-        before = self.counted(pid)
-        found = LIVE['ctl stats'](pid)
-        after = self.counted(pid)
-        least, most = (pick(before.held, after.held) for pick in (min, max))
-        self.assertTrue(least * (1 - SHARE) - BESIDE <= found <= most * (1 + SHARE) + HEADER * max(before.objects, after.objects) + BESIDE,
-                        (before, found, after))
+        """While it runs: within the bounds of what was counted meanwhile."""
+        counts = [self.counted(pid)]
+        with ThreadPoolExecutor(1) as pool:
+            look = pool.submit(LIVE['ctl stats'], pid)
+            while not look.done():
+                counts.append(self.counted(pid))
+        counts.append(self.counted(pid))
+        found, held = look.result(), [count.held for count in counts if count.held]
+        beside = HEADER * max(count.objects for count in counts) + BESIDE
+        self.assertTrue(min(held) * (1 - SHARE) - BESIDE <= found <= max(held) * (1 + SHARE) + beside,
+                        (min(held), found, max(held), beside))
 
 
 def tearDownModule():
