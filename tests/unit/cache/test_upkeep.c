@@ -868,13 +868,16 @@ TEST(every_step_unmaps_free_regions)
 
 TEST(the_second_step_trims_tops)
 {
+	size_t threshold = options.mmap_threshold;
 	void *chunks[8], *end;
 
 	settle();
+	options.mmap_threshold = MIB;
 	for (int i = 0; i < 8; i++)
 		chunks[i] = loam_malloc(100 * KIB);
 	for (int i = 0; i < 8; i++)
 		loam_free(chunks[i]);
+	options.mmap_threshold = threshold;
 	end = os_break();
 	reclaim(0);
 	EXPECT(os_break() == end);
