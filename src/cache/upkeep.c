@@ -19,20 +19,13 @@ SEALED void (*upkeep_look)(uint64_t now);
 /* Bounded steps of purging that one look takes. */
 #define STEPS_A_LOOK 2
 
-static void obey_in(struct arena *a)
+/* With time to spare no chunk is skipped. */
+static void obey_in(struct arena *a, bool has_time)
 {
 	if (!a || !ring_try(a))
 		return;
-	arena_obey_rule(a);
-	ring_unlock(a);
-}
-
-/* The same at the caller's leisure. */
-static LATER void obey_slowly_in(struct arena *a)
-{
-	if (!ring_try(a))
-		return;
-	heap_end_pause(&a->chunks);
+	if (has_time)
+		heap_end_pause(&a->chunks);
 	arena_obey_rule(a);
 	ring_unlock(a);
 }
@@ -54,9 +47,9 @@ void cache_obey_rule(struct cache *c)
 	before = load_relaxed(&retain_retained);
 	next = ring_next(load_acquire(&other));
 	store_release(&other, next);
-	obey_in(own);
+	obey_in(own, false);
 	if (next != own && retain_excess())
-		obey_in(next);
+		obey_in(next, false);
 	vain = load_relaxed(&retain_retained) < before ? 0 : load_relaxed(&in_vain) + 1;
 	store_relaxed(&in_vain, vain);
 	if (vain <= ring_count() && retain_excess())
@@ -179,7 +172,7 @@ void cache_do_all_due(struct cache *c)
 	do {
 		before = load_relaxed(&retain_retained);
 		ring_for_each (a)
-			obey_slowly_in(a);
+			obey_in(a, true);
 		zone_purge(retain_excess());
 		if (retain_excess())
 			retain_purged(huge_purge(retain_excess()));
