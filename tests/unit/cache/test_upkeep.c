@@ -668,6 +668,23 @@ static void *make_cache(void *another)
 	return NULL;
 }
 
+TEST(what_has_time_skips_no_chunks)
+{
+	uint32_t *pause = &arena_main.chunks.purge_pause;
+	struct cache *self;
+
+	settle();
+	*pause = 1000;
+	os_sim_advance(SECOND);
+	tick();
+	EXPECT_EQ(*pause, 0);
+	*pause = 1000;
+	self = cache_enter();
+	cache_do_all_due(self);
+	cache_leave(self);
+	EXPECT_EQ(*pause, 0);
+}
+
 /* Beyond what a single step does: from each arena, the zone, the mappings of huge objects and the
    caches of threads that are gone. */
 TEST(all_that_is_due_is_done_for_whom_nobody_waits)

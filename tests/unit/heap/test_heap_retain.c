@@ -457,6 +457,7 @@ TEST(where_most_chunks_are_purged_few_calls_look_at_them)
 	EXPECT(looked > 0 && looked <= CALLS / (LOOKS / 256) * 3);
 	EXPECT(heap_trim(ch, 0) >= FEW * PAGE_SIZE);
 	EXPECT_EQ(ch->bins.dirty, 0);
+	EXPECT_EQ(ch->purge_pause, 0);
 	EXPECT(heap_check(ch));
 	options = defaults;
 }
