@@ -6,6 +6,7 @@
 #include "cache/requests.h"
 #include "observe/profile.h"
 #include "observe/watch.h"
+#include "os_sim.h"
 #include "test.h"
 
 #include <loam/loam.h>
