@@ -50,6 +50,7 @@ struct cache {
 	uint64_t pace;		     /* mean time from one to the next (cache/upkeep.c) */
 	uint64_t shrunk;	     /* os_clock() when magazines were last halved */
 	uint32_t flushes;	     /* the last request to flush that was done */
+	uint32_t awake;		     /* the last period in which its thread counted as awake */
 	uint8_t ticks;		     /* slow paths so far, modulo 256; atomic */
 	uint8_t owed;		     /* OWED_... */
 	/* between cache_enter() and cache_leave(), or while another thread holds it */

@@ -29,6 +29,42 @@ struct cache *cache_next(const struct cache *c)
 	return c ? c->next : load_acquire(&cache_all);
 }
 
+/* --- threads that are awake ------------------------------------------------------------------- */
+
+static uint32_t period;		     /* of AWAKE_TIME, from 1 on; the present one; atomic */
+static uint32_t awake, awake_before; /* threads that were, in it and in the one before; atomic */
+
+/* Another thread may count at the same time, and one of both be lost until its next period. */
+static void share_magazines(void)
+{
+	uint32_t n = (uint32_t)larger(load_relaxed(&awake), load_relaxed(&awake_before));
+
+	magazine_set_threads(smaller(n, load_relaxed(&nthreads)));
+}
+
+/* For the first thread that is awake in a period. */
+static void begin_period(uint32_t now, uint32_t before)
+{
+	if (!__atomic_compare_exchange_n(&period, &before, now, false, __ATOMIC_RELAXED,
+					 __ATOMIC_RELAXED))
+		return;
+	store_relaxed(&awake_before, now == before + 1 ? load_relaxed(&awake) : 0);
+	store_relaxed(&awake, 0);
+}
+
+void cache_note_awake(struct cache *c, uint64_t now)
+{
+	uint32_t present = (uint32_t)(now / AWAKE_TIME) + 1, before = load_relaxed(&period);
+
+	if (load_relaxed(&c->awake) == present)
+		return;
+	store_relaxed(&c->awake, present); /* several threads may use the shared cache */
+	if ((int32_t)(present - before) > 0)
+		begin_period(present, before);
+	add_relaxed(&awake, 1);
+	share_magazines();
+}
+
 /* --- threads that come and go ---------------------------------------------------------------- */
 
 /* One more, or one less; in the child of a fork that was made in the middle, they may be counted
@@ -39,7 +75,7 @@ static NOINLINE void count_thread(int change)
 	if (change < 0 && !nthreads)
 		return;
 	store_relaxed(&nthreads, nthreads + (uint32_t)change);
-	magazine_set_threads(nthreads);
+	share_magazines();
 	shards_set_threads(nthreads, os_cpus());
 }
 
@@ -181,6 +217,7 @@ struct cache *cache_bind(void)
 		return &cache_shared;
 	}
 	note_recent(c);
+	cache_note_awake(c, os_clock());
 	nodes_note();
 	if (load_relaxed(&nodes_many))
 		ring_follow(&c->arena);

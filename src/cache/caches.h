@@ -26,6 +26,13 @@ extern HIDDEN struct lock caches_lock;
    counting that just then, 256 later. */
 COLD void cache_ask_all_to_flush(void);
 
+/* Called when the thread of a cache begins, and at each of its ticks, with the time (os_clock): it
+   counts as awake from now on, until AWAKE_TIME and up to once more as long have passed. Magazines
+   become smaller as more threads are awake, not as more exist. */
+void cache_note_awake(struct cache *c, uint64_t now);
+
+#define AWAKE_TIME (2000 * OS_MS)
+
 /* Looks at a few caches, each call at the next ones, until one of a thread that is gone is found,
    and flushes that. */
 void cache_reap_next(void);

@@ -27,8 +27,8 @@
  * A sweep, one each 256 slow paths of the thread, sends home what lies in magazines that were not
  * filled since the last one: each object may hold a whole slab for itself. Each decay_ms, and while
  * the cache has little left to grow by, it also halves these. So a thread that touches many sizes
- * holds little of each, and one that frees much without need holds little of that. Where there are
- * many threads each may hold less, but one that is filled a few objects at least.
+ * holds little of each, and one that frees much without need holds little of that. Where many
+ * threads are awake each may hold less, but one that is filled a few objects at least.
  *
  * A magazine packs where much of its class's slabs was free from one sweep to the next, of all
  * threads that use the arena (slabs_look). Objects that are freed then wait behind `end` and go
@@ -166,9 +166,10 @@ static inline uint32_t magazine_leaving(const struct magazine *m)
 	return (uint32_t)(m->none + m->capacity - m->end);
 }
 
-/* Called when the number of threads changes. A magazine may grow to MAGAZINE_BYTES, and those of a
-   cache to MAGAZINES_BYTES, while there are at most MAGAZINE_AWAKE threads a processor, and to a
-   half when there are twice as many: then most of them sleep, and keep what they hold. */
+/* Called when the number of threads that are awake changes (caches.h). A magazine may grow to
+   MAGAZINE_BYTES, and those of a cache to MAGAZINES_BYTES, while at most MAGAZINE_AWAKE threads a
+   processor are, and to a half when twice as many are: most of them will sleep sooner or later, and
+   keep what they hold. */
 void magazine_set_threads(size_t nthreads);
 
 #define MAGAZINE_AWAKE 2

@@ -118,6 +118,7 @@ void cache_tick_slowly(struct cache *c)
 	if (cache_is_asked_to_flush(c))
 		cache_owe(c, OWED_FLUSH);
 	cache_reap_next();
+	cache_note_awake(c, now);
 	store_relaxed(&c->ticked, now);
 	if (UNLIKELY(load_relaxed(&nodes_many)))
 		ring_follow(&c->arena);

@@ -429,6 +429,73 @@ TEST(once_many_threads_have_ended_magazines_grow_as_before)
 	free(stayers);
 }
 
+/* So many threads that each may have an eighth. */
+static struct stayer *many_begin(size_t n)
+{
+	struct stayer *stayers = calloc(n, sizeof *stayers);
+
+	REQUIRE(stayers && n >= 16 * os_cpus());
+	start_anew();
+	for (size_t i = 0; i < n; i++)
+		stayer_begin(&stayers[i]);
+	return stayers;
+}
+
+static void many_end(struct stayer *stayers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		stayer_end(&stayers[i]);
+	free(stayers);
+}
+
+static void let_tick(struct cache *c)
+{
+	cache_note_awake(c, os_clock());
+}
+
+TEST(threads_that_sleep_do_not_make_magazines_smaller)
+{
+	size_t n = 16 * os_cpus();
+	struct stayer *stayers = many_begin(n);
+
+	os_sim_advance(AWAKE_TIME);
+	let_tick(mine.cache);
+	EXPECT(magazine_is_short(MAGAZINES_BYTES / 8)); /* it is not long since they began */
+	os_sim_advance(AWAKE_TIME);
+	let_tick(mine.cache);
+	EXPECT(!magazine_is_short(MAGAZINES_BYTES / 2));
+	many_end(stayers, n);
+}
+
+TEST(threads_that_slept_count_again_when_they_tick)
+{
+	size_t n = 16 * os_cpus();
+	struct stayer *stayers = many_begin(n);
+
+	os_sim_advance(10 * AWAKE_TIME);
+	for (int i = 0; i < 1000; i++)
+		let_tick(mine.cache); /* which is one thread, however often */
+	EXPECT(!magazine_is_short(MAGAZINES_BYTES / 2));
+	for (int period = 0; period < 3; period++) {
+		for (size_t i = 0; i < n; i++)
+			let_tick(stayers[i].cache);
+		EXPECT(magazine_is_short(MAGAZINES_BYTES / 8));
+		os_sim_advance(AWAKE_TIME);
+	}
+	many_end(stayers, n);
+}
+
+TEST(a_thread_counts_when_it_begins_and_when_it_ticks)
+{
+	loam_free(loam_malloc(1));
+	os_sim_advance(10 * AWAKE_TIME);
+	REQUIRE(cache_enter() == mine.cache);
+	cache_tick_slowly(mine.cache);
+	cache_leave(mine.cache);
+	EXPECT_EQ(mine.cache->awake, os_clock() / AWAKE_TIME + 1);
+	EXPECT_EQ(cache_of_new_thread()->awake, os_clock() / AWAKE_TIME + 1);
+}
+
 TEST(more_threads_that_can_run_at_once_have_more_shards)
 {
 	enum { THREADS = 8 };
