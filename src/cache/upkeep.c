@@ -45,6 +45,7 @@ void cache_obey_rule(struct cache *c)
 	if (!retain_excess())
 		return;
 	before = load_relaxed(&retain_retained);
+	retain_purged(huge_purge_unneeded());
 	next = ring_next(load_acquire(&other));
 	store_release(&other, next);
 	obey_in(own, false);
@@ -97,7 +98,7 @@ static void decay_all(void)
 		limit_read();
 	unneeded = retain_fade();
 	if (retain_is_over_floor()) /* else its code is not paged in */
-		retain_purged(huge_purge_unneeded());
+		huge_note_unneeded();
 	tend_all();
 	zone_purge(larger(unneeded / 8, retain_excess()));
 }

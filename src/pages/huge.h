@@ -74,12 +74,15 @@ struct huge *huge_around(const void *mem, bool kept);
 /* Calls visit for each huge object in use, and for each mapping that is kept, under the lock. */
 COLD void huge_visit(void (*visit)(const struct huge *h, bool kept, void *arg), void *arg);
 
-/* Unmaps kept ones, oldest first, then purges what is behind those in use, until nbytes are; the
-   bytes. */
+/* Gives back nbytes of kept ones, oldest first, then of what is behind those in use: unmaps whole
+   ones, and purges the end of one of which that is enough. The bytes, which are more where a
+   mapping cannot be purged in parts. */
 size_t huge_purge(size_t nbytes);
 
-/* Unmaps, as huge_purge() does, what was kept all the time since the last call, as far as the rule
-   asks for it; the bytes. */
+/* Notes that what was kept all the time since the last call is not needed. */
+COLD void huge_note_unneeded(void);
+
+/* Gives back a step of that (RETAIN_STEP), as far as the rule asks for it; the bytes. */
 COLD size_t huge_purge_unneeded(void);
 
 /* Unmaps all kept ones, and what is behind those in use; the bytes. */

@@ -186,7 +186,7 @@ void *huge_alloc_with_room(size_t nbytes)
 
 bool huge_free(struct huge *h)
 {
-	size_t excess;
+	size_t nbytes, excess;
 	bool kept;
 
 	ASSERT(h->tag.kind == KIND_HUGE && !lock_held(&huge_lock));
@@ -196,7 +196,8 @@ bool huge_free(struct huge *h)
 		return false;
 	}
 	huge_leave_use(h);
-	kept = h->dirty <= HUGE_KEPT_MOST;
+	nbytes = h->dirty;
+	kept = nbytes <= HUGE_KEPT_MOST;
 	if (kept)
 		huge_list_kept(h);
 	huge_unlock();
@@ -206,7 +207,7 @@ bool huge_free(struct huge *h)
 	}
 	excess = retain_excess();
 	if (excess)
-		retain_purged(huge_purge(excess));
+		retain_purged(huge_purge(retain_step(excess, nbytes)));
 	return true;
 }
 

@@ -78,7 +78,8 @@ static size_t give_rooms(size_t nbytes, bool unmap)
 	return given;
 }
 
-/* The one of a list that was freed longest ago, off it; NULL: none. */
+/* The one of a list that was freed longest ago, off it; NULL: none. Without huge_unlock(), since
+   most of it may be kept on. */
 static struct huge *take_oldest(const struct link *list)
 {
 	struct huge *h = NULL;
@@ -86,7 +87,7 @@ static struct huge *take_oldest(const struct link *list)
 	lock_acquire(&huge_lock);
 	if (!list_empty(list))
 		huge_unlist_kept(h = huge_of_link(list->prev));
-	huge_unlock();
+	lock_release(&huge_lock);
 	return h;
 }
 
@@ -103,9 +104,25 @@ static size_t count(const struct link *list, size_t most)
 	return smaller(n, most);
 }
 
-/* Unmaps mappings of a list, oldest first, until nbytes are given back; returns how many were. What
-   cannot be unmapped is listed as the newest. Where all are to go each is tried once; else the call
-   ends after VAIN_MOST that gave no dirty bytes back. */
+/* Gives back nbytes of a mapping that is on no list. One that holds more is purged at its end, and
+   is the oldest again; the rest of its addresses serves on. Others are unmapped. */
+static size_t give_some(struct huge *h, size_t nbytes)
+{
+	if (nbytes >= h->dirty || h->reserved) /* G4 */
+		return huge_unmap(h);
+	nbytes = align_up(nbytes, os_page_size());
+	if (nbytes >= h->dirty || !os_purge(h->mem + h->dirty - nbytes, nbytes))
+		return huge_unmap(h);
+	lock_acquire(&huge_lock);
+	h->dirty -= nbytes;
+	huge_list_oldest(h);
+	huge_unlock();
+	return nbytes;
+}
+
+/* Purges or unmaps mappings of a list, oldest first, until nbytes are given back; returns how many
+   were. What cannot be unmapped is listed as the newest. Where all are to go each is tried once;
+   else the call ends after VAIN_MOST that gave no dirty bytes back. */
 static size_t unmap_listed(const struct link *list, size_t nbytes)
 {
 	bool all = nbytes == SIZE_MAX;
@@ -113,7 +130,7 @@ static size_t unmap_listed(const struct link *list, size_t nbytes)
 	struct huge *h;
 
 	while (tries && purged < nbytes && (h = take_oldest(list))) {
-		size_t given = huge_unmap(h);
+		size_t given = give_some(h, nbytes - purged);
 
 		purged += given;
 		tries -= all || !given;
@@ -134,16 +151,30 @@ size_t huge_purge(size_t nbytes)
 	return purged;
 }
 
-size_t huge_purge_unneeded(void)
+void huge_note_unneeded(void)
 {
-	size_t unneeded;
-
 	lock_acquire(&huge_lock);
-	unneeded = huge_table.sizes.kept_least;
+	store_relaxed(&huge_table.unneeded, huge_table.sizes.kept_least);
 	huge_table.sizes.kept_least = huge_table.sizes.kept;
 	huge_unlock();
-	unneeded = smaller(unneeded, retain_excess());
-	return unneeded ? huge_purge(unneeded) : 0;
+}
+
+/* What was taken since is needed. */
+size_t huge_purge_unneeded(void)
+{
+	size_t unneeded, purged;
+
+	if (!load_relaxed(&huge_table.unneeded))
+		return 0;
+	lock_acquire(&huge_lock);
+	unneeded = smaller(huge_table.unneeded, huge_table.sizes.kept_least);
+	huge_unlock();
+	unneeded = smaller(unneeded, retain_step(retain_excess(), 0));
+	purged = unneeded ? huge_purge(unneeded) : 0;
+	lock_acquire(&huge_lock);
+	store_relaxed(&huge_table.unneeded, purged ? minus(huge_table.unneeded, purged) : 0);
+	huge_unlock();
+	return purged;
 }
 
 size_t huge_unmap_free(void)

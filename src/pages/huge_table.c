@@ -70,6 +70,14 @@ void huge_list_alone(struct huge *h)
 	huge_count_kept((intptr_t)h->dirty);
 }
 
+void huge_list_oldest(struct huge *h)
+{
+	ASSERT(lock_held(&huge_lock) && h->dirty && !pagemap_get(h->mem));
+	h->nbytes = h->dirty;
+	list_push_back(&huge_table.kept, &h->link);
+	huge_count_kept((intptr_t)h->dirty);
+}
+
 void *huge_enter_use(struct huge *h)
 {
 	ASSERT(lock_held(&huge_lock));

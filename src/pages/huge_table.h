@@ -19,6 +19,7 @@ struct huge_table {
 	struct link kept, purged; /* freed, dirty or not; the oldest is last */
 	struct huge_sizes sizes;  /* G2 */
 	size_t rooms;		  /* G2: the part of sizes.kept that lies behind objects in use */
+	size_t unneeded;	  /* of sizes.kept: is to be purged; read without the lock */
 };
 
 extern HIDDEN struct huge_table huge_table;
@@ -59,6 +60,9 @@ void huge_list_kept(struct huge *h);
 
 /* Keeps one without joining it, so that it can be unmapped whole later. */
 void huge_list_alone(struct huge *h);
+
+/* Lists one that was taken off as the one that is purged next. */
+void huge_list_oldest(struct huge *h);
 
 /* Takes a kept one off the list. */
 ALWAYS_INLINE void huge_unlist_kept(struct huge *h)

@@ -1,7 +1,6 @@
 /* The counters and the rule of retain.h. */
 #include "pages/retain.h"
 
-#include "base/bits.h"
 #include "base/probe.h"
 
 size_t retain_live;

@@ -39,12 +39,17 @@
  */
 #pragma once
 
+#include "base/bits.h"
 #include "base/compiler.h"
 #include "base/options.h"
 #include "os/alone.h"
 
 /* How much larger a process may become than it was, by what it learned to keep: at least. */
 #define RETAIN_SLACK (8 * MIB)
+
+/* What one call gives back of what is over the rule, or as much as it frees itself if that is more:
+   so none takes longer the larger the heap is. The next calls go on. */
+#define RETAIN_STEP (1 * MIB)
 
 /* All in bytes; atomic, relaxed. */
 extern HIDDEN size_t retain_live; /* in blocks, runs and huge objects handed out, brk included */
@@ -195,6 +200,15 @@ static inline void retain_forget_claims(void)
 
 /* How many bytes are to be purged now: 0 below the line. */
 size_t retain_excess(void);
+
+/* Of an excess, what a call gives back that itself freed nbytes: no more than RETAIN_STEP or as
+   much. Under `limit` all: requests are refused there. */
+static inline size_t retain_step(size_t excess, size_t nbytes)
+{
+	size_t most = larger(RETAIN_STEP, nbytes);
+
+	return excess <= most || UNLIKELY(options.limit) ? excess : most;
+}
 
 /* nbytes have been purged because of the rule. */
 void retain_purged(size_t nbytes);

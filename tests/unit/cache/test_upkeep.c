@@ -585,7 +585,12 @@ TEST(mappings_of_huge_objects_go_that_were_kept_for_a_second)
 	os_sim_advance(SECOND);
 	tick();
 	huge_sizes(&sizes);
-	EXPECT_EQ(sizes.kept, 0);
+	EXPECT(sizes.kept >= 20 * MIB - 3 * RETAIN_STEP); /* no call takes long; the next go on */
+	EXPECT(load_relaxed(&retain_due));
+	for (int i = 0; i < 20 && load_relaxed(&retain_due); i++)
+		cache_obey_rule(mine.cache);
+	huge_sizes(&sizes);
+	EXPECT(sizes.kept <= 2 * MIB);
 	EXPECT_EQ(retain_excess(), 0);
 	loam_free(held);
 }
