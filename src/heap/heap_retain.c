@@ -116,10 +116,11 @@ void heap_obey_rule(struct chunk_heap *ch)
 
 	if (!excess)
 		return;
+	excess = retain_step(excess, 0);
 	if (!options.trim_threshold)
 		top_trim(ch, pad + minus(before, excess));
 	if (!ch->top) { /* its block went to the zone, which has purged by the rule */
-		excess = retain_excess();
+		excess = retain_step(retain_excess(), 0);
 		before = 0;
 	}
 	done = minus(before, top_retained(ch));
