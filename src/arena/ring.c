@@ -200,6 +200,7 @@ void *ring_alloc_held(size_t alignment, size_t req)
 	for (struct arena *a = NULL; !mem && (a = ring_next(a));) {
 		if (!ring_lock_this(a))
 			continue;
+		heap_sort(&a->chunks);
 		mem = heap_memalign_held(&a->chunks, alignment, req);
 		if (!mem)
 			mem = take_object(a, alignment, req);

@@ -6,7 +6,10 @@
 #include "heap/top.h"
 #include "os/check.h"
 
-#define SWEEP_MOST 64 /* chunks of unsorted that one request sorts */
+/* Chunks of unsorted that one request sorts: before it uses top, and before it asks the system for
+   memory. After a million were freed a request would take long to look at all of them. */
+#define SWEEP_MOST 64
+#define SWEEP_LONG 512
 
 SEALED uint64_t chunk_secret;
 
@@ -181,26 +184,34 @@ static NOINLINE bool grow_top(struct chunk_heap *ch, size_t need)
 	return true;
 }
 
+/* Hands out of the first `most` chunks of unsorted, or of the sorted ones. */
+static void *sweep_or_best(struct chunk_heap *ch, size_t need, unsigned most)
+{
+	void *mem = sweep(ch, need, most);
+
+	return mem ? mem : take_best(ch, need);
+}
+
 /* What no small bin has: the rest of the pipeline, which ends with asking the system unless it may
-   not. */
+   not. Where the system refuses, unsorted may still have it. */
 static NOINLINE void *find(struct chunk_heap *ch, size_t need, bool *ret_zero, bool may_grow)
 {
-	void *mem = sweep(ch, need, SWEEP_MOST);
+	void *mem = sweep_or_best(ch, need, SWEEP_MOST);
 
 	if (!mem)
-		mem = take_best(ch, need);
-	if (!mem)
 		mem = top_malloc(ch, need, ret_zero);
-	if (!mem && ch->bins.first[BINS_UNSORTED]) {
-		/* Nothing is asked of the system while unsorted may still have it. */
-		mem = sweep(ch, need, ~0u);
-		if (!mem)
-			mem = take_best(ch, need);
-	}
-	if (!mem && may_grow && grow_top(ch, need))
-		mem = top_malloc(ch, need, ret_zero);
+	if (!mem && ch->bins.first[BINS_UNSORTED])
+		mem = sweep_or_best(ch, need, SWEEP_LONG);
+	if (!mem && may_grow)
+		mem = grow_top(ch, need) ? top_malloc(ch, need, ret_zero)
+					 : sweep_or_best(ch, need, ~0u);
 	heap_count_changes(ch);
 	return mem;
+}
+
+void heap_sort(struct chunk_heap *ch)
+{
+	sweep(ch, SIZE_MAX, ~0u);
 }
 
 /* A chunk of need bytes. */

@@ -29,8 +29,12 @@ void *heap_malloc(struct chunk_heap *ch, size_t req, bool *ret_zero);
 /* The same at a multiple of alignment, a power of two of at most HEAP_MAX_REQ. */
 COLD void *heap_memalign(struct chunk_heap *ch, size_t alignment, size_t req);
 
-/* The same of any size, from what the heap has: nothing is asked of the system. */
+/* The same of any size, from what the heap has: nothing is asked of the system. It does not find
+   all that was freed since heap_sort(). */
 COLD void *heap_memalign_held(struct chunk_heap *ch, size_t alignment, size_t req);
+
+/* Sorts all free chunks into their bins. */
+LATER void heap_sort(struct chunk_heap *ch);
 
 /* The chunk that an address in a heap lies in: its memory; NULL for none, or when headers are
    broken. */

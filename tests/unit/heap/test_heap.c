@@ -622,3 +622,56 @@ TEST(what_is_held_is_had_without_the_system_whatever_its_size)
 	heap_free(ch, mems[39]);
 	EXPECT(heap_check(ch));
 }
+
+enum { MANY = 2000, LARGER = MANY - 100 };
+
+/* So many free chunks that are not sorted; one of the last is larger. */
+static struct chunk_heap *many_unsorted(char *mems[MANY])
+{
+	struct chunk_heap *ch = fresh();
+
+	for (int i = 0; i < MANY; i++)
+		REQUIRE((mems[i] = heap_malloc(ch, i == LARGER ? 5000 : 2000, NULL)) &&
+			heap_malloc(ch, 2000, NULL));
+	while (top_size(ch) > 5000)
+		REQUIRE(heap_malloc(ch, 2000, NULL));
+	for (int i = 0; i < MANY; i++)
+		heap_free(ch, mems[i]);
+	EXPECT(count_unsorted(ch) >= MANY - 1);
+	return ch;
+}
+
+/* Else a request would take the longer the more was freed before it. */
+TEST(a_request_sorts_some_hundred_chunks_before_it_asks_the_system)
+{
+	static char *mems[MANY];
+	struct chunk_heap *ch = many_unsorted(mems);
+	int before = count_unsorted(ch);
+
+	EXPECT(heap_malloc(ch, 5000, NULL) != mems[LARGER]);
+	EXPECT_EQ(before - count_unsorted(ch), 64 + 512 - 1); /* the end of top came */
+	EXPECT(heap_check(ch));
+}
+
+TEST(where_memory_is_refused_all_chunks_are_sorted)
+{
+	static char *mems[MANY];
+	struct chunk_heap *ch = many_unsorted(mems);
+
+	options.limit = 1;
+	EXPECT(heap_malloc(ch, 5000, NULL) == mems[LARGER]);
+	options.limit = 0;
+	EXPECT(heap_check(ch));
+}
+
+TEST(what_is_held_is_all_found_once_it_is_sorted)
+{
+	static char *mems[MANY];
+	struct chunk_heap *ch = many_unsorted(mems);
+
+	EXPECT(!heap_memalign_held(ch, 16, 5000));
+	heap_sort(ch);
+	EXPECT_EQ(count_unsorted(ch), 0);
+	EXPECT(heap_memalign_held(ch, 16, 5000) == mems[LARGER]);
+	EXPECT(heap_check(ch));
+}
