@@ -322,13 +322,14 @@ void region_own(struct region *r, struct pages pages)
 	ASSERT(r->owned_pages <= REGION_PAGES && r->free_pages <= r->owned_pages);
 }
 
-void region_clean(struct region *r, unsigned first, unsigned order)
+void region_clean(struct region *r, unsigned first, unsigned order, struct pages part)
 {
-	struct pages pages = {first, 1u << order};
-
 	ASSERT(bit_test(r->free[DIRTY], bit_of(first, order)));
-	r->dirty_pages -= region_dirty(r, pages);
-	set_bits(r->dirty, pages, false);
+	ASSERT(part.first >= first && part.first + part.count <= first + (1u << order));
+	r->dirty_pages -= region_dirty(r, part);
+	set_bits(r->dirty, part, false);
+	if (region_dirty(r, (struct pages){first, 1u << order})) /* B3 */
+		return;
 	remove(r, DIRTY, first, order);
 	insert(r, CLEAN, first, order);
 }

@@ -100,9 +100,9 @@ void region_own(struct region *r, struct pages pages);
 /* A block that is free, and all of it owned, is no longer owned: it was unmapped. */
 COLD void region_disown(struct region *r, enum state state, unsigned first, unsigned order);
 
-/* Notes that pages hold memory (in use), or that the whole free block no longer does. */
+/* Notes that pages hold memory (in use), or that a part of a dirty free block no longer does. */
 void region_touch(struct region *r, struct pages pages);
-void region_clean(struct region *r, unsigned first, unsigned order);
+void region_clean(struct region *r, unsigned first, unsigned order, struct pages part);
 
 /* The number of the page that an address in the region lies in, and where a page is. */
 static inline unsigned region_page_of(const struct region *r, const void *mem)

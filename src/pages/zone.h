@@ -9,7 +9,8 @@
  * Blocks have 2^order pages, order 0 (one page) to 10 (1,024 pages, a region).  Dirty free blocks
  * are taken before clean ones, since they cost nothing more, and older regions before newer ones,
  * so that the newest empty.  What may stay dirty is the rule of retain.h; the largest blocks of the
- * newest regions are purged first.
+ * newest regions are purged first, from their ends. A block that is given back has four times its
+ * size purged at most, so that no call takes long.
  *
  * Two pages and more are taken from a stretch of free pages, whether these make a block or not, if
  * they need no alignment, or one of at least their size and at most 64 pages. Else pages in RAM
@@ -79,7 +80,7 @@ COLD void zone_scatter(uint64_t secret);
    free. */
 COLD bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
 
-/* Purges dirty blocks until at least nbytes are, or 4 MiB, or none is left; the bytes purged.
+/* Purges dirty blocks, or parts, until at least nbytes are, or 4 MiB, or none is left; the bytes.
    SIZE_MAX: all of them, parts of huge pages included (pages/thp.h). */
 size_t zone_purge(size_t nbytes);
 

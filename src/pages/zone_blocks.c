@@ -5,12 +5,12 @@
 #include "os/os.h"
 #include "pages/nodes.h"
 #include "pages/retain.h"
-#include "pages/thp_keep.h"
 #include "pages/zone_map.h"
+#include "pages/zone_purge.h"
 #include "pages/zone_regions.h"
 
-/* What one call purges: as much as the largest block that another one brings. */
-#define PURGE_STEP REGION_SIZE
+/* Of what is over the rule, a block that is given back has so many times its size purged. */
+#define PURGE_TIMES 4
 
 /* The region of a block; zone lock. */
 static struct region *region_of(const void *mem)
@@ -137,77 +137,6 @@ static void give_locked(struct region *r, struct pages pages)
 	zone_change_end(&change);
 }
 
-/* The dirty block to purge next, and its region; NULL: none is left. The largest of the newest
-   region, or, unless all are to go, one that splits no huge page that is to stay whole. */
-static struct region *choose_dirty(bool all, unsigned least, unsigned *ret_page,
-				   unsigned *ret_order)
-{
-	const struct zone_node *n = zone_dirtiest();
-	struct region *r;
-
-	if (!(n->orders[DIRTY] >> least))
-		return NULL;
-	*ret_order = highest_bit(n->orders[DIRTY]);
-	r = zone_highest(n, DIRTY, *ret_order);
-	*ret_page = region_highest(r, DIRTY, *ret_order);
-	if (all || !thp_holds() || !thp_keeps_free(r, (struct pages){*ret_page, 1u << *ret_order}))
-		return r;
-	if (zone.look_pause) {
-		zone.look_pause--;
-		return NULL;
-	}
-	r = thp_purgeable(least, ret_page, ret_order);
-	if (!r)
-		zone.look_pause = 256;
-	return r;
-}
-
-/* Purges one dirty block, or unmaps it where memory is locked and the system purges none that is;
-   false when none is left or allowed. */
-static bool purge_one(bool all, size_t *purged)
-{
-	unsigned least = zone_order_least(), order, page;
-	struct region *r = choose_dirty(all, least, &page, &order);
-	struct zone_change change;
-
-	if (!r)
-		return false;
-	ASSERT(ORDER_BYTES(order) >= os_page_size() && region_page_free(r, page));
-	if (!os_purge(region_page_at(r, page), ORDER_BYTES(order))) {
-		if (zone_unmap_locked(r, page, order)) {
-			*purged += ORDER_BYTES(order);
-			return true;
-		}
-		zone.purge_pause = 256;
-		return false;
-	}
-	change = zone_change_begin(r);
-	region_clean(r, page, order);
-	*purged += (size_t)(change.dirty_pages - r->dirty_pages) << PAGE_SHIFT;
-	zone_change_end(&change);
-	return true;
-}
-
-/* At most a step unless all of it is wanted, so that the lock is not held for long: who is still
-   over the line goes on with the next call. */
-static size_t purge_locked(size_t nbytes)
-{
-	bool all = nbytes == SIZE_MAX;
-	size_t purged = 0;
-
-	ASSERT(lock_held(&zone_lock));
-	nbytes = all ? nbytes : smaller(nbytes, PURGE_STEP);
-	if (nbytes && zone.purge_pause) {
-		zone.purge_pause--;
-		return 0;
-	}
-	while (purged < nbytes && purge_one(all, &purged))
-		;
-	zone.sizes.purged += purged;
-	retain_purged(purged);
-	return purged;
-}
-
 /* The first npages of a block of that order; what follows them is free. */
 static void *alloc_block(unsigned node, size_t npages, unsigned order)
 {
@@ -313,7 +242,7 @@ static void give_back(void *mem, size_t npages, size_t touched)
 	region_touch(r, (struct pages){page, (unsigned)touched});
 	give_locked(r, (struct pages){page, (unsigned)npages});
 	retain_add_live(-(intptr_t)(npages << PAGE_SHIFT));
-	purge_locked(retain_excess());
+	zone_purge_locked(smaller(retain_excess(), PURGE_TIMES * (npages << PAGE_SHIFT)));
 	lock_release(&zone_lock);
 	ASSERT_SLOW(zone_check_step());
 }
@@ -354,17 +283,6 @@ bool zone_extend_pages(void *mem, size_t npages, size_t new_npages)
 		retain_add_live((intptr_t)((size_t)more.count << PAGE_SHIFT));
 	retain_unclaim(claim);
 	return taken;
-}
-
-size_t zone_purge(size_t nbytes)
-{
-	size_t purged;
-
-	lock_acquire(&zone_lock);
-	purged = purge_locked(nbytes);
-	lock_release(&zone_lock);
-	ASSERT_SLOW(zone_check_step());
-	return purged;
 }
 
 void zone_sizes(struct zone_sizes *ret_sizes)

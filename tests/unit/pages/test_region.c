@@ -62,7 +62,7 @@ TEST(a_touched_block_comes_back_dirty_and_is_cleaned)
 	EXPECT_EQ(r->dirty_pages, 3);
 	EXPECT_EQ(r->orders[DIRTY], 1u << ORDER_MAX);
 	EXPECT(region_check(r));
-	region_clean(r, 0, ORDER_MAX);
+	region_clean(r, 0, ORDER_MAX, (struct pages){0, REGION_PAGES});
 	EXPECT_EQ(r->dirty_pages, 0);
 	EXPECT_EQ(r->orders[CLEAN], 1u << ORDER_MAX);
 	EXPECT(region_check(r));

@@ -151,7 +151,7 @@ TEST(after_a_purge_that_was_refused_256_calls_try_none)
 	for (int i = 0; i < 256; i++)
 		EXPECT_EQ(zone_purge(MIB), 0);
 	EXPECT_EQ(os_sim_calls(), 1);
-	EXPECT_EQ(zone_purge(MIB), ORDER_BYTES(ORDER_MAX));
+	EXPECT_EQ(zone_purge(REGION_SIZE), ORDER_BYTES(ORDER_MAX));
 	EXPECT_EQ(os_sim_calls(), 2);
 	options.retain_floor = floor;
 	EXPECT(zone_check());

@@ -1,0 +1,8 @@
+/* What goes back of a zone's dirty blocks; zone_purge() is declared in pages/zone.h. */
+#pragma once
+
+#include "base/compiler.h"
+
+/* Purges as zone_purge() does, the lock held. At most a step (4 MiB) unless all of it is wanted, so
+   that the lock is not held for long: who is still over the line goes on with the next call. */
+size_t zone_purge_locked(size_t nbytes);
