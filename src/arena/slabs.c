@@ -3,6 +3,7 @@
 
 #include "os/check.h"
 #include "pages/metadata.h"
+#include "pages/retain.h"
 
 /* Bytes of empty slabs that an arena keeps, before it learns that it needs more. */
 #define EMPTY_LEAST (256 * KIB)
@@ -51,7 +52,7 @@ static void learn_to_keep(struct slabs *ss, size_t nbytes)
 
 static void forget_empty(struct slabs *ss)
 {
-	slabs_free_empty(ss, 0);
+	slabs_free_some(ss, 0, RETAIN_STEP);
 	ss->empty_given = 0;
 	ss->empty_most = EMPTY_LEAST;
 }
@@ -114,7 +115,7 @@ static void note_empty(struct slabs *ss, struct slab *s)
 	}
 	slabs_list_empty(ss, s);
 	if (ss->empty_bytes > ss->empty_most)
-		ss->empty_given += slabs_free_empty(ss, ss->empty_most);
+		ss->empty_given += slabs_free_some(ss, ss->empty_most, SLABS_EMPTY_STEP);
 	slabs_obey_rule(ss);
 }
 

@@ -181,6 +181,11 @@ void slabs_unlist_empty(struct slabs *ss, struct slab *s);
    bytes given back. */
 size_t slabs_free_empty(struct slabs *ss, size_t nbytes);
 
+/* The same of at most `step` bytes and one slab more, so that no call takes long. */
+size_t slabs_free_some(struct slabs *ss, size_t nbytes, size_t step);
+
+#define SLABS_EMPTY_STEP (256 * KIB) /* of a call that frees */
+
 /* Purges a listed slab, whose free bytes are not retained any more; the bytes given back. A
    purge that is refused is not tried again until more objects are back. */
 size_t slabs_purge_one(struct slabs *ss, struct slab *s);

@@ -71,6 +71,11 @@ size_t slabs_free_empty(struct slabs *ss, size_t nbytes)
 	return before - ss->empty_bytes;
 }
 
+size_t slabs_free_some(struct slabs *ss, size_t nbytes, size_t step)
+{
+	return slabs_free_empty(ss, larger(nbytes, minus(ss->empty_bytes, step)));
+}
+
 size_t slabs_purge_one(struct slabs *ss, struct slab *s)
 {
 	ASSERT(s->state == SLAB_LISTED && s->out);
@@ -100,7 +105,7 @@ void slabs_obey_rule(struct slabs *ss)
 		}
 	}
 	if (excess)
-		slabs_free_empty(ss, minus(ss->empty_bytes, excess));
+		slabs_free_some(ss, minus(ss->empty_bytes, excess), SLABS_EMPTY_STEP);
 }
 
 /* Counts the free pages of a slab as retained if as many objects are out as at the last call. */

@@ -1122,6 +1122,35 @@ TEST(with_the_tick_what_was_learned_is_forgotten)
 	end(ss);
 }
 
+/* So that neither a tick nor a free takes the longer the more there are. */
+TEST(of_many_empty_slabs_a_step_is_given_back)
+{
+	enum { SLABS = 40 };
+	struct slabs *ss = begin();
+	struct slab *s[SLABS + 1];
+	size_t held;
+
+	make_full(ss, class_of(512), s, SLABS + 1);
+	ss->empty_most = GIB;
+	for (int i = 0; i < SLABS; i++)
+		thin_out(ss, s[i], 0);
+	held = ss->empty_bytes;
+	EXPECT_EQ(held, SLABS * BLOCK);
+	slabs_demote_idle(ss);
+	EXPECT_EQ(ss->empty_bytes, held - RETAIN_STEP);
+	held = ss->empty_bytes;
+	thin_out(ss, s[SLABS], 0); /* there are more than what is to stay */
+	EXPECT_EQ(ss->empty_bytes, held + BLOCK - SLABS_EMPTY_STEP);
+	held = ss->empty_bytes;
+	retain_add(64 * MIB);
+	slabs_obey_rule(ss);
+	retain_add(-64 * (intptr_t)MIB);
+	EXPECT_EQ(ss->empty_bytes, held - SLABS_EMPTY_STEP);
+	EXPECT(slabs_check(ss));
+	slabs_free_empty(ss, 0);
+	end(ss);
+}
+
 TEST(the_oldest_empty_slab_of_another_class_is_given_back_before_one_is_made)
 {
 	struct slabs *ss = begin();
