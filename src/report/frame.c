@@ -2,6 +2,7 @@
 #include "report/frame.h"
 
 #include "base/bits.h"
+#include "os/check.h"
 #include "report/maps.h"
 #include "os/os.h"
 #include "os/process.h"
@@ -13,14 +14,13 @@
 #define FAR GIB
 
 /* Whether the word before an address may be the header of a block, as most allocators have one: the
-   block's size, which the rest of the mapping has room for, and three bits of flags. */
+   block's size, which the rest of the mapping has room for, and three bits of flags.  The mapping
+   begins farther before it, with frames. */
 static bool may_have_header(uintptr_t address, const struct mapping *m)
 {
-	size_t size;
+	size_t size = ((const size_t *)address)[-1] & ~(size_t)7;
 
-	if (address - m->start < 2 * sizeof size)
-		return true; /* another mapping may lie before it */
-	size = ((const size_t *)address)[-1] & ~(size_t)7;
+	ASSERT(address - m->start >= 2 * sizeof size);
 	return is_aligned(size, 2 * sizeof size) && size >= 4 * sizeof size &&
 	       size <= m->end - (address - 2 * sizeof size);
 }

@@ -88,7 +88,7 @@ static void say(const struct report *r)
 	if (r->call)
 		text_printf(t, "%s(): ", r->call);
 	text_put(t, r->what);
-	if (r->about.mem || r->call)
+	if (r->about.mem)
 		text_printf(t, ": %p", r->about.mem);
 	put_about(t, &r->about);
 	if (r->note)

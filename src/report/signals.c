@@ -33,7 +33,7 @@ struct arrival {
 	int signal;
 	const siginfo_t *info; /* NULL: there is none */
 	ucontext_t *context;   /* the same */
-	bool in_place;	       /* the program has no handler in the place of this one */
+	bool in_place;	       /* no handler of the program's came first */
 };
 
 static void handle(int signal, siginfo_t *info, void *context);
@@ -70,7 +70,7 @@ static struct arrival look_at(int signal, siginfo_t *info, void *context)
 
 	ASSERT(ask); /* it is there before the handler */
 	os_sigaction(signal, NULL, &now);
-	a.in_place = is_ours(&now) || !is_handler(&now);
+	a.in_place = is_ours(&now);
 	known = is_ours(&now) ? (now.sa_flags & SA_SIGINFO) != 0
 			      : is_passed_on(signal, info, context);
 	if (known) {

@@ -62,6 +62,9 @@ def faults(report, said, program, case, fields, stacks):
             yield f'{name}: the first frame is not of the program: {frames}'
         if f'loam:   {name} by thread' not in said:
             yield f'no lines of who {name} it'
+    for name in STACKS - set(stacks):
+        if f'loam:   {name} by thread' in said:
+            yield f'lines of who {name} it, which is not known'
 
 
 def has_environment(library, options):

@@ -206,6 +206,20 @@ static void chain_by_number(int number)
 		old_handler(number);
 }
 
+/* Passes on what is no siginfo_t of this signal. */
+static void chain_with_others_words(int number)
+{
+	static siginfo_t info = {.si_code = SEGV_MAPERR};
+	static long context[1024];
+
+	if (++hits > FAULTS)
+		_exit(9);
+	if (old.sa_handler == SIG_DFL)
+		signal(number, SIG_DFL);
+	else
+		old.sa_sigaction(number, &info, context);
+}
+
 /* What a handler finds: its mask, where its stack is, why it came. */
 static void look_and_jump(int signal, siginfo_t *info, void *context)
 {
@@ -270,6 +284,14 @@ static void handler_chains_sent(void)
 static void handler_chains_by_number(void)
 {
 	old_handler = signal(SIGSEGV, chain_by_number);
+	fault();
+}
+
+static void handler_chains_with_others_words(void)
+{
+	struct sigaction action = {.sa_handler = chain_with_others_words, .sa_flags = SA_NODEFER};
+
+	sigaction(SIGSEGV, &action, &old);
 	fault();
 }
 
@@ -370,6 +392,7 @@ static const struct {
 	CASE(handler_chains_and_returns),
 	CASE(handler_chains_sent),
 	CASE(handler_chains_by_number),
+	CASE(handler_chains_with_others_words),
 	CASE(handler_from_before),
 	CASE(handler_from_before_overflows),
 	CASE(handler_for_once),

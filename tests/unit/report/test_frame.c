@@ -25,6 +25,15 @@ static NOINLINE void ask_of_local(void)
 	held = frame_holds(local + 16);
 }
 
+/* The word before it is no size of a block: what a caller saved, say. */
+static NOINLINE void ask_of_local_behind_an_address(void)
+{
+	uintptr_t local[8] ALIGNED(16) = {[3] = (uintptr_t)&place & ~(uintptr_t)15};
+
+	__asm__ volatile("" : : "r"(local) : "memory");
+	held = frame_holds(local + 4);
+}
+
 static NOINLINE void ask_of_place(void)
 {
 	held = frame_holds(place);
@@ -62,6 +71,9 @@ static void *in_both(void *arg)
 	EXPECT(held);
 	held = false;
 	on_own_stack(stack, ask_of_local);
+	EXPECT(held);
+	held = false;
+	on_own_stack(stack, ask_of_local_behind_an_address);
 	EXPECT(held);
 	munmap(stack, 2 * STACK);
 	return arg;

@@ -242,15 +242,53 @@ TEST(the_same_is_written_as_json)
 	EXPECT_ABORT(to_file, object, line);
 }
 
-/* The program puts another file in its place. */
-static void to_file_that_was_closed(void *path)
+static void interior_to_file(void *arg)
+{
+	report_to_standard_error();
+	report_interior_pointer("free", (struct report_about){.mem = (char *)arg + 16,
+							      .kind = "object",
+							      .usable = 48,
+							      .start = arg,
+							      .state = "in use",
+							      .arena = 3});
+}
+
+TEST(json_has_the_object_that_a_pointer_lies_in)
+{
+	char part[128];
+
+	snprintf(part, sizeof part,
+		 ",\"bytes\":48,\"start\":\"%p\",\"state\":\"in use\",\"arena\":3,",
+		 (void *)object);
+	EXPECT_ABORT(interior_to_file, object, part);
+}
+
+/* The program puts another file in its place; returns its descriptor. */
+static int close_report_file(const char *path)
 {
 	struct os_file file;
 
 	REQUIRE(os_create_aside(&file, path, OS_APPEND) == 0);
 	report_to(&file, path);
 	REQUIRE(dup2(open("/dev/null", O_WRONLY), file.fd) == file.fd);
+	return file.fd;
+}
+
+static void to_file_that_was_closed(void *path)
+{
+	close_report_file(path);
 	overflow(object);
+}
+
+static void warn_to_file_that_was_closed(void *path)
+{
+	int fd = close_report_file(path);
+
+	options.harden_action = HARDEN_WARN;
+	overflow(object);
+	if (fcntl(fd + 1, F_GETFD) < 0)
+		line_say("nothing is left open");
+	abort();
 }
 
 static size_t bytes_of(const char *path)
@@ -272,6 +310,7 @@ TEST(a_file_that_the_program_closed_is_opened_anew)
 	EXPECT(bytes_of(path) > 100);
 	EXPECT_ABORT(to_file_that_was_closed, part, "heap buffer overflow");
 	EXPECT_EQ(bytes_of(part), 0); /* the program may be in another folder by now */
+	EXPECT_ABORT(warn_to_file_that_was_closed, path, "loam: nothing is left open\n");
 	REQUIRE(chdir("/") == 0);
 }
 
@@ -359,6 +398,39 @@ static void report_twice(void *arg)
 TEST(so_has_the_next_one_where_the_program_goes_on)
 {
 	EXPECT_ABORT(report_twice, object, "loam: 2 had details\n");
+}
+
+static void warn_by_line(void *arg)
+{
+	options.harden_action = HARDEN_WARN;
+	report_details = details;
+	overflow(arg);
+	line_say("%zu had details", detailed);
+	abort();
+}
+
+TEST(a_report_of_a_line_has_no_details)
+{
+	EXPECT_ABORT(warn_by_line, object, "loam: 0 had details\n");
+}
+
+/* As where memory is unmapped while it is described. */
+static void report_what_was_touched(const void *mem, const void *at)
+{
+	(void)at;
+	touch_around((void *)(uintptr_t)mem);
+}
+
+static void report_in_details(void *arg)
+{
+	report_details = report_what_was_touched;
+	options.report = REPORT_FULL;
+	overflow(arg);
+}
+
+TEST(who_faults_in_details_reports_without)
+{
+	EXPECT_ABORT(report_in_details, object, "loam: use after free: 0x");
 }
 
 /* A child that is forked while another thread is in its report. */

@@ -5,6 +5,7 @@
 #include "os_sim.h"
 #include "test.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -25,12 +26,14 @@ static void fault(void *mem)
 }
 
 static int asked, own; /* how often */
+static int error;      /* that the handler found */
 static sigjmp_buf back;
 
 static bool count(const void *address)
 {
 	(void)address;
 	asked++;
+	errno = EDOM;
 	return true;
 }
 
@@ -44,6 +47,7 @@ static void before(int signal)
 static void count_and_jump(int signal)
 {
 	(void)signal;
+	error = errno;
 	own++;
 	siglongjmp(back, 1);
 }
@@ -70,9 +74,11 @@ TEST(the_handler_before_comes_after_every_fault_and_what_is_sent_asks_nothing)
 
 	signal(SIGSEGV, count_and_jump);
 	signals_catch(count);
+	errno = ENOENT;
 	for (volatile int i = 0; i < 3; i++)
 		if (!sigsetjmp(back, 1))
 			*mem = 1;
+	EXPECT_EQ(error, ENOENT); /* as where there is no handler between */
 	EXPECT_EQ(asked, 3);
 	EXPECT_EQ(own, 3);
 	if (!sigsetjmp(back, 1))
@@ -80,6 +86,24 @@ TEST(the_handler_before_comes_after_every_fault_and_what_is_sent_asks_nothing)
 	EXPECT_EQ(asked, 3);
 	EXPECT_EQ(own, 4);
 	signal(SIGSEGV, SIG_DFL);
+}
+
+/* Reads a file that was cut off since it was mapped. */
+static void read_behind_a_file(void *unused)
+{
+	FILE *file = tmpfile();
+	volatile char *mem = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fileno(file), 0);
+
+	(void)unused;
+	signal(SIGBUS, before);
+	signals_catch(explain);
+	(void)*mem;
+}
+
+TEST(so_it_is_where_a_file_ends)
+{
+	EXPECT_ABORT(read_behind_a_file, NULL, "asked about 0x");
+	EXPECT_ABORT(read_behind_a_file, NULL, "the program's own");
 }
 
 static struct sigaction in_place(void)

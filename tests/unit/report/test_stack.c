@@ -87,6 +87,17 @@ TEST(an_address_in_nothing_is_said_as_it_is)
 	EXPECT_ABORT(say_where_nothing_is_mapped, NULL, "loam:     #1 0x20\n");
 }
 
+/* As code that was made at run time. */
+TEST(an_address_in_no_file_is_said_as_it_is)
+{
+	char *mem = os_map(os_page_size(), OS_METADATA), line[64];
+
+	seen = (struct stack){.thread = 0x70, .count = 1, .frames = {mem + 16}};
+	snprintf(line, sizeof line, "loam:     #0 %p\n", (void *)(mem + 16));
+	EXPECT_ABORT(say, NULL, line);
+	os_unmap(mem, os_page_size());
+}
+
 static void say_without_files(void *unused)
 {
 	os_sim_refuse(OS_SIM_FILES, EMFILE);
@@ -103,17 +114,22 @@ TEST(where_no_file_can_be_opened_addresses_are_said)
 TEST(a_deep_stack_is_cut_off_and_an_empty_one_is_none)
 {
 	static void *frames[4 * STACK_FRAMES];
+	static char code[4 * STACK_FRAMES + 16]; /* is read, for a signal handler's return */
 
 	for (size_t i = 0; i < sizeof frames / sizeof *frames; i++)
-		frames[i] = (void *)(0x1000 + i);
+		frames[i] = code + i;
 	os_sim_backtrace(frames, sizeof frames / sizeof *frames);
 	stack_note(&seen);
 	EXPECT_EQ(seen.count, STACK_FRAMES);
 	EXPECT(seen.frames[STACK_FRAMES - 1] == frames[STACK_FRAMES - 1]);
+	stack_own_code(code, code + 3);
+	stack_note(&seen);
+	EXPECT_EQ(seen.count, STACK_FRAMES); /* of the caller's */
+	EXPECT(seen.frames[0] == frames[3]);
 	os_sim_backtrace(frames, 0);
 	stack_note(&seen);
 	EXPECT_EQ(seen.count, 0);
-	stack_own_code((void *)0x1000, (void *)0x2000); /* all are loam's own */
+	stack_own_code(code, code + sizeof code); /* all are loam's own */
 	os_sim_backtrace(frames, 5);
 	stack_note(&seen);
 	EXPECT_EQ(seen.count, 0);

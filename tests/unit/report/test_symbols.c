@@ -130,6 +130,67 @@ TEST(what_is_in_no_file_has_none)
 	EXPECT(!symbols_find(&m, &local, &symbol));
 }
 
+/* Two functions, of which the second is the last of the table and has a long name. */
+static void make_symbols(struct elf_symbols *ret_symbols)
+{
+	static char strings[16 + 2 * SYMBOL_NAME];
+	static ElfW(Sym) symbols[3];
+	static const uint32_t hashes[] = {1, 1, 1, 0, 0, 0, 1, 2 & ~1u, 4 | 1};
+
+	strcpy(strings + 1, "first");
+	memset(strings + 7, 'x', sizeof strings - 8);
+	for (size_t i = 1; i < 3; i++)
+		symbols[i] = (ElfW(Sym)){.st_name = i == 1 ? 1 : 7,
+					 .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+					 .st_shndx = 1,
+					 .st_value = 0x100 * i,
+					 .st_size = 0x40};
+	*ret_symbols = (struct elf_symbols){
+		.base = 0x1000, .symbols = symbols, .strings = strings, .gnu_hash = hashes};
+}
+
+TEST(a_function_ends_with_its_last_byte_and_the_table_with_its_last_symbol)
+{
+	struct elf_symbols s;
+	struct symbol symbol;
+
+	make_symbols(&s);
+	REQUIRE(symbols_find_in(&s, 0x113f, &symbol));
+	EXPECT(strcmp(symbol.name, "first") == 0);
+	EXPECT_EQ(symbol.offset, 0x3f);
+	EXPECT(!symbols_find_in(&s, 0x1140, &symbol));
+	REQUIRE(symbols_find_in(&s, 0x1200, &symbol));
+	EXPECT_EQ(strnlen(symbol.name, SYMBOL_NAME), SYMBOL_NAME - 1);
+	EXPECT_EQ(symbol.offset, 0);
+}
+
+static size_t mappings;
+
+static void count_mapping(const struct mapping *m, void *name)
+{
+	mappings += strcmp(m->name, name) == 0;
+}
+
+static size_t mappings_of(char *name)
+{
+	mappings = 0;
+	REQUIRE(maps_visit(count_mapping, name));
+	return mappings;
+}
+
+TEST(the_file_does_not_stay_mapped)
+{
+	const char *address = (const char *)a_static_function;
+	struct mapping m;
+	struct symbol symbol;
+	size_t before;
+
+	REQUIRE(maps_find(address + 1, &m));
+	before = mappings_of(m.name);
+	EXPECT(symbols_find(&m, address + 1, &symbol));
+	EXPECT_EQ(mappings_of(m.name), before);
+}
+
 /* Every size and every damaged byte must do no more than find nothing, or something else. */
 TEST(damaged_files_do_no_harm)
 {
@@ -159,6 +220,93 @@ TEST(damaged_files_do_no_harm)
 	unlink(path);
 	close(fd);
 	close(self);
+}
+
+/* This test's file, whose tables may be changed. */
+static struct {
+	_Alignas(8) char bytes[8 << 20];
+	size_t nbytes;
+	struct mapping mapping;
+	ElfW(Shdr) * symbols, *strings; /* sections */
+} own_file;
+
+static ElfW(Ehdr) * own_header(void)
+{
+	return (ElfW(Ehdr) *)own_file.bytes;
+}
+
+static void read_own_file(void)
+{
+	int fd = open("/proc/self/exe", O_RDONLY);
+	ssize_t nbytes = read(fd, own_file.bytes, sizeof own_file.bytes);
+	ElfW(Shdr) *sections = (ElfW(Shdr) *)(own_file.bytes + own_header()->e_shoff);
+
+	close(fd);
+	REQUIRE(nbytes > 0 && (size_t)nbytes < sizeof own_file.bytes);
+	REQUIRE(maps_find((const char *)a_static_function + 1, &own_file.mapping));
+	own_file.nbytes = (size_t)nbytes;
+	for (size_t i = 0; i < own_header()->e_shnum; i++)
+		if (sections[i].sh_type == SHT_SYMTAB)
+			own_file.symbols = &sections[i];
+	REQUIRE(own_file.symbols);
+	own_file.strings = &sections[own_file.symbols->sh_link];
+}
+
+static bool finds_itself(void)
+{
+	struct symbol symbol;
+	bool found;
+
+	os_sim_file(own_file.mapping.name, own_file.bytes, own_file.nbytes);
+	found = symbols_find(&own_file.mapping, (const char *)a_static_function + 1, &symbol);
+	os_sim_file(NULL, NULL, 0);
+	return found;
+}
+
+/* Names of all symbols lie far behind the file. */
+static void displace_names(void)
+{
+	ElfW(Sym) *symbols = (ElfW(Sym) *)(own_file.bytes + own_file.symbols->sh_offset);
+
+	for (size_t i = 0; i < own_file.symbols->sh_size / sizeof *symbols; i++)
+		symbols[i].st_name = UINT32_MAX;
+}
+
+static void load_nothing(void)
+{
+	ElfW(Phdr) *segments = (ElfW(Phdr) *)(own_file.bytes + own_header()->e_phoff);
+
+	for (size_t i = 0; i < own_header()->e_phnum; i++)
+		segments[i].p_filesz = 0;
+}
+
+TEST(what_tables_say_is_behind_the_end_is_not_read)
+{
+	read_own_file();
+	REQUIRE(finds_itself());
+	own_file.symbols->sh_size = (size_t)1 << 40;
+	EXPECT(!finds_itself());
+	read_own_file();
+	own_file.symbols->sh_offset += 4;
+	EXPECT(!finds_itself());
+	read_own_file();
+	own_file.symbols->sh_link = UINT32_MAX;
+	EXPECT(!finds_itself());
+	read_own_file();
+	own_file.strings->sh_size = (size_t)1 << 40;
+	EXPECT(!finds_itself());
+	read_own_file();
+	own_file.strings->sh_offset = (size_t)1 << 40;
+	EXPECT(!finds_itself());
+	read_own_file();
+	displace_names();
+	EXPECT(!finds_itself());
+	read_own_file();
+	load_nothing();
+	EXPECT(!finds_itself());
+	read_own_file();
+	own_header()->e_ident[EI_CLASS] = ELFCLASS32;
+	EXPECT(!finds_itself());
 }
 
 /* A file of the size that a program has, cut off anywhere. */
