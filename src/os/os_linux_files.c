@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/stat.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -91,16 +90,16 @@ int os_create(const char *path, enum os_create how)
 
 int os_rename(const char *from, const char *to)
 {
-	return (int)syscall6(SYS_renameat2, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 0, 0);
+	return (int)syscall6(SYS_renameat, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 0, 0);
 }
 
 bool os_is_special(const char *path)
 {
-	struct statx about;
+	struct stat about; /* as the kernel's; statx() is newer than some kernels */
 
-	return syscall6(SYS_statx, AT_FDCWD, (long)path, AT_SYMLINK_NOFOLLOW, STATX_TYPE,
-			(long)&about, 0) == 0 &&
-	       !S_ISREG(about.stx_mode) && !S_ISDIR(about.stx_mode);
+	return syscall6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&about, AT_SYMLINK_NOFOLLOW, 0,
+			0) == 0 &&
+	       !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode);
 }
 
 void os_remove(const char *path)
@@ -121,12 +120,12 @@ int os_move_descriptor(int fd, int least)
 
 bool os_identify(int fd, uint64_t *ret_device, uint64_t *ret_inode)
 {
-	struct statx about;
+	struct stat about;
 
-	if (syscall6(SYS_statx, fd, (long)"", AT_EMPTY_PATH, STATX_INO, (long)&about, 0) != 0)
+	if (syscall3(SYS_fstat, fd, (long)&about, 0) != 0)
 		return false;
-	*ret_device = (uint64_t)about.stx_dev_major << 32 | about.stx_dev_minor;
-	*ret_inode = about.stx_ino;
+	*ret_device = about.st_dev;
+	*ret_inode = about.st_ino;
 	return true;
 }
 
