@@ -29,6 +29,7 @@ int _dl_find_object(void *code, void *ret_found) __attribute__((weak));
 int __pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*body)(void *),
 		     void *arg) __attribute__((weak));
 int __pthread_detach(pthread_t id) __attribute__((weak));
+int __pthread_setcancelstate(int state, int *ret_before) __attribute__((weak));
 
 /* A weak name alone does not make the linker take the object from libc.a that has it. */
 __attribute__((used)) static int (*const wanted[])(pthread_mutex_t *) = {
@@ -53,5 +54,6 @@ const struct libc_function libc_linked[] = {
 	LINKED("pthread_self", __pthread_self),
 	LINKED("pthread_create", __pthread_create),
 	LINKED("pthread_detach", __pthread_detach),
+	LINKED("pthread_setcancelstate", __pthread_setcancelstate),
 	{.name = NULL},
 };

@@ -1,8 +1,10 @@
 /* malloc_stats: a few lines on stderr, as glibc prints them. */
 #include "api/start.h"
 #include "api/stats.h"
+#include "os/process.h"
 
 #include <loam/loam.h>
+#include <pthread.h>
 #include <stdio.h>
 
 static void print_arena(size_t system, size_t in_use)
@@ -12,13 +14,12 @@ static void print_arena(size_t system, size_t in_use)
 
 /* To the stream stderr, which the program may have set to another. No lock is held while it is
    written to, and all is collected before an arena's lines are printed: the stream may allocate. */
-void loam_malloc_stats(void)
+static void print_stats(void)
 {
 	struct stats_room room;
 	size_t system = 0, in_use = 0, n;
 	struct counters all;
 
-	start();
 	stats_room_init(&room);
 	counters_collect(&all);
 	for (size_t first = 0; (n = stats_by_arena(room.of, first, room.most, &all)); first += n)
@@ -34,4 +35,15 @@ void loam_malloc_stats(void)
 	print_arena(system + counter(&all, huge_bytes), in_use + counter(&all, huge_bytes));
 	fprintf(stderr, "max mmap regions = %10zu\nmax mmap bytes   = %10zu\n",
 		(size_t)counter(&all, most_huge_objects), (size_t)counter(&all, most_huge_bytes));
+}
+
+/* Not a point of cancellation, as in glibc, though writing to a stream is one. */
+void loam_malloc_stats(void)
+{
+	int before;
+
+	start();
+	before = os_set_cancel_state(PTHREAD_CANCEL_DISABLE);
+	print_stats();
+	os_set_cancel_state(before);
 }

@@ -134,6 +134,17 @@ bool os_thread(const char *name, void (*body)(void))
 	return begun;
 }
 
+int os_set_cancel_state(int state)
+{
+	int (*set)(int state, int *ret_before);
+	int before = state;
+
+	libc_find(&set, "pthread_setcancelstate");
+	if (set)
+		set(state, &before);
+	return before;
+}
+
 void os_sleep(uint64_t nanoseconds)
 {
 	struct timespec time = {.tv_sec = (time_t)(nanoseconds / OS_SECOND),

@@ -34,6 +34,10 @@ LATER void os_send_signal(int signal, const siginfo_t *info);
    delivered, and which nobody joins; false where the system refuses it, or libc has no threads. */
 LATER bool os_thread(const char *name, void (*body)(void));
 
+/* Whether the calling thread may be cancelled (PTHREAD_CANCEL_DISABLE, PTHREAD_CANCEL_ENABLE) from
+   now on; returns whether it could be. Nothing where libc has no threads. */
+COLD int os_set_cancel_state(int state);
+
 /* Returns after so many nanoseconds, or when a signal was handled. */
 void os_sleep(uint64_t nanoseconds);
 

@@ -169,21 +169,31 @@ TEST(malloc_info_knows_no_options)
 	EXPECT_EQ(text[0], '\0');
 }
 
-/* What malloc_stats says on standard error, into text. */
-static void stats_text(void)
+/* What `say` says on standard error, into text. */
+static void error_text(void (*say)(void))
 {
 	int caught = memfd_create("caught", 0), kept = dup(2);
 	ssize_t length;
 
 	REQUIRE(caught >= 0 && kept >= 0);
 	dup2(caught, 2);
-	malloc_stats();
+	say();
 	dup2(kept, 2);
 	close(kept);
 	length = pread(caught, text, sizeof text - 1, 0);
 	close(caught);
 	REQUIRE(length > 0);
 	text[length] = '\0';
+}
+
+static void say_stats(void)
+{
+	malloc_stats();
+}
+
+static void stats_text(void)
+{
+	error_text(say_stats);
 }
 
 /* The number in the line `name     = 1234` at *at, which is moved to the next line. */
@@ -407,4 +417,29 @@ TEST(malloc_stats_writes_to_the_stream_that_stderr_is_now)
 	EXPECT(length > 0 && strncmp(captured, "Arena 0:\n", 9) == 0);
 	EXPECT(strstr(captured, "\nTotal (incl. mmap):\n") != NULL);
 	(free)(captured);
+}
+
+static void *ask_while_cancelled(void *unused)
+{
+	pthread_cancel(pthread_self());
+	malloc_stats();
+	pthread_testcancel();
+	return unused;
+}
+
+static void say_stats_while_cancelled(void)
+{
+	pthread_t thread;
+	void *end;
+
+	REQUIRE(pthread_create(&thread, NULL, ask_while_cancelled, NULL) == 0);
+	pthread_join(thread, &end);
+	EXPECT(end == PTHREAD_CANCELED);
+}
+
+/* It says all, and the thread can be cancelled behind it. */
+TEST(malloc_stats_is_no_cancellation_point)
+{
+	error_text(say_stats_while_cancelled);
+	EXPECT(strstr(text, "\nmax mmap bytes   = ") != NULL);
 }

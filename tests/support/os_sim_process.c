@@ -68,6 +68,14 @@ bool os_sigaction(int signal, const struct sigaction *action, struct sigaction *
 	return true;
 }
 
+int os_set_cancel_state(int state)
+{
+	int before = state;
+
+	pthread_setcancelstate(state, &before);
+	return before;
+}
+
 void os_send_signal(int signal, const siginfo_t *info)
 {
 	if (!info || syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), signal, info) != 0)
