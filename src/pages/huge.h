@@ -5,8 +5,9 @@
  * in is found by the table.  Freed mappings are kept under the rule of retain.h, and become one
  * where they lie side by side.  A request takes the smallest that holds it, whose rest is kept on,
  * else the largest, which is moved to where it can grow.  Objects over HUGE_KEPT_MOST are given
- * back at once: what a program does with so much costs more than its page faults, and it may have
- * touched little of it.
+ * back at once: a program may have touched little of so much, while the rule counts all of it.  For
+ * the same reason calloc takes no kept mapping for more than HUGE_CLEARED_MOST: to clear it all may
+ * take longer than the few page faults of a new one.
  *
  * An object that grows is mapped with room for half as much again, which is addresses only, unless
  * the system limits these; or it takes a kept mapping whole, whose rest stays retained.
@@ -33,7 +34,8 @@
 #include "os/lock.h"
 #include "pages/pagemap.h"
 
-#define HUGE_KEPT_MOST (32 * MIB)
+#define HUGE_KEPT_MOST	  GIB
+#define HUGE_CLEARED_MOST (32 * MIB)
 
 /*
  * A huge object; a freed one that is kept is the same.

@@ -130,7 +130,7 @@ static void *reuse(size_t nbytes, size_t alignment, enum use use)
 	void *mem = NULL;
 	struct huge *h;
 
-	if (nbytes > HUGE_KEPT_MOST)
+	if (nbytes > (use == ZEROED ? HUGE_CLEARED_MOST : HUGE_KEPT_MOST))
 		return NULL;
 	lock_acquire(&huge_lock);
 	h = take_kept(nbytes, alignment, use);

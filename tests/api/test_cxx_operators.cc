@@ -283,8 +283,8 @@ TEST(what_the_handler_frees_is_found)
 	getrlimit(RLIMIT_AS, &before);
 	for (size_t n : {100 * mib, 300 * mib}) {
 		handled = 0;
-		reserve = operator new(400 * mib);
 		malloc_trim(0); // what the allocator keeps would serve without the handler
+		reserve = operator new(400 * mib);
 		limit = before;
 		limit.rlim_cur = address_space() + 50 * mib;
 		REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);

@@ -251,6 +251,16 @@ static Block a_kept_mapping()
 	return freed(blocks[17], HUGE_SIZE);
 }
 
+static Block a_mapping_given_back()
+{
+	constexpr size_t size = 64 << 20;
+	char *mem = take(size);
+
+	give(mem);
+	malloc_trim(0);
+	return {mem, size};
+}
+
 static Block a_run_given_back()
 {
 	take_all(20, RUN);
@@ -346,7 +356,7 @@ PLACE(freed_short_run, large<SHORT_RUN>)
 PLACE(freed_run, large<RUN>)
 PLACE(freed_run_given_back, a_run_given_back)
 PLACE(freed_huge_kept, a_kept_mapping)
-PLACE(freed_huge_unmapped, large<64 << 20>)
+PLACE(freed_huge_unmapped, a_mapping_given_back)
 PLACE(freed_aligned_64, aligned<64, 100>)
 PLACE(freed_aligned_4K, aligned<4096, 100>)
 PLACE(freed_aligned_chunk, aligned<1024, CHUNK>)

@@ -593,6 +593,7 @@ TEST(mappings_of_huge_objects_go_that_were_kept_for_a_second)
 	EXPECT(sizes.kept <= 2 * MIB);
 	EXPECT_EQ(retain_excess(), 0);
 	loam_free(held);
+	huge_unmap_free();
 }
 
 TEST(once_a_second_what_was_learned_fades)

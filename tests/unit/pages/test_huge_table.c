@@ -55,15 +55,17 @@ static size_t kept_side_by_side(char *place, size_t lower_bytes, size_t upper_by
 	return count_kept();
 }
 
-TEST(kept_mappings_become_none_of_over_32_mib_or_of_both_kinds)
+TEST(kept_mappings_become_none_of_over_a_gib_or_of_both_kinds)
 {
-	char *held = take(800 * MIB), *place = take(64 * MIB);
+	size_t floor = options.retain_floor;
+	char *place = take(2 * GIB);
 
-	huge_free(huge_of(place)); /* so large a one is unmapped */
-	EXPECT_EQ(kept_side_by_side(place, 16 * MIB, 16 * MIB, false), 1);
-	EXPECT_EQ(kept_side_by_side(place, 16 * MIB, 17 * MIB, false), 2);
-	EXPECT_EQ(kept_side_by_side(place, 16 * MIB, 16 * MIB, true), 2);
-	huge_free(huge_of(held));
+	options.retain_floor = 4 * GIB;
+	huge_free(huge_of(place));
+	EXPECT_EQ(kept_side_by_side(place, GIB / 2, GIB / 2, false), 1);
+	EXPECT_EQ(kept_side_by_side(place, GIB / 2, GIB / 2 + MIB, false), 2);
+	EXPECT_EQ(kept_side_by_side(place, GIB / 2, GIB / 2, true), 2);
+	options.retain_floor = floor;
 	huge_purge(SIZE_MAX);
 	EXPECT_EQ(sizes().kept, 0);
 }
@@ -122,9 +124,9 @@ TEST(an_object_that_was_being_freed_is_kept)
 	EXPECT(huge_check());
 }
 
-TEST(one_of_over_32_mib_that_was_being_freed_is_not)
+TEST(one_of_over_a_gib_that_was_being_freed_is_not)
 {
-	char *mem = take(33 * MIB);
+	char *mem = take(GIB + MIB);
 
 	huge_purge(SIZE_MAX);
 	pagemap_set(mem, PAGE_SIZE, NULL);
