@@ -233,7 +233,7 @@ static void *alloc_pages(struct cache *c, size_t req, size_t alignment, bool *ze
 		spare_kept(alignment);
 	*zero = wanted;
 	mem = huge_alloc(req, alignment, zero);
-	cache_obey_if_due(c);
+	cache_make_way(c, req);
 	return mem;
 }
 
@@ -323,6 +323,7 @@ void *cache_alloc_growing(size_t req)
 		return early_alloc(GRANULE, req);
 	cache_tick(c);
 	mem = alloc_growing(c, req);
+	cache_make_way(c, req);
 	cache_leave(c);
 	return mem ? mem : cache_alloc(req, &zero);
 }

@@ -114,15 +114,17 @@ static bool resize_run(struct cache *c, struct run *run, size_t req)
 
 static void *resize_huge(struct cache *c, struct huge *h, size_t req)
 {
+	size_t before = h->nbytes;
 	void *mem;
 
-	if ((req <= RUN_MAX / 2 && req < h->nbytes / 2) || (h->reserved && req > h->mapped))
+	if ((req <= RUN_MAX / 2 && req < before / 2) || (h->reserved && req > h->mapped))
 		return NULL;
 	mem = huge_resize(h, req);
 	for (unsigned step = 0; UNLIKELY(!mem) && step < RECLAIM_STEPS; step++) {
 		cache_reclaim(c, req, step);
 		mem = huge_resize(h, req);
 	}
+	cache_make_way(c, minus(req, before));
 	return mem;
 }
 

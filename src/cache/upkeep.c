@@ -35,8 +35,8 @@ void cache_obey_rule(struct cache *c)
 	static struct arena *other; /* release-published, as ring_all: any thread goes on from it */
 	static uint32_t in_vain;    /* steps, one after the other */
 	struct arena *own = load_acquire(&c->arena), *next;
+	size_t before, unneeded;
 	uint32_t vain;
-	size_t before;
 
 	if (load_relaxed(&retain_due)) /* every slow path of every thread reads it */
 		store_relaxed(&retain_due, false);
@@ -45,16 +45,43 @@ void cache_obey_rule(struct cache *c)
 	if (!retain_excess())
 		return;
 	before = load_relaxed(&retain_retained);
-	retain_purged(huge_purge_unneeded());
+	unneeded = huge_purge_unneeded();
+	retain_purged(unneeded);
 	next = ring_next(load_acquire(&other));
 	store_release(&other, next);
 	obey_in(own, false);
 	if (next != own && retain_excess())
 		obey_in(next, false);
+	if (!unneeded && retain_excess())
+		retain_purged(huge_purge(retain_step(retain_excess(), 0)));
 	vain = load_relaxed(&retain_retained) < before ? 0 : load_relaxed(&in_vain) + 1;
 	store_relaxed(&in_vain, vain);
 	if (vain <= ring_count() && retain_excess())
 		store_relaxed(&retain_due, true);
+}
+
+/* Gives back free blocks, or where there are none kept mappings, until nbytes are; the bytes. */
+static size_t purge_pages(size_t nbytes)
+{
+	size_t purged = zone_purge(nbytes);
+
+	if (purged)
+		return purged;
+	purged = huge_purge(nbytes);
+	retain_purged(purged);
+	return purged;
+}
+
+void cache_make_way_slowly(struct cache *c, size_t nbytes)
+{
+	size_t excess, purged;
+
+	cache_obey_rule(c);
+	do {
+		excess = smaller(retain_excess(), nbytes);
+		purged = excess ? purge_pages(excess) : 0;
+		nbytes = minus(nbytes, purged);
+	} while (purged);
 }
 
 /* Tends every arena that is not locked just now. */

@@ -42,11 +42,22 @@ ALWAYS_INLINE bool cache_tick(struct cache *c)
    rule, in the thread's arena and in another one each time; more is due while there is more. */
 COLD NOINLINE void cache_obey_rule(struct cache *c);
 
+COLD NOINLINE void cache_make_way_slowly(struct cache *c, size_t nbytes);
+
 /* Called where memory was allocated that may not be in RAM. */
 ALWAYS_INLINE void cache_obey_if_due(struct cache *c)
 {
 	if (UNLIKELY(load_hot(&retain_due)))
 		cache_obey_rule(c);
+}
+
+/* Called where an object of nbytes was mapped, or as much added to one: as many bytes go of what is
+   retained beyond the rule. A program may fill them all without another call, and must not grow
+   beside what it retains. */
+ALWAYS_INLINE void cache_make_way(struct cache *c, size_t nbytes)
+{
+	if (UNLIKELY(load_hot(&retain_due)))
+		cache_make_way_slowly(c, nbytes);
 }
 
 /* Empties the caches and the depot, then trims every arena to pad bytes of its top: the part of

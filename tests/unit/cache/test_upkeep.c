@@ -596,6 +596,150 @@ TEST(mappings_of_huge_objects_go_that_were_kept_for_a_second)
 	huge_unmap_free();
 }
 
+/* --- what is retained makes way --------------------------------------------------------------- */
+
+enum { MUCH = 128 * MIB, RUNS = MUCH / RUN };
+
+static void retain_nothing(void)
+{
+	loam_malloc_trim(0);
+	retain_forget();
+}
+
+/* As in a program that has used MUCH, and has often taken again what was purged. */
+static void learn_to_retain(void)
+{
+	settle();
+	retain_nothing();
+	store_relaxed(&retain_needed, SIZE_MAX);
+	store_relaxed(&retain_low, 0);
+	store_relaxed(&retain_peak, MUCH);
+	store_relaxed(&retain_regret, GIB);
+}
+
+static size_t kept_mappings(void)
+{
+	struct huge_sizes sizes;
+
+	huge_sizes(&sizes);
+	return sizes.kept;
+}
+
+static void keep_mapping(void)
+{
+	void *mem;
+
+	learn_to_retain();
+	REQUIRE(mem = loam_malloc(MUCH));
+	loam_free(mem);
+	EXPECT_EQ(kept_mappings(), MUCH);
+}
+
+static void take_runs(void **runs)
+{
+	for (int i = 0; i < RUNS; i++)
+		REQUIRE(runs[i] = loam_malloc(RUN));
+}
+
+static void free_runs(void **runs)
+{
+	for (int i = 0; i < RUNS; i++)
+		loam_free(runs[i]);
+}
+
+TEST(a_kept_mapping_makes_way_for_a_huge_object)
+{
+	void *mem;
+
+	keep_mapping();
+	REQUIRE(mem = loam_calloc(1, MUCH)); /* which takes none of that size */
+	EXPECT(kept_mappings() <= MUCH / 4);
+	loam_free(mem);
+	retain_nothing();
+}
+
+TEST(a_kept_mapping_makes_way_for_one_that_grows)
+{
+	char *mem, *grown;
+
+	keep_mapping();
+	REQUIRE(mem = loam_calloc(1, MUCH / 2)); /* which leaves half of it */
+	EXPECT(kept_mappings() > MUCH / 4);
+	REQUIRE(grown = loam_realloc(mem, MUCH));
+	EXPECT(kept_mappings() <= MUCH / 4);
+	loam_free(grown);
+	retain_nothing();
+}
+
+/* However much is over the rule. */
+TEST(no_more_makes_way_than_a_huge_object_needs)
+{
+	void *mem;
+
+	keep_mapping();
+	store_relaxed(&retain_regret, 0);
+	REQUIRE(mem = loam_calloc(1, MUCH / 4 + PAGE_SIZE)); /* which takes none of that size */
+	EXPECT(kept_mappings() >= MUCH / 4 * 3 - 4 * RETAIN_STEP);
+	EXPECT(kept_mappings() <= MUCH / 4 * 3);
+	loam_free(mem);
+	retain_nothing();
+}
+
+TEST(a_kept_mapping_makes_way_for_what_is_smaller_in_steps)
+{
+	static void *runs[RUNS];
+
+	keep_mapping();
+	take_runs(runs);
+	EXPECT(kept_mappings() <= MUCH / 4);
+	free_runs(runs);
+	retain_nothing();
+}
+
+static size_t free_blocks(void)
+{
+	struct zone_sizes sizes;
+
+	zone_sizes(&sizes);
+	return sizes.free_dirty;
+}
+
+static void keep_blocks(void)
+{
+	static void *runs[RUNS];
+
+	learn_to_retain();
+	take_runs(runs);
+	free_runs(runs);
+	REQUIRE(free_blocks() >= MUCH / 4 * 3);
+}
+
+TEST(free_blocks_make_way_for_a_huge_object)
+{
+	void *mem;
+
+	keep_blocks();
+	REQUIRE(mem = loam_malloc(MUCH));
+	EXPECT(free_blocks() <= MUCH / 4);
+	loam_free(mem);
+	retain_nothing();
+}
+
+TEST(free_blocks_make_way_for_one_that_moves_to_grow)
+{
+	size_t before;
+	void *mem;
+
+	keep_blocks();
+	store_relaxed(&retain_regret, 0);
+	REQUIRE(mem = loam_malloc(RUN_MAX));
+	before = free_blocks();
+	REQUIRE(mem = loam_realloc(mem, 4 * RUN_MAX));
+	EXPECT(free_blocks() <= before - 2 * RUN_MAX);
+	loam_free(mem);
+	retain_nothing();
+}
+
 TEST(once_a_second_what_was_learned_fades)
 {
 	settle();
