@@ -200,6 +200,9 @@ for word in help version; do
 	refused "$word on a full disk" 1 'standard output cannot be written' \
 		sh -c '"$0" "$1" >/dev/full' "$loam" "$word"
 done
+expect 'a missing program where nobody can be told' 127 '' sh -c '"$0" run ./none 2>&-' "$loam"
+expect 'a missing program on a full disk' 127 '' sh -c '"$0" run ./none 2>/dev/full' "$loam"
+expect 'wrong usage where nobody can be told' 2 '' sh -c '"$0" 2>&-' "$loam"
 
 # Go programs, by the note that all of them have: without C, and with.
 cat >go.s <<'END'
