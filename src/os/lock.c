@@ -53,15 +53,8 @@ static uint32_t *futex_of(struct lock *lock)
 }
 
 /* Who has slept takes the lock as waited for: others may sleep still. */
-static NOINLINE void wait(struct lock *lock)
+static void sleep_until_taken(struct lock *lock)
 {
-	void (*before)(void) = load_acquire(&lock_before_wait);
-
-	add_relaxed(&lock_waits, 1);
-	if (before)
-		before();
-	if (os_cpus() > 1 && spin(lock))
-		return;
 	while (!lock_take(lock, LOCK_WAITED)) {
 		uintptr_t word = load_relaxed(&lock->word);
 
@@ -72,6 +65,17 @@ static NOINLINE void wait(struct lock *lock)
 						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			os_futex_wait(futex_of(lock), (uint32_t)(word | LOCK_WAITED));
 	}
+}
+
+static NOINLINE void wait(struct lock *lock)
+{
+	void (*before)(void) = load_acquire(&lock_before_wait);
+
+	add_relaxed(&lock_waits, 1);
+	if (before)
+		before();
+	if (!(os_cpus() > 1 && spin(lock)))
+		sleep_until_taken(lock);
 }
 
 bool lock_try_shared(struct lock *lock)
@@ -97,6 +101,17 @@ void lock_release(struct lock *lock)
 {
 	ASSERT(lock_held(lock));
 	lock_release_inline(lock);
+}
+
+/* Whom it wakes takes the lock as waited for, and so wakes the caller in turn, or another. */
+void lock_yield(struct lock *lock)
+{
+	ASSERT(lock_held(lock));
+	if (!(load_relaxed(&lock->word) & LOCK_WAITED))
+		return;
+	if (lock_leave(lock) && os_futex_wake(futex_of(lock), 1))
+		os_futex_wait_for(futex_of(lock), LOCK_FREE, OS_MS);
+	sleep_until_taken(lock);
 }
 
 void lock_wake(struct lock *lock)

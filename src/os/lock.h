@@ -98,6 +98,9 @@ ALWAYS_INLINE bool lock_try(struct lock *lock)
 	return true;
 }
 
+/* Lets a thread that sleeps until the lock is free, which the caller holds, have it first. */
+void lock_yield(struct lock *lock);
+
 /* lock_release() where a call would cost as much again. */
 ALWAYS_INLINE void lock_release_inline(struct lock *lock)
 {

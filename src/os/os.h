@@ -141,9 +141,12 @@ COLD void *os_map_for_children(size_t nbytes);
 /* Whether an emulator answers in the place of a kernel (qemu-user). */
 bool os_is_emulated(void);
 
-/* Sleeps while *word == value; may wake early. */
+/* Sleeps while *word == value, for so long at most if it is said; may wake early. */
 void os_futex_wait(uint32_t *word, uint32_t value);
-void os_futex_wake(uint32_t *word, int waiters);
+void os_futex_wait_for(uint32_t *word, uint32_t value, uint64_t nanoseconds);
+
+/* Wakes so many at most; how many. */
+int os_futex_wake(uint32_t *word, int waiters);
 
 /* Writes all; 0, or the number of the error after which the rest is not written. */
 int os_write(int fd, const char *bytes, size_t nbytes);

@@ -188,9 +188,19 @@ void os_futex_wait(uint32_t *word, uint32_t value)
 	(void)syscall6(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, 0, 0, 0);
 }
 
-void os_futex_wake(uint32_t *word, int waiters)
+void os_futex_wait_for(uint32_t *word, uint32_t value, uint64_t nanoseconds)
 {
-	(void)syscall6(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, waiters, 0, 0, 0);
+	struct timespec time = {.tv_sec = (time_t)(nanoseconds / OS_SECOND),
+				.tv_nsec = (long)(nanoseconds % OS_SECOND)};
+
+	(void)syscall6(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, (long)&time, 0, 0);
+}
+
+int os_futex_wake(uint32_t *word, int waiters)
+{
+	long woken = syscall6(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, waiters, 0, 0, 0);
+
+	return syscall_failed(woken) ? 0 : (int)woken;
 }
 
 int os_write(int fd, const char *bytes, size_t nbytes)

@@ -81,7 +81,8 @@ COLD void zone_scatter(uint64_t secret);
 COLD bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
 
 /* Purges dirty blocks, or parts, until at least nbytes are, or 4 MiB, or none is left; the bytes.
-   SIZE_MAX: all of them, parts of huge pages included (pages/thp.h). */
+   SIZE_MAX: all of them, parts of huge pages included (pages/thp.h), and threads that wait for the
+   zone come between. */
 size_t zone_purge(size_t nbytes);
 
 /* Unmaps regions that are wholly free, and if wanted free blocks in others, the largest first,

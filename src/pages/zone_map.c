@@ -234,18 +234,21 @@ static COLD void unmap_blocks(struct region *r, unsigned order)
 
 size_t zone_unmap_free(bool blocks)
 {
-	size_t before, unmapped;
+	size_t unmapped = 0;
 
 	lock_acquire(&zone_lock);
-	before = zone.sizes.mapped;
 	for (unsigned order = ORDERS; order-- > zone_order_least();)
 		for (size_t slot = 0; slot < zone.slots; slot++) {
 			struct region *r = zone_region(slot);
+			size_t before = zone.sizes.mapped;
 
-			if (r && (blocks || r->free_pages == r->owned_pages))
-				unmap_blocks(r, order);
+			if (!r || !(blocks || r->free_pages == r->owned_pages))
+				continue;
+			unmap_blocks(r, order);
+			unmapped += before - zone.sizes.mapped;
+			if (zone.sizes.mapped < before)
+				lock_yield(&zone_lock);
 		}
-	unmapped = before - zone.sizes.mapped;
 	lock_release(&zone_lock);
 	ASSERT_SLOW(zone_check_step());
 	return unmapped;

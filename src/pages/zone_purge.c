@@ -90,15 +90,14 @@ static bool purge_one(bool all, size_t nbytes, size_t *purged)
 size_t zone_purge_locked(size_t nbytes)
 {
 	bool all = nbytes == SIZE_MAX;
-	size_t purged = 0;
+	size_t purged = 0, most = smaller(nbytes, PURGE_STEP);
 
 	ASSERT(lock_held(&zone_lock));
-	nbytes = all ? nbytes : smaller(nbytes, PURGE_STEP);
 	if (nbytes && zone.purge_pause) {
 		zone.purge_pause--;
 		return 0;
 	}
-	while (purged < nbytes && purge_one(all, nbytes - purged, &purged))
+	while (purged < most && purge_one(all, all ? nbytes : most - purged, &purged))
 		;
 	zone.sizes.purged += purged;
 	retain_purged(purged);
@@ -107,10 +106,15 @@ size_t zone_purge_locked(size_t nbytes)
 
 size_t zone_purge(size_t nbytes)
 {
-	size_t purged;
+	size_t purged = 0, step, most;
 
 	lock_acquire(&zone_lock);
-	purged = zone_purge_locked(nbytes);
+	most = nbytes == SIZE_MAX ? zone.sizes.free_dirty : 0; /* what others free since stays */
+	do {
+		step = zone_purge_locked(nbytes);
+		purged += step;
+		lock_yield(&zone_lock);
+	} while (step && purged < most);
 	lock_release(&zone_lock);
 	ASSERT_SLOW(zone_check_step());
 	return purged;

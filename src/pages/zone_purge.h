@@ -3,6 +3,6 @@
 
 #include "base/compiler.h"
 
-/* Purges as zone_purge() does, the lock held. At most a step (4 MiB) unless all of it is wanted, so
-   that the lock is not held for long: who is still over the line goes on with the next call. */
+/* Purges as zone_purge() does, the lock held; a step (4 MiB) at most, so that it is not held for
+   long: who is still over the line goes on with the next call. */
 size_t zone_purge_locked(size_t nbytes);

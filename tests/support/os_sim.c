@@ -539,10 +539,16 @@ void os_futex_wait(uint32_t *word, uint32_t value)
 		usleep(50);
 }
 
-void os_futex_wake(uint32_t *word, int waiters)
+void os_futex_wait_for(uint32_t *word, uint32_t value, uint64_t nanoseconds)
+{
+	(void)nanoseconds;
+	os_futex_wait(word, value);
+}
+
+int os_futex_wake(uint32_t *word, int waiters)
 {
 	(void)word;
-	(void)waiters;
+	return waiters;
 }
 
 int os_write(int fd, const char *bytes, size_t nbytes)

@@ -180,6 +180,64 @@ TEST(every_sleeper_wakes)
 	EXPECT_EQ(entered, THREADS);
 }
 
+TEST(who_sleeps_comes_first_where_the_holder_yields)
+{
+	pthread_t thread;
+	bool entered = false;
+
+	lock_acquire(&lock);
+	lock_yield(&lock); /* nobody waits */
+	EXPECT(lock_held(&lock));
+	for (int round = 0; round < 20; round++) {
+		store_relaxed(&entered, false);
+		REQUIRE(pthread_create(&thread, NULL, wait_alone, &entered) == 0);
+		for (int i = 0; i < 1000 && !load_relaxed(&entered); i++) { /* it may wake late */
+			while (!(load_relaxed(&lock.word) & LOCK_WAITED) && !load_relaxed(&entered))
+				sched_yield();
+			lock_yield(&lock);
+		}
+		EXPECT(load_relaxed(&entered));
+		EXPECT(lock_held(&lock));
+		lock_release(&lock);
+		pthread_join(thread, NULL);
+		lock_acquire(&lock);
+	}
+	lock_release(&lock);
+	EXPECT_EQ(lock.word, 0);
+}
+
+static void *enter_often(void *entered)
+{
+	for (int i = 0; i < 200; i++) {
+		lock_acquire(&lock);
+		++*(int *)entered;
+		usleep(10);
+		lock_release(&lock);
+	}
+	return NULL;
+}
+
+/* Who yields sleeps as the others do, and must wake the next as they do. */
+TEST(every_sleeper_wakes_where_the_holder_yields)
+{
+	pthread_t threads[THREADS];
+	int entered = 0;
+
+	for (int i = 0; i < THREADS; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, enter_often, &entered) == 0);
+	lock_acquire(&lock);
+	while (load_relaxed(&entered) < THREADS * 200) {
+		lock_yield(&lock);
+		if (!(load_relaxed(&lock.word) & LOCK_WAITED))
+			usleep(10);
+	}
+	lock_release(&lock);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT_EQ(entered, THREADS * 200);
+	EXPECT_EQ(lock.word, 0);
+}
+
 static bool holding;
 
 static void *hold(void *arg)

@@ -6,6 +6,10 @@
 #include "pages/zone_regions.h"
 #include "test.h"
 
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
 static struct zone_sizes sizes(void)
 {
 	struct zone_sizes s;
@@ -59,6 +63,95 @@ TEST(a_free_purges_four_times_what_it_brings)
 	before = sizes().free_dirty;
 	zone_free(small, 4, ORDER_BYTES(4));
 	EXPECT_EQ(sizes().free_dirty, before - 3 * ORDER_BYTES(4));
+	options.retain_floor = floor;
+	EXPECT(zone_check());
+}
+
+enum { MANY = 8 };
+
+/* What another thread looks at until it is done, and whether it saw that some went, and not all. */
+struct look {
+	size_t (*left)(void);
+	size_t all, least;
+	bool done, seen;
+};
+
+static void *look(void *arg)
+{
+	struct look *l = arg;
+
+	while (!load_acquire(&l->done)) {
+		size_t left = l->left();
+
+		l->seen |= left > l->least && left < l->all;
+	}
+	return NULL;
+}
+
+static size_t dirty(void)
+{
+	return sizes().free_dirty;
+}
+
+static size_t mapped(void)
+{
+	return sizes().mapped;
+}
+
+static void free_many(void)
+{
+	void *blocks[MANY];
+	bool clean;
+
+	for (int i = 0; i < MANY; i++) {
+		REQUIRE(blocks[i] = zone_alloc(ORDER_MAX, &clean));
+		memset(blocks[i], 1, REGION_SIZE); /* else to give it back takes no time */
+	}
+	for (int i = 0; i < MANY; i++)
+		zone_free(blocks[i], ORDER_MAX, ORDER_BYTES(ORDER_MAX));
+}
+
+static bool seen_in_between(size_t (*left)(void), size_t (*give)(void))
+{
+	struct look l = {.left = left, .least = left()};
+	pthread_t thread;
+
+	free_many();
+	l.all = left();
+	REQUIRE(pthread_create(&thread, NULL, look, &l) == 0);
+	usleep(100);
+	EXPECT_EQ(give(), l.all - l.least);
+	store_release(&l.done, true);
+	pthread_join(thread, NULL);
+	return l.seen;
+}
+
+static size_t purge_all(void)
+{
+	return zone_purge(SIZE_MAX);
+}
+
+static size_t unmap_free(void)
+{
+	return zone_unmap_free(false);
+}
+
+/* Not seen in each round, as the other thread has to run meanwhile. */
+TEST(other_threads_use_the_zone_while_all_of_it_is_purged_or_unmapped)
+{
+	size_t floor = options.retain_floor;
+	bool purged = false, unmapped = false;
+
+	zone_purge(SIZE_MAX);
+	options.retain_floor = GIB;
+	for (int round = 0; round < 1000 && !(purged && unmapped); round++) {
+		zone_unmap_free(false);
+		purged |= seen_in_between(dirty, purge_all);
+		zone_unmap_free(false);
+		unmapped |= seen_in_between(mapped, unmap_free);
+	}
+	EXPECT(purged);
+	EXPECT(unmapped);
 	options.retain_floor = floor;
 	EXPECT(zone_check());
 }
