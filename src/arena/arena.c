@@ -109,6 +109,8 @@ void arena_obey_rule(struct arena *a)
 void arena_trim(struct arena *a, size_t pad, bool purge)
 {
 	arena_tend(a);
+	if (a->slabs)
+		slabs_free_empty(a->slabs, 0); /* of which tending gives back a step */
 	heap_trim(&a->chunks, pad);
 	if (purge && a->slabs)
 		slabs_purge(a->slabs);

@@ -75,16 +75,17 @@ ALWAYS_INLINE bool arena_use(struct arena *a, unsigned sc)
    reads as zero. NULL without memory. */
 void *arena_alloc_hot(struct arena *a, unsigned sc, size_t alignment, size_t req, bool *ret_zero);
 
-/* Gives back what the arena does not need: classes without an object out go back to the bins, empty
-   slabs and kept runs to the zone, and of the chunk heap what pages/retain.h does not allow. */
+/* Gives back what the arena does not need: classes without an object out go back to the bins, kept
+   runs and RETAIN_STEP of empty slabs at most to the zone, and of the chunk heap what
+   pages/retain.h does not allow. */
 COLD void arena_tend(struct arena *a);
 
 /* Gives memory back in a bounded step while more is retained than the rule of pages/retain.h
    allows: of slabs, of the chunk heap, of the zone. */
 COLD void arena_obey_rule(struct arena *a);
 
-/* As arena_tend(), and gives back all free pages of the chunk heap, except pad bytes of top; purge:
-   those of slabs too. */
+/* As arena_tend(), and gives back all empty slabs and all free pages of the chunk heap, except pad
+   bytes of top; purge: free pages of slabs in use too. */
 COLD void arena_trim(struct arena *a, size_t pad, bool purge);
 
 /* In the child of a fork at which another thread held the lock: what is retained here is so no

@@ -139,8 +139,8 @@ COLD bool slabs_take_back(struct slabs *ss);
 /* Adds bytes of objects that are out, and of free ones, to sums. */
 COLD void slabs_add_bytes(const struct slabs *ss, size_t *out, size_t *free);
 
-/* Demotes classes without an object out, and gives empty slabs back to the zone. Returns how many
-   classes. */
+/* Demotes classes without an object out, and returns how many; gives RETAIN_STEP of empty slabs at
+   most back to the zone, and forgets what it learned to keep. */
 COLD size_t slabs_demote_idle(struct slabs *ss);
 
 /* Gives back empty slabs, and purges all pages of the others on which no object is in use. */
@@ -181,7 +181,7 @@ void slabs_unlist_empty(struct slabs *ss, struct slab *s);
    bytes given back. */
 size_t slabs_free_empty(struct slabs *ss, size_t nbytes);
 
-/* The same of at most `step` bytes and one slab more, so that no call takes long. */
+/* The same, but ends once `step` bytes are given back, so that no call takes long. */
 size_t slabs_free_some(struct slabs *ss, size_t nbytes, size_t step);
 
 #define SLABS_EMPTY_STEP (256 * KIB) /* of a call that frees */

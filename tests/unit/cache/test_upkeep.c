@@ -944,6 +944,23 @@ static void reclaim(unsigned step)
 	reclaim_for(RUN, step);
 }
 
+/* However many the arena has learned to keep. */
+TEST(the_second_step_of_reclaiming_gives_back_all_empty_slabs)
+{
+	size_t floor = options.retain_floor;
+
+	settle();
+	options.retain_floor = GIB;
+	allocate_objects(OBJECTS);
+	arena_main.slabs->empty_most = GIB;
+	for (int i = 0; i < OBJECTS; i++)
+		loam_free(objects[i]);
+	reclaim(1);
+	EXPECT_EQ(arena_main.slabs->empty_bytes, 0);
+	options.retain_floor = floor;
+	EXPECT(loam_check());
+}
+
 TEST(the_first_step_gives_back_kept_runs_huge_ones_and_free_blocks)
 {
 	struct magazine *m;
