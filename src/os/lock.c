@@ -103,7 +103,7 @@ void lock_release(struct lock *lock)
 	lock_release_inline(lock);
 }
 
-/* Whom it wakes takes the lock as waited for, and so wakes the caller in turn, or another. */
+/* The thread that it wakes takes the lock as waited for, and so wakes the caller, or another. */
 void lock_yield(struct lock *lock)
 {
 	ASSERT(lock_held(lock));

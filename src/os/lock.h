@@ -98,7 +98,9 @@ ALWAYS_INLINE bool lock_try(struct lock *lock)
 	return true;
 }
 
-/* Lets a thread that sleeps until the lock is free, which the caller holds, have it first. */
+/* Lets a thread that sleeps have the lock, which the caller holds, first: releases it, sleeps until
+   the other has had it, 1 ms at most, and takes it again. What the lock protects may have changed
+   then. Does nothing where none sleeps. */
 void lock_yield(struct lock *lock);
 
 /* lock_release() where a call would cost as much again. */

@@ -80,9 +80,9 @@ COLD void zone_scatter(uint64_t secret);
    free. */
 COLD bool zone_extend_pages(void *mem, size_t npages, size_t new_npages);
 
-/* Purges dirty blocks, or parts, until at least nbytes are, or 4 MiB, or none is left; the bytes.
-   SIZE_MAX: all of them, parts of huge pages included (pages/thp.h), and threads that wait for the
-   zone come between. */
+/* Purges dirty free blocks, or the end of one, until nbytes are purged, or 4 MiB, or none is left;
+   the bytes. SIZE_MAX: all that is dirty at the call, parts of huge pages included (pages/thp.h);
+   threads that sleep for the zone have it after each 4 MiB. */
 size_t zone_purge(size_t nbytes);
 
 /* Unmaps regions that are wholly free, and if wanted free blocks in others, the largest first,

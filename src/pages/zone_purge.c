@@ -39,8 +39,8 @@ static struct region *choose_dirty(bool all, unsigned least, unsigned *ret_page,
 	return r;
 }
 
-/* The part of a dirty block that is enough to purge nbytes, or all of it: the upper half as long as
-   that is enough, or the lower where the upper is clean. */
+/* The part of a dirty block to purge for nbytes: halved while the upper half has as many dirty
+   bytes, which is then kept, or none, when the lower is. */
 static struct pages part_of(const struct region *r, unsigned page, unsigned order, size_t nbytes)
 {
 	unsigned least = (unsigned)larger(PART_ORDER, zone_order_least());
@@ -106,15 +106,16 @@ size_t zone_purge_locked(size_t nbytes)
 
 size_t zone_purge(size_t nbytes)
 {
-	size_t purged = 0, step, most;
+	size_t purged, step, most;
 
 	lock_acquire(&zone_lock);
 	most = nbytes == SIZE_MAX ? zone.sizes.free_dirty : 0; /* what others free since stays */
-	do {
+	step = purged = zone_purge_locked(nbytes);
+	while (step && purged < most) {
+		lock_yield(&zone_lock); /* not behind the last step: the caller may hold an arena */
 		step = zone_purge_locked(nbytes);
 		purged += step;
-		lock_yield(&zone_lock);
-	} while (step && purged < most);
+	}
 	lock_release(&zone_lock);
 	ASSERT_SLOW(zone_check_step());
 	return purged;

@@ -1,4 +1,4 @@
-/* What goes back of a zone's dirty blocks; zone_purge() is declared in pages/zone.h. */
+/* Purging of dirty free blocks; zone_purge() is declared in pages/zone.h. */
 #pragma once
 
 #include "base/compiler.h"

@@ -539,10 +539,18 @@ void os_futex_wait(uint32_t *word, uint32_t value)
 		usleep(50);
 }
 
+static size_t yields;
+
 void os_futex_wait_for(uint32_t *word, uint32_t value, uint64_t nanoseconds)
 {
 	(void)nanoseconds;
+	add_relaxed(&yields, 1);
 	os_futex_wait(word, value);
+}
+
+size_t os_sim_yields(void)
+{
+	return load_relaxed(&yields);
 }
 
 int os_futex_wake(uint32_t *word, int waiters)

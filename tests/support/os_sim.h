@@ -100,6 +100,9 @@ void os_sim_map_at(void *place);
 /* Where the calling thread runs from here on: what os_where() says. */
 void os_sim_run_on(unsigned cpu, unsigned node);
 
+/* How often a holder of a lock slept for those who wait (lock_yield). */
+size_t os_sim_yields(void);
+
 /* Bytes mapped now, data segment excluded. */
 size_t os_sim_mapped(void);
 

@@ -105,7 +105,7 @@ static void free_many(void)
 
 	for (int i = 0; i < MANY; i++) {
 		REQUIRE(blocks[i] = zone_alloc(ORDER_MAX, &clean));
-		memset(blocks[i], 1, REGION_SIZE); /* else to give it back takes no time */
+		memset(blocks[i], 1, REGION_SIZE); /* else purging takes no time */
 	}
 	for (int i = 0; i < MANY; i++)
 		zone_free(blocks[i], ORDER_MAX, ORDER_BYTES(ORDER_MAX));
@@ -154,4 +154,27 @@ TEST(other_threads_use_the_zone_while_all_of_it_is_purged_or_unmapped)
 	EXPECT(unmapped);
 	options.retain_floor = floor;
 	EXPECT(zone_check());
+}
+
+/* The caller may hold an arena, which others wait for. */
+TEST(a_call_of_one_step_does_not_sleep_for_others)
+{
+	size_t floor = options.retain_floor, before = os_sim_yields();
+	struct look looks[2] = {{.left = dirty}, {.left = dirty}};
+	pthread_t threads[2];
+
+	options.retain_floor = GIB;
+	for (int i = 0; i < 2; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, look, &looks[i]) == 0);
+	for (int round = 0; round < 5; round++) {
+		free_many();
+		while (zone_purge(REGION_SIZE))
+			;
+	}
+	for (int i = 0; i < 2; i++) {
+		store_release(&looks[i].done, true);
+		pthread_join(threads[i], NULL);
+	}
+	EXPECT_EQ(os_sim_yields(), before);
+	options.retain_floor = floor;
 }
