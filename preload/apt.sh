@@ -17,7 +17,7 @@ apt_get()
 			</dev/null >"$log" 2>&1 || status=$?
 		((status != 0 && SECONDS < until)) &&
 			grep -qE 'Could not get lock|Unable to acquire the dpkg' "$log" || return $status
-		[ -n "$told" ] || echo 'waiting for another apt-get or dpkg to end' >&2
+		[ -n "$told" ] || echo 'waiting for another apt-get or dpkg to end' >&2 || :
 		told=yes
 		sleep 1
 	done

@@ -202,6 +202,7 @@ for word in help version; do
 done
 expect 'a missing program where nobody can be told' 127 '' sh -c '"$0" run ./none 2>&-' "$loam"
 expect 'a missing program on a full disk' 127 '' sh -c '"$0" run ./none 2>/dev/full' "$loam"
+expect 'a warning where nobody can be told' 0 '' sh -c '"$0" run ./jemalloced 2>&-' "$loam"
 expect 'wrong usage where nobody can be told' 2 '' sh -c '"$0" 2>&-' "$loam"
 
 # Go programs, by the note that all of them have: without C, and with.

@@ -34,6 +34,7 @@ int main(int argc, char **argv)
 		NO_CALL(SYS_rseq),
 		NO_CALL(SYS_clone3),
 		NO_CALL(SYS_memfd_create),
+		NO_CALL(462), /* mseal */
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 10),
 		LOAD(args[2]),
 		NO_VALUE(8),  /* FREE */

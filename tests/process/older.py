@@ -31,10 +31,14 @@ class Older(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stderr), (0, ''))
 
     def test_metrics_are_written_and_replaced(self):
+        files = set()
         for _ in range(2):
-            run([PROGRAM, '4'], 'metrics=metrics', self.folder)
+            done = run([PROGRAM, '4'], 'metrics=metrics', self.folder)
+            self.assertEqual((done.returncode, done.stderr), (0, ''))
             with open(f'{self.folder}/metrics') as file:
                 self.assertTrue(file.read().endswith('# EOF\n'))
+                files.add((os.fstat(file.fileno()).st_ino, os.fstat(file.fileno()).st_mtime_ns))
+        self.assertEqual(len(files), 2)
         self.assertEqual(os.listdir(self.folder), ['metrics'])
 
     def test_metrics_that_cannot_be_written_are_said_so(self):
