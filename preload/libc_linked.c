@@ -35,6 +35,7 @@ int __pthread_setcancelstate(int state, int *ret_before) __attribute__((weak));
 __attribute__((used)) static int (*const wanted[])(pthread_mutex_t *) = {
 	pthread_mutex_trylock, pthread_mutex_unlock, pthread_mutex_consistent};
 __attribute__((used)) static pthread_t (*const wanted_self)(void) = pthread_self;
+__attribute__((used)) static int (*const wanted_cancel)(int, int *) = pthread_setcancelstate;
 
 #define LINKED(plain, own)                                                                         \
 	{                                                                                          \

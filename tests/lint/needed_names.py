@@ -39,7 +39,7 @@ ARCHIVE = {
     '_DYNAMIC _GLOBAL_OFFSET_TABLE_ __dso_handle __start_loam_text __stop_loam_text': LINKER,
     '__backtrace __cxa_at_quick_exit __getauxval __sbrk __sigaction __pthread_mutex_consistent __pthread_mutex_trylock '
     '__pthread_mutex_unlock __pthread_self __pthread_create __pthread_detach __pthread_setcancelstate _dl_find_object': STATIC,
-    'pthread_mutex_consistent pthread_mutex_trylock pthread_mutex_unlock pthread_self': WANTED,
+    'pthread_mutex_consistent pthread_mutex_trylock pthread_mutex_unlock pthread_self pthread_setcancelstate': WANTED,
 }
 
 
