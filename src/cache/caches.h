@@ -26,9 +26,9 @@ extern HIDDEN struct lock caches_lock;
    counting that just then, 256 later. */
 COLD void cache_ask_all_to_flush(void);
 
-/* Called when the thread of a cache begins, and at each of its ticks, with the time (os_clock): it
-   counts as awake from now on, until AWAKE_TIME and up to once more as long have passed. Magazines
-   become smaller as more threads are awake, not as more exist. */
+/* Counts the thread of a cache as awake for the next AWAKE_TIME to twice that. Called when it
+   begins and at each of its ticks, with os_clock(). Magazines become smaller the more threads are
+   awake, not the more there are. */
 void cache_note_awake(struct cache *c, uint64_t now);
 
 #define AWAKE_TIME (2000 * OS_MS)

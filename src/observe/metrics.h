@@ -4,8 +4,9 @@
  * It is written where a slow path is counted the 256th time, at most once in metrics_interval
  * seconds, by the thread that passes: into a file beside it, which then takes its name, so that a
  * reader finds the old one or the new one, whole; where the new one has no room, the old one stays.
- * That needs the system calls openat, fcntl, write, close, renameat and unlinkat, readlinkat once,
- * which a filter of system calls may forbid: so it is done only where the option asks.
+ * That needs the system calls openat, fcntl, write, close, renameat and unlinkat, fstat before a
+ * line is printed, readlinkat and newfstatat once, which a filter of system calls may forbid: so it
+ * is done only where the option asks.
  */
 #pragma once
 

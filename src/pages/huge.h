@@ -76,9 +76,9 @@ struct huge *huge_around(const void *mem, bool kept);
 /* Calls visit for each huge object in use, and for each mapping that is kept, under the lock. */
 COLD void huge_visit(void (*visit)(const struct huge *h, bool kept, void *arg), void *arg);
 
-/* Gives back nbytes of kept ones, oldest first, then of what is behind those in use: unmaps whole
-   ones, and purges the end of one of which that is enough. The bytes, which are more where a
-   mapping cannot be purged in parts. */
+/* Gives back at least nbytes where there are as many, and returns how many: kept mappings, oldest
+   first, then what is behind objects in use. Whole mappings are unmapped; of the last one only the
+   end is purged, if the system purges parts. */
 size_t huge_purge(size_t nbytes);
 
 /* Notes that what was kept all the time since the last call is not needed. */
@@ -94,7 +94,7 @@ struct huge_sizes {
 	size_t count, nbytes;		/* in use */
 	size_t most_count, most_nbytes; /* the highest these were */
 	size_t kept;			/* bytes of freed mappings that are kept, and in rooms */
-	size_t kept_least;		/* that these were since huge_purge_unneeded() */
+	size_t kept_least;		/* that these were since huge_note_unneeded() */
 	size_t made;			/* objects so far */
 };
 void huge_sizes(struct huge_sizes *ret_sizes);

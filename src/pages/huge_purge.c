@@ -159,7 +159,7 @@ void huge_note_unneeded(void)
 	huge_unlock();
 }
 
-/* What was taken since is needed. */
+/* kept_least falls when a mapping is taken again: that one was needed. */
 size_t huge_purge_unneeded(void)
 {
 	size_t unneeded, purged;

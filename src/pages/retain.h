@@ -10,8 +10,9 @@
  *
  * A free that crosses this line purges to half of base below it, so that purging costs little for
  * each byte freed. An allocation that must fault in memory checks the line as well: a process must
- * not grow beside what it retains. One call purges a few slabs or 4 MiB of free blocks, or looks at
- * a few hundred chunks, at most.
+ * not grow beside what it retains. Each call purges a bounded amount, and the next ones go on:
+ * RETAIN_STEP of a heap or of mappings, 256 KiB of empty slabs, four times the block that it frees,
+ * as much as the huge object that it frees, maps or enlarges.
  *
  * Bytes that the rule purged are counted in a tally. When memory is then faulted in, as many bytes
  * move from the tally to the regret: they were purged in vain. So a program that frees much once is
@@ -25,8 +26,8 @@
  * retained, round after round.) Tally and regret, and what peak exceeds used by, fade by a quarter
  * each decay_ms (retain_fade).
  *
- * What was retained for all of decay_ms was not needed: it is subtracted from the regret and purged
- * at once, and only page faults raise the line again (retain_needed). If it is most of what is
+ * What was retained for all of decay_ms was not needed: it is subtracted from the regret and goes
+ * in steps, and only page faults raise the line again (retain_needed). If it is most of what is
  * retained, it goes at half of decay_ms too. So a program that does little is small after one and a
  * half times decay_ms, and one that uses again and again what it retains keeps it.
  *

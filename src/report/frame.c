@@ -14,8 +14,8 @@
 #define FAR GIB
 
 /* Whether the word before an address may be the header of a block, as most allocators have one: the
-   block's size, which the rest of the mapping has room for, and three bits of flags.  The mapping
-   begins farther before it, with frames. */
+   block's size, which the rest of the mapping has room for, and three bits of flags.  The word
+   can be read: frames of this very call lie below the address. */
 static bool may_have_header(uintptr_t address, const struct mapping *m)
 {
 	size_t size = ((const size_t *)address)[-1] & ~(size_t)7;

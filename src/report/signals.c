@@ -33,7 +33,7 @@ struct arrival {
 	int signal;
 	const siginfo_t *info; /* NULL: there is none */
 	ucontext_t *context;   /* the same */
-	bool in_place;	       /* no handler of the program's came first */
+	bool in_place;	       /* the handler that is installed is ours */
 };
 
 static void handle(int signal, siginfo_t *info, void *context);
