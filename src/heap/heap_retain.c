@@ -14,6 +14,8 @@
 #define CLEAN_A_VISIT 16
 #define CLEAN_A_CALL  256
 
+#define PART_LEAST (64 * KIB) /* of a chunk that is purged in parts */
+
 struct purge {
 	struct chunk_heap *ch;
 	size_t wanted, done;
@@ -27,36 +29,41 @@ static bool spend(struct purge *purge, size_t looks)
 	return purge->looks;
 }
 
-/* Purges the whole pages of a big free chunk in the bins; false when the system refuses. */
-static bool purge_chunk(struct chunk_heap *ch, struct chunk *c, size_t csize)
+/* Purges whole pages at the end of a big free chunk in the bins: nbytes that are dirty, or a little
+   more; how many, 0 when the system refuses. Which pages are dirty is not known: so all are purged
+   but as many, at the front, as may stay dirty. */
+static size_t purge_chunk(struct chunk_heap *ch, struct chunk *c, size_t csize, size_t nbytes)
 {
-	size_t nbytes;
-	char *from = chunk_pages(c, csize, &nbytes);
+	size_t all, kept = align_down(minus(c->dirty, larger(nbytes, PART_LEAST)), os_page_size());
+	char *from = chunk_pages(c, csize, &all);
+	size_t done = c->dirty - kept;
 
 	ASSERT(chunk_size(c) == csize && !(chunk_header(c) & CHUNK_IN_USE) && c->dirty);
-	if (!os_purge(from, nbytes))
-		return false;
-	add_hot(&ch->purged_bytes, c->dirty);
-	ch->bins.dirty -= c->dirty;
-	ch->bins.clean += c->dirty;
-	c->clean += c->dirty;
-	c->dirty = 0;
-	return true;
+	ASSERT(c->dirty <= all);
+	if (!os_purge(from + kept, all - kept))
+		return 0;
+	add_hot(&ch->purged_bytes, done);
+	ch->bins.dirty -= done;
+	ch->bins.clean += done;
+	c->clean += done;
+	c->dirty = kept;
+	return done;
 }
 
 static bool visit_chunk(struct chunk *c, size_t csize, void *arg)
 {
 	struct purge *purge = arg;
-	size_t dirty = chunk_dirty(c, csize);
+	size_t dirty = chunk_dirty(c, csize), done;
 
 	purge->bin = chunk_header(c) & CHUNK_UNSORTED ? BINS_UNSORTED : bins_index(csize);
 	if (csize < CHUNK_BIG || !dirty) {
 		purge->ch->purge_vain += csize >= CHUNK_BIG;
 		return spend(purge, 1);
 	}
-	if (!purge_chunk(purge->ch, c, csize))
+	done = purge_chunk(purge->ch, c, csize, purge->wanted - purge->done);
+	if (!done)
 		return false;
-	purge->done += dirty;
+	purge->done += done;
 	return purge->done < purge->wanted && spend(purge, CLEAN_A_VISIT);
 }
 
@@ -148,10 +155,10 @@ void heap_obey_slowly(struct chunk_heap *ch)
 
 void heap_obey_with_slowly(struct chunk_heap *ch, struct chunk *c)
 {
-	size_t csize = chunk_size(c), dirty = chunk_dirty(c, csize);
+	size_t csize = chunk_size(c), excess;
 
-	if (csize >= CHUNK_BIG && dirty && retain_excess() && purge_chunk(ch, c, csize))
-		retain_purged(dirty);
+	if (csize >= CHUNK_BIG && chunk_dirty(c, csize) && (excess = retain_excess()))
+		retain_purged(purge_chunk(ch, c, csize, retain_step(excess, 0)));
 	heap_obey(ch);
 }
 

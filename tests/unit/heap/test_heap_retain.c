@@ -619,3 +619,40 @@ TEST(what_was_purged_before_it_became_top_is_kept_the_next_time)
 	options = defaults;
 	EXPECT(heap_check(ch));
 }
+
+/* Of a chunk that has become large. */
+TEST(a_large_chunk_is_purged_in_steps_from_its_end)
+{
+	enum { CHUNKS = 30, SIZE = 100000 };
+	struct chunk_heap *ch = fresh(false);
+	struct options defaults = options;
+	char *mems[CHUNKS];
+	int purged = 0;
+	size_t dirty;
+
+	os_sim_need_small_pages();
+	options.retain_floor = GIB;
+	for (int i = 0; i < CHUNKS; i++) {
+		REQUIRE(mems[i] = heap_malloc(ch, SIZE, NULL));
+		memset(mems[i], 1, SIZE);
+	}
+	REQUIRE(heap_malloc(ch, SIZE, NULL)); /* else they become top */
+	for (int i = 0; i < CHUNKS; i++)
+		heap_free(ch, mems[i]);
+	retain_forget();
+	options.retain_floor = 0;
+	options.retain_share = 1024;
+	dirty = ch->bins.dirty;
+	REQUIRE(dirty > RETAIN_STEP + 4 * PAGE_SIZE);
+	heap_obey_rule(ch);
+	EXPECT(ch->bins.dirty >= dirty - RETAIN_STEP);
+	EXPECT(ch->bins.clean >= RETAIN_STEP / 2);
+	EXPECT(heap_check(ch));
+	for (int i = 0; i < CHUNKS; i++)
+		purged += mems[i][SIZE / 2] == 0;
+	EXPECT(purged >= (int)(RETAIN_STEP / 2 / SIZE));
+	heap_trim(ch, 0);
+	EXPECT_EQ(ch->bins.dirty, 0);
+	EXPECT(heap_check(ch));
+	options = defaults;
+}
