@@ -6,11 +6,13 @@
  * where they lie side by side.  A request takes the smallest that holds it, whose rest is kept on,
  * else the largest, which is moved to where it can grow.  Objects over HUGE_KEPT_MOST are given
  * back at once: a program may have touched little of so much, while the rule counts all of it.  For
- * the same reason calloc takes no kept mapping for more than HUGE_CLEARED_MOST: to clear it all may
- * take longer than the few page faults of a new one.
+ * the same reason calloc takes no kept mapping for more than HUGE_LARGE: to clear it all may take
+ * longer than the few page faults of a new one.  And where addresses are scarce none larger is
+ * kept.
  *
  * An object that grows is mapped with room for half as much again, which is addresses only, unless
- * the system limits these; or it takes a kept mapping whole, whose rest stays retained.
+ * the system limits these; or it takes a kept mapping whole, of a much larger one a part, whose
+ * rest stays retained.
  *
  * With hugetlb=on a new object lies in reserved pages (pages/hugetlb.h), while there are some. Such
  * a mapping is kept as well, but stays whole: nothing is split off it, joined to it or purged.
@@ -34,8 +36,8 @@
 #include "os/lock.h"
 #include "pages/pagemap.h"
 
-#define HUGE_KEPT_MOST	  GIB
-#define HUGE_CLEARED_MOST (32 * MIB)
+#define HUGE_KEPT_MOST GIB
+#define HUGE_LARGE     (32 * MIB)
 
 /*
  * A huge object; a freed one that is kept is the same.

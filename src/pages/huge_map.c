@@ -64,8 +64,6 @@ struct huge *huge_map(size_t nbytes, size_t alignment, size_t mapped)
 	mem = map(mapped, alignment);
 	if (mem)
 		mapped = without_locked_room(mem, nbytes, mapped);
-	if (mem && nbytes <= HUGE_KEPT_MOST)
-		retain_faults(nbytes);
 	return make(h, mem, nbytes, mapped);
 }
 

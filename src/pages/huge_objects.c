@@ -9,9 +9,26 @@
 #include "pages/hugetlb.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
+#include "pages/zone.h"
 
 /* What the caller of reuse() needs: any bytes, zeros, or room to grow. */
 enum use { PLAIN, ZEROED, GROWING };
+
+/* The largest object that can be a kept mapping. */
+static size_t reused_most(enum use use)
+{
+	return use == ZEROED ? HUGE_LARGE : HUGE_KEPT_MOST;
+}
+
+/* `more` bytes of an object of nbytes are not in RAM. They were not purged in vain where it would
+   have taken no kept mapping. */
+static NOINLINE void note_faults(size_t nbytes, size_t more, enum use use)
+{
+	if (nbytes <= reused_most(use))
+		retain_faults(more);
+	else
+		retain_note_taken();
+}
 
 /* Whether a is the better start for an object of nbytes: the smallest that holds it, else the
    largest. */
@@ -106,51 +123,69 @@ static void *hand_out(struct huge *h)
 	return mem;
 }
 
+/* How much of a kept mapping an object that grows gets: all, but of a much larger one a part. */
+static size_t growing_most(size_t nbytes)
+{
+	return larger(8 * nbytes, HUGE_LARGE);
+}
+
 /* A kept mapping is made to fit: too large a one is split, too small a one is moved to where there
    is room; so what it holds in RAM is used again.  NULL, and it is kept on, if that cannot be. */
-static struct huge *fit(struct huge *h, size_t nbytes, size_t alignment)
+static struct huge *fit(struct huge *h, size_t nbytes, size_t alignment, enum use use)
 {
 	if (h->dirty >= nbytes) {
-		split(h, nbytes);
+		split(h, use == GROWING ? smaller(growing_most(nbytes), h->dirty) : nbytes);
+		if (use == GROWING)
+			h->nbytes = nbytes;
 		return h;
 	}
 	if (nbytes > h->mapped && (alignment > os_page_size() || !huge_move(h, nbytes))) {
 		huge_keep(h);
 		return NULL;
 	}
-	retain_faults(nbytes - h->dirty);
+	note_faults(nbytes, nbytes - h->dirty, use);
 	h->nbytes = h->dirty = nbytes;
 	return h;
 }
 
-/* An object of a kept mapping; NULL: there is none.  One that grows gets it whole. */
+/* An object of a kept mapping; NULL: there is none. */
 static void *reuse(size_t nbytes, size_t alignment, enum use use)
 {
 	bool grows = use == GROWING;
 	void *mem = NULL;
 	struct huge *h;
 
-	if (nbytes > (use == ZEROED ? HUGE_CLEARED_MOST : HUGE_KEPT_MOST))
+	if (nbytes > reused_most(use))
 		return NULL;
 	lock_acquire(&huge_lock);
 	h = take_kept(nbytes, alignment, use);
-	if (h && h->dirty >= nbytes && (grows || h->dirty - nbytes <= nbytes / 8)) {
+	if (h && h->dirty >= nbytes &&
+	    h->dirty <= (grows ? growing_most(nbytes) : nbytes + nbytes / 8)) {
 		h->nbytes = grows ? nbytes : h->dirty;
 		mem = hand_out_locked(h);
 	}
 	huge_unlock();
-	return mem || !h ? mem : hand_out(fit(h, nbytes, alignment));
+	return mem || !h ? mem : hand_out(fit(h, nbytes, alignment, use));
 }
 
-static struct huge *map_new(size_t nbytes, size_t alignment)
+static struct huge *map_new(size_t nbytes, size_t alignment, size_t mapped, enum use use)
 {
-	struct huge *h = UNLIKELY(hugetlb_wanted) ? huge_map_reserved(nbytes, alignment) : NULL;
+	struct huge *h = huge_map(nbytes, alignment, mapped);
 
-	return h ? h : huge_map(nbytes, alignment, nbytes);
+	if (h)
+		note_faults(nbytes, nbytes, use);
+	return h;
+}
+
+static struct huge *map_reserved(size_t nbytes, size_t alignment)
+{
+	return UNLIKELY(hugetlb_wanted) ? huge_map_reserved(nbytes, alignment) : NULL;
 }
 
 void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
 {
+	enum use use = *zero ? ZEROED : PLAIN;
+	struct huge *h;
 	size_t claim;
 	void *mem;
 
@@ -159,10 +194,12 @@ void *huge_alloc(size_t nbytes, size_t alignment, bool *zero)
 	claim = retain_claim(nbytes);
 	if (claim == RETAIN_REFUSED)
 		return NULL;
-	mem = reuse(nbytes, alignment, *zero ? ZEROED : PLAIN);
+	mem = reuse(nbytes, alignment, use);
 	*zero = !mem;
-	if (!mem)
-		mem = hand_out(map_new(nbytes, alignment));
+	if (!mem) {
+		h = map_reserved(nbytes, alignment);
+		mem = hand_out(h ? h : map_new(nbytes, alignment, nbytes, use));
+	}
 	retain_unclaim(claim);
 	return mem;
 }
@@ -179,7 +216,7 @@ void *huge_alloc_with_room(size_t nbytes)
 		return NULL;
 	mem = reuse(nbytes, PAGE_SIZE, GROWING);
 	if (!mem)
-		mem = hand_out(huge_map(nbytes, PAGE_SIZE, huge_with_room(nbytes)));
+		mem = hand_out(map_new(nbytes, PAGE_SIZE, huge_with_room(nbytes), GROWING));
 	retain_unclaim(claim);
 	return mem;
 }
@@ -197,7 +234,7 @@ bool huge_free(struct huge *h)
 	}
 	huge_leave_use(h);
 	nbytes = h->dirty;
-	kept = nbytes <= HUGE_KEPT_MOST;
+	kept = nbytes <= HUGE_LARGE || (nbytes <= HUGE_KEPT_MOST && !zone_is_scarce());
 	if (kept)
 		huge_list_kept(h);
 	huge_unlock();
@@ -218,8 +255,8 @@ static void set_size(struct huge *h, size_t nbytes)
 
 	ASSERT(lock_held(&huge_lock));
 	ASSERT(nbytes <= h->mapped);
-	if (nbytes > h->dirty && nbytes <= HUGE_KEPT_MOST)
-		retain_faults(nbytes - h->dirty);
+	if (nbytes > h->dirty)
+		note_faults(nbytes, nbytes - h->dirty, GROWING);
 	huge_count_use(0, (intptr_t)(nbytes - h->nbytes));
 	huge_count_rooms((intptr_t)(dirty - nbytes - room));
 	h->dirty = dirty;
@@ -258,8 +295,8 @@ static bool resize_mapping(struct huge *h, size_t nbytes)
 	done = huge_remap(h, nbytes);
 	lock_acquire(&huge_lock);
 	if (done) {
-		if (nbytes > h->dirty && nbytes <= HUGE_KEPT_MOST)
-			retain_faults(nbytes - h->dirty);
+		if (nbytes > h->dirty)
+			note_faults(nbytes, nbytes - h->dirty, GROWING);
 		h->dirty = nbytes;
 		store_relaxed(&h->nbytes, nbytes);
 	}

@@ -7,6 +7,7 @@
 #include "pages/huge_table.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
+#include "pages/zone.h"
 
 #define VAIN_MOST 16 /* mappings that one call tries in vain to unmap */
 
@@ -38,28 +39,29 @@ size_t huge_unmap(struct huge *h)
 	return dirty;
 }
 
-/* Purges what is behind an object in use, which cannot grow into it meanwhile, or unmaps all that
-   is; the bytes. */
-static size_t give_room(struct huge *h, bool unmap)
+/* Purges the last bytes of what is behind an object in use, which cannot grow into it meanwhile, as
+   many as are wanted, or unmaps all that is there; the bytes. */
+static size_t give_room(struct huge *h, size_t wanted, bool unmap)
 {
-	size_t dirty = h->dirty, mapped = h->mapped, nbytes = (unmap ? mapped : dirty) - h->nbytes;
-	char *room = h->mem + h->nbytes;
+	size_t dirty = h->dirty, mapped = h->mapped, room = dirty - h->nbytes;
+	size_t given = wanted < room && !unmap ? align_up(wanted, os_page_size()) : room;
+	size_t left = dirty - given, nbytes = (unmap ? mapped : dirty) - left;
 
 	ASSERT(lock_held(&huge_lock));
 	if (!nbytes || h->reserved)
-		return 0;			       /* G4 */
-	ASSERT(h->nbytes <= dirty && dirty <= mapped); /* G3 */
-	huge_count_rooms(-(intptr_t)(dirty - h->nbytes));
-	h->dirty = h->nbytes;
+		return 0;			      /* G4 */
+	ASSERT(h->nbytes <= left && dirty <= mapped); /* G3 */
+	huge_count_rooms(-(intptr_t)given);
+	h->dirty = left;
 	KEEP_ORDER();
 	if (unmap)
-		h->mapped = h->nbytes;
-	if (unmap ? os_unmap(room, nbytes) : os_purge(room, nbytes))
+		h->mapped = left;
+	if (unmap ? os_unmap(h->mem + left, nbytes) : os_purge(h->mem + left, nbytes))
 		return nbytes;
 	h->mapped = mapped;
 	KEEP_ORDER();
 	h->dirty = dirty;
-	huge_count_rooms((intptr_t)(dirty - h->nbytes));
+	huge_count_rooms((intptr_t)given);
 	return 0;
 }
 
@@ -72,21 +74,25 @@ static size_t give_rooms(size_t nbytes, bool unmap)
 	list_for_each (l, &huge_table.in_use) {
 		if (given >= nbytes || !(unmap || huge_table.rooms))
 			break;
-		given += give_room(huge_of_link(l), unmap);
+		given += give_room(huge_of_link(l), nbytes - given, unmap);
 	}
 	huge_unlock();
 	return given;
 }
 
-/* The one of a list that was freed longest ago, off it; NULL: none. Without huge_unlock(), since
-   most of it may be kept on. */
-static struct huge *take_oldest(const struct link *list)
+/* The one of a list that was freed longest ago, off it; NULL: none. Most of it may be kept on: so
+   it is no low of what is retained, and under `limit` no room for others (*ret_held). */
+static struct huge *take_oldest(const struct link *list, size_t *ret_held)
 {
 	struct huge *h = NULL;
 
 	lock_acquire(&huge_lock);
-	if (!list_empty(list))
-		huge_unlist_kept(h = huge_of_link(list->prev));
+	if (!list_empty(list)) {
+		h = huge_of_link(list->prev);
+		*ret_held = retain_hold(h->dirty);
+		list_remove(&h->link);
+		retain_with(retain_set_aside, &huge_table.sizes.kept, -(intptr_t)h->dirty);
+	}
 	lock_release(&huge_lock);
 	return h;
 }
@@ -104,6 +110,19 @@ static size_t count(const struct link *list, size_t most)
 	return smaller(n, most);
 }
 
+/* Purges the last nbytes that are dirty, or unmaps all from there on where much lies behind: else
+   an object of a few MiB, which may get the mapping, holds its addresses as long as it lives. */
+static bool give_end(struct huge *h, size_t nbytes)
+{
+	char *end = h->mem + h->dirty - nbytes;
+	size_t behind = h->mapped - (h->dirty - nbytes);
+
+	if ((behind <= HUGE_LARGE && !zone_is_scarce()) || !os_unmap(end, behind))
+		return os_purge(end, nbytes);
+	h->mapped -= behind;
+	return true;
+}
+
 /* Gives back nbytes of a mapping that is on no list. One that holds more is purged at its end, and
    is the oldest again; the rest of its addresses serves on. Others are unmapped. */
 static size_t give_some(struct huge *h, size_t nbytes)
@@ -111,7 +130,7 @@ static size_t give_some(struct huge *h, size_t nbytes)
 	if (nbytes >= h->dirty || h->reserved) /* G4 */
 		return huge_unmap(h);
 	nbytes = align_up(nbytes, os_page_size());
-	if (nbytes >= h->dirty || !os_purge(h->mem + h->dirty - nbytes, nbytes))
+	if (nbytes >= h->dirty || !give_end(h, nbytes))
 		return huge_unmap(h);
 	lock_acquire(&huge_lock);
 	h->dirty -= nbytes;
@@ -126,12 +145,14 @@ static size_t give_some(struct huge *h, size_t nbytes)
 static size_t unmap_listed(const struct link *list, size_t nbytes)
 {
 	bool all = nbytes == SIZE_MAX;
-	size_t purged = 0, tries = count(list, all ? SIZE_MAX : VAIN_MOST);
+	size_t purged = 0, held, tries = count(list, all ? SIZE_MAX : VAIN_MOST);
 	struct huge *h;
 
-	while (tries && purged < nbytes && (h = take_oldest(list))) {
+	while (tries && purged < nbytes && (h = take_oldest(list, &held))) {
 		size_t given = give_some(h, nbytes - purged);
 
+		retain_unclaim(held);
+		retain_note_low(load_relaxed(&retain_retained));
 		purged += given;
 		tries -= all || !given;
 	}

@@ -133,14 +133,19 @@ void retain_purged(size_t nbytes)
 	PROBE2(loam, purge, nbytes, load_relaxed(&retain_retained));
 }
 
+void retain_note_taken(void)
+{
+	if (retain_is_over_floor() || UNLIKELY(retain_limit_is_auto() && retain_limit_is_due()))
+		store_relaxed(&retain_due, true);
+}
+
 /* Racing threads may count the same purged bytes as regret twice; fading corrects that. */
 void retain_faults(size_t nbytes)
 {
 	size_t tally = load_relaxed(&retain_tally), lost = smaller(nbytes, tally);
 	size_t needed = load_relaxed(&retain_needed);
 
-	if (retain_is_over_floor() || UNLIKELY(retain_limit_is_auto() && retain_limit_is_due()))
-		store_relaxed(&retain_due, true);
+	retain_note_taken();
 	if (needed != SIZE_MAX)
 		store_relaxed(&retain_needed, needed + nbytes);
 	if (!lost)

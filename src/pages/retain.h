@@ -87,12 +87,24 @@ static inline void retain_restore_live(size_t nbytes)
 	add_inside(&retain_live, nbytes);
 }
 
+static inline void retain_note_low(size_t now)
+{
+	if (now < load_relaxed(&retain_low))
+		store_relaxed(&retain_low, now);
+}
+
 static inline void retain_add(intptr_t nbytes)
 {
 	size_t now = add_inside(&retain_retained, (size_t)nbytes) + (size_t)nbytes;
 
-	if (nbytes < 0 && now < load_relaxed(&retain_low))
-		store_relaxed(&retain_low, now);
+	if (nbytes < 0)
+		retain_note_low(now);
+}
+
+/* Subtracts bytes of which most are added again at once: retain_note_low() follows that. */
+static inline void retain_set_aside(intptr_t nbytes)
+{
+	add_inside(&retain_retained, (size_t)nbytes);
 }
 
 /* The same for what is free within a block, and so is live and retained at once. */
@@ -214,7 +226,10 @@ static inline size_t retain_step(size_t excess, size_t nbytes)
 /* nbytes have been purged because of the rule. */
 void retain_purged(size_t nbytes);
 
-/* nbytes were taken that are not in RAM. */
+/* Memory was taken that is not in RAM. */
+void retain_note_taken(void);
+
+/* The same of nbytes, which were purged in vain as far as the tally has as many. */
 void retain_faults(size_t nbytes);
 
 /* The first half of decay_ms has passed: what was retained for all of it, and of the second half

@@ -671,6 +671,19 @@ TEST(a_kept_mapping_makes_way_for_one_that_grows)
 	retain_nothing();
 }
 
+/* Of which none is kept, so that none was purged in vain. */
+TEST(a_kept_mapping_makes_way_for_an_object_of_over_a_gib)
+{
+	void *mem;
+
+	keep_mapping();
+	store_relaxed(&retain_regret, 0);
+	REQUIRE(mem = loam_malloc(GIB + MIB));
+	EXPECT(kept_mappings() <= MUCH / 2);
+	loam_free(mem);
+	retain_nothing();
+}
+
 /* However much is over the rule. */
 TEST(no_more_makes_way_than_a_huge_object_needs)
 {

@@ -583,8 +583,13 @@ TEST(no_more_rooms_are_purged_than_is_needed)
 	options.retain_floor = GIB;
 	REQUIRE((a = take_with_dirty_room(5 * MIB)) && (b = take_with_dirty_room(7 * MIB)));
 	EXPECT_EQ(sizes().kept, 2 * MIB);
-	EXPECT_EQ(huge_purge(PAGE_SIZE), MIB);
-	EXPECT_EQ(sizes().kept, MIB);
+	EXPECT_EQ(huge_purge(MIB / 2), MIB / 2);
+	EXPECT_EQ(sizes().kept, 2 * MIB - MIB / 2);
+	EXPECT_EQ(huge_purge(MIB), MIB);
+	EXPECT_EQ(sizes().kept, MIB / 2);
+	EXPECT(huge_check());
+	memset(a, 1, 6 * MIB - PAGE_SIZE); /* its room is there, and so is the other's */
+	memset(b, 1, 8 * MIB - PAGE_SIZE);
 	huge_free(huge_of(a));
 	huge_free(huge_of(b));
 	huge_purge(SIZE_MAX);
@@ -778,4 +783,104 @@ TEST(of_what_was_kept_all_the_time_goes_what_exceeds_the_rule)
 	huge_purge(SIZE_MAX);
 	options.retain_floor = floor;
 	EXPECT(huge_check());
+}
+
+/* Else a few MiB hold a GiB of addresses as long as they live. */
+TEST(what_was_purged_of_a_large_mapping_is_unmapped)
+{
+	size_t floor = options.retain_floor, before;
+	char *mem;
+
+	huge_purge(SIZE_MAX);
+	options.retain_floor = GIB;
+	before = os_sim_mapped();
+	huge_free(huge_of(take(512 * MIB)));
+	for (int i = 0; i < 508; i++)
+		EXPECT_EQ(huge_purge(MIB), MIB);
+	EXPECT_EQ(sizes().kept, 4 * MIB);
+	EXPECT(os_sim_mapped() - before <= 40 * MIB);
+	REQUIRE(mem = take(8 * MIB));
+	EXPECT(huge_of(mem)->mapped <= 40 * MIB);
+	huge_free(huge_of(mem));
+	huge_purge(SIZE_MAX);
+	options.retain_floor = floor;
+	EXPECT(huge_check());
+}
+
+/* The rest serves others; the part is enough for some more growth. */
+TEST(an_object_that_grows_takes_a_part_of_a_large_mapping)
+{
+	size_t floor = options.retain_floor;
+	char *mem;
+
+	huge_purge(SIZE_MAX);
+	options.retain_floor = GIB;
+	huge_free(huge_of(take(400 * MIB)));
+	REQUIRE(mem = huge_alloc_with_room(2 * MIB));
+	EXPECT_EQ(huge_of(mem)->nbytes, 2 * MIB);
+	EXPECT_EQ(huge_of(mem)->dirty, 32 * MIB);
+	EXPECT_EQ(sizes().kept, 398 * MIB); /* its room, too */
+	huge_free(huge_of(mem));
+	REQUIRE(mem = huge_alloc_with_room(10 * MIB));
+	EXPECT_EQ(huge_of(mem)->dirty, 80 * MIB);
+	huge_free(huge_of(mem));
+	huge_purge(SIZE_MAX);
+	options.retain_floor = floor;
+	EXPECT(huge_check());
+}
+
+/* Where addresses are limited the program needs them for mappings of its own. */
+TEST(where_addresses_are_scarce_a_mapping_of_over_32_mib_goes)
+{
+	size_t floor = options.retain_floor;
+
+	huge_purge(SIZE_MAX);
+	options.retain_floor = GIB;
+	os_sim_set_memory_limit(8 * GIB);
+	huge_free(huge_of(take(32 * MIB)));
+	EXPECT_EQ(sizes().kept, 32 * MIB);
+	huge_purge(SIZE_MAX);
+	huge_free(huge_of(take(33 * MIB)));
+	EXPECT_EQ(sizes().kept, 0);
+	os_sim_set_memory_limit(SIZE_MAX);
+	options.retain_floor = floor;
+}
+
+/* A mapping that would have been kept served none of them. */
+TEST(large_zeros_are_no_regret)
+{
+	bool zero = true;
+	char *mem;
+
+	huge_purge(SIZE_MAX);
+	retain_tally = GIB;
+	retain_regret = 0;
+	REQUIRE(mem = huge_alloc(32 * MIB + PAGE_SIZE, 16, &zero));
+	EXPECT_EQ(retain_regret, 0);
+	huge_free(huge_of(mem));
+	huge_purge(SIZE_MAX);
+	retain_tally = GIB;
+	zero = true;
+	REQUIRE(mem = huge_alloc(32 * MIB, 16, &zero));
+	EXPECT_EQ(retain_regret, 32 * MIB);
+	huge_free(huge_of(mem));
+	huge_purge(SIZE_MAX);
+	retain_forget();
+}
+
+/* It is counted as less for a moment. */
+TEST(a_step_of_a_mapping_is_a_low_of_what_it_leaves)
+{
+	size_t floor = options.retain_floor;
+
+	huge_purge(SIZE_MAX);
+	options.retain_floor = GIB;
+	huge_free(huge_of(take(64 * MIB)));
+	store_relaxed(&retain_low, SIZE_MAX);
+	EXPECT_EQ(huge_purge(MIB), MIB);
+	EXPECT_EQ(load_relaxed(&retain_low), load_relaxed(&retain_retained));
+	EXPECT(load_relaxed(&retain_low) >= 63 * MIB);
+	huge_purge(SIZE_MAX);
+	EXPECT_EQ(load_relaxed(&retain_low), load_relaxed(&retain_retained));
+	options.retain_floor = floor;
 }
