@@ -182,14 +182,16 @@ static uint64_t note_pace(struct cache *c, uint64_t now, uint64_t often)
 void cache_look(struct cache *c)
 {
 	uint64_t now = os_clock(), eighth = options.decay_ms * OS_MS / 8;
-	bool seldom = note_pace(c, now, eighth / 16) >= eighth / 16;
+	uint64_t often = eighth / 16, pace = note_pace(c, now, often);
 
 	if (!load_hot(&c->ticks) || now - load_relaxed(&c->ticked) >= eighth)
 		cache_tick_slowly(c);
-	if (seldom && retain_is_unneeded())
+	if (pace >= often && retain_is_unneeded())
 		cache_owe(c, OWED_FLUSH); /* so that it needs slow paths, and looks again */
 	for (unsigned step = 0; step < STEPS_A_LOOK; step++)
 		cache_obey_if_due(c);
+	if (pace >= often / 8 && load_hot(&retain_due)) /* then its next slow path looks again */
+		store_relaxed(&c->ticks, c->ticks | (TICKS_A_LOOK - 1));
 }
 
 void cache_do_all_due(struct cache *c)

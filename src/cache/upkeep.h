@@ -14,8 +14,10 @@ COLD void cache_tick_slowly(struct cache *c);
 
 /* Called in each TICKS_A_LOOK-th slow path: does that if it is time, and goes on with what
    retain_due asks for. A thread that is here seldom flushes its cache while there is memory to give
-   back: it would soon have all that it needs in its cache, take no slow path, and look no more. The
-   mean of its pauses decides, so that a busy thread which waited once keeps its cache. */
+   back: it would soon have all that it needs in its cache, take no slow path, and look no more. And
+   while more is due, one that looks fewer than some thousand times a second looks again in its next
+   slow path. The mean of its pauses decides, so that a busy thread which waited once keeps its
+   cache. */
 COLD void cache_look(struct cache *c);
 
 #define TICKS_A_LOOK 32

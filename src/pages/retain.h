@@ -29,7 +29,8 @@
  * What was retained for all of decay_ms was not needed: it is subtracted from the regret and goes
  * in steps, and only page faults raise the line again (retain_needed). If it is most of what is
  * retained, it goes at half of decay_ms too. So a program that does little is small after one and a
- * half times decay_ms, and one that uses again and again what it retains keeps it.
+ * half times decay_ms and a slow path for each two steps, and one that uses again and again what it
+ * retains keeps it.
  *
  * Under `limit` at most half of what is left of it is retained, whatever was learned, and a request
  * that would make live and retained bytes exceed it is refused (retain_claim): the caller gives

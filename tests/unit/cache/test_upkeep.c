@@ -684,6 +684,32 @@ TEST(a_kept_mapping_makes_way_for_an_object_of_over_a_gib)
 	retain_nothing();
 }
 
+/* Whether the first slow path after a look looks again; more than a look's steps is due. */
+static bool looks_again_after(uint64_t pause)
+{
+	uint64_t now;
+
+	store_relaxed(&retain_due, true);
+	mine.cache->pace = 0;
+	look_after(pause);
+	EXPECT(load_relaxed(&retain_due));
+	os_sim_advance(1);
+	now = os_clock();
+	take_slow_path();
+	return load_relaxed(&mine.cache->looked) == now;
+}
+
+/* Else what a program used once stays for minutes when it does little. */
+TEST(a_thread_of_few_slow_paths_looks_again_while_more_is_due)
+{
+	keep_mapping();
+	store_relaxed(&retain_regret, 0);
+	mine.cache->ticks = 0;
+	EXPECT(!looks_again_after(SECOND / 1024));
+	EXPECT(looks_again_after(SECOND / 128));
+	retain_nothing();
+}
+
 /* However much is over the rule. */
 TEST(no_more_makes_way_than_a_huge_object_needs)
 {
