@@ -96,13 +96,12 @@ void arena_tend(struct arena *a)
 	runs_flush(&a->runs);
 	heap_share(&a->chunks);
 	heap_end_pause(&a->chunks);
-	arena_obey_rule(a);
 }
 
 void arena_obey_rule(struct arena *a)
 {
 	if (a->slabs)
-		slabs_obey_rule(a->slabs);
+		slabs_obey_rule(a->slabs, SLABS_PURGES);
 	heap_obey_rule(&a->chunks);
 }
 

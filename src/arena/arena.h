@@ -76,8 +76,7 @@ ALWAYS_INLINE bool arena_use(struct arena *a, unsigned sc)
 void *arena_alloc_hot(struct arena *a, unsigned sc, size_t alignment, size_t req, bool *ret_zero);
 
 /* Gives back what the arena does not need: classes without an object out go back to the bins, kept
-   runs and RETAIN_STEP of empty slabs at most to the zone, and of the chunk heap what
-   pages/retain.h does not allow. */
+   runs, a step of empty slabs, and a top that is no brk, to the zone. */
 COLD void arena_tend(struct arena *a);
 
 /* Gives memory back in a bounded step while more is retained than the rule of pages/retain.h

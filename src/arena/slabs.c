@@ -52,7 +52,7 @@ static void learn_to_keep(struct slabs *ss, size_t nbytes)
 
 static void forget_empty(struct slabs *ss)
 {
-	slabs_free_some(ss, 0, RETAIN_STEP);
+	slabs_free_some(ss, 0, SLABS_EMPTY_STEP);
 	ss->empty_given = 0;
 	ss->empty_most = EMPTY_LEAST;
 }
@@ -100,7 +100,7 @@ static void note_sparse(struct slabs *ss, struct slab *s)
 	s->notify = (s->out * 3 + 3) / 4;
 	slabs_forget_idle(ss, s);
 	slabs_keep_idle(ss, s);
-	slabs_obey_rule(ss);
+	slabs_obey_rule(ss, 1);
 }
 
 /* Takes a listed slab without an object out as an empty one, or gives it back. */
@@ -116,7 +116,7 @@ static void note_empty(struct slabs *ss, struct slab *s)
 	slabs_list_empty(ss, s);
 	if (ss->empty_bytes > ss->empty_most)
 		ss->empty_given += slabs_free_some(ss, ss->empty_most, SLABS_EMPTY_STEP);
-	slabs_obey_rule(ss);
+	slabs_obey_rule(ss, 1);
 }
 
 void slabs_notice(struct slabs *ss, struct slab *s)

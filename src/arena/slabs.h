@@ -139,16 +139,19 @@ COLD bool slabs_take_back(struct slabs *ss);
 /* Adds bytes of objects that are out, and of free ones, to sums. */
 COLD void slabs_add_bytes(const struct slabs *ss, size_t *out, size_t *free);
 
-/* Demotes classes without an object out, and returns how many; gives RETAIN_STEP of empty slabs at
-   most back to the zone, and forgets what it learned to keep. */
+/* Demotes classes without an object out, and returns how many; gives SLABS_EMPTY_STEP of empty
+   slabs at most back to the zone, and forgets what it learned to keep. */
 COLD size_t slabs_demote_idle(struct slabs *ss);
 
 /* Gives back empty slabs, and purges all pages of the others on which no object is in use. */
 COLD void slabs_purge(struct slabs *ss);
 
-/* Gives memory back while more is retained than the rule allows: pages of a few idle slabs, and
-   when none is left, empty slabs. */
-COLD void slabs_obey_rule(struct slabs *ss);
+/* Gives memory back while more is retained than the rule allows: pages of some idle slabs, and when
+   none is left, empty slabs. */
+COLD void slabs_obey_rule(struct slabs *ss, unsigned purges_most);
+
+/* Of one step; a call that frees purges one slab for each that it makes idle. */
+#define SLABS_PURGES 4
 
 /* Called each decay_ms, and where all is trimmed. Counts the free pages of slabs that rest as
    retained: of each class the current slab, which is then listed, and the first few listed ones.
@@ -184,7 +187,7 @@ size_t slabs_free_empty(struct slabs *ss, size_t nbytes);
 /* The same, but ends once `step` bytes are given back, so that no call takes long. */
 size_t slabs_free_some(struct slabs *ss, size_t nbytes, size_t step);
 
-#define SLABS_EMPTY_STEP (256 * KIB) /* of a call that frees */
+#define SLABS_EMPTY_STEP (256 * KIB) /* of one call */
 
 /* Purges a listed slab, whose free bytes are not retained any more; the bytes given back. A
    purge that is refused is not tried again until more objects are back. */

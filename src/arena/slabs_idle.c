@@ -5,9 +5,6 @@
 #include "pages/retain.h"
 #include "pages/thp.h"
 
-/* Idle slabs that one call purges, so that none takes long. */
-#define PURGES_MOST 4
-
 /* Listed slabs of a class that slabs_count_resting() looks at. */
 #define RESTING_LOOKS 16
 
@@ -84,16 +81,15 @@ size_t slabs_purge_one(struct slabs *ss, struct slab *s)
 	return slab_purge(s);
 }
 
-/* Purges pages of idle slabs, and gives back empty ones, while more is retained than the rule
-   allows. Purged slabs are used after those that need no memory. */
-void slabs_obey_rule(struct slabs *ss)
+/* Purged slabs are used after those that need no memory. */
+void slabs_obey_rule(struct slabs *ss, unsigned purges_most)
 {
 	size_t excess = retain_excess(), kept, purged;
 	unsigned purges = 0;
 	struct slab *s;
 
 	for (; excess && !list_empty(&ss->idle); excess = minus(excess, kept)) {
-		if (purges++ == PURGES_MOST)
+		if (purges++ == purges_most)
 			return;
 		s = slabs_of_idle(ss->idle.next);
 		kept = s->retained;

@@ -3,8 +3,6 @@
 
 #include "os/check.h"
 #include "cache/bad_pointer.h"
-#include "cache/depot.h"
-#include "cache/shared_pages.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "pages/metadata.h"
@@ -54,7 +52,7 @@ static struct pool pool = POOL_INIT(struct magazines);
 void cache_open_doors(const struct cache *c)
 {
 	ASSERT(c->magazines);
-	if (c->owed)
+	if (c->owed | c->paying)
 		return;
 	KEEP_ORDER();
 	mine.libc = (struct door){c->magazines->magazine, c->magazines->fast};
@@ -187,131 +185,6 @@ void cache_give_home(struct object **objects, uint32_t n)
 		const struct descriptor *tag = pagemap_get(twice);
 
 		cache_report_double_free(twice, tag && tag->kind == KIND_SLAB ? tag : NULL, "free");
-	}
-}
-
-static void flush(struct magazine *m)
-{
-	ASSERT(mine.libc.magazines != m - m->sc - 1); /* the doors are shut */
-	cache_send_home(m);
-	cache_give_home(m->none + 1, magazine_count(m));
-	m->last = m->none;
-}
-
-/* Calls it for every magazine, with the doors shut. */
-static void for_each_magazine(struct cache *c, void (*call)(struct magazine *m))
-{
-	bool is_mine = c == mine.cache;
-
-	if (!c->magazines)
-		return;
-	if (is_mine)
-		cache_shut_doors();
-	for (unsigned sc = 0; sc < CLASSES; sc++)
-		if (cache_magazine(c, sc))
-			call(cache_magazine(c, sc));
-	if (is_mine)
-		cache_open_doors(c);
-}
-
-bool cache_is_asked_to_flush(const struct cache *c)
-{
-	return load_relaxed(&c->flushes) != load_relaxed(&cache_flushes);
-}
-
-void cache_flush(struct cache *c)
-{
-	store_relaxed(&c->flushes, load_relaxed(&cache_flushes));
-	for_each_magazine(c, flush);
-}
-
-/* Nothing was taken of what lies there, and each object may hold a slab for itself. */
-static void sweep(struct magazine *m)
-{
-	cache_send_home(m);
-	if (!m->fills)
-		flush(m);
-	m->fills = 0;
-}
-
-static void sweep_and_shrink(struct magazine *m)
-{
-	bool idle = !m->fills;
-
-	sweep(m);
-	if (idle)
-		magazine_shrink(m);
-}
-
-void cache_sweep(struct cache *c, bool shrink)
-{
-	shrink |= magazine_is_short(c->total);
-	for_each_magazine(c, shrink ? sweep_and_shrink : sweep);
-	if (load_relaxed(&retain_live) >= SLABS_SPARSE) /* else no class has enough */
-		cache_learn_to_pack(c);
-}
-
-void cache_owe(struct cache *c, unsigned owed)
-{
-	ASSERT(c == mine.cache || !c->magazines);
-	if (!c->magazines)
-		return;
-	cache_shut_doors();
-	c->owed |= (uint8_t)owed;
-}
-
-/* Where it waits the doors stay shut. */
-static COLD void look_after_fork(struct cache *c)
-{
-	enum shared_pages_step step = shared_pages_decide();
-
-	if (step == SHARED_PAGES_WAIT)
-		c->owed |= OWED_LOOK;
-	if (step != SHARED_PAGES_SET_ASIDE)
-		return;
-	cache_empty_depot();
-	cache_flush(c);
-	shared_pages_set_aside();
-}
-
-void cache_pay(struct cache *c)
-{
-	unsigned owed = c->owed;
-
-	c->owed = 0;
-	if (owed & OWED_LOOK)
-		look_after_fork(c);
-	if (owed & OWED_FLUSH)
-		cache_flush(c);
-	if (owed & OWED_SWEEP)
-		cache_sweep(c, owed & OWED_SHRINK);
-	cache_open_doors(c);
-}
-
-void cache_settle_depot(bool everywhere)
-{
-	struct object *objects[64];
-	unsigned sc = depot_next(0, everywhere);
-	uint32_t n;
-
-	for (; sc < CLASSES; sc = depot_next(sc + 1, everywhere)) {
-		while ((n = depot_take_idle(sc, objects, 64, everywhere)))
-			cache_give_home(objects, n);
-		depot_settle(sc, everywhere);
-	}
-}
-
-void cache_empty_depot(void)
-{
-	struct object *objects[64];
-	uint32_t n;
-
-	for (unsigned sc = depot_next(0, true); sc < CLASSES; sc = depot_next(sc + 1, true)) {
-		size_t left = depot_objects(sc); /* others may bring more, all the time */
-
-		for (; left && (n = depot_take(sc, objects, 64)); left = minus(left, n))
-			cache_give_home(objects, n);
-		depot_settle(sc, true);
 	}
 }
 

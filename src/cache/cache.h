@@ -53,6 +53,12 @@ struct cache {
 	uint32_t awake;		     /* the last period in which its thread counted as awake */
 	uint8_t ticks;		     /* slow paths so far, modulo 256; atomic */
 	uint8_t owed;		     /* OWED_... */
+	uint8_t paying;		     /* the same, of what cache_pay() has begun, */
+	uint8_t next_paid;	     /* from this class on */
+	bool rare;		     /* its slow paths are (cache_look); atomic */
+	/* what cache_settle_depot() has begun, for which shards, from which class on; atomic */
+	bool settling, settles_all;
+	uint8_t next_settled;
 	/* between cache_enter() and cache_leave(), or while another thread holds it */
 	bool inside;
 	bool lost;	       /* half changed, or perhaps in use: never adopted */
@@ -233,15 +239,23 @@ void cache_open_doors(const struct cache *c); /* not while something is owed */
  * only shuts the doors, and the next call for a small object, which then takes the slow path, does
  * it.
  */
-/* OWED_LOOK: see shared_pages_decide(). */
+/*
+ * OWED_FLUSH: all objects go home. OWED_SWEEP: what leaves magazines does, and all of each that was
+ * not filled since the last sweep; with OWED_SHRINK these are halved, which happens too where the
+ * magazines have little left to grow by; then it is decided which pack. OWED_LOOK: see
+ * shared_pages_decide().
+ */
 enum { OWED_SWEEP = 1, OWED_SHRINK = 2, OWED_FLUSH = 4, OWED_LOOK = 8 };
 void cache_owe(struct cache *c, unsigned owed);
-COLD NOINLINE void cache_pay(struct cache *c);
+
+/* Does what is owed; where slow paths are rare, and what goes home is likely in no cache of the
+   processor, only so much that the call does not take long: the next ones go on. */
+NOINLINE void cache_pay(struct cache *c);
 
 /* To be called before the magazines are used in the slow path of a small object. */
 ALWAYS_INLINE void cache_pay_if_owed(struct cache *c)
 {
-	if (UNLIKELY(c->owed))
+	if (UNLIKELY(c->owed | c->paying))
 		cache_pay(c);
 }
 
@@ -271,14 +285,10 @@ COLD bool cache_is_asked_to_flush(const struct cache *c);
 /* Gives all objects in the cache's magazines back to their slabs. */
 void cache_flush(struct cache *c);
 
-/* Gives home what leaves magazines, and all of each that was not filled since the last call. Halves
-   those if that is wanted, or if the magazines have little left to grow by. Then decides which
-   pack. */
-void cache_sweep(struct cache *c, bool shrink);
-
-/* Gives home the objects that the depot did not need since the last call: of the thread's shard, or
-   of all. */
-COLD void cache_settle_depot(bool everywhere);
+/* Gives home the objects that the depot did not need since that was done last: of the thread's
+   shard, or of all. So many that the call does not take long; while c->settling is set the next
+   one goes on. */
+COLD void cache_settle_depot(struct cache *c, bool everywhere);
 
 /* Gives home all objects of the depot. */
 COLD void cache_empty_depot(void);

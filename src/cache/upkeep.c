@@ -84,22 +84,32 @@ void cache_make_way_slowly(struct cache *c, size_t nbytes)
 	} while (purged);
 }
 
-/* Tends every arena that is not locked just now. */
-static void tend_all(void)
+/* Whether the caller is the thread that changes the value, a time or a count. */
+static bool claim(uint64_t *value, uint64_t before, uint64_t now)
 {
-	ring_for_each (a) {
-		if (!ring_try(a))
-			continue;
-		arena_tend(a);
-		ring_unlock(a);
-	}
+	return __atomic_compare_exchange_n(value, &before, now, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED);
 }
 
-/* Whether the caller is the thread that moves the time on. */
-static bool claim(uint64_t *time, uint64_t before, uint64_t now)
+/* Arenas that are still to be tended in this decay_ms. */
+static uint64_t untended;
+
+/* Tends the next arena, unless it is locked just now. */
+static void tend_next(void)
 {
-	return __atomic_compare_exchange_n(time, &before, now, false, __ATOMIC_RELAXED,
-					   __ATOMIC_RELAXED);
+	static struct arena *last; /* release-published, as ring_all: any thread goes on from it */
+	uint64_t left = load_relaxed(&untended);
+	struct arena *a;
+
+	if (!left || !claim(&untended, left, left - 1))
+		return;
+	a = ring_next(load_acquire(&last));
+	a = a ? a : ring_next(NULL);
+	store_release(&last, a);
+	if (!ring_try(a))
+		return;
+	arena_tend(a);
+	ring_unlock(a);
 }
 
 /* Claims the end of decay_ms, for whichever thread comes first, though another may have read the
@@ -126,8 +136,9 @@ static void decay_all(void)
 	unneeded = retain_fade();
 	if (retain_is_over_floor()) /* else its code is not paged in */
 		huge_note_unneeded();
-	tend_all();
-	zone_purge(larger(unneeded / 8, retain_excess()));
+	store_relaxed(&untended, ring_count());
+	tend_next();
+	zone_purge(retain_step(larger(unneeded / 8, retain_excess()), 0));
 }
 
 void cache_tick_slowly(struct cache *c)
@@ -152,7 +163,7 @@ void cache_tick_slowly(struct cache *c)
 		ring_follow(&c->arena);
 	cache_owe(c, shrink ? OWED_SWEEP | OWED_SHRINK : OWED_SWEEP);
 	decays = claim_decay(now, (int64_t)decay);
-	cache_settle_depot(decays); /* then of shards whose threads sleep, too */
+	cache_settle_depot(c, decays); /* then of shards whose threads sleep, too */
 	a = load_acquire(&c->arena);
 	if (ring_try(a)) {
 		runs_settle(&a->runs);
@@ -179,18 +190,34 @@ static uint64_t note_pace(struct cache *c, uint64_t now, uint64_t often)
 	return pace;
 }
 
+/* With what the last tick left to do. */
+static void go_on(struct cache *c)
+{
+	tend_next();
+	if (load_relaxed(&c->settling))
+		cache_settle_depot(c, false);
+	for (unsigned step = 0; step < STEPS_A_LOOK; step++)
+		cache_obey_if_due(c);
+}
+
+static bool more_is_due(const struct cache *c)
+{
+	return load_hot(&retain_due) || load_relaxed(&c->settling) || load_relaxed(&untended);
+}
+
 void cache_look(struct cache *c)
 {
 	uint64_t now = os_clock(), eighth = options.decay_ms * OS_MS / 8;
 	uint64_t often = eighth / 16, pace = note_pace(c, now, often);
 
+	store_relaxed(&c->rare, pace >= often / 8);
 	if (!load_hot(&c->ticks) || now - load_relaxed(&c->ticked) >= eighth)
 		cache_tick_slowly(c);
+	else
+		go_on(c);
 	if (pace >= often && retain_is_unneeded())
 		cache_owe(c, OWED_FLUSH); /* so that it needs slow paths, and looks again */
-	for (unsigned step = 0; step < STEPS_A_LOOK; step++)
-		cache_obey_if_due(c);
-	if (pace >= often / 8 && load_hot(&retain_due)) /* then its next slow path looks again */
+	if (load_relaxed(&c->rare) && more_is_due(c)) /* then its next slow path looks again */
 		store_relaxed(&c->ticks, c->ticks | (TICKS_A_LOOK - 1));
 }
 
@@ -199,6 +226,10 @@ void cache_do_all_due(struct cache *c)
 	size_t before;
 
 	cache_tick_slowly(c);
+	while (load_relaxed(&untended))
+		tend_next();
+	while (load_relaxed(&c->settling))
+		cache_settle_depot(c, false);
 	cache_reap_all();
 	do {
 		before = load_relaxed(&retain_retained);

@@ -103,6 +103,13 @@ static void tend(struct arena *a)
 	ring_unlock(a);
 }
 
+static void obey(struct arena *a)
+{
+	REQUIRE(ring_lock_this(a));
+	arena_obey_rule(a);
+	ring_unlock(a);
+}
+
 static void trim(struct arena *a, size_t pad, bool purge)
 {
 	REQUIRE(ring_lock_this(a));
@@ -424,17 +431,17 @@ static char *big_hole(struct arena *a)
 	return mem;
 }
 
-TEST(what_is_tended_obeys_the_rule)
+TEST(an_arena_obeys_the_rule)
 {
 	struct arena *a = begin();
 
 	big_hole(a);
-	tend(a);
+	obey(a);
 	EXPECT_EQ(a->chunks.purged_bytes, 0);
 	options.retain_floor = 0;
 	options.retain_share = 1024;
 	retain_forget();
-	tend(a);
+	obey(a);
 	EXPECT(a->chunks.purged_bytes > 500 * KIB);
 	EXPECT(arena_check(a));
 }

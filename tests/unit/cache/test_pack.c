@@ -45,9 +45,9 @@ TEST(the_magazine_of_a_class_whose_slabs_are_mostly_free_packs)
 	void *mem;
 
 	make_sparse(m);
-	cache_sweep(mine.cache, false);
+	pay(mine.cache, OWED_SWEEP);
 	EXPECT(!m->packs); /* all were out since the sweep before */
-	cache_sweep(mine.cache, false);
+	pay(mine.cache, OWED_SWEEP);
 	EXPECT(m->packs);
 	REQUIRE((mem = loam_malloc(SIZE)));
 	loam_free(mem);
@@ -75,8 +75,8 @@ TEST(what_leaves_goes_home_when_the_magazine_is_full_flushed_or_swept)
 	uint32_t room;
 
 	make_sparse(m);
-	cache_sweep(mine.cache, false);
-	cache_sweep(mine.cache, false);
+	pay(mine.cache, OWED_SWEEP);
+	pay(mine.cache, OWED_SWEEP);
 	REQUIRE(m->packs);
 	for (int i = 0; i < 100; i++)
 		mem[i] = loam_malloc(SIZE);
@@ -88,7 +88,7 @@ TEST(what_leaves_goes_home_when_the_magazine_is_full_flushed_or_swept)
 	loam_free(mem[room]);
 	EXPECT_EQ(magazine_leaving(m), 1);
 	EXPECT_EQ(depot_objects(m->sc), 0);
-	cache_sweep(mine.cache, false);
+	pay(mine.cache, OWED_SWEEP);
 	EXPECT_EQ(magazine_leaving(m), 0);
 	loam_free(mem[room + 1]);
 	cache_flush(mine.cache);
@@ -107,8 +107,8 @@ TEST(a_magazine_packs_no_more_where_that_empties_no_slab)
 	void *mem;
 
 	make_sparse(m);
-	cache_sweep(mine.cache, false);
-	cache_sweep(mine.cache, false);
+	pay(mine.cache, OWED_SWEEP);
+	pay(mine.cache, OWED_SWEEP);
 	REQUIRE(m->packs);
 	for (int i = 0; m->packs && i < 100000; i++) {
 		REQUIRE((mem = loam_malloc(SIZE)));
@@ -116,10 +116,10 @@ TEST(a_magazine_packs_no_more_where_that_empties_no_slab)
 	}
 	EXPECT(!m->packs);
 	for (int i = 0; i < MAGAZINE_REST; i++) {
-		cache_sweep(mine.cache, false);
+		pay(mine.cache, OWED_SWEEP);
 		EXPECT(!m->packs);
 	}
-	cache_sweep(mine.cache, false);
+	pay(mine.cache, OWED_SWEEP);
 	EXPECT(m->packs);
 	for (size_t i = 0, n = sizeof thinned / sizeof *thinned / 5, k = 0; i < n; i++) {
 		loam_free(thinned[5 * k]); /* all over the slabs */
@@ -138,11 +138,11 @@ TEST(a_magazine_packs_no_more_where_what_is_freed_is_packed)
 	static void *packed[8000];
 
 	make_sparse(m);
-	cache_sweep(mine.cache, false);
-	cache_sweep(mine.cache, false);
+	pay(mine.cache, OWED_SWEEP);
+	pay(mine.cache, OWED_SWEEP);
 	for (int i = 0; i < 8000; i++)
 		REQUIRE((packed[i] = loam_malloc(SIZE)));
-	cache_sweep(mine.cache, false);
+	pay(mine.cache, OWED_SWEEP);
 	REQUIRE(m->packs);
 	for (int i = 0, k = 0; m->packs && i < 8000; i++) {
 		loam_free(packed[k]);
@@ -234,8 +234,8 @@ TEST(a_batch_is_in_vain_that_has_no_more_than_an_eighth_from_sparse_slabs)
 	uint32_t n = 0;
 
 	make_sparse(m);
-	cache_sweep(mine.cache, false);
-	cache_sweep(mine.cache, false);
+	pay(mine.cache, OWED_SWEEP);
+	pay(mine.cache, OWED_SWEEP);
 	REQUIRE(m->packs == MAGAZINE_PATIENCE);
 	for (int i = 0; n < 40 || magazine_count(m); i++) {
 		REQUIRE(i < 10000 && (mem = loam_malloc(SIZE)));
@@ -316,13 +316,13 @@ TEST(a_magazine_packs_no_more_once_its_slabs_are_in_use)
 	size_t n = sizeof thinned / sizeof *thinned;
 
 	make_sparse(m);
-	cache_sweep(mine.cache, false);
-	cache_sweep(mine.cache, false);
+	pay(mine.cache, OWED_SWEEP);
+	pay(mine.cache, OWED_SWEEP);
 	REQUIRE(m->packs);
 	for (size_t i = 0; i < n; i++)
 		if (!thinned[i])
 			thinned[i] = loam_malloc(SIZE);
-	cache_sweep(mine.cache, false);
+	pay(mine.cache, OWED_SWEEP);
 	EXPECT(!m->packs);
 	loam_free(thinned[0]);
 	thinned[0] = NULL;

@@ -200,7 +200,7 @@ static size_t count_idle(const struct slabs *ss)
 	return n;
 }
 
-/* Of four slabs each. */
+/* Of four slabs each; one that does what is due by time, too, takes one. */
 TEST(one_look_takes_two_steps_of_purging)
 {
 	struct options defaults = options;
@@ -223,6 +223,9 @@ TEST(one_look_takes_two_steps_of_purging)
 	look();
 	EXPECT_EQ(count_idle(ss), idle - 8);
 	EXPECT(load_relaxed(&retain_due)); /* the next look goes on */
+	mine.cache->pace = 0;
+	tick();
+	EXPECT_EQ(count_idle(ss), idle - 12);
 	options.retain_floor = GIB;
 	free_objects(OBJECTS / 2);
 	options = defaults;
@@ -445,6 +448,34 @@ TEST(after_a_long_pause_it_flushes_once)
 	store_relaxed(&retain_low, 0);
 }
 
+/* 200 objects came into the depot just now; the magazine that they left. */
+static struct magazine *put_two_hundred(void)
+{
+	struct magazine *m = filled(SIZE, 200);
+
+	REQUIRE(depot_put(m->sc, m->none + 1, 200));
+	magazine_drop(m, 200);
+	return m;
+}
+
+TEST(the_looks_after_it_go_on_with_the_depot)
+{
+	struct magazine *m;
+
+	settle();
+	m = put_two_hundred();
+	tick();
+	EXPECT_EQ(depot_objects(m->sc), 200); /* they came just now */
+	tick();
+	EXPECT_EQ(depot_objects(m->sc), 200 - 64);
+	look();
+	EXPECT_EQ(depot_objects(m->sc), 200 - 2 * 64);
+	os_sim_advance(SECOND / 128); /* a thread of few slow paths looks in the next one */
+	look();
+	take_slow_path();
+	EXPECT_EQ(depot_objects(m->sc), 0);
+}
+
 /* Whoever was the first that second. */
 TEST(every_threads_idle_magazines_halve_once_a_second)
 {
@@ -494,28 +525,52 @@ TEST(of_other_shards_the_depot_gives_home_once_a_second_what_was_not_needed)
 	store_relaxed(&shards_log, 0);
 }
 
-TEST(once_a_second_every_arena_is_tended_and_an_eighth_is_purged)
+static void keep_run_in(struct arena *a)
 {
-	struct arena *other;
+	void *mem = run_alloc(RUN, 16, &(bool){false});
+
+	memset(mem, 1, RUN);
+	REQUIRE(ring_lock_this(a));
+	runs_flush(&a->runs);
+	runs_keep(&a->runs, (struct run *)pagemap_get(mem));
+	ring_unlock(a);
+}
+
+static size_t arenas_with_runs(void)
+{
+	size_t n = 0;
+
+	ring_for_each (a)
+		n += a->runs.count > 0;
+	return n;
+}
+
+TEST(once_a_second_every_arena_is_tended_one_in_each_look)
+{
+	struct options defaults = options;
 	size_t retained;
-	void *mem;
 
 	settle();
-	other = lock_another_arena();
-	ring_unlock(other);
-	mem = run_alloc(RUN, 16, &(bool){false});
-	memset(mem, 1, RUN);
-	REQUIRE(ring_lock_this(other));
-	runs_keep(&other->runs, (struct run *)pagemap_get(mem));
-	ring_unlock(other);
-	EXPECT_EQ(other->runs.count, 1);
+	options.arena_max = 3;
+	while (ring_count() < 3)
+		ring_join(SIZE_MAX);
+	for (int i = 0; i < 3; i++)
+		look();
+	ring_for_each (a)
+		keep_run_in(a);
 	tick();
-	EXPECT_EQ(other->runs.count, 1);
+	EXPECT_EQ(arenas_with_runs(), 3);
 	os_sim_advance(SECOND);
 	retained = load_relaxed(&retain_retained);
 	tick();
-	EXPECT_EQ(other->runs.count, 0);
+	EXPECT_EQ(arenas_with_runs(), 2);
 	EXPECT(load_relaxed(&retain_retained) < retained);
+	os_sim_advance(SECOND / 128); /* a thread of few slow paths looks in the next one */
+	look();
+	EXPECT_EQ(arenas_with_runs(), 1);
+	take_slow_path();
+	EXPECT_EQ(arenas_with_runs(), 0);
+	options = defaults;
 	EXPECT(loam_check());
 }
 
@@ -764,6 +819,22 @@ TEST(free_blocks_make_way_for_a_huge_object)
 	retain_nothing();
 }
 
+/* Though most of them were not needed: the next calls go on. */
+TEST(a_second_ends_with_a_step_of_purging_free_blocks)
+{
+	size_t before;
+
+	keep_blocks();
+	before = free_blocks();
+	store_relaxed(&retain_low_before, before);
+	store_relaxed(&retain_low, before);
+	os_sim_advance(SECOND);
+	tick();
+	EXPECT(free_blocks() < before);
+	EXPECT(free_blocks() >= before - 8 * MIB); /* of runs and heaps, too */
+	retain_nothing();
+}
+
 TEST(free_blocks_make_way_for_one_that_moves_to_grow)
 {
 	size_t before;
@@ -866,8 +937,11 @@ TEST(what_has_time_skips_no_chunks)
 	*pause = 1000;
 	os_sim_advance(SECOND);
 	tick();
+	for (size_t i = 0; i < ring_count(); i++)
+		look();
 	EXPECT_EQ(*pause, 0);
 	*pause = 1000;
+	os_sim_advance(SECOND);
 	self = cache_enter();
 	cache_do_all_due(self);
 	cache_leave(self);
@@ -895,14 +969,35 @@ TEST(all_that_is_due_is_done_for_whom_nobody_waits)
 	huge_free((struct huge *)pagemap_get(huge));
 	EXPECT(load_relaxed(&retain_retained) >= 16 * MIB);
 	in_thread(make_cache, &huge);
+	ring_for_each (a)
+		keep_run_in(a);
+	EXPECT_EQ(arenas_with_runs(), ring_count());
+	REQUIRE(ring_count() > 1);
 	retain_forget();
+	os_sim_advance(SECOND);
 	self = cache_enter();
 	cache_do_all_due(self);
 	cache_leave(self);
+	EXPECT_EQ(arenas_with_runs(), 0);
 	for (const struct cache *c = NULL; (c = cache_next(c));)
 		EXPECT(c == mine.cache || c->reaped);
 	EXPECT(load_relaxed(&retain_retained) <= options.retain_floor);
 	EXPECT(loam_check());
+}
+
+TEST(all_of_the_depot_goes_home_for_whom_nobody_waits)
+{
+	struct magazine *m;
+	struct cache *self;
+
+	settle();
+	m = put_two_hundred();
+	self = cache_enter();
+	cache_do_all_due(self); /* they came just now */
+	EXPECT_EQ(depot_objects(m->sc), 200);
+	cache_do_all_due(self);
+	cache_leave(self);
+	EXPECT_EQ(depot_objects(m->sc), 0);
 }
 
 static void *flush_when_asked(void *arg)

@@ -43,6 +43,14 @@ static inline void take_slow_path(void)
 	cache_leave(c);
 }
 
+/* All that is owed, in as many calls as that takes. */
+static inline void pay(struct cache *c, unsigned owed)
+{
+	cache_owe(c, owed);
+	while (c->owed | c->paying)
+		cache_pay(c);
+}
+
 /* Nothing is cached but by other threads that live. */
 static inline void start_anew(void)
 {
