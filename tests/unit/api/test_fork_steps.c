@@ -16,6 +16,7 @@
 #include "cache/upkeep.h"
 #include "harden/quarantine.h"
 #include "observe/profile.h"
+#include "os/alone.h"
 #include "pages/huge.h"
 #include "pages/metadata.h"
 #include "pages/retain.h"
@@ -174,6 +175,24 @@ static unsigned long steps_wanted(void)
 	return text ? strtoul(text, NULL, 10) : STEPS_MOST;
 }
 
+static void *end_at_once(void *unused)
+{
+	(void)unused;
+	return NULL;
+}
+
+/* Without a second thread none but the first could fork, so it takes no locks (os/alone.h). */
+static void stop_being_alone(void)
+{
+	pthread_t thread;
+
+	if (!is_alone())
+		return;
+	REQUIRE(pthread_create(&thread, NULL, end_at_once, NULL) == 0);
+	pthread_join(thread, NULL);
+	EXPECT(!is_alone());
+}
+
 static void skip_without_steps(void)
 {
 	if (test_on_valgrind())
@@ -187,6 +206,7 @@ static void expect_children(void (*op)(void), size_t slack, int (*check)(void))
 	static uint64_t state;
 
 	skip_without_steps();
+	stop_being_alone();
 	if (!state)
 		state = test_seed();
 	sigaction(SIGTRAP, &action, NULL);
