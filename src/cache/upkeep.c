@@ -218,7 +218,7 @@ void cache_look(struct cache *c)
 	if (pace >= often && retain_is_unneeded())
 		cache_owe(c, OWED_FLUSH); /* so that it needs slow paths, and looks again */
 	if (load_relaxed(&c->rare) && more_is_due(c)) /* then its next slow path looks again */
-		store_relaxed(&c->ticks, c->ticks | (TICKS_A_LOOK - 1));
+		store_relaxed(&c->ticks, load_relaxed(&c->ticks) | (TICKS_A_LOOK - 1));
 }
 
 void cache_do_all_due(struct cache *c)
